@@ -1,0 +1,180 @@
+"""Rows of stacked members as rectangular tables, and their mini-batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from skmtl.network.members import FleetData, Rows
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Inputs (E, p, rows), labels and loss weights (E, T, B), groups (E, 1 or T, B) or None."""
+
+    x: Tensor
+    labels: Tensor
+    weights: Tensor
+    groups: Tensor | None
+
+
+class DeviceData:
+    """A :class:`FleetData` on its device: inputs row-major, labels zero where missing."""
+
+    def __init__(self, data: FleetData, dtype: torch.dtype, device: torch.device):
+        self.shared_rows = data.shared_rows
+        self.x = torch.tensor(np.ascontiguousarray(data.X), dtype=dtype, device=device)
+        labels = data.y.T if data.shared_rows else data.y
+        self.labels = torch.tensor(np.nan_to_num(labels, nan=0.0), dtype=dtype, device=device)
+        self.groups = None if data.groups is None else torch.tensor(data.groups, device=device)
+        self.host = data
+
+    def gather(self, index: Tensor, weights: Tensor, out: Tensor | None = None) -> Batch:
+        """Collect the rows ``index``, (E, slots, B), where slots is 1 for shared rows, else T."""
+        e, slots, n_rows = index.shape
+        flat = index.reshape(-1)
+        p = self.x.shape[1]
+        out = out if out is not None and out.shape[0] == len(flat) else self.x.new_empty(len(flat), p)
+        x = torch.index_select(self.x, 0, flat, out=out).view(e, slots * n_rows, p).transpose(1, 2)
+        if self.shared_rows:
+            labels = self.labels.index_select(1, flat).view(-1, e, n_rows).transpose(0, 1)
+        else:
+            labels = self.labels.index_select(0, flat).view(e, slots, n_rows)
+        groups = None if self.groups is None else self.groups.index_select(0, flat).view(e, slots, n_rows)
+        return Batch(x, labels, weights, groups)
+
+
+@dataclass(frozen=True)
+class RowTable:
+    """Rows of E members, padded to one length by repetition.
+
+    Attributes
+    ----------
+    index : Tensor of shape (E, slots, N)
+        Rows; slots = 1 where tasks share rows, else T.
+    weights : Tensor of shape (E, T, N)
+        Weight of every label in its task's mean. They sum to 1 a task (0 for a task without a label), so a row that stands
+        twice counts half each time and padding changes no mean.
+    """
+
+    index: Tensor
+    weights: Tensor
+
+    def select(self, keep: Tensor) -> RowTable:
+        """Return the table of the members ``keep``."""
+        return RowTable(self.index[keep], self.weights[keep])
+
+    def replace(self, lanes: Tensor, other: RowTable) -> RowTable:
+        """Return the table with the rows of ``other`` in ``lanes``; the shorter of the two is padded with weight 0."""
+        length = max(self.index.shape[2], other.index.shape[2])
+        index, weights = (functional.pad(part, (0, length - part.shape[2])) for part in (self.index, self.weights))
+        index[lanes], weights[lanes] = (functional.pad(part, (0, length - part.shape[2])) for part in (other.index, other.weights))
+        return RowTable(index, weights)
+
+
+def build_table(data: DeviceData, members: Sequence[Sequence[Rows]], length: int | None = None) -> RowTable:
+    """Stack the row lists of members.
+
+    Parameters
+    ----------
+    data : DeviceData
+        Where the rows come from.
+    members : sequence of (sequence of ndarray)
+        Row lists of every member: one a task, or a single one where tasks share rows.
+    length : int, optional
+        Length to pad to; the longest list otherwise. Shorter lists go round and round, so a task that is smaller than the
+        others is repeated evenly and keeps its weight.
+    """
+    slots = len(members[0])
+    length = max(len(rows) for member in members for rows in member) if length is None else length
+    index = np.zeros((len(members), slots, length), dtype=np.int64)
+    weights = np.zeros((len(members), slots, length))
+    for e, member in enumerate(members):
+        for s, rows in enumerate(member):
+            if len(rows):
+                position = np.arange(length) % len(rows)
+                index[e, s] = rows[position]
+                weights[e, s] = (1.0 / np.bincount(position, minlength=len(rows)))[position]
+    weights = label_weights(data.host, index, weights)
+    device = data.x.device
+    return RowTable(torch.tensor(index, device=device), torch.tensor(weights, dtype=data.x.dtype, device=device))
+
+
+def label_weights(data: FleetData, index: NDArray[np.int64], share: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the weights of labels in their task's mean, (E, T, N), from each row's share, (E, slots, N)."""
+    if data.sample_weight is not None:
+        share = share * data.sample_weight[index]
+    if data.shared_rows:
+        labelled = ~np.isnan(data.y)
+        share = share * labelled[index[:, 0]].transpose(0, 2, 1)
+    total = share.sum(2, keepdims=True)
+    weights: NDArray[np.float64] = np.divide(share, total, out=np.zeros_like(share), where=total > 0)
+    return weights
+
+
+def batch_shape(members_rows: Sequence[Rows], batch_size: int | None) -> tuple[int, int]:
+    """Return the steps of a pass and the rows of every task in a step for one member.
+
+    The number of rows is rounded up to a multiple of eight where it is below ``batch_size``, so that members of nearly the
+    same size train in one stack; it never depends on which other members there are.
+    """
+    longest = max(len(rows) for rows in members_rows)
+    if batch_size is None or batch_size >= longest:
+        return 1, max(-(-longest // 8) * 8, 1) if batch_size is not None else longest
+    return -(-longest // batch_size), batch_size
+
+
+class BatchStream:
+    """Mini-batches of stacked members that take the same number of steps a pass.
+
+    The order of rows in a member's k-th pass is drawn from (order seed, k) alone: members with one order seed see the same
+    order, whichever stack they train in and whenever they entered it.
+    """
+
+    def __init__(self, data: DeviceData, n_steps: int):
+        self.data = data
+        self.n_steps = n_steps
+        self._inputs: Tensor | None = None
+
+    def batches(self, table: RowTable, orders: Sequence[tuple[int, int]]) -> Iterator[Batch]:
+        """Yield the batches of a pass; their weights are those of the table times the number of steps.
+
+        Parameters
+        ----------
+        table : RowTable
+            Training rows of the members.
+        orders : sequence of (int, int)
+            Order seed and number of the pass of every member.
+        """
+        index, weights = table.index.unsqueeze(0), table.weights.unsqueeze(0)
+        if self.n_steps > 1:
+            distinct = list(dict.fromkeys(orders))
+            shuffles = torch.tensor(np.stack([_shuffle(*order, table.index.shape[2]) for order in distinct]), device=self.data.x.device)
+            which = [distinct.index(order) for order in orders] if len(distinct) > 1 else []
+            index, weights = self._dealt(table.index, shuffles, which), self._dealt(table.weights, shuffles, which).mul_(self.n_steps)
+        for step in range(self.n_steps):
+            batch = self.data.gather(index[step], weights[step], self._inputs)
+            self._inputs = batch.x.transpose(1, 2).view(-1, batch.x.shape[1])
+            yield batch
+
+    def _dealt(self, table: Tensor, shuffles: Tensor, which: list[int]) -> Tensor:
+        """Reorder the last axis and cut it into steps, (S, E, slots, B)."""
+        e, slots, length = table.shape
+        if which:
+            order = shuffles[torch.tensor(which, device=shuffles.device)].unsqueeze(1).expand(e, slots, length)
+            dealt = table.gather(2, order)
+        else:
+            dealt = table.index_select(2, shuffles[0])
+        return dealt.view(e, slots, self.n_steps, length // self.n_steps).permute(2, 0, 1, 3).contiguous()
+
+
+@lru_cache(maxsize=2048)
+def _shuffle(seed: int, epoch: int, length: int) -> NDArray[np.int64]:
+    return np.random.default_rng([seed, epoch]).permutation(length)

@@ -1,0 +1,140 @@
+"""The one training loop: many networks of one architecture, trained at once."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from joblib import Parallel, delayed
+from sklearn.exceptions import ConvergenceWarning
+
+from skmtl.base import Aggregator, LossTerm
+from skmtl.network.architecture import Architecture
+from skmtl.network.batches import DeviceData, batch_shape
+from skmtl.network.members import FleetData, Member, TrainedMember, Training
+from skmtl.network.numerics import members_that_fit, numeric_mode, resolve_device
+from skmtl.network.stack import Stack
+
+# Products a step below which one thread beats two: waking the second thread costs more than it takes over.
+_SMALL_STEP = 4_000_000
+# Members below which a group is not cut in two.
+_WORTH_A_WORKER = 8
+
+
+def train_fleet(
+    architecture: Architecture,
+    data: FleetData,
+    members: Sequence[Member],
+    training: Training,
+    *,
+    aggregator: Aggregator | None = None,
+    terms: Sequence[LossTerm] = (),
+    n_workers: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> list[TrainedMember]:
+    """Train every member; what one becomes does not depend on the others.
+
+    Members that take the same number of steps over the same number of tasks train in one stack. Stacks are sized to the
+    memory that is there and spread over threads with one torch thread each.
+
+    Parameters
+    ----------
+    architecture : Architecture
+        Shape of all members; the number of heads follows from each member's tasks.
+    data : FleetData
+        Table that the members' rows refer to.
+    members : sequence of Member
+        What to train.
+    training : Training
+        Settings that all members share.
+    aggregator : Aggregator, optional
+        How the tasks' losses or gradients become one step; None = weighted mean of the losses.
+    terms : sequence of LossTerm
+        Terms added to the loss.
+    n_workers : int, optional
+        Number of threads, by default as many as torch may use in the calling thread. One device other than the CPU is
+        driven by one thread.
+    progress : callable, optional
+        Called with the number of members that a stack has finished.
+
+    Returns
+    -------
+    list of TrainedMember
+        In the order of ``members``.
+
+    Warns
+    -----
+    ConvergenceWarning
+        Names the members whose loss or weights became infinite or NaN; they keep their last good weights.
+    """
+    device = resolve_device(training.device)
+    on_device = DeviceData(data, getattr(torch, training.dtype), device)
+    threads = torch.get_num_threads()
+    workers = 1 if device.type != "cpu" else max(1, threads if n_workers is None else n_workers)
+    parts = _parts(architecture, data, members, training, device, workers)
+    alone = len(parts) == 1 or workers == 1
+
+    def run(part: _Part) -> list[TrainedMember]:
+        with numeric_mode(workers if alone and part.products_a_step > _SMALL_STEP else 1):
+            stack = Stack(architecture, on_device, training, part.shape, part.n_lanes, aggregator, terms, progress or _ignore)
+            return stack.train([members[i] for i in part.positions])
+
+    try:
+        results = [run(part) for part in parts] if alone else Parallel(n_jobs=workers, require="sharedmem", batch_size=1)(map(delayed(run), parts))
+    finally:
+        torch.set_num_threads(threads)
+    trained = {i: member for part, result in zip(parts, results, strict=True) for i, member in zip(part.positions, result, strict=True)}
+    _warn_of_divergence(members[i].label for i in sorted(trained) if trained[i].diverged)
+    return [trained[i] for i in range(len(members))]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Members that go through one stack."""
+
+    positions: list[int]
+    shape: tuple[int, int]
+    n_lanes: int
+    products_a_step: int
+
+    @property
+    def cost(self) -> int:
+        return self.products_a_step * self.shape[0] * len(self.positions) // self.n_lanes
+
+
+def _parts(architecture: Architecture, data: FleetData, members: Sequence[Member], training: Training, device: torch.device, workers: int) -> list[_Part]:
+    """Group members by (tasks, steps, rows a step) and cut large groups into one part a worker, the costliest first."""
+    groups: dict[tuple[int, int, int], list[int]] = {}
+    for position, member in enumerate(members):
+        n_tasks = data.y.shape[1] if data.shared_rows else len(member.train)
+        groups.setdefault((n_tasks, *batch_shape(member.train, training.batch_size)), []).append(position)
+    parts = []
+    for (n_tasks, n_steps, n_rows), positions in groups.items():
+        rows = n_rows * (1 if data.shared_rows else n_tasks)
+        widths = sum(architecture.trunk_sizes) + sum(architecture.head_sizes) * (n_tasks if data.shared_rows else 1)
+        lane = np.dtype(training.dtype).itemsize * (2 * rows * widths + 6 * architecture.n_parameters(n_tasks))
+        n_parts = max(1, min(workers, len(positions) // _WORTH_A_WORKER))
+        for start in range(n_parts):
+            own = positions[start::n_parts]
+            n_lanes = min(members_that_fit(lane, device), len(own))
+            parts.append(_Part(own, (n_steps, n_rows), n_lanes, n_lanes * rows * architecture.n_parameters(1)))
+    return sorted(parts, key=lambda part: -part.cost)
+
+
+def _ignore(count: int) -> None:
+    """Take no note of progress."""
+
+
+def _warn_of_divergence(labels: Iterable[str]) -> None:
+    names = list(labels)
+    if names:
+        shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+        warnings.warn(
+            f"Training diverged (infinite or NaN loss or weights) and ended with the last good weights: {shown}. "
+            "Lower learning_rate_init or check the scale of inputs and targets.",
+            ConvergenceWarning,
+            stacklevel=3,
+        )

@@ -1,0 +1,62 @@
+"""Per-cell losses of stacked scores and their derivatives."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+class Loss:
+    """A loss of scores (E, T, k, B) at labels (E, T, B)."""
+
+    def values(self, scores: Tensor, labels: Tensor) -> Tensor:
+        """Return the loss of every cell, (E, T, B)."""
+        raise NotImplementedError
+
+    def derivative(self, scores: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+        """Return the derivative of the weighted sum in the scores, (E, T, k, B)."""
+        raise NotImplementedError
+
+
+class SquaredError(Loss):
+    """Squared error, (s - y)^2."""
+
+    def values(self, scores: Tensor, labels: Tensor) -> Tensor:  # noqa: D102
+        return (scores.squeeze(2) - labels).square_()
+
+    def derivative(self, scores: Tensor, labels: Tensor, weights: Tensor) -> Tensor:  # noqa: D102
+        return (scores.squeeze(2) - labels).mul_(weights).mul_(2.0).unsqueeze_(2)
+
+
+class BinaryCrossEntropy(Loss):
+    """Log loss of a logit, log(1 + exp(s)) - y s, labels 0 and 1."""
+
+    def values(self, scores: Tensor, labels: Tensor) -> Tensor:  # noqa: D102
+        logits = scores.squeeze(2)
+        return functional.softplus(logits).sub_(labels * logits)
+
+    def derivative(self, scores: Tensor, labels: Tensor, weights: Tensor) -> Tensor:  # noqa: D102
+        return torch.sigmoid(scores.squeeze(2)).sub_(labels).mul_(weights).unsqueeze_(2)
+
+
+class CrossEntropy(Loss):
+    """Log loss of k logits, labels 0 .. k_t - 1; a task with fewer than k classes never uses its surplus logits."""
+
+    def __init__(self, n_classes: Tensor):
+        """Take the number of classes of every task, (E, T)."""
+        self.n_classes = n_classes
+
+    def _logits(self, scores: Tensor) -> Tensor:
+        surplus = torch.arange(scores.shape[2], device=scores.device) >= self.n_classes.unsqueeze(-1)
+        return scores.masked_fill(surplus.unsqueeze(-1), -torch.inf)
+
+    def values(self, scores: Tensor, labels: Tensor) -> Tensor:  # noqa: D102
+        log_probabilities = torch.log_softmax(self._logits(scores), 2)
+        return -log_probabilities.gather(2, labels.long().unsqueeze(2)).squeeze(2)
+
+    def derivative(self, scores: Tensor, labels: Tensor, weights: Tensor) -> Tensor:  # noqa: D102
+        probabilities = torch.softmax(self._logits(scores), 2)
+        index = labels.long().unsqueeze(2)
+        probabilities.scatter_add_(2, index, torch.full_like(probabilities[:, :, :1], -1.0))
+        return probabilities.mul_(weights.unsqueeze(2))

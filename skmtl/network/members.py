@@ -1,0 +1,149 @@
+"""What a fleet is asked to train, and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rows = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class FleetData:
+    """The table that all members of a fleet draw their rows from.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n, p)
+        Finite inputs.
+    y : ndarray of shape (n,) or (n, T)
+        Targets or class codes. One column: every row has one label, and each task of a member lists rows of its own.
+        T columns: tasks share rows; NaN where a row has no label for a task.
+    sample_weight : ndarray of shape (n,), optional
+        Non-negative weights of the rows.
+    groups : ndarray of shape (n,), optional
+        Integer code of every row's group for loss terms, negative where unknown.
+    """
+
+    X: NDArray[np.floating]
+    y: NDArray[np.floating]
+    sample_weight: NDArray[np.floating] | None = None
+    groups: NDArray[np.integer] | None = None
+
+    @property
+    def shared_rows(self) -> bool:
+        return self.y.ndim == 2
+
+
+@dataclass(frozen=True)
+class Member:
+    """One network of a fleet.
+
+    Attributes
+    ----------
+    train : sequence of ndarray of int
+        Training rows: one array a task, or a single array where tasks share rows.
+    validation : sequence of ndarray of int
+        Rows that early stopping watches, in the form of ``train``; empty = none.
+    evaluation : sequence of ndarray of int
+        Rows whose scores are wanted from the final weights, in the form of ``train``; empty = none.
+    seed, order_seed : int
+        Seeds of the initial weights and of the order of rows. Members that share them start from the same trunk and see
+        equally many rows in the same order.
+    learning_rate, alpha : float
+        Step size; L2 penalty, alpha / 2 * ||W||^2 added to the loss (decoupled for adamw).
+    task_weights : ndarray of shape (T,), optional
+        Weights of the tasks in the loss; None = all equal.
+    n_classes : ndarray of shape (T,), optional
+        Number of classes of every task, for the multi-class loss.
+    label : str
+        How messages call the member.
+    """
+
+    train: Sequence[Rows]
+    validation: Sequence[Rows] = ()
+    evaluation: Sequence[Rows] = ()
+    seed: int = 0
+    order_seed: int = 0
+    learning_rate: float = 1e-3
+    alpha: float = 0.0
+    task_weights: NDArray[np.floating] | None = None
+    n_classes: NDArray[np.integer] | None = None
+    label: str = "network"
+
+
+@dataclass(frozen=True)
+class Training:
+    """Settings that all members of a fleet share.
+
+    Attributes
+    ----------
+    loss : {"squared_error", "binary_cross_entropy", "cross_entropy"}
+        Loss of every task.
+    solver : {"adam", "adamw", "adagrad", "sgd"}
+        Optimiser.
+    batch_size : int or None
+        Rows of every task in a step; None = all of them.
+    max_iter : int
+        Largest number of passes over the data.
+    n_iter_no_change : int
+        Passes without an improvement of ``tol`` after which a member stops.
+    tol : float
+        Smallest decrease of the watched loss that counts as an improvement.
+    record : bool
+        Keep every task's training loss of every pass (needed where there are no validation rows to watch).
+    train_trunk : bool
+        False keeps the trunk as it started.
+    dtype : {"float32", "float64"}
+        Precision of training.
+    device : str
+        Torch device.
+    """
+
+    loss: str = "squared_error"
+    solver: str = "adam"
+    batch_size: int | None = 64
+    max_iter: int = 200
+    n_iter_no_change: int = 10
+    tol: float = 1e-4
+    record: bool = False
+    train_trunk: bool = True
+    dtype: str = "float32"
+    device: str = "cpu"
+
+
+@dataclass
+class TrainedMember:
+    """A member after training, in numpy.
+
+    Attributes
+    ----------
+    parameters : list of ndarray
+        Weights and biases, tasks first in the heads; the best ones on the validation rows where there are any.
+    n_iter, best_iteration : int
+        Passes made, and the pass that the parameters stem from (counted from 1; 0 = the initial ones).
+    task_loss_curve : ndarray of shape (n_iter, T)
+        Training loss of every task and pass; empty unless recorded.
+    validation_curve : ndarray of shape (n_iter,)
+        Watched validation loss, weighted mean over tasks; empty without validation rows.
+    scores : list of ndarray of shape (n_t, k)
+        Scores of the evaluation rows, one array a task.
+    diverged : bool
+        Whether a loss or weight became infinite or NaN; the parameters are the last good ones.
+    """
+
+    parameters: list[NDArray[np.floating]]
+    n_iter: int = 0
+    best_iteration: int = 0
+    task_loss_curve: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 0)))
+    validation_curve: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    scores: list[NDArray[np.float64]] = field(default_factory=list)
+    diverged: bool = False
+
+
+def any_rows(members: Iterable[Sequence[Rows]]) -> bool:
+    """Whether any member lists any row."""
+    return any(len(rows) > 0 for member in members for rows in member)

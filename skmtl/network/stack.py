@@ -1,0 +1,293 @@
+"""One stack of members in training: lanes that members enter, train in, and leave."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from skmtl.base import Aggregator, GradientWeighting, JacobianAggregator, LossTerm, LossWeighting
+from skmtl.network.architecture import Architecture
+from skmtl.network.batches import Batch, BatchStream, DeviceData, build_table
+from skmtl.network.losses import BinaryCrossEntropy, CrossEntropy, Loss, SquaredError
+from skmtl.network.members import Member, TrainedMember, Training, any_rows
+from skmtl.network.solvers import ParameterBlock, build_solver
+from skmtl.network.stacked import StackedNetwork
+from skmtl.network.stopping import Watch
+
+# Share of the lanes that may stand idle before others are let in or the rest moves together.
+_IDLE_SHARE = 0.1
+# Rows of every task that are scored at once outside of training.
+_SCORED_AT_ONCE = 4096
+
+
+class Stack:
+    """Lanes in which members that take the same number of steps a pass train side by side.
+
+    A member enters a lane, trains until it stops, and leaves the lane to the next in the queue; when the queue is empty the
+    lanes in use move together. What a member becomes depends neither on its lane nor on its neighbours.
+
+    Parameters
+    ----------
+    architecture, data, training, aggregator, terms
+        As in :func:`skmtl.network.train_fleet`.
+    shape : (int, int)
+        Steps of a pass and rows of every task in a step.
+    n_lanes : int
+        Largest number of members that train at once.
+    on_leave : callable
+        Called with the number of members that have just left.
+    """
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        data: DeviceData,
+        training: Training,
+        shape: tuple[int, int],
+        n_lanes: int,
+        aggregator: Aggregator | None = None,
+        terms: Sequence[LossTerm] = (),
+        on_leave: Callable[[int], None] = lambda count: None,
+    ):
+        self.architecture, self.data, self.training = architecture, data, training
+        self.aggregator, self.terms, self.on_leave = aggregator, terms, on_leave
+        self.n_rows, self.n_lanes = shape[0] * shape[1], n_lanes
+        self.stream = BatchStream(data, shape[0])
+
+    # ------------------------------------------------------------------ the loop
+    def train(self, members: Sequence[Member]) -> list[TrainedMember]:
+        """Train all members and return them in order."""
+        self.members = members
+        self.n_tasks = self.data.labels.shape[0] if self.data.shared_rows else len(members[0].train)
+        watching = any_rows(member.validation for member in members)
+        self.watch = Watch(len(members), self.training.tol, self.training.n_iter_no_change, self.training.max_iter, keep_best=watching)
+        self.task_curves: list[list[NDArray[np.float64]]] = [[] for _ in members]
+        self.watched_curves: list[list[float]] = [[] for _ in members]
+        self.trained: list[TrainedMember | None] = [None] * len(members)
+        queue = deque(range(len(members)))
+        self._open([queue.popleft() for _ in range(min(self.n_lanes, len(members)))])
+        while True:
+            task_losses = self._pass()
+            watched = self._watched_loss(task_losses)
+            finite = np.ones(len(self.lanes), dtype=bool) if watching else self._finite()
+            self._record(task_losses, watched)
+            self._keep(self.watch.update(self.lanes, watched, finite))
+            finished = self.watch.finished[self.lanes]
+            if finished.mean() > _IDLE_SHARE or finished.all():
+                self._leave(np.flatnonzero(finished & [self.trained[e] is None for e in self.lanes]))
+                if queue:
+                    free = np.flatnonzero(finished)[: len(queue)]
+                    self._enter(free, [queue.popleft() for _ in free])
+                elif finished.all():
+                    return [member for member in self.trained if member is not None]
+                else:
+                    self._close_up(~finished)
+
+    def _pass(self) -> NDArray[np.float64] | None:
+        """Take the steps of one pass; return the tasks' training losses, (E, T), where they are recorded."""
+        total = torch.zeros(len(self.lanes), self.n_tasks, dtype=torch.float64, device=self.data.x.device) if self.training.record else None
+        orders = [(self.members[e].order_seed, int(self.watch.n_iter[e])) for e in self.lanes]
+        for batch in self.stream.batches(self.table, orders):
+            scores = self.network.forward(batch.x)
+            if total is not None:
+                total += (self.loss.values(scores, batch.labels) * batch.weights).sum(2)
+            self._gradients(scores, batch)
+            self._penalise()
+            self.solver.step()
+        return None if total is None else (total / self.stream.n_steps).cpu().numpy()
+
+    def _gradients(self, scores: Tensor, batch: Batch) -> None:
+        """Fill the network's gradients: the weighted mean of the tasks, or what the aggregator makes of them."""
+        derivative = self.loss.derivative(scores, batch.labels, batch.weights)
+        train_trunk = self.training.train_trunk
+        if self.aggregator is None:
+            derivative *= self.task_weights[..., None, None]
+        elif isinstance(self.aggregator, LossWeighting):
+            losses = (self.loss.values(scores, batch.labels) * batch.weights).sum(2)
+            derivative *= self.aggregator.loss_weights(losses).to(losses.dtype)[..., None, None]
+        trunk, heads = self._with_terms(derivative, scores, batch)
+        if train_trunk and isinstance(self.aggregator, (GradientWeighting, JacobianAggregator)):
+            self.network.backward(heads, trunk=False)
+            self.network.set_trunk_gradient(self._direction(self.network.trunk_jacobian(trunk)))
+        else:
+            self.network.backward(heads, None if trunk is heads else trunk, trunk=train_trunk)
+
+    def _direction(self, jacobian: Tensor) -> Tensor:
+        """Direction of the trunk, (E, P), from the task gradients, (E, T, P)."""
+        direction: Tensor
+        if isinstance(self.aggregator, GradientWeighting):
+            weights = self.aggregator.weights(jacobian @ jacobian.transpose(1, 2)).to(jacobian.dtype)
+            direction = (weights.unsqueeze(1) @ jacobian).squeeze(1)
+        else:
+            direction = self.aggregator.aggregate(jacobian)  # type: ignore[union-attr]
+        return direction
+
+    def _with_terms(self, derivative: Tensor, scores: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Add the terms' derivatives as the trunk and as the heads see them."""
+        trunk = heads = derivative
+        for term in self.terms:
+            leaf = scores.detach().clone().requires_grad_()
+            to_trunk, to_heads = term.values(leaf, batch.labels, batch.weights, batch.groups)
+            trunk = trunk + torch.autograd.grad(to_trunk.sum(), leaf, retain_graph=True)[0]
+            heads = heads + torch.autograd.grad(to_heads.sum(), leaf)[0]
+        return trunk, heads
+
+    def _penalise(self) -> None:
+        """Apply alpha to the weights: as a gradient, or for adamw straight to the weights."""
+        if not self.alpha.any():
+            return
+        decoupled = self.training.solver == "adamw"
+        rates = self.alpha * self.solver.learning_rates if decoupled else self.alpha
+        first = 0 if self.training.train_trunk else 2 * self.architecture.n_trunk_layers
+        for parameter, gradient in zip(self.parameters.tensors[first::2], self.gradients.tensors[first::2], strict=True):
+            rate = rates.view(-1, *[1] * (parameter.ndim - 1))
+            if decoupled:
+                parameter.mul_(1 - rate)
+            else:
+                gradient.addcmul_(parameter, rate)
+
+    # ------------------------------------------------------------------ watching
+    def _watched_loss(self, task_losses: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
+        """Validation loss where there are validation rows, else the recorded training loss, else nothing."""
+        if self.watched is not None:
+            batch = self.watched
+            values = self.loss.values(self.watching.forward(batch.x), batch.labels)
+            per_task = (values.double() * batch.weights).sum(2)
+            weights = self.task_weights * (batch.weights.sum(2) > 0)
+        elif task_losses is not None:
+            per_task, weights = torch.as_tensor(task_losses, device=self.task_weights.device), self.task_weights
+        else:
+            return None
+        watched: NDArray[np.float64] = ((per_task * weights).sum(1) / weights.sum(1)).cpu().numpy()
+        return watched
+
+    def _finite(self) -> NDArray[np.bool_]:
+        sums = torch.stack([parameter.flatten(1).sum(1) for parameter in self.parameters.tensors])
+        finite: NDArray[np.bool_] = torch.isfinite(sums).all(0).cpu().numpy()
+        return finite
+
+    def _record(self, task_losses: NDArray[np.float64] | None, watched: NDArray[np.float64] | None) -> None:
+        if task_losses is None:
+            return
+        for lane, e in enumerate(self.lanes):
+            if not self.watch.finished[e]:
+                self.task_curves[e].append(task_losses[lane])
+                if self.watched is not None and watched is not None:
+                    self.watched_curves[e].append(float(watched[lane]))
+
+    def _keep(self, keep: NDArray[np.bool_]) -> None:
+        """Copy the present weights of these lanes to the side."""
+        if keep.all():
+            self.kept.flat.copy_(self.parameters.flat)
+        elif keep.any():
+            lanes = self._index(np.flatnonzero(keep))
+            for kept, parameter in zip(self.kept.tensors, self.parameters.tensors, strict=True):
+                kept.index_copy_(0, lanes, parameter.index_select(0, lanes))
+
+    # ------------------------------------------------------------------ entering and leaving
+    def _open(self, entering: list[int]) -> None:
+        """Lay out as many lanes as members enter."""
+        self.lanes = np.array(entering, dtype=np.intp)
+        shapes = [(len(entering), *shape) for shape in self.architecture.member_shapes(self.n_tasks)]
+        self.parameters = ParameterBlock(shapes, self.data.x.dtype, self.data.x.device)
+        self.gradients, self.kept = self.parameters.like(), self.parameters.like()
+        self.solver = build_solver(self.training.solver, self.parameters, self.gradients, self._of_members(lambda m: m.learning_rate))
+        self.network = StackedNetwork(self.architecture, self.parameters.tensors, self.gradients.tensors, shared_rows=self.data.shared_rows)
+        self.watching = self.network.for_inference()
+        self.table = build_table(self.data, [self.members[e].train for e in entering], self.n_rows)
+        self._start(np.arange(len(entering)))
+        self._refresh()
+
+    def _enter(self, free: NDArray[np.intp], entering: list[int]) -> None:
+        """Let members into lanes that have become free."""
+        self.lanes[free] = entering
+        lanes = self._index(free)
+        self.table = self.table.replace(lanes, build_table(self.data, [self.members[e].train for e in entering], self.n_rows))
+        self.solver.restart(lanes, self._of_members(lambda m: m.learning_rate)[lanes])
+        self._start(free)
+        self._refresh()
+
+    def _start(self, lanes: NDArray[np.intp]) -> None:
+        """Set lanes to the initial weights of their members."""
+        drawn = {seed: self.architecture.initial_parameters(seed, self.n_tasks) for seed in {self.members[self.lanes[lane]].seed for lane in lanes}}
+        draws = zip(*(drawn[self.members[self.lanes[lane]].seed] for lane in lanes), strict=True)
+        for draw, parameter, kept in zip(draws, self.parameters.tensors, self.kept.tensors, strict=True):
+            parameter[self._index(lanes)] = kept[self._index(lanes)] = self._tensor(np.stack(draw))
+
+    def _close_up(self, stay: NDArray[np.bool_]) -> None:
+        """Go on with these lanes alone."""
+        keep = self._index(np.flatnonzero(stay))
+        self.lanes = self.lanes[stay]
+        self.parameters, self.gradients, self.kept = (block.select(keep) for block in (self.parameters, self.gradients, self.kept))
+        self.solver = self.solver.select(keep, self.parameters, self.gradients)
+        self.network = StackedNetwork(self.architecture, self.parameters.tensors, self.gradients.tensors, shared_rows=self.data.shared_rows)
+        self.watching = self.network.for_inference()
+        self.table = self.table.select(keep)
+        self._refresh()
+
+    def _refresh(self) -> None:
+        """Collect what depends on which members are in which lanes."""
+        members = [self.members[e] for e in self.lanes]
+        ones = np.ones(self.n_tasks)
+        weights = np.stack([ones if m.task_weights is None else np.asarray(m.task_weights, dtype=float) for m in members])
+        self.task_weights = self._tensor(weights / weights.sum(1, keepdims=True))
+        self.alpha = self._of_members(lambda m: m.alpha)
+        self.loss = self._loss(members)
+        self.watched = None
+        if self.watch.keep_best:
+            table = build_table(self.data, [member.validation for member in members])
+            self.watched = self.data.gather(table.index, table.weights)
+
+    def _leave(self, lanes: NDArray[np.intp]) -> None:
+        """Turn the members of these lanes into results."""
+        scores = self._evaluation_scores(lanes)
+        for position, lane in enumerate(lanes):
+            e = self.lanes[lane]
+            self.trained[e] = TrainedMember(
+                parameters=[kept[lane].cpu().numpy().copy() for kept in self.kept.tensors],
+                n_iter=int(self.watch.n_iter[e]),
+                best_iteration=int(self.watch.kept_iteration[e]),
+                task_loss_curve=np.array(self.task_curves[e]).reshape(-1, self.n_tasks),
+                validation_curve=np.array(self.watched_curves[e]),
+                scores=scores[position] if scores else [],
+                diverged=bool(self.watch.diverged[e]),
+            )
+        self.on_leave(len(lanes))
+
+    def _evaluation_scores(self, lanes: NDArray[np.intp]) -> list[list[NDArray[np.float64]]]:
+        """Scores of the evaluation rows of these lanes' members under the weights that were kept."""
+        rows = [self.members[self.lanes[lane]].evaluation for lane in lanes]
+        if not any_rows(rows):
+            return []
+        table = build_table(self.data, rows)
+        kept = self.kept.select(self._index(lanes)).tensors
+        network = StackedNetwork(self.architecture, kept, kept, shared_rows=self.data.shared_rows)
+        blocks = []
+        for start in range(0, table.index.shape[2], _SCORED_AT_ONCE):
+            part = slice(start, start + _SCORED_AT_ONCE)
+            blocks.append(network.forward(self.data.gather(table.index[..., part], table.weights[..., part]).x).double().cpu().numpy())
+        scores = np.concatenate(blocks, axis=3).transpose(0, 1, 3, 2)
+        shared = self.data.shared_rows
+        return [[scores[position, t, : len(own[0 if shared else t])].copy() for t in range(self.n_tasks)] for position, own in enumerate(rows)]
+
+    # ------------------------------------------------------------------ helpers
+    def _loss(self, members: Sequence[Member]) -> Loss:
+        if self.training.loss == "squared_error":
+            return SquaredError()
+        if self.training.loss == "binary_cross_entropy":
+            return BinaryCrossEntropy()
+        return CrossEntropy(self._tensor(np.stack([np.asarray(member.n_classes) for member in members])))
+
+    def _of_members(self, value: Callable[[Member], float]) -> Tensor:
+        return self._tensor([value(self.members[e]) for e in self.lanes])
+
+    def _tensor(self, values: ArrayLike) -> Tensor:
+        return torch.tensor(np.asarray(values), dtype=self.data.x.dtype, device=self.data.x.device)
+
+    def _index(self, positions: NDArray[np.intp]) -> Tensor:
+        return torch.as_tensor(positions, dtype=torch.int64, device=self.data.x.device)
