@@ -14,7 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skmtl.base import Aggregator, LossTerm
 from skmtl.network.architecture import Architecture
 from skmtl.network.batches import DeviceData, batch_shape
-from skmtl.network.members import FleetData, Member, TrainedMember, Training
+from skmtl.network.members import FleetData, Member, TrainedMember, Training, any_rows
 from skmtl.network.numerics import members_that_fit, numeric_mode, resolve_device
 from skmtl.network.stack import Stack
 
@@ -37,8 +37,8 @@ def train_fleet(
 ) -> list[TrainedMember]:
     """Train every member; what one becomes does not depend on the others.
 
-    Members that take the same number of steps over the same number of tasks train in one stack. Stacks are sized to the
-    memory that is there and spread over threads with one torch thread each.
+    Members that take the same number of steps over the same number of tasks, all with validation rows or all without, train in
+    one stack. Stacks are sized to the memory that is there and spread over threads with one torch thread each.
 
     Parameters
     ----------
@@ -106,13 +106,13 @@ class _Part:
 
 
 def _parts(architecture: Architecture, data: FleetData, members: Sequence[Member], training: Training, device: torch.device, workers: int) -> list[_Part]:
-    """Group members by (tasks, steps, rows a step) and cut large groups into one part a worker, the costliest first."""
-    groups: dict[tuple[int, int, int], list[int]] = {}
+    """Group members by (watched or not, tasks, steps, rows a step) and cut large groups into one part a worker, the costliest first."""
+    groups: dict[tuple[bool, int, int, int], list[int]] = {}
     for position, member in enumerate(members):
         n_tasks = data.y.shape[1] if data.shared_rows else len(member.train)
-        groups.setdefault((n_tasks, *batch_shape(member.train, training.batch_size)), []).append(position)
+        groups.setdefault((any_rows([member.validation]), n_tasks, *batch_shape(member.train, training.batch_size)), []).append(position)
     parts = []
-    for (n_tasks, n_steps, n_rows), positions in groups.items():
+    for (_, n_tasks, n_steps, n_rows), positions in groups.items():
         rows = n_rows * (1 if data.shared_rows else n_tasks)
         widths = sum(architecture.trunk_sizes) + sum(architecture.head_sizes) * (n_tasks if data.shared_rows else 1)
         lane = np.dtype(training.dtype).itemsize * (2 * rows * widths + 6 * architecture.n_parameters(n_tasks))

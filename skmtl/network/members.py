@@ -35,6 +35,7 @@ class FleetData:
 
     @property
     def shared_rows(self) -> bool:
+        """Whether a row may have a label for every task."""
         return self.y.ndim == 2
 
 

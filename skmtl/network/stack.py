@@ -74,9 +74,8 @@ class Stack:
         while True:
             task_losses = self._pass()
             watched = self._watched_loss(task_losses)
-            finite = np.ones(len(self.lanes), dtype=bool) if watching else self._finite()
             self._record(task_losses, watched)
-            self._keep(self.watch.update(self.lanes, watched, finite))
+            self._keep(self.watch.update(self.lanes, watched, self._finite()))
             finished = self.watch.finished[self.lanes]
             if finished.mean() > _IDLE_SHARE or finished.all():
                 self._leave(np.flatnonzero(finished & [self.trained[e] is None for e in self.lanes]))
@@ -153,7 +152,7 @@ class Stack:
 
     # ------------------------------------------------------------------ watching
     def _watched_loss(self, task_losses: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
-        """Validation loss where there are validation rows, else the recorded training loss, else nothing."""
+        """Return the validation loss where there are validation rows, else the recorded training loss, else nothing."""
         if self.watched is not None:
             batch = self.watched
             values = self.loss.values(self.watching.forward(batch.x), batch.labels)
@@ -167,18 +166,21 @@ class Stack:
         return watched
 
     def _finite(self) -> NDArray[np.bool_]:
+        """Whether all weights of a lane are finite; a saturated unit may hide an infinite one from the loss."""
+        if torch.isfinite(self.parameters.flat.sum()):
+            return np.ones(len(self.lanes), dtype=bool)
         sums = torch.stack([parameter.flatten(1).sum(1) for parameter in self.parameters.tensors])
         finite: NDArray[np.bool_] = torch.isfinite(sums).all(0).cpu().numpy()
         return finite
 
     def _record(self, task_losses: NDArray[np.float64] | None, watched: NDArray[np.float64] | None) -> None:
-        if task_losses is None:
-            return
         for lane, e in enumerate(self.lanes):
-            if not self.watch.finished[e]:
+            if self.watch.finished[e]:
+                continue
+            if task_losses is not None:
                 self.task_curves[e].append(task_losses[lane])
-                if self.watched is not None and watched is not None:
-                    self.watched_curves[e].append(float(watched[lane]))
+            if self.watched is not None and watched is not None:
+                self.watched_curves[e].append(float(watched[lane]))
 
     def _keep(self, keep: NDArray[np.bool_]) -> None:
         """Copy the present weights of these lanes to the side."""
@@ -246,7 +248,7 @@ class Stack:
     def _leave(self, lanes: NDArray[np.intp]) -> None:
         """Turn the members of these lanes into results."""
         scores = self._evaluation_scores(lanes)
-        for position, lane in enumerate(lanes):
+        for lane in lanes:
             e = self.lanes[lane]
             self.trained[e] = TrainedMember(
                 parameters=[kept[lane].cpu().numpy().copy() for kept in self.kept.tensors],
@@ -254,26 +256,28 @@ class Stack:
                 best_iteration=int(self.watch.kept_iteration[e]),
                 task_loss_curve=np.array(self.task_curves[e]).reshape(-1, self.n_tasks),
                 validation_curve=np.array(self.watched_curves[e]),
-                scores=scores[position] if scores else [],
+                scores=scores.get(int(lane), []),
                 diverged=bool(self.watch.diverged[e]),
             )
         self.on_leave(len(lanes))
 
-    def _evaluation_scores(self, lanes: NDArray[np.intp]) -> list[list[NDArray[np.float64]]]:
-        """Scores of the evaluation rows of these lanes' members under the weights that were kept."""
-        rows = [self.members[self.lanes[lane]].evaluation for lane in lanes]
-        if not any_rows(rows):
-            return []
-        table = build_table(self.data, rows)
-        kept = self.kept.select(self._index(lanes)).tensors
+    def _evaluation_scores(self, lanes: NDArray[np.intp]) -> dict[int, list[NDArray[np.float64]]]:
+        """Scores of the evaluation rows of these lanes' members under the weights that were kept, by lane; none without rows."""
+        rows = {int(lane): self.members[self.lanes[lane]].evaluation for lane in lanes}
+        rows = {lane: own for lane, own in rows.items() if any_rows([own])}
+        if not rows:
+            return {}
+        table = build_table(self.data, list(rows.values()))
+        kept = self.kept.select(self._index(np.array(list(rows), dtype=np.intp))).tensors
         network = StackedNetwork(self.architecture, kept, kept, shared_rows=self.data.shared_rows)
-        blocks = []
-        for start in range(0, table.index.shape[2], _SCORED_AT_ONCE):
+        length = table.index.shape[2]
+        scores = np.empty((len(rows), self.n_tasks, length, self.architecture.n_outputs))
+        for start in range(0, length, _SCORED_AT_ONCE):
             part = slice(start, start + _SCORED_AT_ONCE)
-            blocks.append(network.forward(self.data.gather(table.index[..., part], table.weights[..., part]).x).double().cpu().numpy())
-        scores = np.concatenate(blocks, axis=3).transpose(0, 1, 3, 2)
-        shared = self.data.shared_rows
-        return [[scores[position, t, : len(own[0 if shared else t])].copy() for t in range(self.n_tasks)] for position, own in enumerate(rows)]
+            batch = self.data.gather(table.index[..., part], table.weights[..., part])
+            scores[:, :, part] = network.forward(batch.x).transpose(2, 3).cpu().numpy()
+        slots = [0] * self.n_tasks if self.data.shared_rows else range(self.n_tasks)
+        return {lane: [own[t, : len(rows[lane][slot])].copy() for t, slot in enumerate(slots)] for lane, own in zip(rows, scores, strict=True)}
 
     # ------------------------------------------------------------------ helpers
     def _loss(self, members: Sequence[Member]) -> Loss:

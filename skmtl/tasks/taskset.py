@@ -1,26 +1,27 @@
-"""Named tasks with their data: the one container that every part of skmtl accepts."""
+"""The one container that every part of skmtl accepts."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 
-Kind = Literal["regression", "classification"]
+from skmtl.tasks.names import encode_task_ids, wide_columns
+from skmtl.tasks.rows import Kind, check_fraction, check_target_column, split_rows, split_shared_rows, take_rows, tidy_labels
 
 
 @dataclass(frozen=True)
 class Task:
     """One task: its name, its inputs and its targets.
 
-    Attributes
+    Parameters
     ----------
     name : str
         Name of the task.
@@ -28,6 +29,13 @@ class Task:
         Inputs of the rows that are labelled for this task.
     y : ndarray of shape (n_t,)
         Targets: float64 for regression, labels in their own type for classification.
+
+    Examples
+    --------
+    >>> from skmtl import TaskSet
+    >>> task = TaskSet.from_wide([[1.0], [2.0], [3.0]], [5.0, float("nan"), 6.0])["0"]
+    >>> task.name, task.y, len(task)
+    ('0', array([5., 6.]), 2)
     """
 
     name: str
@@ -43,6 +51,17 @@ class TaskSet:
 
     Build one with :meth:`from_long` (every row belongs to one task) or :meth:`from_wide` (one target column a task, NaN
     where a row has no label for the task). Both keep one table of inputs and, per task, the positions of its labelled rows.
+
+    Parameters
+    ----------
+    table : ndarray or DataFrame of shape (n, p)
+        Inputs that all tasks draw their rows from.
+    rows : mapping of str to ndarray of shape (n_t,)
+        Positions in ``table`` of every task's labelled rows.
+    targets : mapping of str to ndarray of shape (n_t,)
+        Targets of those rows.
+    kind : {"regression", "classification"}
+        Kind of all tasks.
 
     Attributes
     ----------
@@ -75,7 +94,6 @@ class TaskSet:
         self._rows = MappingProxyType({name: _frozen(np.asarray(index, dtype=np.intp)) for name, index in rows.items()})
         self._targets = MappingProxyType({name: _frozen(targets[name]) for name in rows})
         self.kind: Kind = kind
-        self.names: list[str] = list(self._rows)
         self.n_features_in_: int = table.shape[1]
         self.feature_names_in_ = _feature_names(table)
         self._sealed = True
@@ -84,6 +102,12 @@ class TaskSet:
         if getattr(self, "_sealed", False):
             raise AttributeError(f"TaskSet is immutable; cannot set {name!r}.")
         super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"TaskSet is immutable; cannot delete {name!r}.")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return TaskSet, (self._table, dict(self._rows), dict(self._targets), self.kind)
 
     # ------------------------------------------------------------------ construction
     @classmethod
@@ -113,7 +137,8 @@ class TaskSet:
         """
         table = _check_table(X)
         names, codes = encode_task_ids(task)
-        labels = _check_target_column(y, kind, "y")
+        _check_kind(kind)
+        labels = check_target_column(y, kind, "y")
         for what, length in (("y", len(labels)), ("task", len(codes))):
             if length != table.shape[0]:
                 raise ValueError(f"X has {table.shape[0]} rows, but {what} has {length}.")
@@ -149,12 +174,13 @@ class TaskSet:
             If lengths differ or a column of Y has no label at all.
         """
         table = _check_table(X)
+        _check_kind(kind)
         names, columns = wide_columns(Y)
         if len(columns[0]) != table.shape[0]:
             raise ValueError(f"X has {table.shape[0]} rows, but Y has {len(columns[0])}.")
         rows, targets = {}, {}
         for name, column in zip(names, columns, strict=True):
-            labels = _check_target_column(column, kind, f"Y[{name!r}]")
+            labels = check_target_column(column, kind, f"Y[{name!r}]")
             rows[name] = np.flatnonzero(~pd.isna(labels))
             if len(rows[name]) == 0:
                 raise ValueError(f"Task {name!r} has no labelled row in Y.")
@@ -162,8 +188,13 @@ class TaskSet:
         return cls(table, rows, targets, kind)
 
     # ------------------------------------------------------------------ reading
+    @property
+    def names(self) -> list[str]:
+        """Task names in order of first appearance."""
+        return list(self._rows)
+
     def __len__(self) -> int:
-        return len(self.names)
+        return len(self._rows)
 
     def __iter__(self) -> Iterator[Task]:
         return (self[name] for name in self.names)
@@ -186,12 +217,17 @@ class TaskSet:
     @property
     def X(self) -> Any:
         """The table of inputs that all tasks draw their rows from, of shape (n, p)."""
-        return self._table
+        return self._table.copy(deep=False) if hasattr(self._table, "iloc") else self._table
 
     @property
     def sizes(self) -> NDArray[np.intp]:
         """Number of labelled rows of every task, of shape (T,)."""
         return np.array([len(self._rows[name]) for name in self.names], dtype=np.intp)
+
+    @property
+    def shares_rows(self) -> bool:
+        """Whether any row of :attr:`X` is labelled for two tasks."""
+        return int(self.sizes.sum()) > len(np.unique(np.concatenate([np.empty(0, dtype=np.intp), *self._rows.values()])))
 
     def rows(self, name: str) -> NDArray[np.intp]:
         """Positions in :attr:`X` of the rows that are labelled for a task."""
@@ -205,8 +241,13 @@ class TaskSet:
         pairs = list(itertools.permutations(self.names, 2))
         return np.array(pairs, dtype=object).reshape(len(pairs), 2)
 
-    def subset(self, names: list[str]) -> TaskSet:
+    def subset(self, names: Iterable[str]) -> TaskSet:
         """Return the TaskSet of the named tasks, in the order given."""
+        names = list(names)
+        if not names:
+            raise ValueError("subset needs at least one task name.")
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"subset got task {twice[0]!r} twice.")
         return TaskSet(self._table, {name: self.rows(name) for name in names}, self._targets, self.kind)
 
     def to_long(self) -> tuple[Any, NDArray[Any], NDArray[np.object_]]:
@@ -225,7 +266,7 @@ class TaskSet:
             column: NDArray[Any] = np.full(n, np.nan, dtype=float if labels.dtype.kind in "fiub" else object)
             column[self._rows[name]] = labels
             columns[name] = column
-        return self._table, pd.DataFrame(columns, index=getattr(self._table, "index", None))
+        return self.X, pd.DataFrame(columns, index=getattr(self._table, "index", None))
 
     # ------------------------------------------------------------------ splitting
     def train_test_split(self, test_size: float = 0.3, random_state: Any = None) -> tuple[TaskSet, TaskSet]:
@@ -258,146 +299,15 @@ class TaskSet:
             raise ValueError(f"Task {small[0]!r} has 1 row; train_test_split needs at least 2 rows a task.")
         rng = check_random_state(random_state)
         stratify = self.kind == "classification"
-        if sum(self.sizes) == len(np.unique(np.concatenate(list(self._rows.values())))):
-            held = {name: split_rows(self._targets[name], test_size, rng, stratify=stratify) for name in self.names}
+        if self.shares_rows:
+            held = split_shared_rows(self._rows, self._targets, self._table.shape[0], test_size, rng, stratify=stratify)
         else:
-            held = self._split_shared_rows(test_size, rng, stratify)
+            held = {name: split_rows(self._targets[name], test_size, rng, stratify=stratify) for name in self.names}
         return self._masked({name: ~mask for name, mask in held.items()}), self._masked(held)
 
     def _masked(self, masks: Mapping[str, NDArray[np.bool_]]) -> TaskSet:
         rows = {name: self._rows[name][mask] for name, mask in masks.items()}
         return TaskSet(self._table, rows, {name: self._targets[name][mask] for name, mask in masks.items()}, self.kind)
-
-    def _split_shared_rows(self, test_size: float, rng: np.random.RandomState, stratify: bool) -> dict[str, NDArray[np.bool_]]:
-        """Deal whole rows out, cells (task, class) in order of rarity, each row to the side that its cell lacks most."""
-        cells: list[NDArray[np.intp]] = []
-        for name in self.names:
-            labels = self._targets[name]
-            groups = [labels == value for value in np.unique(labels)] if stratify else [np.ones(len(labels), dtype=bool)]
-            cells += [self._rows[name][group] for group in groups]
-        side = np.full(self._table.shape[0], -1)
-        for cell in sorted(cells, key=len):
-            n_test = max(int(np.ceil(test_size * len(cell))), 0) if len(cell) > 1 else 0
-            free = rng.permutation(cell[side[cell] < 0])
-            wanted = int(np.clip(n_test - (side[cell] == 1).sum(), 0, len(free)))
-            side[free[:wanted]] = 1
-            side[free[wanted:]] = 0
-        held = {name: side[self._rows[name]] == 1 for name in self.names}
-        for name, mask in held.items():
-            if mask.all() or not mask.any():
-                raise ValueError(f"Task {name!r} ({len(mask)} rows shared with other tasks) cannot be split into training and test rows.")
-        return held
-
-
-# ---------------------------------------------------------------------- names
-def encode_task_ids(ids: ArrayLike, what: str = "task") -> tuple[list[str], NDArray[np.intp]]:
-    """Turn task ids into names, in order of first appearance, and codes.
-
-    Parameters
-    ----------
-    ids : array-like of shape (n,)
-        Strings, integers, integral floats or any hashables.
-    what : str, default="task"
-        How messages call the argument.
-
-    Returns
-    -------
-    names : list of str
-        ``str(id)``, integral floats without the ".0".
-    codes : ndarray of shape (n,)
-        Position in ``names`` of every row's task.
-
-    Raises
-    ------
-    ValueError
-        If an id is missing, a number is not integral, or two ids have one name.
-    """
-    values = ids if isinstance(ids, pd.Series) else pd.Series(_as_object_column(ids, what))
-    if values.isna().any():
-        raise ValueError(f"{what} has {int(values.isna().sum())} missing task ids.")
-    codes, uniques = pd.factorize(values)
-    names = [task_name(value, what) for value in uniques]
-    if len(set(names)) != len(names):
-        double = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"Two different ids in {what} have the name {double!r}; task names must be distinct.")
-    return names, np.asarray(codes, dtype=np.intp)
-
-
-def task_name(value: Hashable, what: str = "task") -> str:
-    """Name of a task id: ``str(id)``, integral floats without the ".0"."""
-    if isinstance(value, (float, np.floating)):
-        if not float(value).is_integer():
-            raise ValueError(f"{what} holds the number {value!r}, which is not integral: task ids must be names or whole numbers (was the column scaled?).")
-        value = int(value)
-    return str(value)
-
-
-def wide_columns(Y: Any) -> tuple[list[str], list[NDArray[Any]]]:
-    """Names and columns of a wide target, (n, T) or (n,)."""
-    if isinstance(Y, pd.Series):
-        Y = Y.to_frame(Y.name if Y.name is not None else 0)
-    if isinstance(Y, pd.DataFrame):
-        names, columns = [task_name(name, "Y.columns") for name in Y.columns], [Y.iloc[:, t].to_numpy() for t in range(Y.shape[1])]
-    else:
-        values = np.asarray(Y)
-        if values.ndim not in (1, 2):
-            raise ValueError(f"Y must have shape (n, T) or (n,). Got an array with {values.ndim} dimensions.")
-        values = values.reshape(len(values), -1)
-        names, columns = [str(t) for t in range(values.shape[1])], list(values.T)
-    if not names:
-        raise ValueError("Y has no columns: at least one task is needed.")
-    if len(set(names)) != len(names):
-        raise ValueError(f"Y has two columns named {next(n for n in names if names.count(n) > 1)!r}; task names must be distinct.")
-    return names, columns
-
-
-# ---------------------------------------------------------------------- rows
-def take_rows(table: Any, index: NDArray[Any]) -> Any:
-    """Rows of an array or DataFrame by position."""
-    return table.iloc[index] if hasattr(table, "iloc") else table[index]
-
-
-def split_rows(y: NDArray[Any], test_size: float, rng: np.random.RandomState, *, stratify: bool) -> NDArray[np.bool_]:
-    """Mask of held-out rows: ceil(test_size * n) of them, at least one row on either side.
-
-    With ``stratify`` every class gets its share (largest remainders), and a class never loses its last training row as
-    long as other classes can give.
-    """
-    n = len(y)
-    n_test = int(np.clip(np.ceil(test_size * n), 1, n - 1))
-    mask = np.zeros(n, dtype=bool)
-    if not stratify:
-        mask[rng.permutation(n)[:n_test]] = True
-        return mask
-    _, codes, counts = np.unique(y, return_inverse=True, return_counts=True)
-    share = counts * n_test / n
-    quota = np.minimum(np.floor(share).astype(int), np.maximum(counts - 1, 0))
-    for room in (counts - 1, counts):
-        for c in np.argsort(quota - share, kind="stable"):
-            if quota.sum() < n_test and quota[c] < room[c]:
-                quota[c] += 1
-        while quota.sum() < n_test and (quota < room).any():
-            quota[np.argmax(np.where(quota < room, share - quota, -np.inf))] += 1
-    for c, take in enumerate(quota):
-        mask[rng.permutation(np.flatnonzero(codes == c))[:take]] = True
-    return mask
-
-
-def tidy_labels(labels: NDArray[Any]) -> NDArray[Any]:
-    """Give labels that NaN had turned into floats or objects their own type back."""
-    if labels.dtype.kind == "f" and np.isfinite(labels).all() and (labels == np.floor(labels)).all():
-        return labels.astype(np.int64)
-    if labels.dtype.kind == "O":
-        return np.array(labels.tolist())
-    return labels
-
-
-def check_fraction(value: Any, what: str) -> None:
-    """Raise unless ``value`` is a number strictly between 0 and 1."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
-        raise TypeError(f"{what} must be a float strictly between 0 and 1. Got {value!r} of type {type(value).__name__}.")
-    if not 0 < value < 1:
-        raise ValueError(f"{what} must be a float strictly between 0 and 1. Got {value!r}.")
 
 
 # ---------------------------------------------------------------------- helpers
@@ -408,7 +318,7 @@ def _check_kind(kind: Any) -> None:
 
 def _check_table(X: Any) -> Any:
     if hasattr(X, "iloc") and hasattr(X, "columns"):
-        table = X.copy(deep=False)
+        table = X.copy(deep=True)
         if table.columns.duplicated().any():
             raise ValueError(f"X has two columns named {table.columns[table.columns.duplicated()][0]!r}.")
     else:
@@ -421,34 +331,11 @@ def _check_table(X: Any) -> Any:
     return table
 
 
-def _check_target_column(y: Any, kind: Kind, what: str) -> NDArray[Any]:
-    _check_kind(kind)
-    values = np.asarray(y)
-    if values.ndim != 1:
-        raise ValueError(f"{what} must have shape (n,). Got an array with {values.ndim} dimensions.")
-    if kind == "classification":
-        return values
-    try:
-        numbers: NDArray[Any] = pd.to_numeric(pd.Series(values)).to_numpy(dtype=float, na_value=np.nan)
-    except (ValueError, TypeError):
-        raise ValueError(f"{what} holds values that are not numbers; kind='regression' needs numeric targets.") from None
-    if np.isinf(numbers).any():
-        raise ValueError(f"{what} contains infinity; targets must be finite or NaN.")
-    return numbers
-
-
 def _feature_names(table: Any) -> NDArray[np.object_] | None:
     columns = getattr(table, "columns", None)
     if columns is None or not all(isinstance(name, str) for name in columns):
         return None
     return np.asarray(columns, dtype=object)
-
-
-def _as_object_column(ids: Any, what: str) -> NDArray[Any]:
-    values = np.asarray(ids)
-    if values.ndim != 1:
-        raise ValueError(f"{what} must have shape (n,). Got an array with {values.ndim} dimensions.")
-    return values
 
 
 def _frozen(values: NDArray[Any]) -> NDArray[Any]:

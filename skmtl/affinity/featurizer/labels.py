@@ -1,0 +1,38 @@
+"""How the targets of tasks are spread."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skmtl.tasks import TaskSet
+
+
+def label_moments(tasks: TaskSet) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and population standard deviation of every task's targets.
+
+    Parameters
+    ----------
+    tasks : TaskSet
+        The tasks. Classes count by their place in the sorted union of all tasks' classes: 0 and 1 where there are two.
+
+    Returns
+    -------
+    means, deviations : ndarray of shape (T,)
+        Over all rows of every task.
+    """
+    targets = [task.y for task in tasks]
+    if tasks.kind == "classification":
+        classes = union_of_classes(targets)
+        place = {label: code for code, label in enumerate(classes)}
+        targets = [np.array([place[label] for label in y.tolist()], dtype=float) for y in targets]
+    return np.array([y.mean() for y in targets]), np.array([y.std() for y in targets])
+
+
+def union_of_classes(targets: list[NDArray]) -> list:
+    """All classes in order; classes of different types that cannot be compared are ordered as strings."""
+    union = {label for y in targets for label in y.tolist()}
+    try:
+        return sorted(union)
+    except TypeError:
+        return sorted(union, key=lambda label: (type(label).__name__, str(label)))

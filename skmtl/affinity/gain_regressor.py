@@ -1,0 +1,368 @@
+"""Predict the gains of task pairs that were not measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from numbers import Integral, Real
+
+import numpy as np
+import scipy.linalg
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.preprocessing import PolynomialFeatures
+from sklearn.utils import check_array
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
+
+Array = NDArray[np.float64]
+
+ALPHAS = np.logspace(-2, 6, 33)  # for weights whose mean is one; the last one predicts hardly more than the mean
+LINEAR_SCALES = (1.0, 3.0, 10.0)
+
+
+class PairwiseGainRegressor(RegressorMixin, BaseEstimator):
+    r"""Ridge regression of pairwise gains on a polynomial of the pairs' features.
+
+    .. math:: \min_{b, \beta} \sum_k w_k \left(\tilde y_k - b - \varphi(x_k)^\top \beta - s\, z_k^\top \gamma\right)^2
+              + \alpha \left(\lVert\beta\rVert^2 + \lVert\gamma\rVert^2\right)
+
+    :math:`\tilde y` are the winsorised gains, :math:`\varphi` all monomials up to `degree` of the standardised features, standardised
+    once more, and :math:`z` the columns that enter linearly only. The intercept is not penalised.
+
+    Parameters
+    ----------
+    degree : int, default=2
+        Order of the polynomial; 2 is the quadratic model of [1]_, equation (14).
+    alpha : "cv" or float, default="cv"
+        Strength of the ridge penalty. "cv" takes the value with the smallest error when each group of `groups` (each row when there are none) is
+        left out in turn, computed exactly from one eigendecomposition; the scale :math:`s` of the linear columns is chosen along with it.
+    clip : float or None, default=0.005
+        The gains are clipped at this quantile from below and from above before the fit, so that a few ruined measurements
+        do not bend the model. None turns it off.
+    linear_features : "binary", list of int or str, or None, default="binary"
+        Columns that enter linearly only, without squares and products. "binary": those that hold only 0 and 1 in `fit`, such as
+        indicators of who is the target and who is the source. A list holds column indices or, for a DataFrame, column names.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (n_terms,)
+        Coefficients of the terms: of standardised monomials first, then of the linear columns (0/1 columns are centred but keep their scale).
+    intercept_ : float
+        Weighted mean of the clipped gains.
+    alpha_ : float
+        Penalty in use.
+    linear_scale_ : float
+        Factor :math:`s` by which the linear columns were multiplied; 1 unless alpha="cv" found a better one.
+    clip_range_ : tuple of float
+        Lowest and highest gain that the fit has seen; infinite without clipping.
+    linear_features_ : ndarray of int
+        Indices of the columns that enter linearly only.
+    terms_ : ndarray of str of shape (n_terms,)
+        Names of the terms in the order of `coef_`.
+    n_features_in_ : int
+        Number of columns seen in `fit`.
+    feature_names_in_ : ndarray of str
+        Names of the columns, when X was a DataFrame with string columns.
+
+    See Also
+    --------
+    affinity_matrix : Arranges predicted pairs as the table that a grouper takes.
+
+    Notes
+    -----
+    The paper states neither the penalty nor how it was chosen, standardises where is not said, and has no indicators. Indicators are treated
+    as random effects: all have the same prior variance, whatever the number of pairs a task takes part in, and that variance
+    relative to the polynomial's is the scale :math:`s`.
+
+    A weight of two counts as two rows, for the standardisation, the clipping and the penalised sum. With alpha="cv" the penalties that are
+    tried are multiples of the mean weight, so that inverse variances of any unit can be passed; leaving out one of two copies of a
+    row tells nothing about the penalty, therefore copies of a row are not the same as a weight there, unless they share a group.
+
+    References
+    ----------
+    .. [1] Anonymous, "Predicting task affinity from data features", submission 22848 to ICLR 2026, section 3.2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmtl.affinity.gain_regressor import PairwiseGainRegressor
+    >>> rng = np.random.default_rng(0)
+    >>> features = rng.normal(size=(60, 3))
+    >>> gains = 0.1 * features[:, 0] * features[:, 1] - 0.05 * features[:, 2]
+    >>> pair = np.repeat(np.arange(30), 2)  # rows 2k and 2k + 1 are the two directions of pair k
+    >>> model = PairwiseGainRegressor().fit(features[:40], gains[:40], groups=pair[:40])
+    >>> bool(model.score(features[40:], gains[40:]) > 0.9)
+    True
+    """
+
+    def __init__(
+        self,
+        *,
+        degree: int = 2,
+        alpha: float | str = "cv",
+        clip: float | None = 0.005,
+        linear_features: str | Sequence[int] | Sequence[str] | None = "binary",
+    ) -> None:
+        self.degree = degree
+        self.alpha = alpha
+        self.clip = clip
+        self.linear_features = linear_features
+
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, groups: ArrayLike | None = None) -> PairwiseGainRegressor:
+        """Fit the model to measured pairs.
+
+        Parameters
+        ----------
+        X : array-like of shape (m, n_features)
+            Features of the measured pairs.
+        y : array-like of shape (m,)
+            Measured gains.
+        sample_weight : array-like of shape (m,), default=None
+            Weight of each pair; rows of weight 0 are as good as absent.
+        groups : array-like of shape (m,), default=None
+            Rows with the same label are left out together when alpha="cv" is chosen: give both directions of a pair one label.
+
+        Returns
+        -------
+        self : PairwiseGainRegressor
+            The fitted regressor.
+        """
+        self._check_parameters()
+        features, gains = _as_float(*validate_data(self, X, y, dtype=np.float64, y_numeric=True))
+        weight = _checked_weight(sample_weight, len(gains))
+        blocks = np.arange(len(gains)) if groups is None else _checked_groups(groups, len(gains))
+        used = weight > 0
+        features, gains, weight, blocks = features[used], gains[used], weight[used], blocks[used]
+
+        self.linear_features_ = self._linear_columns(features)
+        self.clip_range_ = (-np.inf, np.inf) if self.clip is None else _weighted_range(gains, weight, float(self.clip))
+        gains = np.clip(gains, *self.clip_range_)
+        self._fit_expansion(features, weight)
+        terms = self._expand(features)
+
+        root = np.sqrt(weight)
+        self.intercept_ = float(np.average(gains, weights=weight))
+        target = root * (gains - self.intercept_)
+        polynomial = root[:, None] * terms[:, : self._n_monomials]
+        linear = root[:, None] * terms[:, self._n_monomials :]
+        if isinstance(self.alpha, str):
+            self.alpha_, self.linear_scale_ = _choose_penalty(polynomial, linear, target, weight, blocks)
+        else:
+            self.alpha_, self.linear_scale_ = float(self.alpha), 1.0
+        self.coef_ = _solve(np.hstack([polynomial, self.linear_scale_ * linear]), target, self.alpha_)
+        self.coef_[self._n_monomials :] *= self.linear_scale_
+        return self
+
+    def predict(self, X: ArrayLike) -> Array:
+        """Predict gains.
+
+        Parameters
+        ----------
+        X : array-like of shape (m, n_features)
+            Features of pairs.
+
+        Returns
+        -------
+        ndarray of shape (m,)
+            Predicted gains; not limited to the range seen in `fit`.
+        """
+        check_is_fitted(self)
+        (features,) = _as_float(validate_data(self, X, dtype=np.float64, reset=False))
+        prediction: Array = self._expand(features) @ self.coef_ + self.intercept_
+        return prediction
+
+    def _check_parameters(self) -> None:
+        name = type(self).__name__
+        if not isinstance(self.degree, Integral) or isinstance(self.degree, bool) or self.degree < 1:
+            raise ValueError(f"The 'degree' parameter of {name} must be an int in the range [1, inf). Got {self.degree!r} instead.")
+        if self.alpha != "cv" and (not isinstance(self.alpha, Real) or isinstance(self.alpha, bool) or not 0 <= self.alpha < np.inf):
+            raise ValueError(f"The 'alpha' parameter of {name} must be 'cv' or a float in the range [0, inf). Got {self.alpha!r} instead.")
+        if self.clip is not None and (not isinstance(self.clip, Real) or isinstance(self.clip, bool) or not 0 <= self.clip < 0.5):
+            raise ValueError(f"The 'clip' parameter of {name} must be None or a float in the range [0, 0.5). Got {self.clip!r} instead.")
+
+    def _linear_columns(self, X: Array) -> NDArray[np.intp]:
+        """Find the columns that are kept out of the polynomial."""
+        wanted = self.linear_features
+        if wanted is None:
+            return np.empty(0, dtype=np.intp)
+        if isinstance(wanted, str):
+            if wanted != "binary":
+                raise ValueError(
+                    f"The 'linear_features' parameter of {type(self).__name__} must be 'binary', a list of columns or None. Got {wanted!r} instead."
+                )
+            return np.flatnonzero(_is_binary(X))
+        names = list(getattr(self, "feature_names_in_", ()))
+        columns = set()
+        for column in wanted:
+            if isinstance(column, str):
+                if column not in names:
+                    raise ValueError(f"linear_features names the column {column!r}, which X does not have. Columns of X: {names or 'without names'}.")
+                columns.add(names.index(column))
+            elif isinstance(column, Integral) and -X.shape[1] <= column < X.shape[1]:
+                columns.add(int(column) % X.shape[1])
+            else:
+                raise ValueError(f"linear_features holds {column!r}; X has {X.shape[1]} columns, so give indices from 0 to {X.shape[1] - 1} or column names.")
+        return np.array(sorted(columns), dtype=np.intp)
+
+    def _fit_expansion(self, X: Array, weight: Array) -> None:
+        """Learn the two standardisations and the names of the terms."""
+        names = [str(name) for name in getattr(self, "feature_names_in_", (f"x{i}" for i in range(X.shape[1])))]
+        linear = self.linear_features_
+        curved = np.setdiff1d(np.arange(X.shape[1]), linear)
+        self._curved = curved
+        self._linear_mean, self._linear_std = _weighted_moments(X[:, linear], weight)
+        self._linear_std[_is_binary(X[:, linear])] = 1.0
+        self._inner_mean, self._inner_std = _weighted_moments(X[:, curved], weight)
+        monomials, monomial_names = np.empty((len(X), 0)), []
+        self._polynomial = None
+        if len(curved):
+            standardised = (X[:, curved] - self._inner_mean) / self._inner_std
+            self._polynomial = PolynomialFeatures(int(self.degree), include_bias=False).fit(standardised)
+            monomials = self._polynomial.transform(standardised)
+            monomial_names = list(self._polynomial.get_feature_names_out([names[i] for i in curved]))
+        self._n_monomials = monomials.shape[1]
+        self._outer_mean, self._outer_std = _weighted_moments(monomials, weight)
+        self.terms_ = np.array([*monomial_names, *(names[i] for i in linear)], dtype=object)
+
+    def _expand(self, X: Array) -> Array:
+        """Terms of the model, monomials first."""
+        linear = (X[:, self.linear_features_] - self._linear_mean) / self._linear_std
+        if self._polynomial is None:
+            return linear
+        monomials = self._polynomial.transform((X[:, self._curved] - self._inner_mean) / self._inner_std)
+        return np.hstack([(monomials - self._outer_mean) / self._outer_std, linear])
+
+
+def _as_float(*arrays: ArrayLike) -> tuple[Array, ...]:
+    return tuple(np.asarray(array, dtype=np.float64) for array in arrays)
+
+
+def _checked_weight(sample_weight: ArrayLike | None, n_rows: int) -> Array:
+    if sample_weight is None:
+        return np.ones(n_rows)
+    weight: Array = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight")
+    if weight.shape != (n_rows,):
+        raise ValueError(f"sample_weight.shape == {weight.shape}, expected {(n_rows,)}.")
+    if (weight < 0).any():
+        raise ValueError("Negative values in data passed to `sample_weight`.")
+    if not (weight > 0).any():
+        raise ValueError("Sample weights must contain at least one non-zero number.")
+    return weight
+
+
+def _checked_groups(groups: ArrayLike, n_rows: int) -> NDArray[np.intp]:
+    labels = np.asarray(groups)
+    if labels.ndim != 1:
+        raise ValueError(f"groups must have shape ({n_rows},). Got an array of shape {labels.shape}.")
+    check_consistent_length(labels, np.empty(n_rows))
+    return np.unique(labels, return_inverse=True)[1].reshape(-1)
+
+
+def _is_binary(X: Array) -> NDArray[np.bool_]:
+    return np.asarray(((X == 0) | (X == 1)).all(axis=0))
+
+
+def _weighted_moments(X: Array, weight: Array) -> tuple[Array, Array]:
+    """Mean and standard deviation of each column; 1 in place of the deviation of a constant column."""
+    mean = weight @ X / weight.sum()
+    variance = weight @ (X - mean) ** 2 / weight.sum()
+    noise = np.finfo(np.float64).eps * len(X)
+    return mean, np.where(variance <= (noise * mean) ** 2, 1.0, np.sqrt(variance))
+
+
+def _weighted_range(y: Array, weight: Array, quantile: float) -> tuple[float, float]:
+    """Quantiles from below and from above: numpy's default for equal weights, and a weight of k is k copies."""
+    return _weighted_quantile(y, weight, quantile), -_weighted_quantile(-y, weight, quantile)
+
+
+def _weighted_quantile(y: Array, weight: Array, quantile: float) -> float:
+    order = np.argsort(y)
+    ends = np.cumsum(weight[order])
+    position = quantile * max(ends[-1] - 1.0, 0.0)
+    below, above = np.searchsorted(ends, [np.floor(position), np.floor(position) + 1], side="right").clip(max=len(y) - 1)
+    low, high = y[order[below]], y[order[above]]
+    return float(low + (high - low) * (position - np.floor(position)))
+
+
+def _choose_penalty(polynomial: Array, linear: Array, target: Array, weight: Array, blocks: NDArray[np.intp]) -> tuple[float, float]:
+    """Penalty and scale of the linear columns with the smallest leave-one-block-out error."""
+    alphas = ALPHAS[::-1] * weight.mean()  # from strong to weak, so that ties go to the smoother model
+    if blocks.min() == blocks.max():
+        return float(alphas[len(alphas) // 2]), 1.0
+    scales = LINEAR_SCALES if polynomial.shape[1] and linear.shape[1] else (1.0,)
+    members = _blocks_by_size(blocks)
+    best = (np.inf, float(alphas[0]), 1.0)
+    for scale, (basis, shrunk) in zip(scales, _hat_factors(polynomial, linear, scales, alphas), strict=True):
+        errors = _left_out_errors(basis, shrunk, target, np.sqrt(weight), members)
+        k = int(np.argmin(errors))
+        if errors[k] < best[0]:
+            best = (float(errors[k]), float(alphas[k]), scale)
+    return best[1], best[2]
+
+
+def _blocks_by_size(blocks: NDArray[np.intp]) -> list[NDArray[np.intp]]:
+    """Row positions of the blocks, one array of shape (n_blocks, size) for each size."""
+    order = np.argsort(blocks, kind="stable")
+    sizes = np.bincount(blocks)
+    sizes = sizes[sizes > 0]
+    starts = np.cumsum(sizes) - sizes
+    return [order[starts[sizes == size][:, None] + np.arange(size)] for size in np.unique(sizes)]
+
+
+def _hat_factors(polynomial: Array, linear: Array, scales: Sequence[float], alphas: Array) -> Iterator[tuple[Array, Array]]:
+    """For each scale, Z and D with Z diag(D[k]) Z' the hat matrix of ridge regression at the k-th penalty."""
+    n_rows, n_monomials, n_terms = len(polynomial), polynomial.shape[1], polynomial.shape[1] + linear.shape[1]
+    if n_rows < n_terms:
+        kernel, linear_kernel = polynomial @ polynomial.T, linear @ linear.T
+        for scale in scales:
+            values, vectors = scipy.linalg.eigh(kernel + scale**2 * linear_kernel, check_finite=False, driver="evd")
+            values = values.clip(min=0)
+            yield vectors * np.sqrt(values), 1.0 / (values + alphas[:, None])
+    else:
+        design = np.hstack([polynomial, linear])
+        gram = design.T @ design
+        for scale in scales:
+            factor = np.repeat([1.0, scale], [n_monomials, n_terms - n_monomials])
+            values, vectors = scipy.linalg.eigh(factor[:, None] * gram * factor, check_finite=False, driver="evd")
+            yield design @ (factor[:, None] * vectors), 1.0 / (values.clip(min=0) + alphas[:, None])
+
+
+def _left_out_errors(basis: Array, shrunk: Array, target: Array, root: Array, members: list[NDArray[np.intp]]) -> Array:
+    """Sum of squared errors on left-out blocks for each penalty, from e = (I - H_BB)^-1 r_B with the intercept's part in H."""
+    mean_direction = root / np.linalg.norm(root)
+    residuals = target - (shrunk * (basis.T @ target)) @ basis.T
+    errors = np.zeros(len(shrunk))
+    for rows in members:
+        size = rows.shape[1]
+        remaining = np.empty((len(shrunk), *rows.shape, size))
+        for i in range(size):
+            for j in range(i, size):
+                hat = shrunk @ (basis[rows[:, i]] * basis[rows[:, j]]).T + mean_direction[rows[:, i]] * mean_direction[rows[:, j]]
+                remaining[:, :, i, j] = remaining[:, :, j, i] = float(i == j) - hat
+        left_out = _solve_small(remaining, residuals[:, rows])
+        errors += np.einsum("abk,abk->a", left_out, left_out)
+    return errors
+
+
+def _solve_small(matrices: Array, vectors: Array) -> Array:
+    """Solve many small systems; sizes one and two, those of task pairs, without a call each."""
+    if matrices.shape[-1] == 1:
+        return np.asarray(vectors / matrices[..., 0])
+    if matrices.shape[-1] == 2:
+        (a, b), (_, d) = np.moveaxis(matrices, (-2, -1), (0, 1))
+        x, y = np.moveaxis(vectors, -1, 0)
+        return np.asarray(np.stack([d * x - b * y, a * y - b * x], axis=-1) / (a * d - b * b)[..., None])
+    return np.asarray(np.linalg.solve(matrices, vectors[..., None])[..., 0])
+
+
+def _solve(design: Array, target: Array, alpha: float) -> Array:
+    """Ridge coefficients, from the smaller of the two normal equations; the shortest least-squares solution when alpha is 0."""
+    n_rows, n_terms = design.shape
+    if alpha == 0:
+        return np.asarray(scipy.linalg.lstsq(design, target)[0])
+    if n_rows < n_terms:
+        gram = design @ design.T
+        gram[np.diag_indices(n_rows)] += alpha
+        return np.asarray(design.T @ scipy.linalg.solve(gram, target, assume_a="pos"))
+    gram = design.T @ design
+    gram[np.diag_indices(n_terms)] += alpha
+    return np.asarray(scipy.linalg.solve(gram, design.T @ target, assume_a="pos"))

@@ -1,0 +1,23 @@
+"""Data sets: benchmarks that are looked up or fetched, small sets that PyPI packages ship, and generators that know the truth."""
+
+from skmtl.datasets.adult import fetch_adult
+from skmtl.datasets.german_credit import fetch_german_credit
+from skmtl.datasets.grouped_tasks import make_grouped_tasks
+from skmtl.datasets.junior_school import load_junior_school
+from skmtl.datasets.landmine import fetch_landmine
+from skmtl.datasets.law_school import fetch_law_school
+from skmtl.datasets.mhc_binding import fetch_mhc_binding
+from skmtl.datasets.mortgage import load_mortgage
+from skmtl.datasets.school import fetch_school
+
+__all__ = [
+    "fetch_adult",
+    "fetch_german_credit",
+    "fetch_landmine",
+    "fetch_law_school",
+    "fetch_mhc_binding",
+    "fetch_school",
+    "load_junior_school",
+    "load_mortgage",
+    "make_grouped_tasks",
+]

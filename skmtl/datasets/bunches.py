@@ -1,0 +1,52 @@
+"""The two shapes in which data sets are handed out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any
+
+import pandas as pd
+from sklearn.utils import Bunch
+
+from skmtl.tasks import Kind, TaskSet
+
+
+def grouped_bunch(data: pd.DataFrame, target: pd.Series, task: pd.Series, kind: Kind, **more: Any) -> Bunch:
+    """Bunch of a set in which every row belongs to one task."""
+    return Bunch(
+        data=data,
+        target=target,
+        task=task,
+        task_set=TaskSet.from_long(data, target, task, kind=kind),
+        feature_names=list(data.columns),
+        **more,
+    )
+
+
+def fairness_bunch(
+    frame: pd.DataFrame,
+    *,
+    numeric: Sequence[str],
+    categorical: Sequence[str],
+    target: dict[str, pd.Series],
+    sensitive_features: pd.Series | pd.DataFrame,
+    split: pd.Series | None,
+    **more: Any,
+) -> Bunch:
+    """Bunch of a set in which every row has two binary labels and a sensitive feature."""
+    data = frame[[*numeric, *categorical]].astype(dict.fromkeys(categorical, "category"))
+    return Bunch(
+        data=data,
+        target=pd.DataFrame(target).astype("int64"),
+        sensitive_features=sensitive_features,
+        split=split,
+        feature_names=list(data.columns),
+        frame=frame,
+        **more,
+    )
+
+
+def description(name: str) -> str:
+    """Text that describes a data set."""
+    return (files("skmtl.datasets") / "descr" / f"{name}.rst").read_text(encoding="utf-8")

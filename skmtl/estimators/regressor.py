@@ -1,0 +1,191 @@
+"""Regression of several tasks with one network."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import RegressorMixin
+
+from skmtl._sklearn_compat import fit_context
+from skmtl.estimators.network import MultiTaskNetwork
+from skmtl.metrics import multitask_r2
+from skmtl.tasks import Kind
+
+
+class MultiTaskRegressor(RegressorMixin, MultiTaskNetwork):
+    r"""Multi-task regression: a trunk that all tasks share and one head a task.
+
+    Minimises the mean over tasks (weighted by ``task_weights``) of the mean over each task's labelled rows,
+
+    .. math:: \frac{1}{\sum_t w_t} \sum_t \frac{w_t}{n_t} \sum_{i=1}^{n_t} \bigl(h_t(f(x_i)) - z_{it}\bigr)^2
+              + \frac{\alpha}{2} \sum_l \|W_l\|^2,
+
+    where :math:`z_{it}` is the target standardised within its task; predictions are in the user's units.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : tuple of int, default=(64,)
+        Widths of the trunk's layers; empty = the heads see the inputs.
+    head_hidden_layer_sizes : tuple of int, default=()
+        Widths of every head's hidden layers; empty = linear heads.
+    activation : {"relu", "tanh", "logistic", "identity"}, default="relu"
+        Activation of all hidden layers.
+    solver : {"adam", "adamw", "adagrad", "sgd"}, default="adam"
+        Optimiser. Adagrad starts its accumulator at 0.1; sgd has Nesterov momentum 0.9.
+    alpha : float, default=1e-4
+        L2 penalty of the weights (not the biases); for adamw the decoupled decay.
+    batch_size : int, "auto" or "full", default="auto"
+        Rows of every task in a step. "auto" is 200 for wide targets and 512 over the number of tasks (between 4 and 200) in
+        long form; "full" takes all rows. In long form smaller tasks are repeated evenly, so that each step sees every task.
+    learning_rate_init : float, default=1e-3
+        Step size.
+    max_iter : int, default=200
+        Largest number of passes over the data.
+    early_stopping : bool or "auto", default="auto"
+        Hold out part of every task, stop when its loss no longer falls, and return to the best weights. "auto" holds
+        out rows of the tasks that have at least 10; True raises where a task has fewer. Without it, training stops
+        when the training loss no longer falls.
+    validation_fraction : float, default=0.1
+        Fraction of rows that early stopping watches.
+    n_iter_no_change : int, default=10
+        Passes without an improvement of ``tol`` after which training stops.
+    tol : float, default=1e-4
+        Smallest decrease of the (standardised) loss that counts as an improvement.
+    standardize : bool, default=True
+        Standardise the inputs.
+    n_members : int or "auto", default="auto"
+        Networks trained side by side from different seeds and averaged; "auto" trains one.
+    task_column : str, int or None, default=None
+        Column of X, by name or position, that holds each row's task (long form); None = y has one column a task.
+    task_weights : array-like of shape (T,), dict or None, default=None
+        Weights of the tasks in the loss, in the order of ``task_names_`` or by name.
+    dtype : {"auto", "float32", "float64"}, default="auto"
+        Precision of training; "auto" is float32. Predictions are always computed in float64.
+    device : str, default="auto"
+        "auto" (cuda where there is one), "cpu", "cuda" or "cuda:<index>".
+    random_state : int, RandomState or None, default=None
+        Seed of weights, batches and the validation split.
+    verbose : int, default=0
+        1 prints a line after fit.
+
+    Attributes
+    ----------
+    task_names_ : list of str
+        Names of the tasks: the columns of y, or the ids in the task column in order of first appearance.
+    n_outputs_ : int
+        Number of tasks T.
+    n_features_in_ : int
+        Number of columns of X, the task column included.
+    feature_names_in_ : ndarray of str
+        Column names of X, where it was a DataFrame.
+    n_iter_ : int
+        Passes made, the largest over members.
+    best_iteration_ : int
+        Pass that the weights stem from, the largest over members.
+    loss_curve_ : ndarray of shape (n_iter_,)
+        Training loss of every pass, mean over the members still running.
+    task_loss_curve_ : ndarray of shape (n_iter_, T)
+        The same, task by task, in units of each task's variance.
+    history_ : list of dict
+        One entry a pass: iteration, loss, validation_loss.
+    members_ : list of list of ndarray
+        Weights and biases of every network.
+    device_ : str
+        Device that was used.
+
+    Raises
+    ------
+    ValueError
+        In ``fit``, if a parameter is out of range, inputs are not finite numbers, a task has no label, or
+        ``early_stopping=True`` and a task has fewer than 10 labelled rows; in ``predict``, for a task that was not in fit.
+
+    See Also
+    --------
+    MultiTaskClassifier : The same network for class labels.
+
+    Examples
+    --------
+    Wide form, with a missing label:
+
+    >>> import numpy as np
+    >>> from skmtl import MultiTaskRegressor
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(200, 5))
+    >>> Y = np.column_stack([X[:, 0] + X[:, 1], X[:, 0] - X[:, 1]])
+    >>> Y[0, 1] = np.nan
+    >>> model = MultiTaskRegressor(learning_rate_init=0.01, random_state=0).fit(X, Y)
+    >>> model.predict(X).shape, bool(model.score(X, Y) > 0.9)
+    ((200, 2), True)
+
+    Long form:
+
+    >>> task = np.repeat([7.0, 8.0], 100)
+    >>> model = MultiTaskRegressor(task_column=-1, random_state=0).fit(np.column_stack([X, task]), X[:, 0] * (task - 7.5))
+    >>> model.task_names_
+    ['7', '8']
+    """
+
+    _kind: ClassVar[Kind] = "regression"
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any, *, sample_weight: Any = None) -> MultiTaskRegressor:
+        """Train the network.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+            Inputs, in long form with the task column.
+        y : array-like of shape (n,) or (n, T)
+            Targets; NaN where a row has no label for a task (wide form).
+        sample_weight : array-like of shape (n,), optional
+            Weights of the rows in each task's mean.
+
+        Returns
+        -------
+        MultiTaskRegressor
+            The fitted estimator.
+        """
+        self._fit(X, y, sample_weight)
+        return self
+
+    def predict(self, X: Any) -> NDArray[np.float64]:
+        """Predict the targets.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+            Inputs, in long form with the task column.
+
+        Returns
+        -------
+        ndarray of shape (n, T) or (n,)
+            Predictions for every task; in long form and for a 1-D y, one a row.
+        """
+        scores, codes = self._scores(X)
+        columns = np.column_stack([self._targets.predict(name, scores[:, t].mean(0)) for t, name in enumerate(self.task_names_)])
+        if codes is not None:
+            return columns[np.arange(len(codes)), codes]
+        return columns if self._wide_2d else columns[:, 0]
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the coefficient of determination, mean over tasks; NaN labels are skipped.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+            Inputs, in long form with the task column.
+        y : array-like of shape (n,) or (n, T)
+            True targets, NaN where unknown.
+        sample_weight : array-like of shape (n,), optional
+            Weights of the rows.
+
+        Returns
+        -------
+        float
+            At most 1.
+        """
+        prediction = self.predict(X)
+        task = None if self.task_column is None else np.asarray(self._split_task_column(X, reset=False)[0])
+        return float(multitask_r2(y, prediction, task=task, sample_weight=sample_weight))  # type: ignore[arg-type]

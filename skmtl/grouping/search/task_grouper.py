@@ -1,0 +1,255 @@
+"""The estimator that turns a matrix of pairwise gains into groups of tasks."""
+
+from __future__ import annotations
+
+import numbers
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClusterMixin
+from sklearn.utils import assert_all_finite, check_random_state
+from sklearn.utils.validation import validate_data
+
+from skmtl.grouping.search.beam import beam_groups
+from skmtl.grouping.search.exhaustive import exhaustive_groups
+from skmtl.grouping.search.score import serve
+from skmtl.grouping.search.sdp import sdp_groups
+from skmtl.grouping.search.spectral import spectral_groups
+
+METHODS = ("beam", "sdp", "exhaustive", "spectral")
+
+
+class TaskGrouper(ClusterMixin, BaseEstimator):
+    r"""Choose which tasks to train together from the gains of pairs of tasks.
+
+    The gain of a task in a group is predicted by the mean of its gains from the other members [1]_,
+
+    .. math:: \hat g_{G \to i} = \frac{1}{|G| - 1} \sum_{j \in G, j \ne i} A_{ij}, \qquad \hat g_{\{i\} \to i} = 0,
+
+    a task is served by the chosen group in which that is largest, and the total over all tasks is to be large. Every task is
+    in at least one group.
+
+    Parameters
+    ----------
+    method : {"beam", "sdp", "exhaustive", "spectral"}, default="beam"
+        - "beam": beams grow candidate groups from every task, greedy choice and local search find a set of them [2]_.
+          Groups may overlap.
+        - "exhaustive": the best set of groups, exactly, for at most 15 tasks. Groups may overlap.
+        - "sdp": a semidefinite relaxation, rounded to a partition into exactly `n_groups` groups [3]_.
+        - "spectral": spectral clustering of the symmetrised gains, shifted to be non-negative; a partition.
+    n_groups : int or None, default=None
+        Number of groups. For "sdp" and "spectral" exactly that many. For "beam" and "exhaustive" a budget: at most that many,
+        and fewer where one more would not raise the total gain. None chooses the number with the largest total gain, for
+        "beam" and "exhaustive" up to one group a task. See Notes before relying on None.
+    max_group_size : int or None, default=None
+        Largest number of tasks in a group, for "beam" and "exhaustive" only.
+    beam_width : int, default=10
+        Groups that the beam of every seed task keeps at every size.
+    max_candidates : int, default=50_000
+        Groups of two and more tasks that the beams may keep in all.
+    affinity : "precomputed" or callable, default="precomputed"
+        "precomputed": `fit` takes the matrix of gains. A callable turns what `fit` takes, (T, p) with one row that describes
+        each task, into the (T, T) matrix of gains.
+    random_state : int, RandomState instance or None, default=None
+        Random moves of the local search and starts of spectral clustering. None counts as 0: a grouping is repeatable
+        unless asked otherwise by a RandomState instance.
+
+    Attributes
+    ----------
+    labels_ : ndarray of shape (T,)
+        Index in `groups_` of the group that serves the task.
+    groups_ : list of tuples of int
+        Tasks of every group, in the order of their members. Every group serves at least one task.
+    predicted_gain_ : ndarray of shape (T,)
+        Predicted gain of the task in the group that serves it.
+    total_gain_ : float
+        Sum of `predicted_gain_`.
+    n_groups_ : int
+        Number of groups.
+    n_features_in_ : int
+        Number of columns seen in `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, where `fit` was given a frame with string names.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If a solver of the relaxation fails or is inaccurate; the warning names what is used instead.
+
+    Notes
+    -----
+    An average of pair gains is never above the best pair gain. With overlapping groups and no limit on their number, pairing
+    every task with its best partner is therefore optimal, whatever the method of search: `n_groups=None` with "beam" or
+    "exhaustive" returns larger groups only where gains are equal (to 1e-9 of the largest absolute gain), as then the fewest
+    groups are taken. To pay for fewer networks, set `n_groups`.
+
+    For a budget, the best set of groups is a partition of the tasks into sets that are served together, each by the best
+    group that contains it, and that group follows from sorting sums of gains. "exhaustive" solves this by dynamic programming
+    over subsets; the local search of "beam" moves and swaps tasks between these sets. The search published with [2]_
+    joins rows of a table of candidates greedily, once for each of five starts, and exchanges nothing.
+
+    References
+    ----------
+    .. [1] "Task affinity from data divergence", equation (15) and appendix A.6; after Standley et al., "Which tasks should be
+           learned together in multi-task learning?", ICML 2020.
+    .. [2] Song et al., "Efficient and effective multi-task grouping via meta learning on task combinations", NeurIPS 2022.
+    .. [3] Li, Sharma and Zhang, "Scalable multitask learning using gradient-based estimation of task affinity", KDD 2024.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmtl.grouping.search import TaskGrouper
+    >>> A = np.full((5, 5), -0.2)
+    >>> A[:3, :3], A[3:, 3:] = 0.3, 0.1
+    >>> grouper = TaskGrouper().fit(A)
+    >>> grouper.groups_, grouper.labels_
+    ([(0, 1, 2), (3, 4)], array([0, 0, 0, 1, 1]))
+    >>> round(grouper.total_gain_, 2)
+    1.1
+    """
+
+    def __init__(
+        self,
+        method: str = "beam",
+        *,
+        n_groups: int | None = None,
+        max_group_size: int | None = None,
+        beam_width: int = 10,
+        max_candidates: int = 50_000,
+        affinity: Any = "precomputed",
+        random_state: Any = None,
+    ) -> None:
+        self.method = method
+        self.n_groups = n_groups
+        self.max_group_size = max_group_size
+        self.beam_width = beam_width
+        self.max_candidates = max_candidates
+        self.affinity = affinity
+        self.random_state = random_state
+
+    def fit(self, A: Any, y: Any = None) -> TaskGrouper:
+        """Find the groups.
+
+        Parameters
+        ----------
+        A : array-like or DataFrame of shape (T, T)
+            Entry [i, j] is the gain of task i when trained with task j. The diagonal is ignored. With a callable `affinity`,
+            what the callable takes: (T, p), one row a task.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        TaskGrouper
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of its range, `A` is not square, has a missing or infinite gain off the diagonal, or the
+            tasks do not fit into `n_groups` groups of `max_group_size`.
+        """
+        self._check_parameters()
+        gains = self._read_gains(A)
+        n_tasks = len(gains)
+        size = n_tasks if self.max_group_size is None else min(int(self.max_group_size), n_tasks)
+        self._check_capacity(n_tasks, size)
+        n_groups = None if self.n_groups is None else int(self.n_groups)
+        scaled = gains / (np.abs(gains).max() or 1.0)
+        rng = check_random_state(0 if self.random_state is None else self.random_state)
+        if self.method == "beam":
+            found = beam_groups(scaled, n_groups, size, int(self.beam_width), int(self.max_candidates), rng)
+        elif self.method == "exhaustive":
+            found = exhaustive_groups(scaled, n_groups, size)
+        elif self.method == "sdp":
+            found = sdp_groups(scaled, n_groups, rng)
+        else:
+            found = spectral_groups(scaled, n_groups, rng)
+        groups, self.labels_, self.predicted_gain_ = serve(gains, found)
+        self.groups_ = [tuple(np.flatnonzero(group).tolist()) for group in groups]
+        self.total_gain_ = float(self.predicted_gain_.sum())
+        self.n_groups_ = len(self.groups_)
+        return self
+
+    def fit_predict(self, A: Any, y: Any = None) -> NDArray[np.intp]:
+        """Find the groups and return the one that serves each task.
+
+        Parameters
+        ----------
+        A : array-like or DataFrame of shape (T, T)
+            As in :meth:`fit`.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        ndarray of shape (T,)
+            `labels_`.
+        """
+        return self.fit(A).labels_
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.pairwise = isinstance(self.affinity, str) and self.affinity == "precomputed"
+        return tags
+
+    def _check_parameters(self) -> None:
+        if self.method not in METHODS:
+            raise ValueError(_refusal("method", f"one of {', '.join(map(repr, METHODS))}", self.method))
+        if not (callable(self.affinity) or (isinstance(self.affinity, str) and self.affinity == "precomputed")):
+            raise ValueError(_refusal("affinity", "'precomputed' or a callable", self.affinity))
+        for name, may_be_none in (("n_groups", True), ("max_group_size", True), ("beam_width", False), ("max_candidates", False)):
+            value = getattr(self, name)
+            if value is None and may_be_none:
+                continue
+            if not isinstance(value, numbers.Integral) or isinstance(value, (bool, np.bool_)) or value < 1:
+                raise ValueError(_refusal(name, "an int in the range [1, inf)" + (" or None" if may_be_none else ""), value))
+        if self.max_group_size is not None and self.method in ("sdp", "spectral"):
+            raise ValueError(f"The 'max_group_size' parameter of TaskGrouper must be None with method={self.method!r}. Got {self.max_group_size!r} instead.")
+
+    def _check_capacity(self, n_tasks: int, size: int) -> None:
+        if self.n_groups is None:
+            return
+        if self.n_groups > n_tasks:
+            raise ValueError(_refusal("n_groups", f"at most the number of tasks, n_samples={n_tasks}", self.n_groups))
+        if self.n_groups * size < n_tasks:
+            raise ValueError(f"{n_tasks} tasks do not fit into n_groups={self.n_groups} groups of at most max_group_size={size}. Raise one of the two.")
+
+    def _read_gains(self, A: Any) -> NDArray[np.float64]:
+        if callable(self.affinity):
+            rows = validate_data(self, A, dtype=np.float64)
+            gains = np.array(self.affinity(rows), dtype=np.float64)
+            if gains.shape != (len(rows), len(rows)):
+                raise ValueError(f"The callable 'affinity' must return an array of shape {(len(rows), len(rows))}. Got shape {gains.shape} instead.")
+            names = [np.arange(len(rows))] * 2
+        else:
+            gains = np.array(validate_data(self, A, dtype=np.float64, ensure_all_finite=False))
+            if gains.shape[0] != gains.shape[1]:
+                assert_all_finite(gains, estimator_name="TaskGrouper", input_name="A")
+                raise ValueError(f"A must be a square matrix of pairwise gains, one row and one column a task. Got shape {gains.shape} instead.")
+            names = _task_names(A)
+        np.fill_diagonal(gains, 0.0)
+        bad = np.argwhere(~np.isfinite(gains))
+        if len(bad):
+            row, column = bad[0]
+            pair = tuple(side[at].item() if isinstance(side[at], np.generic) else side[at] for side, at in zip(names, (row, column), strict=True))
+            what = "NaN" if np.isnan(gains[row, column]) else "infinity"
+            raise ValueError(
+                f"A contains {what} as the gain of task {pair[0]!r} when trained with task {pair[1]!r} ({len(bad)} such pairs). All gains must be finite."
+            )
+        return gains
+
+
+def _refusal(name: str, allowed: str, value: Any) -> str:
+    return f"The {name!r} parameter of TaskGrouper must be {allowed}. Got {value!r} instead."
+
+
+def _task_names(A: Any) -> list[Any]:
+    if not isinstance(A, pd.DataFrame):
+        return [np.arange(len(A))] * 2
+    rows, columns = A.index, A.columns
+    if not rows.equals(columns) and set(rows) == set(columns):
+        raise ValueError("The rows and the columns of A must name the tasks in the same order. Use A.loc[A.columns].")
+    return [rows, columns]

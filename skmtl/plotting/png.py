@@ -1,0 +1,47 @@
+"""A Display as the bytes of a PNG file, without pyplot and its list of open figures."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import Any
+
+
+def figure_png(display: Any, *, figsize: tuple[float, float] | None = None, dpi: int = 150, **kwargs: Any) -> bytes:
+    """Draw a Display on a figure of its own and return it as a PNG file.
+
+    Parameters
+    ----------
+    display : Display
+        Anything with ``plot(ax=...)``, such as :class:`TaskAffinityDisplay`.
+    figsize : tuple of float, default=None
+        Width and height in inches; by default what the Display suggests for its content.
+    dpi : int, default=150
+        Pixels per inch.
+    **kwargs : dict
+        Passed to ``display.plot``.
+
+    Returns
+    -------
+    bytes
+        Content of a PNG file; write it with ``Path.write_bytes`` or embed it in a page.
+
+    Notes
+    -----
+    No pyplot figure is opened, so nothing has to be closed and no window appears. `display` itself is drawn upon: its ``ax_`` and ``figure_``
+    are those of the new figure.
+
+    Examples
+    --------
+    >>> from skmtl.plotting import GainPredictionDisplay, figure_png
+    >>> figure_png(GainPredictionDisplay(y_true=[0.1, -0.2, 0.3], y_pred=[0.0, -0.1, 0.1]))[1:4]
+    b'PNG'
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError('Displays need matplotlib. Install it with: pip install "skmtl[plot]"') from error
+    figure = Figure(figsize=figsize or getattr(display, "figsize", None), layout="constrained")
+    display.plot(ax=figure.subplots(), **kwargs)
+    target = BytesIO()
+    figure.savefig(target, format="png", dpi=dpi, facecolor="white")
+    return target.getvalue()

@@ -1,0 +1,103 @@
+"""What a report about a task grouping is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+SINGLE, TOGETHER, GROUPED = STRATEGIES = ("single-task", "all together", "grouped")
+
+
+@dataclass(frozen=True)
+class GroupingReport:
+    """Everything that the page about one task grouping says.
+
+    Parameters
+    ----------
+    title : str
+        Heading of the page.
+    data_description : str
+        What the rows and tasks are, in a sentence.
+    kind : str
+        "regression" or "classification".
+    n_rows : int
+        Number of rows.
+    n_features : int
+        Number of inputs.
+    loss_name : str
+        Name of the loss, such as "mean squared error (standardised)".
+    losses : DataFrame of shape (T, 3)
+        Held-out loss per task; index = task names, columns "single-task", "all together", "grouped". NaN = not trained that way.
+    winner : str
+        Candidate that was chosen on validation rows.
+    groups : list of tuple of str
+        Task names of each group of the winner.
+    gains : DataFrame
+        Measured pairs: columns target, source, gain, gain_se, stl_loss, mtl_loss, n_repeats.
+    affinity : DataFrame of shape (T, T)
+        Gains that the grouping was made from; row = target, column = source.
+    predicted_gains : DataFrame
+        Measured pairs and what a model that had not seen them predicted: columns target, source, measured, predicted.
+    reliability : float
+        Correlation that two independent repetitions of the whole measurement would have; NaN when it was not repeated.
+    choice : DataFrame
+        Candidates: columns candidate, n_groups, validation_loss, chosen.
+    notices : list of str
+        What the reader must know: rows dropped, tasks too small, fallbacks.
+    seconds : float
+        Time that everything took.
+    settings : dict
+        Settings of the run, by name.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skmtl.report import GroupingReport
+    >>> losses = pd.DataFrame({"single-task": [1.0, 0.5], "all together": [0.8, 0.4], "grouped": [0.8, 0.4]}, index=["a", "b"])
+    >>> pairs = pd.DataFrame({"target": ["a", "b"], "source": ["b", "a"], "gain": [0.2, 0.1], "gain_se": [0.05, 0.05]})
+    >>> report = GroupingReport(
+    ...     title="Two tasks", data_description="An example.", kind="regression", n_rows=40, n_features=3, loss_name="mean squared error",
+    ...     losses=losses, winner="all together", groups=[("a", "b")], gains=pairs, affinity=pd.DataFrame(), predicted_gains=pd.DataFrame(),
+    ...     reliability=0.5, choice=pd.DataFrame(),
+    ... )
+    >>> report.totals.round(2).to_dict()
+    {'single-task': 1.5, 'all together': 1.2, 'grouped': 1.2}
+    """
+
+    title: str
+    data_description: str
+    kind: str
+    n_rows: int
+    n_features: int
+    loss_name: str
+    losses: pd.DataFrame
+    winner: str
+    groups: Sequence[tuple[str, ...]]
+    gains: pd.DataFrame
+    affinity: pd.DataFrame
+    predicted_gains: pd.DataFrame
+    reliability: float
+    choice: pd.DataFrame
+    notices: Sequence[str] = ()
+    seconds: float = float("nan")
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if tuple(self.losses.columns) != STRATEGIES:
+            raise ValueError(f"losses must have the columns {', '.join(STRATEGIES)}. Got {', '.join(map(str, self.losses.columns))}.")
+
+    @property
+    def totals(self) -> pd.Series:
+        """Sum of the held-out losses per strategy, over the tasks that every strategy has a loss for."""
+        totals: pd.Series = self.losses.dropna().sum()
+        return totals
+
+    @property
+    def best(self) -> str:
+        """Strategy with the smallest total; of equals, the simplest to run: all together, single-task, grouped."""
+        totals = self.totals
+        tied = [strategy for strategy in (TOGETHER, SINGLE, GROUPED) if totals[strategy] <= totals.min() * (1 + 1e-9)]
+        return tied[0]

@@ -1,0 +1,185 @@
+"""Rows of tables and targets: taking, checking and splitting them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+Kind = Literal["regression", "classification"]
+
+
+def take_rows(table: Any, index: NDArray[Any]) -> Any:
+    """Rows of an array or DataFrame by position.
+
+    Parameters
+    ----------
+    table : ndarray or DataFrame of shape (n, p)
+        Rows to take from.
+    index : ndarray of shape (k,)
+        Positions, or a mask of shape (n,).
+
+    Returns
+    -------
+    ndarray or DataFrame of shape (k, p)
+        The rows, in the order of ``index``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmtl.tasks import take_rows
+    >>> take_rows(np.arange(6).reshape(3, 2), np.array([2, 0]))
+    array([[4, 5],
+           [0, 1]])
+    """
+    return table.iloc[index] if hasattr(table, "iloc") else table[index]
+
+
+def split_rows(y: NDArray[Any], test_size: float, rng: np.random.RandomState, *, stratify: bool) -> NDArray[np.bool_]:
+    """Mask of held-out rows: ceil(test_size * n) of them, at least one row on either side.
+
+    With ``stratify`` every class gets its share (largest remainders), and a class never loses its last training row as
+    long as other classes can give.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,)
+        Targets of one task, at least two.
+    test_size : float
+        Fraction of rows, strictly between 0 and 1.
+    rng : RandomState
+        Source of randomness.
+    stratify : bool
+        Whether ``y`` holds classes whose shares are kept.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        True for the rows held out.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmtl.tasks import split_rows
+    >>> held = split_rows(np.array([0, 0, 0, 0, 1, 1]), 0.5, np.random.RandomState(0), stratify=True)
+    >>> int(held[:4].sum()), int(held[4:].sum())
+    (2, 1)
+    """
+    n = len(y)
+    n_test = int(np.clip(np.ceil(test_size * n), 1, n - 1))
+    mask = np.zeros(n, dtype=bool)
+    if not stratify:
+        mask[rng.permutation(n)[:n_test]] = True
+        return mask
+    _, codes, counts = np.unique(y, return_inverse=True, return_counts=True)
+    share = counts * n_test / n
+    quota = np.minimum(np.floor(share).astype(int), np.maximum(counts - 1, 0))
+    for room in (counts - 1, counts):
+        for c in np.argsort(quota - share, kind="stable"):
+            if quota.sum() < n_test and quota[c] < room[c]:
+                quota[c] += 1
+        while quota.sum() < n_test and (quota < room).any():
+            quota[np.argmax(np.where(quota < room, share - quota, -np.inf))] += 1
+    for c, take in enumerate(quota):
+        mask[rng.permutation(np.flatnonzero(codes == c))[:take]] = True
+    return mask
+
+
+def tidy_labels(labels: NDArray[Any]) -> NDArray[Any]:
+    """Give labels that NaN had turned into floats or objects their own type back.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n,)
+        Class labels without missing values.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        Whole numbers as int64, objects as what numpy makes of them, everything else as it came.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmtl.tasks import tidy_labels
+    >>> tidy_labels(np.array([0.0, 1.0]))
+    array([0, 1])
+    """
+    if labels.dtype.kind == "f" and np.isfinite(labels).all() and (labels == np.floor(labels)).all():
+        return labels.astype(np.int64)
+    if labels.dtype.kind == "O":
+        return np.array(labels.tolist())
+    return labels
+
+
+def check_fraction(value: Any, what: str) -> None:
+    """Raise unless a value is a number strictly between 0 and 1.
+
+    Parameters
+    ----------
+    value : object
+        What was given.
+    what : str
+        How the message calls it.
+
+    Raises
+    ------
+    TypeError
+        If it is not a number.
+    ValueError
+        If it is out of range.
+
+    Examples
+    --------
+    >>> from skmtl.tasks import check_fraction
+    >>> check_fraction(1.5, "test_size")
+    Traceback (most recent call last):
+        ...
+    ValueError: test_size must be a float strictly between 0 and 1. Got 1.5.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
+        raise TypeError(f"{what} must be a float strictly between 0 and 1. Got {value!r} of type {type(value).__name__}.")
+    if not 0 < value < 1:
+        raise ValueError(f"{what} must be a float strictly between 0 and 1. Got {value!r}.")
+
+
+def check_target_column(y: Any, kind: Kind, what: str) -> NDArray[Any]:
+    """Return targets as a column: float64 with NaN for regression, as they came for classification; raise on other shapes and on infinity."""
+    values = np.asarray(y)
+    if values.ndim != 1:
+        raise ValueError(f"{what} must have shape (n,). Got an array with {values.ndim} dimensions.")
+    if kind == "classification":
+        return values
+    try:
+        numbers: NDArray[Any] = pd.to_numeric(pd.Series(values)).to_numpy(dtype=float, na_value=np.nan)
+    except (ValueError, TypeError):
+        raise ValueError(f"{what} holds values that are not numbers; kind='regression' needs numeric targets.") from None
+    if np.isinf(numbers).any():
+        raise ValueError(f"{what} contains infinity; targets must be finite or NaN.")
+    return numbers
+
+
+def split_shared_rows(
+    rows: Mapping[str, NDArray[np.intp]], targets: Mapping[str, NDArray[Any]], n: int, test_size: float, rng: np.random.RandomState, *, stratify: bool
+) -> dict[str, NDArray[np.bool_]]:
+    """Deal whole rows out, cells (task, class) in order of rarity, each row to the side that its cell lacks most."""
+    cells: list[NDArray[np.intp]] = []
+    for name in rows:
+        labels = targets[name]
+        groups = [labels == value for value in np.unique(labels)] if stratify else [np.ones(len(labels), dtype=bool)]
+        cells += [rows[name][group] for group in groups]
+    side = np.full(n, -1)
+    for cell in sorted(cells, key=len):
+        n_test = int(np.ceil(test_size * len(cell))) if len(cell) > 1 else 0
+        free = rng.permutation(cell[side[cell] < 0])
+        wanted = int(np.clip(n_test - (side[cell] == 1).sum(), 0, len(free)))
+        side[free[:wanted]] = 1
+        side[free[wanted:]] = 0
+    held = {name: side[rows[name]] == 1 for name in rows}
+    for name, mask in held.items():
+        if mask.all() or not mask.any():
+            raise ValueError(f"Task {name!r} ({len(mask)} rows shared with other tasks) cannot be split into training and test rows.")
+    return held

@@ -1,0 +1,212 @@
+"""Every public name is documented in numpydoc's form, and what it documents is what it takes."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import importlib
+import inspect
+import re
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from numpydoc.docscrape import ClassDoc, FunctionDoc
+from sklearn.base import BaseEstimator
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "docs"))
+from api_reference import ROOMS, homes, public_rooms
+
+# {"skmtl.room.Name": {"test_function_name": "reason"}}
+EXCEPTIONS: dict[str, dict[str, str]] = {}
+
+
+def described_names() -> dict[str, Any]:
+    """Every public class and function, once, under the room that its page is in."""
+    return {f"{room}.{name}": getattr(importlib.import_module(room), name) for room, names in homes().items() for name, page in names.items() if page == room}
+
+
+NAMES = described_names()
+CLASSES = {name: value for name, value in NAMES.items() if inspect.isclass(value)}
+METHODS = {
+    f"{name}.{attribute}": member
+    for name, cls in CLASSES.items()
+    for attribute, member in vars(cls).items()
+    if not attribute.startswith("_") and (inspect.isfunction(member) or isinstance(member, (property, classmethod, staticmethod)))
+}
+ESTIMATORS = {name: cls for name, cls in CLASSES.items() if issubclass(cls, BaseEstimator) and hasattr(cls, "fit")}
+
+
+def each(values: dict[str, Any]) -> Any:
+    return pytest.mark.parametrize("name", sorted(values))
+
+
+@pytest.fixture(autouse=True)
+def _excepted(request):
+    name = request.node.callspec.params.get("name") if hasattr(request.node, "callspec") else None
+    if reason := EXCEPTIONS.get(name, {}).get(request.node.originalname):
+        pytest.skip(reason)
+
+
+# ---------------------------------------------------------------------- reading
+def parse(value: Any) -> Any:
+    return ClassDoc(value, config={"show_class_members": False}) if inspect.isclass(value) else FunctionDoc(value)
+
+
+def function_of(member: Any) -> Callable:
+    """The plain function behind a method, class method, static method or property."""
+    return member.fget if isinstance(member, property) else getattr(member, "__func__", member)
+
+
+def signature_names(value: Any) -> list[str]:
+    stars = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
+    parameters = inspect.signature(value).parameters.values()
+    return [stars.get(p.kind, "") + p.name for p in parameters if p.name not in ("self", "cls")]
+
+
+def documented_names(doc: Any, section: str) -> list[str]:
+    return [name.strip() for entry in doc[section] for name in entry.name.split(",")]
+
+
+def fitted_attributes(cls: type) -> set[str]:
+    """Names ending in one underscore that a method of the class, or of a base in skmtl, assigns on self, or that are properties."""
+    found = set()
+    for base in cls.__mro__:
+        if base.__module__.split(".")[0] == "skmtl":
+            found |= {name for name, member in vars(base).items() if isinstance(member, property)}
+            tree = ast.parse(textwrap.dedent(inspect.getsource(base)))
+            found |= {node.attr for node in ast.walk(tree) if _stores_on_self(node)}
+    return {name for name in found if re.fullmatch(r"[a-zA-Z]\w*[^_]_", name)}
+
+
+def _stores_on_self(node: ast.AST) -> bool:
+    return isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and isinstance(node.value, ast.Name) and node.value.id == "self"
+
+
+def wrong_defaults(value: Any, doc: Any) -> list[str]:
+    """Parameters whose documented ``default=`` is another literal than that of the signature."""
+    wrong = []
+    for entry in doc["Parameters"]:
+        parameter = inspect.signature(value).parameters.get(entry.name)
+        stated = re.search(r"default=(.+)$", entry.type)
+        if parameter is None or stated is None:
+            continue
+        try:
+            literal = ast.literal_eval(stated.group(1))
+        except (ValueError, SyntaxError):
+            continue
+        if literal != parameter.default:
+            wrong.append(f"{entry.name}: documented {literal!r}, is {parameter.default!r}")
+    return wrong
+
+
+# ---------------------------------------------------------------------- the contract
+def test_every_room_with_public_names_has_a_title_in_the_api_pages():
+    assert set(public_rooms()) <= set(ROOMS), "add the missing room to docs/api_reference.py"
+
+
+def test_every_public_name_exists_once_and_is_on_an_api_page():
+    for room, names in public_rooms().items():
+        assert len(set(names)) == len(names), f"{room}.__all__ holds a name twice"
+        missing = [name for name in names if not hasattr(importlib.import_module(room), name)]
+        assert not missing, f"{room}.__all__ offers what is not there: {missing}"
+        assert list(homes()[room]) == names
+
+
+def test_exceptions_name_what_exists():
+    assert set(EXCEPTIONS) <= set(NAMES) | set(METHODS)
+
+
+@each(NAMES)
+def test_a_public_name_has_a_one_line_summary_that_ends_with_a_stop(name):
+    summary = " ".join(parse(NAMES[name])["Summary"])
+    assert summary, f"{name} has no docstring"
+    assert summary.endswith("."), f"the first paragraph of {name} is not a sentence: {summary!r}"
+
+
+@each(NAMES)
+def test_documented_parameters_are_those_of_the_signature(name):
+    doc = parse(NAMES[name])
+    documented = documented_names(doc, "Parameters") + documented_names(doc, "Other Parameters")
+    if not documented and dataclasses.is_dataclass(NAMES[name]):
+        fields = signature_names(NAMES[name])
+        documented = [attribute for attribute in documented_names(doc, "Attributes") if attribute in fields]
+    assert documented == signature_names(NAMES[name])
+
+
+@each(NAMES)
+def test_every_parameter_has_a_type_and_a_description(name):
+    entries = parse(NAMES[name])["Parameters"]
+    assert [entry.name for entry in entries if not entry.type or not "".join(entry.desc).strip()] == []
+
+
+@each(NAMES)
+def test_documented_defaults_are_those_of_the_signature(name):
+    assert wrong_defaults(NAMES[name], parse(NAMES[name])) == []
+
+
+@each(NAMES)
+def test_a_public_name_shows_an_example_that_runs(name):
+    assert any(line.lstrip().startswith(">>>") for line in parse(NAMES[name])["Examples"]), f"{name} has no example in its docstring"
+
+
+@each({name: value for name, value in NAMES.items() if not inspect.isclass(value)})
+def test_a_function_that_returns_something_says_what(name):
+    annotation = inspect.signature(NAMES[name]).return_annotation
+    if annotation in (None, "None", inspect.Signature.empty):
+        pytest.skip("returns nothing")
+    doc = parse(NAMES[name])
+    assert doc["Returns"] or doc["Yields"]
+
+
+@each(METHODS)
+def test_a_public_method_is_documented_and_lists_its_parameters_if_it_lists_any(name):
+    function = function_of(METHODS[name])
+    assert inspect.getdoc(function), f"{name} has no docstring"
+    doc = FunctionDoc(function)
+    assert documented_names(doc, "Parameters") in ([], signature_names(function))
+    assert wrong_defaults(function, doc) == []
+
+
+@each(ESTIMATORS)
+def test_fitted_attributes_are_documented(name):
+    missing = fitted_attributes(ESTIMATORS[name]) - set(documented_names(parse(ESTIMATORS[name]), "Attributes"))
+    assert not missing, f"{name} sets {sorted(missing)}, which its Attributes section lacks"
+
+
+# ---------------------------------------------------------------------- the checker itself
+class _Sloppy(BaseEstimator):
+    """Do something.
+
+    Parameters
+    ----------
+    alpha : float, default=1.0
+        Strength.
+
+    Attributes
+    ----------
+    coef_ : ndarray
+        Slopes.
+    """
+
+    def __init__(self, alpha=2.0, beta=None):
+        self.alpha = alpha
+        self.beta = beta
+
+    def fit(self, X, y):
+        self.coef_, self.intercept_ = y, y
+        self._hidden_ = y
+        return self
+
+
+def test_the_checker_sees_what_a_sloppy_class_leaves_out(monkeypatch):
+    monkeypatch.setattr(_Sloppy, "__module__", "skmtl.sloppy")
+    monkeypatch.setattr(inspect, "getsource", lambda cls, source=inspect.getsource: source(sys.modules[__name__]) if cls is _Sloppy else source(cls))
+    doc = parse(_Sloppy)
+    assert documented_names(doc, "Parameters") == ["alpha"]
+    assert signature_names(_Sloppy) == ["alpha", "beta"]
+    assert wrong_defaults(_Sloppy, doc) == ["alpha: documented 1.0, is 2.0"]
+    assert fitted_attributes(_Sloppy) - set(documented_names(doc, "Attributes")) == {"intercept_"}
