@@ -1,7 +1,20 @@
 """Multi-task learning on tables, in the manner of scikit-learn."""
 
+from skmtl.affinity import PairwiseGainRegressor, TaskRelationFeaturizer, collect_pairwise_gains
 from skmtl.estimators import MultiTaskClassifier, MultiTaskRegressor
+from skmtl.grouping import TaskGroupedClassifier, TaskGroupedRegressor, TaskGrouper
 from skmtl.tasks import Task, TaskSet
 
 __version__ = "0.1.0.dev0"
-__all__ = ["MultiTaskClassifier", "MultiTaskRegressor", "Task", "TaskSet"]
+__all__ = [
+    "MultiTaskClassifier",
+    "MultiTaskRegressor",
+    "PairwiseGainRegressor",
+    "Task",
+    "TaskGroupedClassifier",
+    "TaskGroupedRegressor",
+    "TaskGrouper",
+    "TaskRelationFeaturizer",
+    "TaskSet",
+    "collect_pairwise_gains",
+]

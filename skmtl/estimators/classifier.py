@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,11 +13,14 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from skmtl._sklearn_compat import fit_context
 from skmtl.estimators.network import MultiTaskNetwork
-from skmtl.metrics import multitask_accuracy
+from skmtl.estimators.outputs import ClassificationOutputs
+from skmtl.estimators.problem import Problem
+from skmtl.estimators.targets import CodedLabels
+from skmtl.network import TrainedMember
 from skmtl.tasks import Kind, tidy_labels, wide_columns
 
 
-class MultiTaskClassifier(ClassifierMixin, MultiTaskNetwork):
+class MultiTaskClassifier(ClassificationOutputs, ClassifierMixin, MultiTaskNetwork):
     r"""Multi-task classification: a trunk that all tasks share and one head a task.
 
     Minimises the mean over tasks (weighted by ``task_weights``) of the mean log loss over each task's labelled rows,
@@ -123,6 +127,7 @@ class MultiTaskClassifier(ClassifierMixin, MultiTaskNetwork):
     """
 
     _kind: ClassVar[Kind] = "classification"
+    _targets: CodedLabels
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, *, sample_weight: Any = None) -> MultiTaskClassifier:
@@ -143,9 +148,16 @@ class MultiTaskClassifier(ClassifierMixin, MultiTaskNetwork):
             The fitted estimator.
         """
         self._fit(X, y, sample_weight)
-        classes = [self._targets.classes[name] for name in self.task_names_]
-        self.classes_ = classes if self._wide_2d else np.unique(np.concatenate(classes))
         return self
+
+    def _store(self, problem: Problem, names: Sequence[str], trained: Sequence[TrainedMember]) -> None:
+        super()._store(problem, names, trained)
+        self._set_classes([self._targets.classes[name] for name in names])
+
+    def _task_output(self, name: str, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Probabilities of one task's own classes, (n, k_t), from its scores, (members, n, k)."""
+        mean: NDArray[np.float64] = self._targets.probabilities(name, scores).mean(0)
+        return mean
 
     def _check_labels(self, y: Any) -> None:
         for name, column in zip(*wide_columns(y), strict=True):
@@ -155,70 +167,3 @@ class MultiTaskClassifier(ClassifierMixin, MultiTaskNetwork):
             if known.dtype.kind == "f" and np.isinf(known).any():
                 raise ValueError(f"Task {name!r} has an infinite label in y.")
             check_classification_targets(known)
-
-    def predict_proba(self, X: Any) -> NDArray[np.float64] | list[NDArray[np.float64]]:
-        """Predict class probabilities.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, p)
-            Inputs, in long form with the task column.
-
-        Returns
-        -------
-        list of ndarray of shape (n, k_t), or ndarray of shape (n, k)
-            For 2-D y one array a task, columns as in ``classes_``. For 1-D y and in long form one array; in long form its columns
-            are the sorted union of all tasks' classes, 0 where a row's task never had the class.
-        """
-        scores, codes = self._scores(X)
-        own = [self._targets.probabilities(name, scores[:, t]).mean(0) for t, name in enumerate(self.task_names_)]
-        if codes is None:
-            return own if self._wide_2d else own[0]
-        union = np.zeros((len(codes), len(self.classes_)))
-        for t, name in enumerate(self.task_names_):
-            rows = np.flatnonzero(codes == t)
-            union[np.ix_(rows, np.searchsorted(self.classes_, self._targets.classes[name]))] = own[t][rows]
-        return union
-
-    def predict(self, X: Any) -> NDArray[Any]:
-        """Predict the most probable class.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, p)
-            Inputs, in long form with the task column.
-
-        Returns
-        -------
-        ndarray of shape (n, T) or (n,)
-            Labels in their own type; in long form and for a 1-D y, one a row.
-        """
-        probabilities = self.predict_proba(X)
-        if isinstance(probabilities, list):
-            columns = [classes[own.argmax(1)] for classes, own in zip(self.classes_, probabilities, strict=True)]
-            if len({column.dtype.kind for column in columns}) > 1:
-                columns = [column.astype(object) for column in columns]
-            return np.column_stack(columns)
-        labels: NDArray[Any] = self.classes_[probabilities.argmax(1)]
-        return labels
-
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return the accuracy, mean over tasks; NaN labels are skipped.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, p)
-            Inputs, in long form with the task column.
-        y : array-like of shape (n,) or (n, T)
-            True labels, NaN where unknown.
-        sample_weight : array-like of shape (n,), optional
-            Weights of the rows.
-
-        Returns
-        -------
-        float
-            Between 0 and 1.
-        """
-        prediction = self.predict(X)
-        task = None if self.task_column is None else np.asarray(self._split_task_column(X, reset=False)[0])
-        return float(multitask_accuracy(y, prediction, task=task, sample_weight=sample_weight))  # type: ignore[arg-type]

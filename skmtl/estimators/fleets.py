@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
 
 from skmtl.estimators.classifier import MultiTaskClassifier
 from skmtl.estimators.problem import Problem
@@ -38,6 +43,7 @@ def measure_groups(
     groups: Sequence[Sequence[str]],
     *,
     seed: int,
+    sample_weight: NDArray[np.float64] | None = None,
     n_workers: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> list[GroupOutcome]:
@@ -56,6 +62,8 @@ def measure_groups(
         Names of the tasks that learn together.
     seed : int
         Seed of everything random.
+    sample_weight : ndarray, optional
+        Weights of the rows of ``train.X`` in training; test losses are not weighted.
     n_workers : int, optional
         Threads, by default as many as torch may use.
     progress : callable, optional
@@ -77,7 +85,7 @@ def measure_groups(
     >>> [len(outcome.losses) for outcome in outcomes]
     [1, 2]
     """
-    problem = Problem(estimator, train, test, split_seed=seed, separate=True)
+    problem = Problem(estimator, train, test, sample_weight=sample_weight, split_seed=seed, separate=True)
     members = [problem.member(group, seed, seed) for group in groups]
     trained = train_fleet(problem.architecture(), problem.data, members, problem.training(record=False), n_workers=n_workers, progress=progress)
     return [
@@ -88,3 +96,64 @@ def measure_groups(
         )
         for group, member in zip(groups, trained, strict=True)
     ]
+
+
+def fit_groups(
+    estimator: MultiTaskRegressor | MultiTaskClassifier,
+    tasks: TaskSet,
+    groups: Sequence[Sequence[str]],
+    *,
+    seed: int,
+    like: Any,
+    sample_weight: NDArray[np.float64] | None = None,
+    n_workers: int | None = None,
+) -> list[MultiTaskRegressor | MultiTaskClassifier]:
+    """Fit one estimator for every group, all as one fleet.
+
+    Parameters
+    ----------
+    estimator : MultiTaskRegressor or MultiTaskClassifier
+        Settings; it is neither fitted nor changed.
+    tasks : TaskSet
+        Training tasks.
+    groups : sequence of sequence of str
+        Names of the tasks that learn together.
+    seed : int
+        Seed of everything random.
+    like : estimator
+        Fitted or half-fitted estimator whose ``task_column``, layout and input columns the new ones share.
+    sample_weight : ndarray, optional
+        Weights of the rows of ``tasks.X``.
+    n_workers : int, optional
+        Threads, by default as many as torch may use.
+
+    Returns
+    -------
+    list of MultiTaskRegressor or MultiTaskClassifier
+        Fitted estimators, in the order of ``groups``.
+
+    Examples
+    --------
+    >>> from skmtl import MultiTaskRegressor
+    >>> from skmtl.datasets import make_grouped_tasks
+    >>> from skmtl.estimators import fit_groups
+    >>> data = make_grouped_tasks(n_tasks=3, n_groups=1, random_state=0)
+    >>> frame = data.data.assign(task=data.task)
+    >>> like = MultiTaskRegressor(task_column="task", max_iter=1).fit(frame, data.target)
+    >>> first, rest = fit_groups(MultiTaskRegressor(max_iter=5), data.task_set, [data.task_set.names[:1], data.task_set.names[1:]], seed=0, like=like)
+    >>> first.predict(frame[data.task == data.task.iloc[0]]).shape == ((data.task == data.task.iloc[0]).sum(),)
+    True
+    """
+    problem = Problem(estimator, tasks, sample_weight=sample_weight, split_seed=seed, separate=True)
+    n_members = 1 if estimator.n_members == "auto" else int(estimator.n_members)
+    members = [problem.member(group, seed + k, seed + k) for group in groups for k in range(n_members)]
+    trained = train_fleet(problem.architecture(), problem.data, members, problem.training(record=True), n_workers=n_workers)
+    fitted = []
+    for g, group in enumerate(groups):
+        one = clone(estimator).set_params(task_column=like.task_column)
+        for name in ("n_features_in_", "feature_names_in_", "_wide_2d"):
+            if hasattr(like, name):
+                setattr(one, name, getattr(like, name))
+        one._store(problem, group, trained[g * n_members : (g + 1) * n_members])
+        fitted.append(one)
+    return fitted

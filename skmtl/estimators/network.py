@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -52,27 +53,27 @@ class MultiTaskNetwork(MultiOutputMixin, BaseEstimator):
 
     def __init__(
         self,
-        hidden_layer_sizes=(64,),
-        head_hidden_layer_sizes=(),
+        hidden_layer_sizes: Any = (64,),
+        head_hidden_layer_sizes: Any = (),
         *,
-        activation="relu",
-        solver="adam",
-        alpha=1e-4,
-        batch_size="auto",
-        learning_rate_init=1e-3,
-        max_iter=200,
-        early_stopping="auto",
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        tol=1e-4,
-        standardize=True,
-        n_members="auto",
-        task_column=None,
-        task_weights=None,
-        dtype="auto",
-        device="auto",
-        random_state=None,
-        verbose=0,
+        activation: str = "relu",
+        solver: str = "adam",
+        alpha: float = 1e-4,
+        batch_size: int | str = "auto",
+        learning_rate_init: float = 1e-3,
+        max_iter: int = 200,
+        early_stopping: bool | str = "auto",
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-4,
+        standardize: bool = True,
+        n_members: int | str = "auto",
+        task_column: Any = None,
+        task_weights: Any = None,
+        dtype: str = "auto",
+        device: str = "auto",
+        random_state: Any = None,
+        verbose: int = 0,
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.head_hidden_layer_sizes = head_hidden_layer_sizes
@@ -113,9 +114,7 @@ class MultiTaskNetwork(MultiOutputMixin, BaseEstimator):
         problem = Problem(self, tasks, sample_weight=weight, split_seed=split_seed)
         task_weights = self._task_weights(tasks.names)
         members = [problem.member(tasks.names, seed, seed, task_weights) for seed in seeds]
-        training = problem.training(record=True)
-        self._store(problem, train_fleet(problem.architecture(), problem.data, members, training))
-        self.device_ = str(resolve_device(training.device))
+        self._store(problem, tasks.names, train_fleet(problem.architecture(), problem.data, members, problem.training(record=True)))
         if self.verbose:
             print(f"[{type(self).__name__}] {len(tasks)} tasks, {self.n_iter_} passes, training loss {self.loss_curve_[-1]:.4g}")
         return self
@@ -187,9 +186,9 @@ class MultiTaskNetwork(MultiOutputMixin, BaseEstimator):
             raise ValueError(f"task_weights must hold {len(names)} finite weights >= 0, one a task and not all zero. Got {self.task_weights!r}.")
         return weights
 
-    def _store(self, problem: Problem, trained: list[TrainedMember]) -> None:
-        """Keep what was learnt, as numpy arrays and plain values."""
-        self.task_names_ = problem.train.names
+    def _store(self, problem: Problem, names: Sequence[str], trained: Sequence[TrainedMember]) -> None:
+        """Keep what was learnt about these tasks, as numpy arrays and plain values."""
+        self.task_names_ = list(names)
         self.n_outputs_ = len(self.task_names_)
         self._architecture = problem.architecture()
         self._scaler = problem.scaler
@@ -204,31 +203,39 @@ class MultiTaskNetwork(MultiOutputMixin, BaseEstimator):
         self.history_ = [{"iteration": k + 1, "loss": float(loss)} for k, loss in enumerate(self.loss_curve_)]
         for entry, loss in zip(self.history_, watched, strict=False):
             entry["validation_loss"] = float(loss)
+        self.device_ = str(resolve_device(self.device))
 
     # ------------------------------------------------------------------ predict
-    def _scores(self, X: Any) -> tuple[NDArray[np.float64], NDArray[np.intp] | None]:
-        """Scores (members, T, n, k) of all heads and, in long form, the task of every row."""
+    def _outputs(self, X: Any) -> tuple[list[NDArray[np.float64]], NDArray[np.intp] | None]:
         check_is_fitted(self)
-        ids, inputs = self._split_task_column(X, reset=False)
-        codes = None
-        if ids is None:
-            inputs = validate_data(self, inputs, dtype=np.float64, reset=False)
-        else:
-            inputs = check_array(inputs, dtype=np.float64)
-            codes = self._task_codes(ids)
-        if self._scaler is not None:
-            inputs = self._scaler.transform(inputs)
-        return stacked_scores(self._architecture, self.members_, inputs), codes
+        inputs, codes = self._checked_inputs(X, self.task_names_)
+        scores = self._raw_scores(inputs)
+        rows = [slice(None) if codes is None else np.flatnonzero(codes == t) for t in range(len(self.task_names_))]
+        return [self._task_output(name, scores[:, t, rows[t]]) for t, name in enumerate(self.task_names_)], codes
 
-    def _task_codes(self, ids: Any) -> NDArray[np.intp]:
-        names, codes = encode_task_ids(ids, "task_column")
-        known = {name: t for t, name in enumerate(self.task_names_)}
-        unknown = [name for name in names if name not in known]
+    def _task_output(self, name: str, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what one task's scores, (members, n, k), mean."""
+        raise NotImplementedError
+
+    def _task_ids(self, X: Any) -> Any:
+        return None if self.task_column is None else np.asarray(take_column(X, self.task_column, "task_column")[0], dtype=object)
+
+    def _checked_inputs(self, X: Any, names: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.intp] | None]:
+        """Return checked inputs and, in long form, the position in ``names`` of every row's task."""
+        ids, inputs = self._split_task_column(X, reset=False)
+        if ids is None:
+            return validate_data(self, inputs, dtype=np.float64, reset=False), None
+        found, codes = encode_task_ids(ids, "task_column")
+        known = {name: t for t, name in enumerate(names)}
+        unknown = [name for name in found if name not in known]
         if unknown:
-            raise ValueError(
-                f"Task {unknown[0]!r} was not in fit; {type(self).__name__} can predict for {len(known)} tasks, among them {self.task_names_[:5]}."
-            )
-        return np.array([known[name] for name in names], dtype=np.intp)[codes]
+            shown = ", ".join(repr(name) for name in names[:5])
+            raise ValueError(f"Task {unknown[0]!r} was not in fit; this {type(self).__name__} knows {len(known)} tasks: {shown}{', ...' * (len(known) > 5)}.")
+        return check_array(inputs, dtype=np.float64), np.array([known[name] for name in found], dtype=np.intp)[codes]
+
+    def _raw_scores(self, inputs: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Scores, (members, T, n, k), of checked inputs."""
+        return stacked_scores(self._architecture, self.members_, inputs if self._scaler is None else self._scaler.transform(inputs))
 
 
 def stacked_scores(architecture: Architecture, members: list[list[NDArray[np.floating]]], inputs: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -272,4 +279,5 @@ def _mean_curve(curves: list[NDArray[np.float64]]) -> NDArray[np.float64]:
     padded = np.full((len(curves), longest, *curves[0].shape[1:]), np.nan)
     for row, curve in zip(padded, curves, strict=True):
         row[: len(curve)] = curve
-    return np.nanmean(padded, axis=0)
+    mean: NDArray[np.float64] = np.nanmean(padded, axis=0)
+    return mean

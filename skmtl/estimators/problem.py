@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -75,7 +76,7 @@ class Problem:
         self._rows = {"": (np.flatnonzero(labelled & ~validation), np.flatnonzero(labelled & validation))}
 
     def _lay_out_separate(self, held: dict[str, NDArray[np.bool_]], weights: dict[str, NDArray[np.float64]] | None) -> None:
-        """A list of rows for every task, training rows first, then the rows to score."""
+        """Lay out a list of rows for every task, training rows first, then the rows to score."""
         X, _, _ = self.train.to_long()
         X = numeric_table(X)
         weight = None if weights is None else np.concatenate([weights[name] for name in self.train.names])
@@ -194,7 +195,7 @@ def fit_scaler(X: NDArray[np.float64], standardize: bool, sample_weight: NDArray
 
 def widths(sizes: Any) -> tuple[int, ...]:
     """Return layer widths as a tuple; a single number is one layer."""
-    return (int(sizes),) if np.isscalar(sizes) else tuple(int(size) for size in sizes)
+    return (int(sizes),) if isinstance(sizes, Integral) else tuple(int(size) for size in sizes)
 
 
 def _consecutive(tasks: TaskSet, held: dict[str, NDArray[np.bool_]]) -> dict[str, tuple[NDArray[np.intp], NDArray[np.intp]]]:

@@ -10,11 +10,12 @@ from sklearn.base import RegressorMixin
 
 from skmtl._sklearn_compat import fit_context
 from skmtl.estimators.network import MultiTaskNetwork
-from skmtl.metrics import multitask_r2
+from skmtl.estimators.outputs import RegressionOutputs
+from skmtl.estimators.targets import StandardizedTargets
 from skmtl.tasks import Kind
 
 
-class MultiTaskRegressor(RegressorMixin, MultiTaskNetwork):
+class MultiTaskRegressor(RegressionOutputs, RegressorMixin, MultiTaskNetwork):
     r"""Multi-task regression: a trunk that all tasks share and one head a task.
 
     Minimises the mean over tasks (weighted by ``task_weights``) of the mean over each task's labelled rows,
@@ -128,6 +129,7 @@ class MultiTaskRegressor(RegressorMixin, MultiTaskNetwork):
     """
 
     _kind: ClassVar[Kind] = "regression"
+    _targets: StandardizedTargets
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, *, sample_weight: Any = None) -> MultiTaskRegressor:
@@ -150,42 +152,6 @@ class MultiTaskRegressor(RegressorMixin, MultiTaskNetwork):
         self._fit(X, y, sample_weight)
         return self
 
-    def predict(self, X: Any) -> NDArray[np.float64]:
-        """Predict the targets.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, p)
-            Inputs, in long form with the task column.
-
-        Returns
-        -------
-        ndarray of shape (n, T) or (n,)
-            Predictions for every task; in long form and for a 1-D y, one a row.
-        """
-        scores, codes = self._scores(X)
-        columns = np.column_stack([self._targets.predict(name, scores[:, t].mean(0)) for t, name in enumerate(self.task_names_)])
-        if codes is not None:
-            return columns[np.arange(len(codes)), codes]
-        return columns if self._wide_2d else columns[:, 0]
-
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return the coefficient of determination, mean over tasks; NaN labels are skipped.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, p)
-            Inputs, in long form with the task column.
-        y : array-like of shape (n,) or (n, T)
-            True targets, NaN where unknown.
-        sample_weight : array-like of shape (n,), optional
-            Weights of the rows.
-
-        Returns
-        -------
-        float
-            At most 1.
-        """
-        prediction = self.predict(X)
-        task = None if self.task_column is None else np.asarray(self._split_task_column(X, reset=False)[0])
-        return float(multitask_r2(y, prediction, task=task, sample_weight=sample_weight))  # type: ignore[arg-type]
+    def _task_output(self, name: str, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Predictions of one task, (n,), from its scores, (members, n, 1)."""
+        return self._targets.predict(name, scores.mean(0))

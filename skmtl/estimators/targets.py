@@ -96,10 +96,7 @@ class CodedLabels:
 
     def probabilities(self, name: str, scores: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return probabilities of the task's own classes, (..., n, k_t), from scores, (..., n, k)."""
-        if self.loss == "binary_cross_entropy":
-            logits = np.concatenate([np.zeros_like(scores), scores], axis=-1)
-        else:
-            logits = scores[..., : self.n_classes(name)]
+        logits = self._logits(name, scores)
         columns = np.searchsorted(self.coding[name], self.classes[name])
         probabilities = softmax(logits[..., columns], axis=-1)
         result: NDArray[np.float64] = probabilities
@@ -107,12 +104,18 @@ class CodedLabels:
 
     def mean_loss(self, name: str, scores: NDArray[np.float64], y: NDArray) -> float:
         """Return the log loss of scores, (n, k), at labels; a label the task never had costs that of probability epsilon."""
-        logits = np.concatenate([np.zeros_like(scores), scores], axis=-1) if self.loss == "binary_cross_entropy" else scores[..., : self.n_classes(name)]
+        logits = self._logits(name, scores)
         known = np.isin(y, self.coding[name])
         log_probabilities = np.maximum(log_softmax(logits, axis=-1), np.log(_TINY))
         codes = np.searchsorted(self.coding[name], np.where(known, y, self.coding[name][0]))
         losses = np.where(known, -log_probabilities[np.arange(len(y)), codes], -np.log(_TINY))
         return float(np.mean(losses))
+
+    def _logits(self, name: str, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return one logit a class."""
+        if self.loss == "binary_cross_entropy":
+            return np.concatenate([np.zeros_like(scores), scores], axis=-1)
+        return scores[..., : self.n_classes(name)]
 
 
 Targets = StandardizedTargets | CodedLabels

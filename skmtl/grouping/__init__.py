@@ -1,0 +1,9 @@
+"""Which tasks learn together: search for groups, and estimators that train one network a group."""
+
+from skmtl.grouping.candidates import loss_units
+from skmtl.grouping.grouped import DEFAULT_NETWORK, MIN_ROWS
+from skmtl.grouping.grouped_classifier import TaskGroupedClassifier
+from skmtl.grouping.grouped_regressor import TaskGroupedRegressor
+from skmtl.grouping.search import TaskGrouper
+
+__all__ = ["DEFAULT_NETWORK", "MIN_ROWS", "TaskGroupedClassifier", "TaskGroupedRegressor", "TaskGrouper", "loss_units"]

@@ -1,0 +1,153 @@
+"""Proposed groupings, and the choice among them on held-out rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.base import clone
+
+from skmtl.grouping.search import TaskGrouper
+from skmtl.tasks import TaskSet
+
+# Numbers of groups that are proposed when no grouper is given.
+_PROPOSED_COUNTS = (2, 3, 4, 6, 8, 12, 16, 24)
+# Standard errors by which a proposed grouping must beat the better of "alone" and "all together".
+_STRONG_EVIDENCE = 1.0
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A grouping: groups of names, and for every task the group that serves it.
+
+    Attributes
+    ----------
+    name : str
+        What the table of candidates calls it.
+    groups : tuple of tuple of str
+        Tasks that train together; groups may overlap.
+    served_by : dict of str to int
+        Index in ``groups`` of the group whose network serves the task.
+    """
+
+    name: str
+    groups: tuple[tuple[str, ...], ...]
+    served_by: dict[str, int]
+
+
+def alone(names: Sequence[str]) -> Candidate:
+    """Return the grouping with one network a task."""
+    return Candidate("single-task", tuple((name,) for name in names), {name: g for g, name in enumerate(names)})
+
+
+def together(names: Sequence[str]) -> Candidate:
+    """Return the grouping with one network for all tasks."""
+    return Candidate("all together", (tuple(names),), dict.fromkeys(names, 0))
+
+
+def proposed(affinity: pd.DataFrame, grouper: TaskGrouper | None, random_state: int) -> list[Candidate]:
+    """Return the groupings that a search over predicted gains proposes.
+
+    Parameters
+    ----------
+    affinity : DataFrame of shape (T, T)
+        Predicted gains, row = target.
+    grouper : TaskGrouper or None
+        Search; None = semidefinite clustering and beam search with 2, 3, 4, 6, ... groups, at most half as many as tasks.
+    random_state : int
+        Seed of the search where the grouper has none.
+
+    Returns
+    -------
+    list of Candidate
+        Distinct groupings into at least two groups with at least one group of two tasks.
+    """
+    if len(affinity) < 3:
+        return []
+    if grouper is None:
+        counts = [count for count in _PROPOSED_COUNTS if count <= max(2, len(affinity) // 2)]
+        searches = [TaskGrouper(method, n_groups=count) for method in ("sdp", "beam") for count in counts]
+    else:
+        searches = [clone(grouper)]
+    found: dict[Any, Candidate] = {}
+    names = list(affinity.columns)
+    for search in searches:
+        if "random_state" in search.get_params() and search.random_state is None:
+            search.set_params(random_state=random_state)
+        search.fit(affinity.to_numpy())
+        groups = tuple(tuple(names[i] for i in group) for group in search.groups_)
+        served_by = {name: int(label) for name, label in zip(names, search.labels_, strict=True)}
+        if len(groups) > 1 and any(len(group) > 1 for group in groups):
+            found.setdefault(frozenset(groups), Candidate(f"{search.method}, {len(groups)} groups", groups, served_by))
+    return list(found.values())
+
+
+def choose(candidates: Sequence[Candidate], losses: Sequence[NDArray[np.float64]]) -> pd.DataFrame:
+    """Compare candidates on their total held-out loss.
+
+    The simple groupings are "single-task" and "all together". A proposed grouping replaces the better of them only if its total
+    is lower by more than a standard error of the difference, taken over tasks: picking the best of many noisy totals would
+    otherwise favour whichever candidate was lucky.
+
+    Parameters
+    ----------
+    candidates : sequence of Candidate
+        The first two are the simple ones.
+    losses : sequence of ndarray of shape (T,)
+        Held-out loss of every task under every candidate, in comparable units.
+
+    Returns
+    -------
+    DataFrame
+        Columns candidate, n_groups, validation_loss (total), difference and difference_se (against the better of the simple
+        ones), chosen.
+    """
+    totals = np.array([loss.sum() for loss in losses])
+    simple = int(np.argmin(totals[:2]))
+    differences = [loss - losses[simple] for loss in losses]
+    n_tasks = len(losses[0])
+    errors = np.array([difference.std(ddof=1) * np.sqrt(n_tasks) if n_tasks > 1 else np.inf for difference in differences])
+    excess = totals - totals[simple]
+    strong = np.flatnonzero(excess < -_STRONG_EVIDENCE * errors)
+    strong = strong[strong >= 2]
+    winner = int(strong[np.argmin(totals[strong])]) if len(strong) else simple
+    return pd.DataFrame(
+        {
+            "candidate": [candidate.name for candidate in candidates],
+            "n_groups": [len(candidate.groups) for candidate in candidates],
+            "validation_loss": totals,
+            "difference": excess,
+            "difference_se": errors,
+            "chosen": np.arange(len(candidates)) == winner,
+        }
+    )
+
+
+def loss_units(tasks: TaskSet, *, pooled: bool) -> dict[str, float]:
+    """Return what each task's loss is divided by, so that losses add up.
+
+    Log losses are left as they are. Squared errors are divided by the variance of the training targets: of all tasks
+    together where they are one quantity in one unit (long form), else task by task.
+
+    Parameters
+    ----------
+    tasks : TaskSet
+        Training tasks.
+    pooled : bool
+        Whether all targets are one quantity.
+
+    Returns
+    -------
+    dict of str to float
+        Divisor of every task.
+    """
+    if tasks.kind == "classification":
+        return dict.fromkeys(tasks.names, 1.0)
+    if pooled:
+        variance = float(np.var(np.concatenate([task.y for task in tasks])))
+        return dict.fromkeys(tasks.names, variance or 1.0)
+    return {task.name: float(np.var(task.y)) or 1.0 for task in tasks}
