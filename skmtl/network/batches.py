@@ -36,19 +36,36 @@ class DeviceData:
         self.groups = None if data.groups is None else torch.tensor(data.groups, device=device)
         self.host = data
 
-    def gather(self, index: Tensor, weights: Tensor, out: Tensor | None = None) -> Batch:
+    def gather(self, index: Tensor, weights: Tensor) -> Batch:
         """Collect the rows ``index``, (E, slots, B), where slots is 1 for shared rows, else T."""
+        inputs = Inputs(index, self.x)
+        return Batch(inputs.fill(index), self.labels_at(index), weights, self.groups_at(index))
+
+    def labels_at(self, index: Tensor) -> Tensor:
+        """Return the labels of rows (..., slots, B) as (..., T, B)."""
+        if not self.shared_rows:
+            return self.labels.index_select(0, index.reshape(-1)).view(index.shape)
+        rows = index.squeeze(-2)
+        return self.labels.index_select(1, rows.reshape(-1)).view(-1, *rows.shape).movedim(0, -2)
+
+    def groups_at(self, index: Tensor) -> Tensor | None:
+        """Return the groups of rows (..., slots, B), or None."""
+        return None if self.groups is None else self.groups.index_select(0, index.reshape(-1)).view(index.shape)
+
+
+class Inputs:
+    """Buffer for the inputs of a batch; the network sees one and the same view of it, (E, p, slots * B), filled anew."""
+
+    def __init__(self, index: Tensor, table: Tensor):
         e, slots, n_rows = index.shape
-        flat = index.reshape(-1)
-        p = self.x.shape[1]
-        out = out if out is not None and out.shape[0] == len(flat) else self.x.new_empty(len(flat), p)
-        x = torch.index_select(self.x, 0, flat, out=out).view(e, slots * n_rows, p).transpose(1, 2)
-        if self.shared_rows:
-            labels = self.labels.index_select(1, flat).view(-1, e, n_rows).transpose(0, 1)
-        else:
-            labels = self.labels.index_select(0, flat).view(e, slots, n_rows)
-        groups = None if self.groups is None else self.groups.index_select(0, flat).view(e, slots, n_rows)
-        return Batch(x, labels, weights, groups)
+        self.table, self.shape = table, index.shape
+        self._rows = table.new_empty(index.numel(), table.shape[1])
+        self._view = self._rows.view(e, slots * n_rows, -1).transpose(1, 2)
+
+    def fill(self, index: Tensor) -> Tensor:
+        """Copy the rows ``index`` into the buffer and return its view."""
+        torch.index_select(self.table, 0, index.reshape(-1), out=self._rows)
+        return self._view
 
 
 @dataclass(frozen=True)
@@ -141,10 +158,13 @@ class BatchStream:
     def __init__(self, data: DeviceData, n_steps: int):
         self.data = data
         self.n_steps = n_steps
-        self._inputs: Tensor | None = None
+        self._inputs: Inputs | None = None
+        self._whole: tuple[RowTable, Batch] | None = None
 
     def batches(self, table: RowTable, orders: Sequence[tuple[int, int]]) -> Iterator[Batch]:
         """Yield the batches of a pass; their weights are those of the table times the number of steps.
+
+        The inputs of a batch live in a buffer that the next batch overwrites.
 
         Parameters
         ----------
@@ -153,16 +173,20 @@ class BatchStream:
         orders : sequence of (int, int)
             Order seed and number of the pass of every member.
         """
-        index, weights = table.index.unsqueeze(0), table.weights.unsqueeze(0)
-        if self.n_steps > 1:
-            distinct = list(dict.fromkeys(orders))
-            shuffles = torch.tensor(np.stack([_shuffle(*order, table.index.shape[2]) for order in distinct]), device=self.data.x.device)
-            which = [distinct.index(order) for order in orders] if len(distinct) > 1 else []
-            index, weights = self._dealt(table.index, shuffles, which), self._dealt(table.weights, shuffles, which).mul_(self.n_steps)
+        if self.n_steps == 1:
+            if self._whole is None or self._whole[0] is not table:
+                self._whole = (table, self.data.gather(table.index, table.weights))
+            yield self._whole[1]
+            return
+        distinct = list(dict.fromkeys(orders))
+        shuffles = torch.tensor(np.stack([_shuffle(*order, table.index.shape[2]) for order in distinct]), device=self.data.x.device)
+        which = [distinct.index(order) for order in orders] if len(distinct) > 1 else []
+        index, weights = self._dealt(table.index, shuffles, which), self._dealt(table.weights, shuffles, which).mul_(self.n_steps)
+        labels, groups = self.data.labels_at(index), self.data.groups_at(index)
+        if self._inputs is None or self._inputs.shape != index[0].shape:
+            self._inputs = Inputs(index[0], self.data.x)
         for step in range(self.n_steps):
-            batch = self.data.gather(index[step], weights[step], self._inputs)
-            self._inputs = batch.x.transpose(1, 2).view(-1, batch.x.shape[1])
-            yield batch
+            yield Batch(self._inputs.fill(index[step]), labels[step], weights[step], None if groups is None else groups[step])
 
     def _dealt(self, table: Tensor, shuffles: Tensor, which: list[int]) -> Tensor:
         """Reorder the last axis and cut it into steps, (S, E, slots, B)."""

@@ -14,8 +14,8 @@ class Loss:
         """Return the loss of every cell, (E, T, B)."""
         raise NotImplementedError
 
-    def derivative(self, scores: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
-        """Return the derivative of the weighted sum in the scores, (E, T, k, B)."""
+    def derivative(self, scores: Tensor, labels: Tensor, weights: Tensor, out: Tensor | None = None) -> Tensor:
+        """Return the derivative of the weighted sum in the scores, (E, T, k, B), in ``out`` where given."""
         raise NotImplementedError
 
 
@@ -25,8 +25,10 @@ class SquaredError(Loss):
     def values(self, scores: Tensor, labels: Tensor) -> Tensor:  # noqa: D102
         return (scores.squeeze(2) - labels).square_()
 
-    def derivative(self, scores: Tensor, labels: Tensor, weights: Tensor) -> Tensor:  # noqa: D102
-        return (scores.squeeze(2) - labels).mul_(weights).mul_(2.0).unsqueeze_(2)
+    def derivative(self, scores: Tensor, labels: Tensor, weights: Tensor, out: Tensor | None = None) -> Tensor:  # noqa: D102
+        out = torch.empty_like(scores) if out is None else out
+        torch.sub(scores.squeeze(2), labels, out=out.squeeze(2)).mul_(weights).mul_(2.0)
+        return out
 
 
 class BinaryCrossEntropy(Loss):
@@ -36,8 +38,10 @@ class BinaryCrossEntropy(Loss):
         logits = scores.squeeze(2)
         return functional.softplus(logits).sub_(labels * logits)
 
-    def derivative(self, scores: Tensor, labels: Tensor, weights: Tensor) -> Tensor:  # noqa: D102
-        return torch.sigmoid(scores.squeeze(2)).sub_(labels).mul_(weights).unsqueeze_(2)
+    def derivative(self, scores: Tensor, labels: Tensor, weights: Tensor, out: Tensor | None = None) -> Tensor:  # noqa: D102
+        out = torch.empty_like(scores) if out is None else out
+        torch.sigmoid(scores.squeeze(2), out=out.squeeze(2)).sub_(labels).mul_(weights)
+        return out
 
 
 class CrossEntropy(Loss):
@@ -55,8 +59,8 @@ class CrossEntropy(Loss):
         log_probabilities = torch.log_softmax(self._logits(scores), 2)
         return -log_probabilities.gather(2, labels.long().unsqueeze(2)).squeeze(2)
 
-    def derivative(self, scores: Tensor, labels: Tensor, weights: Tensor) -> Tensor:  # noqa: D102
+    def derivative(self, scores: Tensor, labels: Tensor, weights: Tensor, out: Tensor | None = None) -> Tensor:  # noqa: D102
         probabilities = torch.softmax(self._logits(scores), 2)
         index = labels.long().unsqueeze(2)
         probabilities.scatter_add_(2, index, torch.full_like(probabilities[:, :, :1], -1.0))
-        return probabilities.mul_(weights.unsqueeze(2))
+        return torch.mul(probabilities, weights.unsqueeze(2), out=out)

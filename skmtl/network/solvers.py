@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 SOLVERS = ("adam", "adamw", "adagrad", "sgd")
@@ -37,45 +39,49 @@ class ParameterBlock:
 
 
 class StackedSolver:
-    """Base of the solvers: parameters and gradients in blocks, step sizes and step counts of shape (E,)."""
+    """Base of the solvers: parameters and gradients in blocks, step sizes and step counts of shape (E,), float64."""
 
     n_states = 1
     state_start = 0.0
 
     def __init__(self, parameters: ParameterBlock, gradients: ParameterBlock, learning_rates: Tensor):
-        self.parameters, self.gradients, self.learning_rates = parameters, gradients, learning_rates
+        self.parameters, self.gradients = parameters, gradients
+        self.learning_rates = learning_rates.double().cpu().numpy()
         self.states = [parameters.like() for _ in range(self.n_states)]
-        self.steps = torch.zeros_like(learning_rates, dtype=torch.float64)
-        self._scratch = torch.empty_like(parameters.flat)
+        self.steps = np.zeros(len(self.learning_rates))
+        self._scratch = parameters.like()
         for state in self.states:
             state.flat.fill_(self.state_start)
 
     def restart(self, lanes: Tensor, learning_rates: Tensor) -> None:
         """Forget the state of lanes that new members have entered."""
-        self.learning_rates[lanes] = learning_rates
-        self.steps[lanes] = 0
+        positions = lanes.cpu().numpy()
+        self.learning_rates[positions] = learning_rates.double().cpu().numpy()
+        self.steps[positions] = 0
         for state in self.states:
             for tensor in state.tensors:
                 tensor[lanes] = self.state_start
 
     def select(self, keep: Tensor, parameters: ParameterBlock, gradients: ParameterBlock) -> StackedSolver:
         """Return a solver of the members ``keep``, whose parameters and gradients are given, with their state."""
-        rest = type(self)(parameters, gradients, self.learning_rates[keep])
+        positions = keep.cpu().numpy()
+        rest = type(self)(parameters, gradients, torch.as_tensor(self.learning_rates[positions]))
         rest.states = [state.select(keep) for state in self.states]
-        rest.steps = self.steps[keep]
+        rest.steps = self.steps[positions]
         return rest
 
     def step(self) -> None:
         """Take one step along the present gradients."""
         raise NotImplementedError
 
-    def _move(self, direction: Tensor, rates: Tensor) -> None:
-        """Subtract rate times direction, rates of shape (E,)."""
-        start = 0
-        for tensor in self.parameters.tensors:
-            part = direction[start : start + tensor.numel()].view(tensor.shape)
-            tensor.addcmul_(part, rates.view(-1, *[1] * (tensor.ndim - 1)), value=-1)
-            start += tensor.numel()
+    def _move(self, rates: NDArray[np.float64]) -> None:
+        """Subtract rate times the direction in the scratch block, rates of shape (E,)."""
+        if (rates == rates[0]).all():
+            self.parameters.flat.add_(self._scratch.flat, alpha=-float(rates[0]))
+            return
+        lanes = torch.as_tensor(-rates).to(self.parameters.flat)
+        for tensor, direction in zip(self.parameters.tensors, self._scratch.tensors, strict=True):
+            tensor.addcmul_(direction, lanes.view(-1, *[1] * (tensor.ndim - 1)))
 
 
 class Adam(StackedSolver):
@@ -85,13 +91,13 @@ class Adam(StackedSolver):
 
     def step(self) -> None:  # noqa: D102
         gradient, (first, second) = self.gradients.flat, (state.flat for state in self.states)
+        scratch = self._scratch.flat
         self.steps += 1
         first.lerp_(gradient, 1 - _BETA1)
         second.mul_(_BETA2).addcmul_(gradient, gradient, value=1 - _BETA2)
-        torch.sqrt(second, out=self._scratch).add_(_EPSILON)
-        torch.div(first, self._scratch, out=self._scratch)
-        correction = torch.sqrt(1 - _BETA2**self.steps) / (1 - _BETA1**self.steps)
-        self._move(self._scratch, self.learning_rates * correction.to(self.learning_rates.dtype))
+        torch.sqrt(second, out=scratch).add_(_EPSILON)
+        torch.div(first, scratch, out=scratch)
+        self._move(self.learning_rates * np.sqrt(1 - _BETA2**self.steps) / (1 - _BETA1**self.steps))
 
 
 class Adagrad(StackedSolver):
@@ -102,9 +108,10 @@ class Adagrad(StackedSolver):
     def step(self) -> None:  # noqa: D102
         gradient, total = self.gradients.flat, self.states[0].flat
         total.addcmul_(gradient, gradient)
-        torch.sqrt(total, out=self._scratch).add_(_EPSILON)
-        torch.div(gradient, self._scratch, out=self._scratch)
-        self._move(self._scratch, self.learning_rates)
+        scratch = self._scratch.flat
+        torch.sqrt(total, out=scratch).add_(_EPSILON)
+        torch.div(gradient, scratch, out=scratch)
+        self._move(self.learning_rates)
 
 
 class SGD(StackedSolver):
@@ -113,8 +120,8 @@ class SGD(StackedSolver):
     def step(self) -> None:  # noqa: D102
         gradient, momentum = self.gradients.flat, self.states[0].flat
         momentum.mul_(_MOMENTUM).add_(gradient)
-        torch.add(gradient, momentum, alpha=_MOMENTUM, out=self._scratch)
-        self._move(self._scratch, self.learning_rates)
+        torch.add(gradient, momentum, alpha=_MOMENTUM, out=self._scratch.flat)
+        self._move(self.learning_rates)
 
 
 def build_solver(name: str, parameters: ParameterBlock, gradients: ParameterBlock, learning_rates: Tensor) -> StackedSolver:

@@ -102,7 +102,7 @@ class Stack:
 
     def _gradients(self, scores: Tensor, batch: Batch) -> None:
         """Fill the network's gradients: the weighted mean of the tasks, or what the aggregator makes of them."""
-        derivative = self.loss.derivative(scores, batch.labels, batch.weights)
+        derivative = self.loss.derivative(scores, batch.labels, batch.weights, out=self.network.score_gradient)
         train_trunk = self.training.train_trunk
         if self.aggregator is None:
             derivative *= self.task_weights[..., None, None]
@@ -138,17 +138,23 @@ class Stack:
 
     def _penalise(self) -> None:
         """Apply alpha to the weights: as a gradient, or for adamw straight to the weights."""
-        if not self.alpha.any():
+        if self.decay is None:
             return
-        decoupled = self.training.solver == "adamw"
-        rates = self.alpha * self.solver.learning_rates if decoupled else self.alpha
+        if self.training.solver == "adamw":
+            self.parameters.flat.addcmul_(self.parameters.flat, self.decay.flat, value=-1)
+        else:
+            self.gradients.flat.addcmul_(self.parameters.flat, self.decay.flat)
+
+    def _decay(self) -> ParameterBlock | None:
+        """Rate at which every parameter decays: alpha for weights that are trained, times the step size for adamw; else 0."""
+        rates = self._of_members(lambda m: m.alpha * (m.learning_rate if self.training.solver == "adamw" else 1.0))
+        if not rates.any():
+            return None
+        decay = self.parameters.like()
         first = 0 if self.training.train_trunk else 2 * self.architecture.n_trunk_layers
-        for parameter, gradient in zip(self.parameters.tensors[first::2], self.gradients.tensors[first::2], strict=True):
-            rate = rates.view(-1, *[1] * (parameter.ndim - 1))
-            if decoupled:
-                parameter.mul_(1 - rate)
-            else:
-                gradient.addcmul_(parameter, rate)
+        for tensor in decay.tensors[first::2]:
+            tensor.copy_(rates.view(-1, *[1] * (tensor.ndim - 1)).expand_as(tensor))
+        return decay
 
     # ------------------------------------------------------------------ watching
     def _watched_loss(self, task_losses: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
@@ -162,6 +168,8 @@ class Stack:
             per_task, weights = torch.as_tensor(task_losses, device=self.task_weights.device), self.task_weights
         else:
             return None
+        total = weights.sum(1, keepdim=True)
+        weights = torch.where(total > 0, weights, 1.0)  # nothing that is watched has weight: watch all tasks alike
         watched: NDArray[np.float64] = ((per_task * weights).sum(1) / weights.sum(1)).cpu().numpy()
         return watched
 
@@ -238,7 +246,7 @@ class Stack:
         ones = np.ones(self.n_tasks)
         weights = np.stack([ones if m.task_weights is None else np.asarray(m.task_weights, dtype=float) for m in members])
         self.task_weights = self._tensor(weights / weights.sum(1, keepdims=True))
-        self.alpha = self._of_members(lambda m: m.alpha)
+        self.decay = self._decay()
         self.loss = self._loss(members)
         self.watched = None
         if self.watch.keep_best:

@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from skmtl.network.architecture import Architecture
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """Tensors of one layer for one shape of batch; all are views of parameters, gradients or buffers, (items, width, rows)."""
+
+    weight: Tensor
+    bias: Tensor
+    source: Tensor
+    out: Tensor
+    dweight: Tensor | None
+    dbias: Tensor | None
+    dout: Tensor
+    dsource: Tensor
+    activated: bool
 
 
 class StackedNetwork:
@@ -16,7 +32,8 @@ class StackedNetwork:
     Activations are laid out feature-major, (E, width, rows): batched products of small matrices are two to four times
     faster so than row-major, because their long axis is contiguous. The reverse pass is written out, not recorded: it
     writes into buffers that are allocated once (on CPU, page faults of fresh buffers cost more than the products), it can
-    send different gradients to trunk and heads, and it gives the trunk's Jacobian over tasks with one pass per layer.
+    send different gradients to trunk and heads, and it gives the trunk's Jacobian over tasks with one pass per layer. All views
+    are taken once for each shape of batch, so a step costs little more than its products.
 
     Parameters
     ----------
@@ -38,44 +55,74 @@ class StackedNetwork:
         self.shared_rows = shared_rows
         self.n_members, self.n_tasks = parameters[-1].shape[:2]
         self._split = 2 * architecture.n_trunk_layers
-        self._buffers: dict[str, Tensor] = {}
         self._activate, self._activate_backward = _ACTIVATIONS[architecture.activation]
-        self._trunk_outputs: list[Tensor] = []
-        self._head_outputs: list[Tensor] = []
+        self._inputs: Tensor | None = None
 
     def for_inference(self) -> StackedNetwork:
-        """Return a network over the same parameters with buffers of its own and no gradients."""
-        twin = StackedNetwork.__new__(StackedNetwork)
-        twin.__dict__.update(self.__dict__, gradients=[], _buffers={}, _trunk_outputs=[], _head_outputs=[])
-        return twin
+        """Return a network over the same parameters with buffers of its own."""
+        return StackedNetwork(self.architecture, self.parameters, self.gradients, shared_rows=self.shared_rows)
 
     # ------------------------------------------------------------------ forward
     def forward(self, x: Tensor) -> Tensor:
-        """Return the scores, (E, T, k, B), of inputs (E, p, rows)."""
-        outputs = [x]
-        for layer in range(self.architecture.n_trunk_layers):
-            weight, bias = self.parameters[2 * layer : 2 * layer + 2]
-            out = self._buffer(f"trunk{layer}", (self.n_members, weight.shape[1], x.shape[2]), x)
-            outputs.append(self._activate(torch.baddbmm(bias, weight, outputs[-1], out=out)))
-        self._trunk_outputs = outputs
-        return self._forward_heads(outputs[-1])
+        """Return the scores, (E, T, k, B), of inputs (E, p, rows).
 
-    def _forward_heads(self, shared: Tensor) -> Tensor:
-        e, t = self.n_members, self.n_tasks
-        outputs = [shared if self.shared_rows else self._by_task("head_input", shared)]
-        n_rows = outputs[0].shape[-1]
-        for layer in range(self.architecture.n_head_layers):
-            weight, bias = self._head(layer)
-            width = weight.shape[2]
-            out = self._buffer(f"head{layer}", (e, t, width, n_rows), shared)
-            if self.shared_rows and layer == 0:
-                torch.baddbmm(bias.view(e, t * width, 1), weight.view(e, t * width, -1), outputs[0], out=out.view(e, t * width, n_rows))
+        The scores live in a buffer that the next call overwrites. Passing the same tensor object again, with new contents,
+        saves laying out the views anew.
+        """
+        if x is not self._inputs:
+            self._lay_out(x)
+        for layer in self._trunk:
+            torch.baddbmm(layer.bias, layer.weight, layer.source, out=layer.out)
+            self._activate(layer.out)
+        if self._head_input is not None:
+            self._head_input.copy_(self._shared_by_task)
+        for layer in self._heads:
+            torch.baddbmm(layer.bias, layer.weight, layer.source, out=layer.out)
+            if layer.activated:
+                self._activate(layer.out)
+        return self._scores
+
+    def _lay_out(self, x: Tensor) -> None:
+        """Allocate buffers for this shape of batch and take all views."""
+        e, t, n_rows = self.n_members, self.n_tasks, x.shape[2]
+        architecture, empty = self.architecture, x.new_empty
+        self._trunk: list[_Layer] = []
+        source, dsource = x, x
+        for i in range(architecture.n_trunk_layers):
+            weight, bias = self.parameters[2 * i : 2 * i + 2]
+            dweight, dbias = self.gradients[2 * i : 2 * i + 2]
+            out, dout = empty(e, weight.shape[1], n_rows), empty(e, weight.shape[1], n_rows)
+            self._trunk.append(_Layer(weight, bias, source, out, dweight, dbias, dout, dsource, activated=True))
+            source, dsource = out, dout
+        # Heads see (E, width, B) where tasks share rows, else (E, T, width, B).
+        width = architecture.trunk_sizes[-1]
+        self._shared, self._dshared = source, dsource
+        self._shared_by_task = self._per_task(source)
+        self._head_input = None
+        n_rows = self._shared_by_task.shape[3]
+        if not self.shared_rows:
+            if t == 1 and source.is_contiguous():
+                source, dsource = source.view(e, width, n_rows), dsource.view(e, width, n_rows)
             else:
-                flat = outputs[-1].view(e * t, -1, n_rows)
-                torch.baddbmm(bias.view(e * t, width, 1), weight.view(e * t, width, -1), flat, out=out.view(e * t, width, n_rows))
-            outputs.append(self._activate(out) if layer < self.architecture.n_head_layers - 1 else out)
-        self._head_outputs = outputs
-        return outputs[-1]
+                self._head_input = empty(e, t, width, n_rows)
+                source, dsource = self._head_input.view(e * t, width, n_rows), empty(e * t, width, n_rows)
+        elif t > 1 or architecture.n_trunk_layers == 0:
+            dsource = empty(e * t, width, n_rows)
+        self._dhead_input = dsource
+        self._heads: list[_Layer] = []
+        for i in range(architecture.n_head_layers):
+            weight, bias = self.parameters[self._split + 2 * i : self._split + 2 * i + 2]
+            dweight, dbias = self.gradients[self._split + 2 * i : self._split + 2 * i + 2]
+            width = weight.shape[2]
+            joined = (e, t * width) if self.shared_rows and i == 0 else (e * t, width)
+            weight, bias, dweight, dbias = (part.view(*joined, -1) for part in (weight, bias, dweight, dbias))
+            out, dout = empty(e, t, width, n_rows), empty(e, t, width, n_rows)
+            last = i == architecture.n_head_layers - 1
+            layer_source = source if i == 0 else source.view(e * t, -1, n_rows)
+            self._heads.append(_Layer(weight, bias, layer_source, out.view(*joined, n_rows), dweight, dbias, dout.view(*joined, n_rows), dsource, not last))
+            source, dsource = out, dout.view(e * t, width, n_rows)
+        self._scores, self.score_gradient = out, dout
+        self._inputs = x
 
     # ------------------------------------------------------------------ reverse
     def backward(self, dscores: Tensor, trunk_dscores: Tensor | None = None, *, trunk: bool = True) -> None:
@@ -84,83 +131,77 @@ class StackedNetwork:
         Parameters
         ----------
         dscores : Tensor of shape (E, T, k, B)
-            Derivative that the heads follow.
+            Derivative that the heads follow; written into ``score_gradient`` beforehand, it is not copied.
         trunk_dscores : Tensor of shape (E, T, k, B), optional
             Derivative that the trunk follows, where it differs from that of the heads.
         trunk : bool, default=True
             False leaves the trunk's gradients alone (a frozen trunk, or one whose gradient is set from the Jacobian).
         """
-        trunk = trunk and self.architecture.n_trunk_layers > 0
-        dinput = self._backward_heads(dscores, parameters=True, inputs=trunk and trunk_dscores is None)
+        trunk = trunk and bool(self._trunk)
+        self._backward_heads(dscores, parameters=True, inputs=trunk and trunk_dscores is None)
         if not trunk:
             return
         if trunk_dscores is not None:
-            dinput = self._backward_heads(trunk_dscores, parameters=False, inputs=True)
-        self._backward_trunk(self._sum_over_tasks(dinput))
+            self._backward_heads(trunk_dscores, parameters=False, inputs=True)
+        self._gather_tasks()
+        for i, layer in reversed(list(enumerate(self._trunk))):
+            self._activate_backward(layer.dout, layer.out)
+            self._differentiate(layer, parameters=True, inputs=i > 0)
 
-    def _backward_heads(self, dout: Tensor, *, parameters: bool, inputs: bool) -> Tensor:
-        """Reverse pass of the heads; returns the derivative in each task's head input, (E, T, width, B)."""
-        e, t, n_rows = self.n_members, self.n_tasks, dout.shape[-1]
-        for layer in reversed(range(self.architecture.n_head_layers)):
-            weight, _ = self._head(layer)
-            width = weight.shape[2]
-            flat = dout.reshape(e * t, width, n_rows)
-            if parameters:
-                dweight, dbias = self.gradients[self._split + 2 * layer : self._split + 2 * layer + 2]
-                if self.shared_rows and layer == 0:
-                    merged = dout.reshape(e, t * width, n_rows)
-                    torch.bmm(merged, self._head_outputs[0].transpose(1, 2), out=dweight.view(e, t * width, -1))
-                else:
-                    source = self._head_outputs[layer].view(e * t, -1, n_rows)
-                    torch.bmm(flat, source.transpose(1, 2), out=dweight.view(e * t, width, -1))
-                torch.sum(flat, 2, keepdim=True, out=dbias.view(e * t, width, 1))
-            if layer == 0 and not inputs:
-                return dout
-            din = self._buffer(f"dhead{layer}", (e, t, weight.shape[3], n_rows), dout)
-            torch.bmm(weight.view(e * t, width, -1).transpose(1, 2), flat, out=din.view(e * t, -1, n_rows))
-            if layer > 0:
-                self._activate_backward(din, self._head_outputs[layer])
-            dout = din
-        return dout
+    def _backward_heads(self, dscores: Tensor, *, parameters: bool, inputs: bool) -> None:
+        """Reverse pass of the heads, down to the derivative in each task's head input."""
+        if dscores is not self.score_gradient:
+            self.score_gradient.copy_(dscores)
+        for i, layer in reversed(list(enumerate(self._heads))):
+            if layer.activated:
+                self._activate_backward(layer.dout, layer.out)
+            self._differentiate(layer, parameters=parameters, inputs=i > 0)
+        if inputs:
+            first = self._heads[0]
+            if self.shared_rows and self._dhead_input is not self._dshared:
+                e, t, n_rows = self.n_members, self.n_tasks, first.dout.shape[2]
+                weight, dout = (part.reshape(e * t, -1, part.shape[2]) for part in (first.weight, first.dout.view(e, -1, n_rows)))
+                torch.bmm(weight.transpose(1, 2), dout, out=self._dhead_input)
+            else:
+                torch.bmm(first.weight.transpose(1, 2), first.dout, out=self._dhead_input)
 
-    def _sum_over_tasks(self, dinput: Tensor) -> Tensor:
-        e, t, width, n_rows = dinput.shape
-        if self.shared_rows:
-            return torch.sum(dinput, 1, out=self._buffer("dtrunk_out", (e, width, n_rows), dinput))
-        out = self._buffer("dtrunk_out", (e, width, t * n_rows), dinput)
-        out.view(e, width, t, n_rows).copy_(dinput.transpose(1, 2))
-        return out
+    @staticmethod
+    def _differentiate(layer: _Layer, *, parameters: bool, inputs: bool) -> None:
+        if parameters:
+            torch.bmm(layer.dout, layer.source.transpose(1, 2), out=layer.dweight)
+            torch.sum(layer.dout, 2, keepdim=True, out=layer.dbias)
+        if inputs:
+            torch.bmm(layer.weight.transpose(1, 2), layer.dout, out=layer.dsource)
 
-    def _backward_trunk(self, dout: Tensor) -> None:
-        for layer in reversed(range(self.architecture.n_trunk_layers)):
-            weight = self.parameters[2 * layer]
-            self._activate_backward(dout, self._trunk_outputs[layer + 1])
-            torch.bmm(dout, self._trunk_outputs[layer].transpose(1, 2), out=self.gradients[2 * layer])
-            torch.sum(dout, 2, keepdim=True, out=self.gradients[2 * layer + 1])
-            if layer > 0:
-                din = self._buffer(f"dtrunk{layer}", (self.n_members, weight.shape[2], dout.shape[2]), dout)
-                dout = torch.bmm(weight.transpose(1, 2), dout, out=din)
+    def _gather_tasks(self) -> None:
+        """Bring the derivatives in the heads' inputs together as the derivative in the trunk's output."""
+        e, t = self.n_members, self.n_tasks
+        if self.shared_rows and t > 1:
+            torch.sum(self._dhead_input.view(e, t, -1, self._dhead_input.shape[2]), 1, out=self._dshared)
+        elif self._head_input is not None:
+            self._per_task(self._dshared).copy_(self._dhead_input.view(self._head_input.shape))
 
     # ------------------------------------------------------------------ Jacobian
     def trunk_jacobian(self, dscores: Tensor) -> Tensor:
-        """Gradient of every task's loss in the trunk's parameters, (E, T, P), after :meth:`forward`.
+        """Return the gradient of every task's loss in the trunk's parameters, (E, T, P), after :meth:`forward`.
 
         Row t follows from ``dscores[:, t]`` alone. One batched product a layer serves all tasks; where tasks have rows of
         their own the products are no larger than those of :meth:`backward`.
         """
         e, t = self.n_members, self.n_tasks
-        dout = self._backward_heads(dscores, parameters=False, inputs=True)
+        if not self._trunk:
+            return dscores.new_zeros(e, t, 0)
+        self._backward_heads(dscores, parameters=False, inputs=True)
+        dout = self._dhead_input.view(e, t, -1, self._dhead_input.shape[2])
         blocks: list[Tensor] = []
-        for layer in reversed(range(self.architecture.n_trunk_layers)):
-            weight = self.parameters[2 * layer]
-            output, source = (self._per_task(self._trunk_outputs[layer + k]) for k in (1, 0))
-            dout = dout.clone() if layer == self.architecture.n_trunk_layers - 1 else dout
-            self._activate_backward(dout, output.expand_as(dout))
-            dweight = torch.matmul(dout, source.transpose(2, 3))
+        for i, layer in reversed(list(enumerate(self._trunk))):
+            dout = dout.clone()
+            self._activate_backward(dout, self._per_task(layer.out).expand_as(dout))
+            dweight = torch.matmul(dout, self._per_task(layer.source).transpose(2, 3))
             blocks = [dweight.reshape(e, t, -1), dout.sum(3), *blocks]
-            if layer > 0:
-                dout = torch.matmul(weight.transpose(1, 2).unsqueeze(1), dout)
-        return torch.cat(blocks, 2) if blocks else dscores.new_zeros(e, t, 0)
+            if i > 0:
+                dout = torch.matmul(layer.weight.transpose(1, 2).unsqueeze(1), dout)
+        return torch.cat(blocks, 2)
 
     def set_trunk_gradient(self, direction: Tensor) -> None:
         """Write a direction of shape (E, P), in the order of :meth:`trunk_jacobian`'s columns, into the trunk's gradients."""
@@ -170,27 +211,12 @@ class StackedNetwork:
             gradient.copy_(direction[:, start : start + size].view_as(gradient))
             start += size
 
-    # ------------------------------------------------------------------ helpers
-    def _head(self, layer: int) -> tuple[Tensor, Tensor]:
-        weight, bias = self.parameters[self._split + 2 * layer : self._split + 2 * layer + 2]
-        return weight, bias
-
     def _per_task(self, activation: Tensor) -> Tensor:
         """View (E, width, rows) as (E, 1 or T, width, B)."""
         if self.shared_rows:
             return activation.unsqueeze(1)
         e, width, n_rows = activation.shape
-        return activation.reshape(e, width, self.n_tasks, n_rows // self.n_tasks).transpose(1, 2)
-
-    def _by_task(self, name: str, activation: Tensor) -> Tensor:
-        view = self._per_task(activation)
-        return self._buffer(name, tuple(view.shape), view).copy_(view)
-
-    def _buffer(self, name: str, shape: tuple[int, ...], like: Tensor) -> Tensor:
-        buffer = self._buffers.get(name)
-        if buffer is None or buffer.shape != shape:
-            buffer = self._buffers[name] = torch.empty(shape, dtype=like.dtype, device=like.device)
-        return buffer
+        return activation.view(e, width, self.n_tasks, n_rows // self.n_tasks).transpose(1, 2)
 
 
 def _relu_backward(gradient: Tensor, output: Tensor) -> Tensor:
