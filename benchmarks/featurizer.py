@@ -6,9 +6,6 @@ python benchmarks/featurizer.py --quick                 (generated tasks, second
 
 from __future__ import annotations
 
-import argparse
-import os
-import platform
 import time
 from pathlib import Path
 
@@ -16,6 +13,7 @@ import numpy as np
 import pandas as pd
 import scipy
 import sklearn
+from common import markdown, parse, parser, report, versions
 from scipy.spatial.distance import cdist
 from scipy.stats import rankdata
 from sklearn.decomposition import PCA
@@ -24,8 +22,6 @@ from threadpoolctl import threadpool_limits
 
 from skmtl.affinity.featurizer import TaskRelationFeaturizer
 from skmtl.tasks import TaskSet
-
-RESULTS = Path(__file__).parent / "results"
 
 
 def naive_pair(A, B, y, z, n_components=3, n_neighbors=5):
@@ -115,23 +111,11 @@ def measure(name, X, y, task, n_checked, repeats, seed):
     }
 
 
-def markdown(table):
-    lines = ["| | " + " | ".join(table["data"]) + " |", "|---|" + "---|" * len(table)]
-    lines += ["| " + name + " | " + " | ".join(str(value) for value in table[name]) + " |" for name in table.columns[1:]]
-    return "\n".join(lines)
-
-
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data-home", default=os.environ.get("SKMTL_DATA"), help="folder with school/school.csv.gz; default: SKMTL_DATA")
-    parser.add_argument("--quick", action="store_true", help="generated tasks only; writes nothing unless --out is given")
-    parser.add_argument("--pairs", type=int, default=500, help="pairs that are compared with the pair-by-pair computation")
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=None, help="folder of the results; default: benchmarks/results")
-    options = parser.parse_args()
-    if not options.quick and not options.data_home:
-        parser.error("give --data-home, set SKMTL_DATA, or use --quick")
+    arguments = parser(__doc__)
+    arguments.add_argument("--pairs", type=int, default=500, help="pairs that are compared with the pair-by-pair computation")
+    arguments.add_argument("--repeats", type=int, default=3)
+    options = parse(arguments)
     with threadpool_limits(1):
         measured = [measure("generated", *generate(options.seed), options.pairs, options.repeats, options.seed)]
         if not options.quick:
@@ -140,14 +124,9 @@ def main():
             jittered = X + 1e-3 * np.random.default_rng(options.seed).normal(size=X.shape)
             measured.append(measure("School, no two rows alike", jittered, y, task, options.pairs, options.repeats, options.seed))
     table = pd.DataFrame(measured)
-    versions = f"One thread. Python {platform.python_version()}, numpy {np.__version__}, scipy {scipy.__version__}, scikit-learn {sklearn.__version__}."
-    text = f"# Task-relation features of all ordered pairs\n\n{markdown(table)}\n\n{versions}\n"
-    print(text)
-    out = options.out or (None if options.quick else RESULTS)
-    if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        table.to_csv(out / "featurizer.csv", index=False)
-        (out / "featurizer.md").write_text(text)
+    turned = table.set_index("data").astype(object).T.rename_axis("").reset_index()
+    text = f"# Task-relation features of all ordered pairs\n\n{markdown(turned)}\n\nOne thread. {versions(np, scipy, sklearn)}.\n"
+    report(options, "featurizer", text, table)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ ROOMS: dict[str, tuple[str, str]] = {
     "skmtl.metrics": ("Metrics", "Numbers about predictions for many tasks, targets with gaps, and groups."),
     "skmtl.plotting": ("Displays", "Pictures of fitted estimators and results."),
     "skmtl.report": ("Reports", "Results as one self-contained HTML file."),
+    "skmtl.cli": ("Command line", "What ``python -m skmtl`` runs."),
     "skmtl.datasets": ("Data sets", "Loaders and generators."),
     "skmtl.utils": ("Utilities", "The contract suite for multi-task estimators."),
     "skmtl.base": ("Base classes", "What a plug-in of the network derives from."),

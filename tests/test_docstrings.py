@@ -21,7 +21,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "docs"))
 from api_reference import ROOMS, homes, public_rooms
 
 # {"skmtl.room.Name": {"test_function_name": "reason"}}
-EXCEPTIONS: dict[str, dict[str, str]] = {}
+EXCEPTIONS: dict[str, dict[str, str]] = {
+    "skmtl.estimators.MultiTaskNetwork": {
+        "test_documented_parameters_are_those_of_the_signature": "a base class; the parameters are documented where a user meets them, by its two subclasses",
+    },
+}
 
 
 def described_names() -> dict[str, Any]:

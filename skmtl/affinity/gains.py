@@ -69,26 +69,31 @@ class PairwiseGains:
         return f"PairwiseGains({len(self.pairs)} ordered pairs of {len(self.names)} tasks, {self.single_losses.shape[1]} repeats)"
 
     @property
-    def values(self) -> NDArray[np.float64]:  # noqa: D102
+    def values(self) -> NDArray[np.float64]:
+        """Gains, of shape (m,)."""
         return _gain(self.single_losses, self.pair_losses)
 
     @property
-    def repeat_values(self) -> NDArray[np.float64]:  # noqa: D102
+    def repeat_values(self) -> NDArray[np.float64]:
+        """Gains of every single repeat, of shape (m, R)."""
         repeats = range(self.single_losses.shape[1])
         return np.column_stack([_gain(self.single_losses[:, [r]], self.pair_losses[:, [r]]) for r in repeats])
 
     @property
-    def groups(self) -> NDArray[np.intp]:  # noqa: D102
+    def groups(self) -> NDArray[np.intp]:
+        """Number of the unordered pair, of shape (m,); both directions share one."""
         codes = pd.factorize(pd.Index([tuple(sorted(pair)) for pair in self.pairs], tupleize_cols=False))[0]
         return np.asarray(codes, dtype=np.intp)
 
     @property
-    def matrix(self) -> pd.DataFrame:  # noqa: D102
+    def matrix(self) -> pd.DataFrame:
+        """Gains as a DataFrame (T, T): row = target, column = source, NaN where not measured, diagonal 0."""
         matrix: pd.DataFrame = affinity_matrix(self.pairs, self.values, self.names)
         return matrix
 
     @property
-    def table(self) -> pd.DataFrame:  # noqa: D102
+    def table(self) -> pd.DataFrame:
+        """One row a pair: target, source, gain, gain_se, stl_loss, mtl_loss, n_repeats."""
         return pd.DataFrame(
             {
                 "target": self.pairs[:, 0],
@@ -102,7 +107,8 @@ class PairwiseGains:
         )
 
     @property
-    def reliability(self) -> float:  # noqa: D102
+    def reliability(self) -> float:
+        """Split-half correlation over repeats, Spearman-Brown corrected; NaN for one repeat."""
         n_repeats = self.single_losses.shape[1]
         if n_repeats < 2 or len(self.pairs) < 3:
             return float("nan")
@@ -110,7 +116,8 @@ class PairwiseGains:
         step = max(1, len(halves) // _MAX_HALVINGS)
         correlations = [self._half_correlation(np.array(half)) for half in halves[::step]]
         r = float(np.mean(correlations))
-        return 2 * r / (1 + r) if r > -1 else -1.0
+        longer = n_repeats / (n_repeats // 2)
+        return max(-1.0, longer * r / (1 + (longer - 1) * r)) if r > -1 / (longer - 1) else -1.0
 
     def _half_correlation(self, half: NDArray[np.intp]) -> float:
         rest = np.setdiff1d(np.arange(self.single_losses.shape[1]), half)[: len(half)]
@@ -125,12 +132,14 @@ class PairwiseGains:
         n_repeats = self.single_losses.shape[1]
         if n_repeats == 1:
             return np.full(len(self.pairs), np.nan)
-        residuals = (self.single_losses - self.pair_losses) - self.values[:, None] * self.single_losses
-        errors: NDArray[np.float64] = residuals.std(1, ddof=1) / np.sqrt(n_repeats) / np.abs(self.single_losses.mean(1))
-        return errors
+        with np.errstate(invalid="ignore", divide="ignore"):  # losses of zero or infinity have no standard error
+            residuals = (self.single_losses - self.pair_losses) - self.values[:, None] * self.single_losses
+            errors: NDArray[np.float64] = residuals.std(1, ddof=1) / np.sqrt(n_repeats) / np.abs(self.single_losses.mean(1))
+        return np.where(np.isfinite(errors), errors, np.nan)
 
 
 def _gain(single: NDArray[np.float64], pair: NDArray[np.float64]) -> NDArray[np.float64]:
     alone, together = single.mean(1), pair.mean(1)
-    gain: NDArray[np.float64] = np.divide(alone - together, alone, out=np.full(len(alone), np.nan), where=alone > 0)
+    with np.errstate(invalid="ignore"):
+        gain: NDArray[np.float64] = np.divide(alone - together, alone, out=np.full(len(alone), np.nan), where=(alone > 0) & np.isfinite(alone))
     return np.where((alone == 0) & (together == 0), 0.0, gain)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import warnings
 from collections.abc import Sequence
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -103,7 +104,7 @@ def collect_pairwise_gains(
     >>> gains.values.shape, gains.matrix.shape
     ((6,), (4, 4))
     """
-    _check(tasks, estimator, n_repeats)
+    _check(tasks, estimator, n_repeats, n_jobs)
     check_fraction(test_size, "test_size")
     rng = check_random_state(random_state)
     ordered = resolve_pairs(tasks, pairs, np.random.RandomState(rng.randint(np.iinfo(np.int32).max)))
@@ -134,7 +135,7 @@ def resolve_pairs(tasks: TaskSet, pairs: Any, rng: np.random.RandomState) -> NDA
             raise ValueError(f"pairs must be 'all', a fraction in (0, 1] or an array of names of shape (m, 2). Got {pairs!r}.")
         return tasks.pairs()
     if np.ndim(pairs) == 0:
-        if isinstance(pairs, bool) or not 0 < float(pairs) <= 1:
+        if isinstance(pairs, bool) or not isinstance(pairs, Real) or not 0 < float(pairs) <= 1:
             raise ValueError(f"pairs must be 'all', a fraction in (0, 1] or an array of names of shape (m, 2). Got {pairs!r}.")
         n_drawn = max(1, round(float(pairs) * len(unordered)))
         drawn = [unordered[i] for i in np.sort(rng.permutation(len(unordered))[:n_drawn])]
@@ -195,13 +196,17 @@ def _in_order(tasks: TaskSet, pair: Sequence[str]) -> Group:
     return first, second
 
 
-def _check(tasks: Any, estimator: Any, n_repeats: Any) -> None:
+def _check(tasks: Any, estimator: Any, n_repeats: Any, n_jobs: Any) -> None:
     if not isinstance(tasks, TaskSet):
         raise TypeError(f"tasks must be a TaskSet. Got {type(tasks).__name__}.")
     if len(tasks) < 2:
         raise ValueError(f"collect_pairwise_gains needs at least 2 tasks. Got {len(tasks)}.")
-    if isinstance(n_repeats, bool) or not isinstance(n_repeats, (int, np.integer)) or n_repeats < 1:
+    if isinstance(estimator, type) or not hasattr(estimator, "fit"):
+        raise TypeError(f"estimator must be a MultiTaskRegressor, a MultiTaskClassifier or another scikit-learn estimator, not fitted. Got {estimator!r}.")
+    if isinstance(n_repeats, bool) or not isinstance(n_repeats, Integral) or n_repeats < 1:
         raise ValueError(f"n_repeats must be an int >= 1. Got {n_repeats!r}.")
+    if n_jobs is not None and (not isinstance(n_jobs, Integral) or n_jobs == 0):
+        raise ValueError(f"n_jobs must be None or an int other than 0. Got {n_jobs!r}.")
     if is_classifier(estimator) != (tasks.kind == "classification"):
         raise ValueError(f"The tasks are of kind {tasks.kind!r}, but the estimator is a {type(estimator).__name__}.")
 

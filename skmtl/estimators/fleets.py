@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from joblib import effective_n_jobs
 from numpy.typing import NDArray
 from sklearn.base import clone
 
 from skmtl.estimators.classifier import MultiTaskClassifier
+from skmtl.estimators.network import MultiTaskNetwork
 from skmtl.estimators.problem import Problem
 from skmtl.estimators.regressor import MultiTaskRegressor
 from skmtl.network import train_fleet
@@ -29,6 +31,12 @@ class GroupOutcome:
         Passes made.
     diverged : bool
         Whether training ended early because a loss became infinite or NaN.
+
+    Examples
+    --------
+    >>> from skmtl.estimators import GroupOutcome
+    >>> GroupOutcome(losses=(0.9, 1.1)).diverged
+    False
     """
 
     losses: tuple[float, ...]
@@ -85,9 +93,11 @@ def measure_groups(
     >>> [len(outcome.losses) for outcome in outcomes]
     [1, 2]
     """
+    estimator._check_settings()
     problem = Problem(estimator, train, test, sample_weight=sample_weight, split_seed=seed, separate=True)
-    members = [problem.member(group, seed, seed) for group in groups]
-    trained = train_fleet(problem.architecture(), problem.data, members, problem.training(record=False), n_workers=n_workers, progress=progress)
+    weights = _weights_of_groups(estimator, train, groups)
+    members = [problem.member(group, seed, seed, weight) for group, weight in zip(groups, weights, strict=True)]
+    trained = train_fleet(problem.architecture(), problem.data, members, problem.training(record=False), n_workers=_threads(n_workers), progress=progress)
     return [
         GroupOutcome(
             losses=tuple(problem.mean_loss(name, scores) for name, scores in zip(group, member.scores, strict=True)),
@@ -144,16 +154,33 @@ def fit_groups(
     >>> first.predict(frame[data.task == data.task.iloc[0]]).shape == ((data.task == data.task.iloc[0]).sum(),)
     True
     """
+    estimator._check_settings()
     problem = Problem(estimator, tasks, sample_weight=sample_weight, split_seed=seed, separate=True)
+    weights = _weights_of_groups(estimator, tasks, groups)
     n_members = 1 if estimator.n_members == "auto" else int(estimator.n_members)
-    members = [problem.member(group, seed + k, seed + k) for group in groups for k in range(n_members)]
-    trained = train_fleet(problem.architecture(), problem.data, members, problem.training(record=True), n_workers=n_workers)
+    members = [problem.member(group, seed + k, seed + k, weight) for group, weight in zip(groups, weights, strict=True) for k in range(n_members)]
+    trained = train_fleet(problem.architecture(), problem.data, members, problem.training(record=True), n_workers=_threads(n_workers))
     fitted = []
     for g, group in enumerate(groups):
-        one = clone(estimator).set_params(task_column=like.task_column)
+        one = clone(estimator).set_params(task_column=like.task_column, task_weights=weights[g])
         for name in ("n_features_in_", "feature_names_in_", "_wide_2d"):
             if hasattr(like, name):
                 setattr(one, name, getattr(like, name))
         one._store(problem, group, trained[g * n_members : (g + 1) * n_members])
         fitted.append(one)
     return fitted
+
+
+def _weights_of_groups(estimator: MultiTaskNetwork, tasks: TaskSet, groups: Sequence[Sequence[str]]) -> list[NDArray[np.float64] | None]:
+    """Return the weights of every group's tasks; None where all are equal or zero."""
+    weights = estimator._task_weights(tasks.names)
+    if weights is None:
+        return [None] * len(groups)
+    of = dict(zip(tasks.names, weights, strict=True))
+    own = [np.array([of[name] for name in group]) for group in groups]
+    return [weight if weight.any() else None for weight in own]
+
+
+def _threads(n_workers: int | None) -> int | None:
+    """Return the number of threads that joblib's negative numbers stand for."""
+    return n_workers if n_workers is None or n_workers > 0 else effective_n_jobs(n_workers)

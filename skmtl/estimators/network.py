@@ -15,9 +15,9 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from skmtl._sklearn_compat import Interval, StrOptions, check_sample_weight
-from skmtl.estimators.problem import Problem, widths
+from skmtl.estimators.problem import Problem
 from skmtl.network import ACTIVATIONS, SOLVERS, Architecture, StackedNetwork, TrainedMember, resolve_device, train_fleet
-from skmtl.tasks import Kind, TaskSet, encode_task_ids, task_name, wide_columns
+from skmtl.tasks import Kind, TaskSet, encode_task_ids, task_name
 
 # Rows that are predicted at once.
 _PREDICTED_AT_ONCE = 2048
@@ -25,7 +25,17 @@ _LARGEST_SEED = np.iinfo(np.int32).max
 
 
 class MultiTaskNetwork(MultiOutputMixin, BaseEstimator):
-    """A shared trunk with one head a task, in wide and long form; subclasses say what the scores mean."""
+    """A shared trunk with one head a task, in wide and long form; subclasses say what the scores mean.
+
+    The parameters are those of :class:`skmtl.MultiTaskRegressor` and :class:`skmtl.MultiTaskClassifier`.
+
+    Examples
+    --------
+    >>> from skmtl import MultiTaskClassifier, MultiTaskRegressor
+    >>> from skmtl.estimators import MultiTaskNetwork
+    >>> issubclass(MultiTaskClassifier, MultiTaskNetwork), issubclass(MultiTaskRegressor, MultiTaskNetwork)
+    (True, True)
+    """
 
     _kind: ClassVar[Kind]
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -103,9 +113,7 @@ class MultiTaskNetwork(MultiOutputMixin, BaseEstimator):
 
     # ------------------------------------------------------------------ fit
     def _fit(self, X: Any, y: Any, sample_weight: Any) -> Any:
-        for what in ("hidden_layer_sizes", "head_hidden_layer_sizes"):
-            if any(size < 1 for size in widths(getattr(self, what))):
-                raise ValueError(f"The {what!r} parameter of {type(self).__name__} must hold positive widths. Got {getattr(self, what)!r} instead.")
+        self._check_settings()
         tasks, weight = self._as_tasks(X, y, sample_weight)
         rng = check_random_state(self.random_state)
         split_seed = rng.randint(_LARGEST_SEED)
@@ -119,12 +127,21 @@ class MultiTaskNetwork(MultiOutputMixin, BaseEstimator):
             print(f"[{type(self).__name__}] {len(tasks)} tasks, {self.n_iter_} passes, training loss {self.loss_curve_[-1]:.4g}")
         return self
 
+    def _check_settings(self) -> None:
+        """Raise where a parameter is out of range."""
+        self._validate_params()
+        for what in ("hidden_layer_sizes", "head_hidden_layer_sizes"):
+            sizes = getattr(self, what)
+            if not all(isinstance(size, Integral) and int(size) >= 1 for size in ([sizes] if isinstance(sizes, Integral) else sizes)):
+                raise ValueError(f"The {what!r} parameter of {type(self).__name__} must hold positive whole widths. Got {sizes!r} instead.")
+
     def _as_tasks(self, X: Any, y: Any, sample_weight: Any) -> tuple[TaskSet, NDArray[np.float64] | None]:
         """Check the input and return it as a TaskSet, with the weights of its rows."""
         if y is None:
             raise ValueError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None.")
         ids, inputs = self._split_task_column(X, reset=True)
         inputs = validate_data(self, inputs, dtype=np.float64, ensure_min_samples=2) if ids is None else check_array(inputs, dtype=np.float64)
+        y = as_target(y)
         check_consistent_length(inputs, y)
         weight = None
         if sample_weight is not None:
@@ -132,20 +149,10 @@ class MultiTaskNetwork(MultiOutputMixin, BaseEstimator):
         self._check_labels(y)
         if ids is None:
             self._wide_2d = np.ndim(y) == 2
-            tasks = self._wide_tasks(inputs, y, weight)
+            tasks = TaskSet.from_wide(inputs, y, kind=self._kind)
         else:
             tasks = self._long_tasks(inputs, y, ids)
-        for name in tasks.names:
-            if weight is not None and not (weight[tasks.rows(name)] > 0).any():
-                raise ValueError(f"sample_weight is zero for every labelled row of task {name!r}: no sample is left to learn it from.")
-        return tasks, weight
-
-    def _wide_tasks(self, inputs: NDArray[np.float64], y: Any, weight: NDArray[np.float64] | None) -> TaskSet:
-        if not isinstance(y, (pd.DataFrame, pd.Series)):
-            y = check_array(y, ensure_2d=False, dtype=None, ensure_all_finite=False, input_name="y")
-        names, columns = wide_columns(y)
-        kept = columns if weight is None else [np.where(weight > 0, column.astype(object), np.nan) for column in columns]
-        return TaskSet.from_wide(inputs, pd.DataFrame(dict(zip(names, kept, strict=True))), kind=self._kind)
+        return (tasks, None) if weight is None else (weighted_rows(tasks, weight), weight)
 
     def _long_tasks(self, inputs: NDArray[np.float64], y: Any, ids: Any) -> TaskSet:
         self._wide_2d = False
@@ -234,7 +241,9 @@ class MultiTaskNetwork(MultiOutputMixin, BaseEstimator):
         return check_array(inputs, dtype=np.float64), np.array([known[name] for name in found], dtype=np.intp)[codes]
 
     def _raw_scores(self, inputs: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Scores, (members, T, n, k), of checked inputs."""
+        """Scores, (members, T, n, k), of checked inputs; there may be no row at all."""
+        if len(inputs) == 0:
+            return np.empty((len(self.members_), self.n_outputs_, 0, self._architecture.n_outputs))
         return stacked_scores(self._architecture, self.members_, inputs if self._scaler is None else self._scaler.transform(inputs))
 
 
@@ -247,6 +256,25 @@ def stacked_scores(architecture: Architecture, members: list[list[NDArray[np.flo
         x = torch.as_tensor(np.ascontiguousarray(inputs[start : start + _PREDICTED_AT_ONCE].T), dtype=torch.float64)
         blocks.append(network.forward(x.expand(len(members), *x.shape).contiguous()).numpy().transpose(0, 1, 3, 2).copy())
     return np.concatenate(blocks, axis=2)
+
+
+def as_target(y: Any) -> Any:
+    """Return targets as an array; frames and series stay what they are."""
+    if isinstance(y, (pd.DataFrame, pd.Series)):
+        return y
+    if isinstance(y, (list, tuple)) and np.asarray(y).dtype.kind in "US":
+        y = np.array(y, dtype=object)  # numpy would turn NaN among strings into the string "nan"
+    return check_array(y, ensure_2d=False, dtype=None, ensure_all_finite=False, input_name="y")
+
+
+def weighted_rows(tasks: TaskSet, weight: NDArray[np.float64]) -> TaskSet:
+    """Return the tasks without their rows of weight zero."""
+    kept = {name: weight[tasks.rows(name)] > 0 for name in tasks.names}
+    for name, mask in kept.items():
+        if not mask.any():
+            raise ValueError(f"sample_weight is zero for every labelled row of task {name!r}: no sample is left to learn it from.")
+    rows = {name: tasks.rows(name)[mask] for name, mask in kept.items()}
+    return TaskSet(tasks.X, rows, {name: tasks[name].y[mask] for name, mask in kept.items()}, tasks.kind)
 
 
 def take_column(X: Any, column: str | int, what: str) -> tuple[Any, Any]:

@@ -15,6 +15,13 @@ class RegressionOutputs:
 
     It has ``_outputs(X)``: predictions of every task (in long form, for its own rows) and, in long form, the task of every row;
     ``_task_ids(X)``: the task column or None; ``_wide_2d``: whether y had one column a task.
+
+    Examples
+    --------
+    >>> from skmtl import MultiTaskRegressor
+    >>> from skmtl.estimators import RegressionOutputs
+    >>> issubclass(MultiTaskRegressor, RegressionOutputs)
+    True
     """
 
     _wide_2d: bool
@@ -64,6 +71,13 @@ class ClassificationOutputs:
     """``predict_proba``, ``predict`` and ``score`` of a classifier.
 
     As :class:`RegressionOutputs`, but ``_outputs(X)`` gives the probabilities of every task's own classes.
+
+    Examples
+    --------
+    >>> from skmtl import MultiTaskClassifier
+    >>> from skmtl.estimators import ClassificationOutputs
+    >>> issubclass(MultiTaskClassifier, ClassificationOutputs)
+    True
     """
 
     _wide_2d: bool

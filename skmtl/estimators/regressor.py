@@ -46,7 +46,7 @@ class MultiTaskRegressor(RegressionOutputs, RegressorMixin, MultiTaskNetwork):
         Largest number of passes over the data.
     early_stopping : bool or "auto", default="auto"
         Hold out part of every task, stop when its loss no longer falls, and return to the best weights. "auto" holds
-        out rows of the tasks that have at least 10; True raises where a task has fewer. Without it, training stops
+        out rows of the tasks that have at least 5; True raises where a task has fewer than 10. Without it, training stops
         when the training loss no longer falls.
     validation_fraction : float, default=0.1
         Fraction of rows that early stopping watches.
@@ -55,7 +55,7 @@ class MultiTaskRegressor(RegressionOutputs, RegressorMixin, MultiTaskNetwork):
     tol : float, default=1e-4
         Smallest decrease of the (standardised) loss that counts as an improvement.
     standardize : bool, default=True
-        Standardise the inputs.
+        Standardise the inputs, except columns that hold only 0 and 1.
     n_members : int or "auto", default="auto"
         Networks trained side by side from different seeds and averaged; "auto" trains one.
     task_column : str, int or None, default=None

@@ -17,7 +17,7 @@ from skmtl.tasks import TaskSet
 # Numbers of groups that are proposed when no grouper is given.
 _PROPOSED_COUNTS = (2, 3, 4, 6, 8, 12, 16, 24)
 # Standard errors by which a proposed grouping must beat the better of "alone" and "all together".
-_STRONG_EVIDENCE = 1.0
+_STRONG_EVIDENCE = 2.0
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def choose(candidates: Sequence[Candidate], losses: Sequence[NDArray[np.float64]
     """Compare candidates on their total held-out loss.
 
     The simple groupings are "single-task" and "all together". A proposed grouping replaces the better of them only if its total
-    is lower by more than a standard error of the difference, taken over tasks: picking the best of many noisy totals would
+    is lower by more than two standard errors of the difference, taken over tasks: picking the best of many noisy totals would
     otherwise favour whichever candidate was lucky.
 
     Parameters
@@ -107,11 +107,13 @@ def choose(candidates: Sequence[Candidate], losses: Sequence[NDArray[np.float64]
         ones), chosen.
     """
     totals = np.array([loss.sum() for loss in losses])
+    totals[np.isnan(totals)] = np.inf  # a candidate without a loss never wins against one that has one
     simple = int(np.argmin(totals[:2]))
-    differences = [loss - losses[simple] for loss in losses]
     n_tasks = len(losses[0])
-    errors = np.array([difference.std(ddof=1) * np.sqrt(n_tasks) if n_tasks > 1 else np.inf for difference in differences])
-    excess = totals - totals[simple]
+    with np.errstate(invalid="ignore"):
+        differences = [loss - losses[simple] for loss in losses]
+        errors = np.array([difference.std(ddof=1) * np.sqrt(n_tasks) if n_tasks > 1 else np.inf for difference in differences])
+        excess = totals - totals[simple]
     strong = np.flatnonzero(excess < -_STRONG_EVIDENCE * errors)
     strong = strong[strong >= 2]
     winner = int(strong[np.argmin(totals[strong])]) if len(strong) else simple
@@ -144,6 +146,15 @@ def loss_units(tasks: TaskSet, *, pooled: bool) -> dict[str, float]:
     -------
     dict of str to float
         Divisor of every task.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmtl import TaskSet
+    >>> from skmtl.grouping import loss_units
+    >>> tasks = TaskSet.from_long(np.zeros((4, 1)), [0.0, 2.0, 0.0, 6.0], ["a", "a", "b", "b"])
+    >>> loss_units(tasks, pooled=False)
+    {'a': 1.0, 'b': 9.0}
     """
     if tasks.kind == "classification":
         return dict.fromkeys(tasks.names, 1.0)

@@ -26,7 +26,8 @@ MIN_ROWS = 10
 _LARGEST_SEED = np.iinfo(np.int32).max
 # Network of every group where none is given: small and quick, since hundreds of them are trained.
 DEFAULT_NETWORK: dict[str, Any] = {
-    "hidden_layer_sizes": (32, 16),
+    "hidden_layer_sizes": (64,),
+    "alpha": 1e-3,
     "learning_rate_init": 3e-3,
     "batch_size": 64,
     "max_iter": 500,
@@ -101,9 +102,14 @@ class TaskGrouped(MultiOutputMixin, BaseEstimator):
         winner = self._choose(rest, held, affinity, seeds[2], weight)
         self._refit(tasks, winner, seeds[3], weight)
 
-    def _inner(self) -> Any:
+    def _inner(self, names: list[str] | None = None) -> Any:
+        """Return the network of a group, unfitted; with names, its task weights are those of these tasks."""
         inner = self._network(**DEFAULT_NETWORK) if self.estimator is None else clone(self.estimator)
-        return inner.set_params(task_column=self.task_column)
+        inner.set_params(task_column=self.task_column)
+        weights = None if names is None else inner._task_weights(self.task_names_)
+        if names is None or weights is None:
+            return inner
+        return inner.set_params(task_weights={name: weight for name, weight in zip(self.task_names_, weights, strict=True) if name in names})
 
     def _usable_tasks(self, tasks: TaskSet) -> TaskSet:
         """Return the tasks that take part in measuring and choosing; name the others in a warning."""
@@ -125,7 +131,7 @@ class TaskGrouped(MultiOutputMixin, BaseEstimator):
             return pd.DataFrame(np.zeros((len(rest), len(rest))), index=rest.names, columns=rest.names)
         gains = collect_pairwise_gains(
             rest,
-            self._inner(),
+            self._inner(rest.names),
             pairs=self.pair_fraction,
             n_repeats=self.n_repeats,
             n_jobs=self.n_jobs,
@@ -145,7 +151,7 @@ class TaskGrouped(MultiOutputMixin, BaseEstimator):
         candidates = [alone(rest.names), together(rest.names), *proposed(affinity, self.grouper, seed)]
         groups = list(dict.fromkeys(group for candidate in candidates for group in candidate.groups))
         stage = Stage("Candidate groups", len(groups), self.verbose)
-        outcomes = measure_groups(self._inner(), rest, held, groups, seed=seed, sample_weight=weight, n_workers=self.n_jobs, progress=stage.advance)
+        outcomes = measure_groups(self._inner(rest.names), rest, held, groups, seed=seed, sample_weight=weight, n_workers=self.n_jobs, progress=stage.advance)
         loss_of = {(group, name): loss for group, outcome in zip(groups, outcomes, strict=True) for name, loss in zip(group, outcome.losses, strict=True)}
         unit = loss_units(rest, pooled=self.task_column is not None)
         losses = [np.array([loss_of[candidate.groups[candidate.served_by[name]], name] / unit[name] for name in rest.names]) for candidate in candidates]
@@ -163,7 +169,7 @@ class TaskGrouped(MultiOutputMixin, BaseEstimator):
         self.groups_ = list(winner.groups)
         self.labels_ = np.array([winner.served_by[name] for name in tasks.names], dtype=np.intp)
         self.n_outputs_ = len(tasks)
-        self.estimators_ = fit_groups(self._inner(), tasks, self.groups_, seed=seed, like=self._front, sample_weight=weight, n_workers=self.n_jobs)
+        self.estimators_ = fit_groups(self._inner(tasks.names), tasks, self.groups_, seed=seed, like=self._front, sample_weight=weight, n_workers=self.n_jobs)
 
     # ------------------------------------------------------------------ predict
     @property

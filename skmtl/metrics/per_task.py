@@ -47,7 +47,7 @@ def multitask_accuracy(Y_true: Any, Y_pred: Any, *, task: Any = None, sample_wei
     >>> float(multitask_accuracy(np.array([[0, 1.0], [1, np.nan]]), np.array([[0, 0], [1, 1]])))
     0.5
     """
-    return _per_task(accuracy_score, Y_true, Y_pred, task, sample_weight, average)
+    return _per_task(accuracy_score, Y_true, _columns(Y_pred), task, sample_weight, average)
 
 
 def multitask_r2(Y_true: Any, Y_pred: Any, *, task: Any = None, sample_weight: Any = None, average: Average = "macro") -> Score:
@@ -84,7 +84,7 @@ def multitask_r2(Y_true: Any, Y_pred: Any, *, task: Any = None, sample_weight: A
     >>> multitask_r2(Y, np.array([[0.0, 2.0], [1.0, 0.0], [2.0, 2.0]]), average=None).tolist()
     [1.0, 0.0]
     """
-    return _per_task(r2_score, Y_true, Y_pred, task, sample_weight, average, at_least=2)
+    return _per_task(r2_score, Y_true, _columns(Y_pred), task, sample_weight, average, at_least=2)
 
 
 def multitask_mse(Y_true: Any, Y_pred: Any, *, task: Any = None, sample_weight: Any = None, average: Average = "macro") -> Score:
@@ -120,7 +120,7 @@ def multitask_mse(Y_true: Any, Y_pred: Any, *, task: Any = None, sample_weight: 
     >>> float(multitask_mse([1.0, 2.0, 5.0], [1.0, 4.0, 4.0], task=["a", "a", "b"]))
     1.5
     """
-    return _per_task(mean_squared_error, Y_true, Y_pred, task, sample_weight, average)
+    return _per_task(mean_squared_error, Y_true, _columns(Y_pred), task, sample_weight, average)
 
 
 def multitask_log_loss(Y_true: Any, Y_pred: Any, *, task: Any = None, sample_weight: Any = None, average: Average = "macro") -> Score:
@@ -159,27 +159,33 @@ def multitask_log_loss(Y_true: Any, Y_pred: Any, *, task: Any = None, sample_wei
     >>> round(float(multitask_log_loss([0, 1], np.array([[0.5, 0.5], [0.5, 0.5]]))), 3)
     0.693
     """
-    classes = _union(Y_true)
-    if isinstance(Y_pred, list):
+    union = _union(Y_true)
+    if isinstance(Y_pred, (list, tuple)) and len(Y_pred) > 0 and np.ndim(Y_pred[0]) == 2:
         columns = [np.asarray(probabilities, dtype=float) for probabilities in Y_pred]
     else:
         array = np.asarray(Y_pred, dtype=float)
-        wide = np.ndim(Y_true) == 2
-        columns = list(array.T) if wide else [array]
+        columns = list(array.T) if np.ndim(Y_true) == 2 else [array]
 
     def loss(y: NDArray[Any], p: NDArray[np.float64], sample_weight: Any = None) -> float:
-        own = classes if p.ndim == 1 or p.shape[1] == len(classes) else np.unique(y)
-        return float(log_loss(y, p, labels=own if len(own) > 1 else [*own, _other(own[0])], sample_weight=sample_weight))
+        p = np.column_stack([1 - p, p]) if p.ndim == 1 else p
+        own = _classes_of(p.shape[1], union, np.unique(y))
+        if len(own) == 1:
+            return float(np.average(-np.log(np.clip(p[:, 0], np.finfo(float).eps, 1)), weights=sample_weight))
+        return float(log_loss(y, p, labels=own, sample_weight=sample_weight))
 
     return _per_task(loss, Y_true, columns, task, sample_weight, average)
 
 
 # ---------------------------------------------------------------------- helpers
-def _per_task(metric: Callable[..., float], Y_true: Any, Y_pred: Any, task: Any, sample_weight: Any, average: Average, at_least: int = 1) -> Score:
+def _per_task(
+    metric: Callable[..., float], Y_true: Any, predictions: list[NDArray[Any]], task: Any, sample_weight: Any, average: Average, at_least: int = 1
+) -> Score:
     if average not in ("macro", None):
         raise ValueError(f"average must be 'macro' or None. Got {average!r}.")
-    cells = list(_cells(Y_true, Y_pred, task))
+    cells = list(_cells(Y_true, predictions, task))
     weights = None if sample_weight is None else np.asarray(sample_weight, dtype=float)
+    if weights is not None and weights.shape != (len(predictions[0]),):
+        raise ValueError(f"sample_weight must have shape ({len(predictions[0])},). Got shape {weights.shape}.")
     values = np.full(len(cells), np.nan)
     for t, (rows, y, prediction) in enumerate(cells):
         if len(rows) >= at_least:
@@ -189,9 +195,8 @@ def _per_task(metric: Callable[..., float], Y_true: Any, Y_pred: Any, task: Any,
     return values if average is None else float(np.nanmean(values))
 
 
-def _cells(Y_true: Any, Y_pred: Any, task: ArrayLike | None) -> Any:
+def _cells(Y_true: Any, predictions: list[NDArray[Any]], task: ArrayLike | None) -> Any:
     """Yield (labelled rows, labels, predictions) of every task."""
-    predictions = Y_pred if isinstance(Y_pred, list) and np.ndim(Y_pred[0]) > 0 else _columns(Y_pred)
     columns = _columns(Y_true)
     if task is not None:
         if len(columns) != 1:
@@ -199,6 +204,8 @@ def _cells(Y_true: Any, Y_pred: Any, task: ArrayLike | None) -> Any:
         codes, _ = pd.factorize(np.asarray(task, dtype=object))
         if len(codes) != len(columns[0]):
             raise ValueError(f"task has {len(codes)} rows, Y_true has {len(columns[0])}.")
+        if (codes < 0).any():
+            raise ValueError(f"task has {(codes < 0).sum()} missing task ids.")
         columns = [np.where(codes == t, columns[0].astype(object), np.nan) for t in range(codes.max() + 1)]
         predictions = list(predictions) * len(columns)
     if len(predictions) != len(columns) or any(len(p) != len(columns[0]) for p in predictions):
@@ -208,6 +215,7 @@ def _cells(Y_true: Any, Y_pred: Any, task: ArrayLike | None) -> Any:
         labels = y[rows]
         labels = np.array(labels.tolist()) if labels.dtype == object else labels
         known = prediction[rows]
+        known = np.array(known.tolist()) if known.dtype == object else known
         if labels.dtype.kind == "f" and known.ndim == 1 and known.dtype.kind in "iu":
             known = known.astype(float)
         yield rows, labels, known
@@ -224,5 +232,12 @@ def _union(Y_true: Any) -> NDArray[Any]:
     return np.unique(np.array(known.tolist()))
 
 
-def _other(label: Any) -> Any:
-    return f"not {label}" if isinstance(label, str) else label + 1
+def _classes_of(n_columns: int, union: NDArray[Any], own: NDArray[Any]) -> NDArray[Any]:
+    """Classes that the columns of a task's probabilities stand for: those of all tasks, or those among its own labels."""
+    if n_columns == len(union):
+        return union
+    if n_columns == len(own):
+        return own
+    if n_columns == 2 and np.isin(union, (0, 1)).all():
+        return np.array([0, 1])
+    raise ValueError(f"Y_pred has {n_columns} probabilities for a task whose labels in Y_true are {own.tolist()}: which stands for which class is not known.")

@@ -29,6 +29,13 @@ class Architecture:
         Scores of every head: 1, or the largest number of classes.
     activation : {"relu", "tanh", "logistic", "identity"}
         Activation of all hidden layers.
+
+    Examples
+    --------
+    >>> from skmtl.network import Architecture
+    >>> architecture = Architecture(n_inputs=27, hidden=(20, 10, 32))
+    >>> architecture.n_parameters(n_tasks=2)
+    1188
     """
 
     n_inputs: int

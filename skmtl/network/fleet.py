@@ -69,6 +69,18 @@ def train_fleet(
     -----
     ConvergenceWarning
         Names the members whose loss or weights became infinite or NaN; they keep their last good weights.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmtl.network import Architecture, FleetData, Member, Training, train_fleet
+    >>> rng = np.random.default_rng(0)
+    >>> data = FleetData(rng.normal(size=(300, 4)), rng.normal(size=300))
+    >>> first, second, third = np.split(np.arange(300), 3)
+    >>> members = [Member([first]), Member([first, second]), Member([first, second, third])]
+    >>> trained = train_fleet(Architecture(4, hidden=(8,)), data, members, Training(max_iter=5))
+    >>> [member.parameters[-1].shape for member in trained]
+    [(1, 1, 1), (2, 1, 1), (3, 1, 1)]
     """
     device = resolve_device(training.device)
     on_device = DeviceData(data, getattr(torch, training.dtype), device)

@@ -26,6 +26,13 @@ class FleetData:
         Non-negative weights of the rows.
     groups : ndarray of shape (n,), optional
         Integer code of every row's group for loss terms, negative where unknown.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmtl.network import FleetData
+    >>> FleetData(np.zeros((4, 2)), np.zeros((4, 3))).shared_rows
+    True
     """
 
     X: NDArray[np.floating]
@@ -62,6 +69,13 @@ class Member:
         Number of classes of every task, for the multi-class loss.
     label : str
         How messages call the member.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmtl.network import Member
+    >>> Member(train=[np.arange(80), np.arange(80, 200)], label="school 7 + school 9").learning_rate
+    0.001
     """
 
     train: Sequence[Rows]
@@ -102,6 +116,12 @@ class Training:
         Precision of training.
     device : str
         Torch device.
+
+    Examples
+    --------
+    >>> from skmtl.network import Training
+    >>> Training(loss="binary_cross_entropy", batch_size=None).max_iter
+    200
     """
 
     loss: str = "squared_error"
@@ -134,6 +154,12 @@ class TrainedMember:
         Scores of the evaluation rows, one array a task.
     diverged : bool
         Whether a loss or weight became infinite or NaN; the parameters are the last good ones.
+
+    Examples
+    --------
+    >>> from skmtl.network import TrainedMember
+    >>> TrainedMember(parameters=[], n_iter=12).diverged
+    False
     """
 
     parameters: list[NDArray[np.floating]]

@@ -15,6 +15,24 @@ def numeric_mode(n_threads: int) -> Iterator[None]:
     Weights of dying units shrink into denormal numbers, on which a processor is up to a hundred times slower. The flag
     belongs to a thread and does not reach torch's own worker threads, hence fleets prefer several threads with one torch
     thread each.
+
+    Parameters
+    ----------
+    n_threads : int
+        Threads that torch may use within one operation.
+
+    Yields
+    ------
+    None
+        Nothing.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skmtl.network import numeric_mode
+    >>> with numeric_mode(1):
+    ...     torch.get_num_threads()
+    1
     """
     threads, flushed = torch.get_num_threads(), _denormals_are_flushed()
     torch.set_num_threads(n_threads)
@@ -32,7 +50,29 @@ def _denormals_are_flushed() -> bool:
 
 
 def resolve_device(device: str) -> torch.device:
-    """Return the device of a name; "auto" = cuda where there is one, else cpu."""
+    """Return the device of a name.
+
+    Parameters
+    ----------
+    device : str
+        "auto" (cuda where there is one, else cpu), "cpu", "cuda" or "cuda:<index>".
+
+    Returns
+    -------
+    torch.device
+        The device.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown or there is no such device.
+
+    Examples
+    --------
+    >>> from skmtl.network import resolve_device
+    >>> resolve_device("cpu")
+    device(type='cpu')
+    """
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

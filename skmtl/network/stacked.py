@@ -46,6 +46,15 @@ class StackedNetwork:
     shared_rows : bool
         True: every head sees every row of the batch, inputs are (E, p, B). False: each task has rows of its own, inputs are
         (E, p, T * B), task after task.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skmtl.network import Architecture, StackedNetwork
+    >>> architecture = Architecture(n_inputs=3, hidden=(5,))
+    >>> parameters = [torch.zeros(4, *shape) for shape in architecture.member_shapes(n_tasks=2)]
+    >>> StackedNetwork(architecture, parameters, shared_rows=True).forward(torch.zeros(4, 3, 10)).shape
+    torch.Size([4, 2, 1, 10])
     """
 
     def __init__(self, architecture: Architecture, parameters: list[Tensor], gradients: list[Tensor] | None = None, *, shared_rows: bool):

@@ -5,6 +5,9 @@ from __future__ import annotations
 from io import BytesIO
 from typing import Any
 
+# One pass of matplotlib's constrained layout leaves labels beside axes of fixed aspect outside the picture.
+_LAYOUT_PASSES = 3
+
 
 def figure_png(display: Any, *, figsize: tuple[float, float] | None = None, dpi: int = 150, **kwargs: Any) -> bytes:
     """Draw a Display on a figure of its own and return it as a PNG file.
@@ -42,6 +45,8 @@ def figure_png(display: Any, *, figsize: tuple[float, float] | None = None, dpi:
         raise ImportError('Displays need matplotlib. Install it with: pip install "skmtl[plot]"') from error
     figure = Figure(figsize=figsize or getattr(display, "figsize", None), layout="constrained")
     display.plot(ax=figure.subplots(), **kwargs)
+    for _ in range(_LAYOUT_PASSES):
+        figure.get_layout_engine().execute(figure)
     target = BytesIO()
     figure.savefig(target, format="png", dpi=dpi, facecolor="white")
     return target.getvalue()

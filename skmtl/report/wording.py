@@ -13,7 +13,31 @@ ABSENT = "\u2013"
 
 
 def headline(report: GroupingReport) -> str:
-    """Say in one sentence what was won."""
+    """Say in one sentence what was won.
+
+    Parameters
+    ----------
+    report : GroupingReport
+        Losses and groups.
+
+    Returns
+    -------
+    str
+        A sentence without its stop.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skmtl.report import GroupingReport, headline
+    >>> losses = pd.DataFrame({"single-task": [1.0], "all together": [1.1], "grouped": [1.0]}, index=["a"])
+    >>> report = GroupingReport(
+    ...     title="One task", data_description="An example.", kind="regression", n_rows=40, n_features=3, loss_name="mean squared error",
+    ...     losses=losses, winner="single-task", groups=[("a",)], gains=pd.DataFrame(), affinity=pd.DataFrame(), predicted_gains=pd.DataFrame(),
+    ...     reliability=float("nan"), choice=pd.DataFrame(),
+    ... )
+    >>> headline(report)
+    'Nothing was won by training tasks together: one network per task has the smallest held-out loss'
+    """
     totals, best = report.totals, report.best
     if not len(report.losses.dropna()) or not totals[SINGLE] > 0:
         return "No task has a held-out loss under every way of training, so the ways cannot be compared"
@@ -39,7 +63,24 @@ def reliability_word(reliability: float) -> str:
 
 
 def reliability_sentence(reliability: float) -> str:
-    """Say what a reliability means for a reader who acts on single pairs."""
+    """Say what a reliability means for a reader who acts on single pairs.
+
+    Parameters
+    ----------
+    reliability : float
+        Correlation that two independent measurements of all gains would have; NaN = unknown.
+
+    Returns
+    -------
+    str
+        One or two sentences.
+
+    Examples
+    --------
+    >>> from skmtl.report import reliability_sentence
+    >>> reliability_sentence(0.9)
+    'If all gains were measured again from scratch, new and old gains would correlate at about 0.90, which is strong. A second measurement ...'
+    """
     advice = {
         "unknown": "The gains were measured once, so it cannot be said how much of them is chance. Repeat the measurement before relying on single pairs.",
         "weak": "Most of what the table of single pairs shows is chance: do not act on one pair alone.",

@@ -78,6 +78,8 @@ class TaskRelationFeaturizer(TransformerMixin, BaseEstimator):
         Names of the tasks.
     feature_names_ : tuple of str
         Features that are computed, without the indicators.
+    task_indicators_ : bool
+        Whether indicators of target and source are appended.
     pair_features_ : dict of str to ndarray of shape (T, T)
         Every feature for all pairs, rows = target, columns = source. The diagonal has no meaning.
     n_features_in_ : int

@@ -1,0 +1,153 @@
+"""Results as files: all of them, or none."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from skmtl.cli.comparison import Comparison, prediction_correlation
+from skmtl.cli.errors import InputError
+from skmtl.plotting import GainPredictionDisplay, TaskAffinityDisplay, TaskLossDisplay, figure_png
+from skmtl.report import render_report
+
+FILES = ("report.html", "groups.json", "gains.csv", "affinity.png", "prediction.png")
+
+
+def check_folder(folder: Path) -> None:
+    """Raise unless files can be written below a folder; it is left as it was found."""
+    existed = folder.exists()
+    if existed and not folder.is_dir():
+        raise InputError(f"--out: {folder} is a file, not a folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        Path(tempfile.mkdtemp(prefix=".skmtl-", dir=folder)).rmdir()
+        if not existed:
+            folder.rmdir()
+    except OSError as error:
+        raise InputError(f"--out: cannot write to {folder}: {error.strerror or error}") from None
+
+
+def contents(comparison: Comparison) -> tuple[dict[str, bytes], str | None]:
+    """Make the content of all files that can be made with what is installed.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        What was found out.
+
+    Returns
+    -------
+    files : dict of str to bytes
+        Content of every file, by name.
+    missing : str or None
+        What is left out, and the extra that brings it.
+    """
+    report = comparison.report
+    files = {
+        "groups.json": (json.dumps(_summary(comparison), indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode(),
+        "gains.csv": report.gains.to_csv(index=False, lineterminator="\n").encode(),
+    }
+    pictures: dict[str, bytes] = {}
+    left_out = []
+    try:
+        predicted = report.predicted_gains
+        pictures["affinity"] = figure_png(TaskAffinityDisplay(affinity=report.affinity, groups=report.groups))
+        pictures["prediction"] = figure_png(GainPredictionDisplay(y_true=predicted["measured"].astype(float), y_pred=predicted["predicted"].astype(float)))
+        pictures["losses"] = figure_png(TaskLossDisplay(losses=report.losses))
+        files |= {f"{name}.png": pictures[name] for name in ("affinity", "prediction")}
+    except ImportError:
+        pictures = {}
+        left_out.append("pictures")
+    try:
+        files["report.html"] = render_report(report, pictures).encode()
+    except ImportError:
+        left_out.append("report.html")
+    return files, f'Left out: {" and ".join(left_out)}. For all results: pip install "skmtl[report]"' if left_out else None
+
+
+def write(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Replace the results of an earlier run, once all new files are complete; other files in the folder stay.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder for the results.
+    files : dict of str to bytes
+        Content of every file, by name.
+
+    Raises
+    ------
+    InputError
+        If they cannot be written; then those of the earlier run are still there.
+    """
+    existed, staging = folder.exists(), None
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # Inside the folder, not beside it: only there is a move certain to stay within one file system.
+        staging = Path(tempfile.mkdtemp(prefix=".skmtl-", dir=folder))
+        for name, content in files.items():
+            (staging / name).write_bytes(content)
+        for name in files:
+            os.replace(staging / name, folder / name)
+        for name in set(FILES) - set(files):
+            (folder / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(f"--out: cannot write to {folder}: {error.strerror or error}") from None
+    finally:
+        if staging is not None:
+            shutil.rmtree(staging, ignore_errors=True)
+        if not existed:
+            with suppress(OSError):
+                folder.rmdir()  # fails, as it should, where something was written
+
+
+def _summary(comparison: Comparison) -> dict[str, Any]:
+    """What groups.json holds."""
+    report = comparison.report
+    per_task = {name: dict(zip(report.losses.columns, row, strict=True)) for name, row in zip(report.losses.index, report.losses.to_numpy(), strict=True)}
+    summary = {
+        "tasks": comparison.labels,
+        "groups": [list(group) for group in report.groups],
+        "winner": report.winner,
+        "losses": {"name": report.loss_name, "total": report.totals.to_dict(), "per_task": per_task},
+        "reliability": report.reliability,
+        "prediction_correlation": prediction_correlation(report.predicted_gains),
+        "choice": report.choice.to_dict("records"),
+        "rows": comparison.sizes,
+        "notices": list(report.notices),
+        "settings": report.settings,
+        "seconds": report.seconds,
+        "versions": _versions(),
+    }
+    plain: dict[str, Any] = _plain(summary)
+    return plain
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON knows it; what is not finite is null."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value
+
+
+def _versions() -> dict[str, str]:
+    packages = {name: importlib.metadata.version(name) for name in ("numpy", "scikit-learn", "torch")}
+    return {"skmtl": sys.modules["skmtl"].__version__, "python": platform.python_version(), "pandas": pd.__version__, **packages}

@@ -1,0 +1,40 @@
+"""A progress bar, where there is somebody to watch it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from skmtl.validation import progress_to
+
+
+@contextmanager
+def progress_bar() -> Iterator[None]:
+    """Show the progress of everything computed in this context, if the output goes to a terminal and rich is installed.
+
+    Yields
+    ------
+    None
+        Nothing; the bar disappears when the context ends.
+    """
+    if not (sys.stdout.isatty() and sys.stderr.isatty()):
+        yield
+        return
+    try:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    except ImportError:
+        yield
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        shown = {}
+
+        def advance(stage: str, done: int, total: int) -> None:
+            if stage not in shown:
+                shown[stage] = bar.add_task(stage, total=total)
+            bar.update(shown[stage], completed=done, total=total)
+
+        with progress_to(advance):
+            yield

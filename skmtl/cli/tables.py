@@ -1,0 +1,83 @@
+"""Reading a table from a file, as it is written."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import pandas as pd
+
+from skmtl.cli.errors import InputError
+
+_PARQUET = (".parquet", ".pq")
+
+
+def read_table(path: Path) -> tuple[pd.DataFrame, list[str]]:
+    """Read a CSV or Parquet file.
+
+    Parameters
+    ----------
+    path : Path
+        File; what is not named ``.parquet`` or ``.pq`` is read as text, with commas, semicolons or tabs.
+
+    Returns
+    -------
+    frame : DataFrame
+        The table, column names as strings.
+    notices : list of str
+        What was left out.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, has no rows, or names a column twice.
+    """
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; give a CSV or Parquet file")
+    try:
+        frame, notices = _read_parquet(path) if path.suffix.lower() in _PARQUET else _read_csv(path)
+    except ImportError:
+        raise InputError('reading Parquet files needs pyarrow: pip install "skmtl[data]"') from None
+    except pd.errors.EmptyDataError:
+        raise InputError(f"{path} is empty") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path} is not UTF-8 text; save it as UTF-8 CSV or as Parquet") from None
+    except (OSError, ValueError, EOFError, pd.errors.ParserWarning) as error:
+        raise InputError(f"{path} cannot be read: {error}") from None
+    if frame.empty:
+        raise InputError(f"{path} has no rows")
+    return frame, notices
+
+
+def _read_parquet(path: Path) -> tuple[pd.DataFrame, list[str]]:
+    frame = pd.read_parquet(path)
+    _check_header([str(column) for column in frame.columns], path)
+    return frame.set_axis([str(column) for column in frame.columns], axis=1).reset_index(drop=True), []
+
+
+def _read_csv(path: Path) -> tuple[pd.DataFrame, list[str]]:
+    # pandas renames the second of two equal columns, so the header is read as a row first.
+    header, separator = _header(path)
+    _check_header([name for name in header if name], path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        frame = pd.read_csv(path, sep=separator, encoding="utf-8-sig", index_col=False, low_memory=False)
+    if header[0] == "" and len(header) > 1:
+        return frame.iloc[:, 1:], ["The first column has no name; it is taken for row numbers and not used."]
+    return frame, []
+
+
+def _header(path: Path) -> tuple[list[str], str]:
+    """Names of the columns, and what separates them."""
+    header: list[str] = []
+    for separator in (",", ";", "\t"):
+        header = pd.read_csv(path, sep=separator, header=None, nrows=1, dtype=str, keep_default_na=False, encoding="utf-8-sig").iloc[0].tolist()
+        if len(header) > 1:
+            return header, separator
+    return header, ","
+
+
+def _check_header(names: list[str], path: Path) -> None:
+    twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    if twice:
+        raise InputError(f"{path} has two columns named {twice[0]!r}; rename or drop one")

@@ -1,0 +1,190 @@
+"""Results as plain text of at most 80 columns."""
+
+from __future__ import annotations
+
+import math
+import sys
+import textwrap
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from skmtl.cli.comparison import TEST_SIZE, Comparison, prediction_correlation
+from skmtl.cli.data import Data
+from skmtl.report import GroupingReport, headline, reliability_sentence
+from skmtl.tasks import TaskSet
+
+WIDTH = 80
+MOST_TASKS, EXTREMES, MOST_PLANS = 20, 5, 6
+_LONGEST_NAME = 22
+_UNITS = {
+    "regression": "Mean squared error divided by the variance of all training targets: 0 is perfect, 1 is as good as predicting one average for all rows.",
+    "classification": "Log loss: 0 is perfect, 0.693 is as good as a coin for two classes.",
+}
+
+
+def say(*lines: str) -> None:
+    """Print lines without control characters, in what the output can encode."""
+    encoding = sys.stdout.encoding or "utf-8"
+    for line in lines:
+        print(plain(line).encode(encoding, "replace").decode(encoding))
+    sys.stdout.flush()
+
+
+def plain(text: str) -> str:
+    """Return a text in one line, with ordinary spaces and minus signs and without control characters."""
+    text = text.replace("\u202f", " ").replace("\u2212", "-").replace("\u2013", "-")
+    return "".join(character if character.isprintable() else " " if character.isspace() else "?" for character in text)
+
+
+def opening(data: Data) -> list[str]:
+    """Say what the data are, before anything is computed."""
+    tasks = data.tasks
+    return [
+        *_wrapped(f"{data.name}: {data.about}"),
+        f"{len(tasks)} tasks ({tasks.kind}), {tasks.sizes.sum():,} rows ({_span(tasks)} a task), {_count(tasks.n_features_in_, 'input')}",
+        "",
+    ]
+
+
+def results(comparison: Comparison) -> list[str]:
+    """Say what was found out."""
+    report = comparison.report
+    sections = [_notices(report), _totals(report), _tasks(comparison), _groups(report), _choice(report), _trust(report)]
+    return [line for section in sections if section for line in [*section, ""]]
+
+
+def closing(report: GroupingReport, folder: str, files: Sequence[str], missing: str | None) -> list[str]:
+    """Say how long it took and where the files lie."""
+    lines = [f"{report.seconds:.0f} seconds. Results in {folder}:", *_wrapped(", ".join(files), indent=2)]
+    return [*lines, missing] if missing else lines
+
+
+# ---------------------------------------------------------------------- sections
+def _notices(report: GroupingReport) -> list[str]:
+    return [line for notice in report.notices for line in _wrapped(f"Note: {notice}", hanging=6)]
+
+
+def _totals(report: GroupingReport) -> list[str]:
+    totals, complete = report.totals, report.losses.dropna()
+    rows = [["", "total", "mean a task", "against single-task"]]
+    for name in report.losses.columns:
+        change = _percent(totals[name] / totals.iloc[0] - 1) if name != report.losses.columns[0] and totals.iloc[0] > 0 else "-"
+        rows.append([name, _number(totals[name]), _number(complete[name].mean()), change])
+    return [
+        *_wrapped(f"{headline(report)}."),
+        "",
+        f"HELD-OUT LOSS of {_count(len(complete), 'task')} on {TEST_SIZE:.0%} of their rows (smaller is better)",
+        *_wrapped(_UNITS[report.kind], indent=2),
+        "",
+        *_table(rows),
+    ]
+
+
+def _tasks(comparison: Comparison) -> list[str]:
+    losses = comparison.report.losses
+    change = losses["grouped"] / losses["single-task"].where(losses["single-task"] > 0) - 1
+    title = ["task", "rows", *losses.columns, "change"]
+
+    def row(name: str) -> list[str]:
+        return [name, f"{comparison.sizes[name]:,}", *(_number(loss) for loss in losses.loc[name]), _percent(change[name])]
+
+    if len(losses) <= MOST_TASKS:
+        return ["LOSS OF EVERY TASK (change: grouped against single-task)", *_table([title, *(row(name) for name in losses.index)])]
+    ordered = change.dropna().sort_values(kind="stable")
+    better, worse = ordered[ordered < 0].index[:EXTREMES], ordered[ordered > 0].index[::-1][:EXTREMES]
+    lines = [f"SINGLE TASKS: {(ordered < 0).sum()} better and {(ordered > 0).sum()} worse when grouped than alone"]
+    for heading, names in (("improved", better), ("worsened", worse)):
+        if len(names):
+            lines += [f"  the {len(names)} most {heading}", *_table([title, *(row(name) for name in names)])]
+    return lines
+
+
+def _groups(report: GroupingReport) -> list[str]:
+    n_tasks, alone = len(report.losses), [group[0] for group in report.groups if len(group) == 1]
+    if len(alone) == n_tasks:
+        return ["GROUPS: none; every task has a network of its own"]
+    if len(report.groups) == 1:
+        return [f"GROUPS: one; all {n_tasks} tasks share a network"]
+    lines = [f"GROUPS: {len(report.groups)}"]
+    for number, group in enumerate(report.groups, start=1):
+        if len(group) > 1:
+            lines += _wrapped(f"{number}: {', '.join(group)}", indent=2, hanging=6)
+    return lines + (_wrapped(f"alone: {', '.join(alone)}", indent=2, hanging=6) if alone else [])
+
+
+def _choice(report: GroupingReport) -> list[str]:
+    """Say what was chosen and why; the rule is that of the grouped estimators."""
+    choice = report.choice
+    if len(choice) < 2:
+        return _wrapped("CHOICE: fewer than two tasks have enough training rows to measure gains, so all tasks share a network.")
+    chosen = choice.index[choice["chosen"]][0]
+    simple = choice.iloc[:2]["validation_loss"].idxmin()
+    fall = -choice.loc[chosen, "difference"]
+    if chosen != simple:
+        reason = f"its total is lower than that of {choice.loc[simple, 'candidate']} by {_number(fall)}, more than chance explains (standard error {_number(choice.loc[chosen, 'difference_se'])})."
+    elif len(choice) == 2:
+        reason = "it has the smaller total, and no grouping was proposed."
+    else:
+        reason = (
+            f"it has the smaller total of the two simple plans, and none of the {len(choice) - 2} proposed groupings lowers it by more than chance explains."
+        )
+    shown = choice.index[:2].tolist() + choice.iloc[2:].sort_values("validation_loss", kind="stable").index[:MOST_PLANS].tolist()
+    rows = [["plan", "groups", "loss", "difference", "std. error", ""]]
+    for k in dict.fromkeys([*shown, chosen]):
+        plan = choice.loc[k]
+        compared = ["-", "-"] if k == simple else [_number(plan["difference"]), _number(plan["difference_se"])]
+        rows.append([plan["candidate"], str(plan["n_groups"]), _number(plan["validation_loss"]), *compared, "chosen" if k == chosen else ""])
+    hidden = len(choice) - len(rows) + 1
+    lines = [*_wrapped(f"CHOICE: {report.winner}, because {reason}"), "  Totals on validation rows inside the training part:", *_table(rows)]
+    return [*lines, f"  and {_count(hidden, 'more plan')} in the report"] if hidden else lines
+
+
+def _trust(report: GroupingReport) -> list[str]:
+    known = report.gains["gain"].astype(float).dropna()
+    if known.empty:
+        return []
+    correlation = prediction_correlation(report.predicted_gains)
+    text = f"GAINS: {(known > 0).mean():.0%} of {len(known):,} measured gains are positive. {reliability_sentence(report.reliability)}"
+    if math.isfinite(correlation):
+        text += f" Gains predicted from the other pairs correlate with the measured ones at {correlation:.2f}; noise in the measurements lowers this number too."
+    return _wrapped(text)
+
+
+# ---------------------------------------------------------------------- words and numbers
+def _wrapped(text: str, *, indent: int = 0, hanging: int | None = None) -> list[str]:
+    later = indent if hanging is None else hanging
+    return textwrap.wrap(plain(text), WIDTH, initial_indent=" " * indent, subsequent_indent=" " * later, break_on_hyphens=False)
+
+
+def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Columns in line, the first to the left and all others to the right."""
+    cut = [[_shortened(row[0]), *row[1:]] for row in rows]
+    widths = [max(len(row[k]) for row in cut) for k in range(len(cut[0]))]
+    lines = ["  " + "  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]) for row in cut]
+    return [line.rstrip() for line in lines]
+
+
+def _shortened(name: str) -> str:
+    name = plain(name)
+    return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 3] + "..."
+
+
+def _number(value: float) -> str:
+    if not np.isfinite(value):
+        return "-"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:#.4g}".rstrip(".")
+
+
+def _percent(value: float) -> str:
+    return "-" if pd.isna(value) else "0.0 %" if abs(value) < 0.0005 else f"{value:+.1%}".replace("%", " %")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
+def _span(tasks: TaskSet) -> str:
+    low, high = int(tasks.sizes.min()), int(tasks.sizes.max())
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
