@@ -10,13 +10,16 @@ Writes benchmarks/results/affinity_*.csv, .md and .png.
 from __future__ import annotations
 
 import argparse
+import sys
 import warnings
 from pathlib import Path
 
+import common
 import numpy as np
 import pandas as pd
+import sklearn
+import torch
 from affinity_data import DATA_SETS, TEST_SIZE, Measured, load_tasks, measure_split, published_network
-from common import RESULTS, write_table
 from numpy.typing import NDArray
 
 from skmtl import TaskGroupedClassifier, TaskGroupedRegressor, TaskSet
@@ -131,9 +134,8 @@ def prediction_tables(args: argparse.Namespace) -> None:
     for name in args.data:
         rows += predict_unseen(name, args)
         summary = summarise(pd.DataFrame(rows))
-        write_table(summary, "affinity_prediction", title="Prediction of unseen pairwise gains", note=_PREDICTION_NOTE.format(args=args))
-        print(summary[summary["fraction"] == 0.25].to_string(index=False), flush=True)
-    draw_figures(pd.DataFrame(rows))
+        write(args, "affinity_prediction", "Prediction of unseen pairwise gains", _PREDICTION_NOTE.format(args=args), summary)
+    draw_figures(pd.DataFrame(rows), args)
 
 
 def summarise(rows: pd.DataFrame) -> pd.DataFrame:
@@ -150,7 +152,7 @@ def summarise(rows: pd.DataFrame) -> pd.DataFrame:
     return table.round(3)
 
 
-def draw_figures(rows: pd.DataFrame) -> None:
+def draw_figures(rows: pd.DataFrame, args: argparse.Namespace) -> None:
     """Correlation against the fraction of pairs (Figure 7) and R2 against measuring time (Figure 2)."""
     from matplotlib.figure import Figure
 
@@ -167,7 +169,9 @@ def draw_figures(rows: pd.DataFrame) -> None:
         axes[0, column].set(title=name, xlabel="measured pairs (%)", ylabel="correlation, unseen pairs")
         axes[1, column].set(xlabel="measuring time (s)", ylabel="R2, unseen pairs")
     axes[0, 0].legend(frameon=False)
-    figure.savefig(RESULTS / "affinity_prediction.png", dpi=120)
+    out = args.out or (None if args.quick else common.RESULTS)
+    if out is not None:
+        figure.savefig(out / "affinity_prediction.png", dpi=120)
 
 
 # ---------------------------------------------------------------------- totals
@@ -209,19 +213,17 @@ def total_losses(name: str, split: int, args: argparse.Namespace) -> dict[str, o
 def totals_table(args: argparse.Namespace) -> None:
     """Table 3 with the comparison that the paper lacks: one network for all tasks."""
     rows = []
-    for name in args.data:
-        for split in range(args.total_splits):
+    for split in range(args.total_splits):
+        for name in args.data:
             rows.append(total_losses(name, split, args))
-            print(pd.DataFrame(rows[-1:]).round(3).to_string(index=False, header=split == 0), flush=True)
-            write_table(pd.DataFrame(rows).round(4), f"affinity_totals_{args.network}", title="Total test loss, split by split", note=_TOTALS_NOTE)
+            write(args, f"affinity_totals_{args.network}", "Total test loss, split by split", _TOTALS_NOTE, pd.DataFrame(rows).round(4))
     table = pd.DataFrame(rows)
     numbers = ["single-task", "all together", "grouped"]
     summary = table.groupby(["data", "network"], sort=False)[numbers].agg(["mean", "std"])
     summary.columns = [f"{column} {what}" for column, what in summary.columns]
     summary["grouped / better of the two"] = summary["grouped mean"] / summary[["single-task mean", "all together mean"]].min(axis=1)
     summary = summary.reset_index().round(3)
-    write_table(summary, f"affinity_totals_{args.network}_summary", title="Total test loss: mean and spread over splits", note=_TOTALS_NOTE)
-    print(summary.to_string(index=False))
+    write(args, f"affinity_totals_{args.network}_summary", "Total test loss: mean and standard deviation over splits", _TOTALS_NOTE, summary)
 
 
 _PREDICTION_NOTE = """Gains of all pairs measured with the paper's networks (its Table 5) on {args.splits} random splits, 30 % test rows. A predictor
@@ -232,10 +234,16 @@ _TOTALS_NOTE = """Sum over tasks of the test loss (School: squared error over th
 rows. The grouping is chosen on training rows alone (25 % of the pairs measured, 4 repeats); the three strategies are trained with one seed."""
 
 
+def write(args: argparse.Namespace, name: str, title: str, note: str, table: pd.DataFrame) -> None:
+    """Print a table with its title, note and versions, and write it."""
+    text = f"# {title}\n\n{note}\n\n{common.markdown(table)}\n\n{common.versions(np, sklearn, torch)}\n"
+    common.report(args, name, text, table)
+    sys.stdout.flush()
+
+
 def main() -> None:
     """Run the sections that were asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data-home", default=None)
+    parser = common.parser(__doc__)
     parser.add_argument("--data", nargs="+", default=list(DATA_SETS), choices=[*DATA_SETS, "planted"])
     parser.add_argument("--sections", nargs="+", default=["prediction", "totals"], choices=["prediction", "totals"])
     parser.add_argument("--network", default="published", choices=["published", "default"], help="network of the totals")
@@ -243,8 +251,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=20)
     parser.add_argument("--total-splits", type=int, default=5)
     parser.add_argument("--cache", type=Path, default=Path(".cache/affinity"))
-    parser.add_argument("--quick", action="store_true", help="generated tasks, a few draws, under a minute")
-    args = parser.parse_args()
+    args = common.parse(parser)
     if args.quick:
         args.data, args.splits, args.draws, args.total_splits, args.network = ["planted"], 4, 2, 1, "published"
     if "prediction" in args.sections:

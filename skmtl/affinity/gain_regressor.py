@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, v
 Array = NDArray[np.float64]
 
 ALPHAS = np.logspace(-2, 6, 33)  # for weights whose mean is one; the last one predicts hardly more than the mean
-LINEAR_SCALES = (1.0, 3.0, 10.0)
+LINEAR_SCALES = (1.0, 3.0, 10.0, 30.0, 100.0)
 
 
 class PairwiseGainRegressor(RegressorMixin, BaseEstimator):

@@ -300,12 +300,13 @@ def _position(column: Any, n_columns: int, what: str) -> int:
 
 
 def _mean_curve(curves: list[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Mean over the members that are still running."""
+    """Mean over the members that are still running; NaN where all of them diverged."""
     if not curves:
         return np.empty(0)
     longest = max(len(curve) for curve in curves)
     padded = np.full((len(curves), longest, *curves[0].shape[1:]), np.nan)
     for row, curve in zip(padded, curves, strict=True):
         row[: len(curve)] = curve
-    mean: NDArray[np.float64] = np.nanmean(padded, axis=0)
-    return mean
+    running = np.isfinite(padded)
+    total, count = np.where(running, padded, 0.0).sum(axis=0), running.sum(axis=0)
+    return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)

@@ -11,10 +11,6 @@ FULL = SMALL | {"batch_size": "full", "early_stopping": False, "max_iter": 12}
 BOTH = [MultiTaskRegressor, MultiTaskClassifier]
 
 
-def outputs(model, X):
-    """Predictions or probabilities as one array."""
-    return np.hstack(model.predict_proba(X)) if isinstance(model, MultiTaskClassifier) else model.predict(X)
-
 
 def one_label_a_row(rng, n=60, n_tasks=3):
     """Inputs, wide targets with one label a row, task of every row, label of every row."""
@@ -156,11 +152,10 @@ def test_rows_without_any_label_change_nothing(X, Y, rng):
     np.testing.assert_allclose(found.predict(X), expected.predict(X), atol=1e-6)
 
 
-def test_a_hole_in_one_task_does_not_take_the_row_from_the_others(X, rng):
+def test_a_hole_in_one_task_does_not_take_the_row_from_the_others(X):
     Y = X[:, :2].copy()
     Y[5:, 1] = np.nan
-    model = MultiTaskRegressor(hidden_layer_sizes=(), learning_rate_init=0.1, max_iter=300, tol=0, alpha=0, early_stopping=False).fit(X, Y)
-    assert model.score(X, Y[:, [0, 0]]) < 1
+    model = MultiTaskRegressor(hidden_layer_sizes=(), learning_rate_init=0.1, max_iter=400, n_iter_no_change=400, alpha=0, early_stopping=False).fit(X, Y)
     np.testing.assert_allclose(model.predict(X)[:, 0], X[:, 0], atol=0.05)
 
 
