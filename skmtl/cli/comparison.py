@@ -121,7 +121,7 @@ def _split(data: Data, seed: int) -> tuple[TaskSet, TaskSet]:
 
 
 def _long(tasks: TaskSet) -> tuple[pd.DataFrame, NDArray[Any]]:
-    """Inputs with the task in the last column, whose name no input has, and targets."""
+    """Return inputs with the task in the last column, whose name no input has, and targets."""
     X, y, task = tasks.to_long()
     frame = pd.DataFrame(X).set_axis([f"input {name}" for name in pd.DataFrame(X).columns], axis=1)
     return frame.assign(**{TASK_COLUMN: task}), y
@@ -181,8 +181,12 @@ def _losses(model: Any, train: TaskSet, test: TaskSet, seed: int, jobs: int | No
     All networks are trained as one fleet from one seed, a group that two strategies share once: strategies that train a
     task alike give it the same loss to the last digit.
     """
-    names, everybody = train.names, tuple(train.names)
-    plans = [{name: (name,) for name in names}, dict.fromkeys(names, everybody), dict(zip(names, (model.groups_[g] for g in model.labels_), strict=True))]
+    names = train.names
+    plans: list[dict[str, tuple[str, ...]]] = [
+        {name: (name,) for name in names},
+        dict.fromkeys(names, tuple(names)),
+        dict(zip(names, (model.groups_[g] for g in model.labels_), strict=True)),
+    ]
     groups = list(dict.fromkeys(group for plan in plans for group in plan.values()))
     fitted = dict(zip(groups, fit_groups(model.estimator, train, groups, seed=seed, like=model, n_workers=jobs), strict=True))
     units = loss_units(train, pooled=True)

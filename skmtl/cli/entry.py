@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from threadpoolctl import threadpool_limits
+
 from skmtl.cli.arguments import parse
 from skmtl.cli.comparison import compare
 from skmtl.cli.data import read_data
@@ -44,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"skmtl: {' '.join(plain(str(error)).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("skmtl: interrupted; no file was changed", file=sys.stderr)
+        print("skmtl: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:  # whoever read the output has had enough; the files are written
         with suppress(OSError, ValueError):
@@ -60,7 +62,8 @@ def _group(options: argparse.Namespace) -> None:
     check_folder(folder)
     say(*opening(data))
     try:
-        with progress_bar():
+        # The searches multiply small matrices only: threads of the linear algebra would wait for each other.
+        with progress_bar(), threadpool_limits(limits=1, user_api="blas"):
             comparison = compare(data, options)
     except (ValueError, MemoryError) as error:
         raise InputError(f"{data.name} cannot be used: {error or type(error).__name__}") from error

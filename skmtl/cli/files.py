@@ -9,6 +9,7 @@ import platform
 import shutil
 import sys
 import tempfile
+import warnings
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -20,7 +21,7 @@ import pandas as pd
 from skmtl.cli.comparison import Comparison, prediction_correlation
 from skmtl.cli.errors import InputError
 from skmtl.plotting import GainPredictionDisplay, TaskAffinityDisplay, TaskLossDisplay, figure_png
-from skmtl.report import render_report
+from skmtl.report import GroupingReport, render_report
 
 FILES = ("report.html", "groups.json", "gains.csv", "affinity.png", "prediction.png")
 
@@ -59,13 +60,9 @@ def contents(comparison: Comparison) -> tuple[dict[str, bytes], str | None]:
         "groups.json": (json.dumps(_summary(comparison), indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode(),
         "gains.csv": report.gains.to_csv(index=False, lineterminator="\n").encode(),
     }
-    pictures: dict[str, bytes] = {}
     left_out = []
     try:
-        predicted = report.predicted_gains
-        pictures["affinity"] = figure_png(TaskAffinityDisplay(affinity=report.affinity, groups=report.groups))
-        pictures["prediction"] = figure_png(GainPredictionDisplay(y_true=predicted["measured"].astype(float), y_pred=predicted["predicted"].astype(float)))
-        pictures["losses"] = figure_png(TaskLossDisplay(losses=report.losses))
+        pictures = _pictures(report)
         files |= {f"{name}.png": pictures[name] for name in ("affinity", "prediction")}
     except ImportError:
         pictures = {}
@@ -75,6 +72,18 @@ def contents(comparison: Comparison) -> tuple[dict[str, bytes], str | None]:
     except ImportError:
         left_out.append("report.html")
     return files, f'Left out: {" and ".join(left_out)}. For all results: pip install "skmtl[report]"' if left_out else None
+
+
+def _pictures(report: GroupingReport) -> dict[str, bytes]:
+    predicted = report.predicted_gains.astype({"measured": float, "predicted": float})
+    with warnings.catch_warnings():
+        # A name in letters that the font lacks is drawn as boxes.
+        warnings.filterwarnings("ignore", message="Glyph")
+        return {
+            "affinity": figure_png(TaskAffinityDisplay(affinity=report.affinity, groups=report.groups)),
+            "prediction": figure_png(GainPredictionDisplay(y_true=predicted["measured"], y_pred=predicted["predicted"])),
+            "losses": figure_png(TaskLossDisplay(losses=report.losses)),
+        }
 
 
 def write(folder: Path, files: Mapping[str, bytes]) -> None:
@@ -114,7 +123,7 @@ def write(folder: Path, files: Mapping[str, bytes]) -> None:
 
 
 def _summary(comparison: Comparison) -> dict[str, Any]:
-    """What groups.json holds."""
+    """Return what groups.json holds."""
     report = comparison.report
     per_task = {name: dict(zip(report.losses.columns, row, strict=True)) for name, row in zip(report.losses.index, report.losses.to_numpy(), strict=True)}
     summary = {

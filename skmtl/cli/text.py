@@ -121,9 +121,11 @@ def _choice(report: GroupingReport) -> list[str]:
         return _wrapped("CHOICE: fewer than two tasks have enough training rows to measure gains, so all tasks share a network.")
     chosen = choice.index[choice["chosen"]][0]
     simple = choice.iloc[:2]["validation_loss"].idxmin()
-    fall = -choice.loc[chosen, "difference"]
     if chosen != simple:
-        reason = f"its total is lower than that of {choice.loc[simple, 'candidate']} by {_number(fall)}, more than chance explains (standard error {_number(choice.loc[chosen, 'difference_se'])})."
+        against, error = choice.loc[simple, "candidate"], _number(choice.loc[chosen, "difference_se"])
+        reason = (
+            f"its total is lower than that of {against} by {_number(-choice.loc[chosen, 'difference'])}, more than chance explains (standard error {error})."
+        )
     elif len(choice) == 2:
         reason = "it has the smaller total, and no grouping was proposed."
     else:
@@ -148,7 +150,9 @@ def _trust(report: GroupingReport) -> list[str]:
     correlation = prediction_correlation(report.predicted_gains)
     text = f"GAINS: {(known > 0).mean():.0%} of {len(known):,} measured gains are positive. {reliability_sentence(report.reliability)}"
     if math.isfinite(correlation):
-        text += f" Gains predicted from the other pairs correlate with the measured ones at {correlation:.2f}; noise in the measurements lowers this number too."
+        text += (
+            f" Gains predicted from the other pairs correlate with the measured ones at {correlation:.2f}; noise in the measurements lowers this number too."
+        )
     return _wrapped(text)
 
 

@@ -181,14 +181,17 @@ class MultiTaskNetwork(MultiOutputMixin, BaseEstimator):
     def _task_weights(self, names: list[str]) -> NDArray[np.float64] | None:
         if self.task_weights is None:
             return None
-        if isinstance(self.task_weights, dict):
-            given = {task_name(key): value for key, value in self.task_weights.items()}
-            unknown = set(given) - set(names)
+        given = self.task_weights
+        if isinstance(given, dict):
+            named = {task_name(key): value for key, value in given.items()}
+            unknown = set(named) - set(names)
             if unknown:
                 raise ValueError(f"task_weights names the task {min(unknown)!r}, which is not in y.")
-            weights = np.array([given.get(name, 1.0) for name in names], dtype=float)
-        else:
-            weights = np.asarray(self.task_weights, dtype=float)
+            given = [named.get(name, 1.0) for name in names]
+        try:
+            weights = np.asarray(given, dtype=float)
+        except (TypeError, ValueError):
+            weights = np.full(len(names), np.nan)
         if weights.shape != (len(names),) or not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
             raise ValueError(f"task_weights must hold {len(names)} finite weights >= 0, one a task and not all zero. Got {self.task_weights!r}.")
         return weights

@@ -118,11 +118,13 @@ class TaskGrouped(MultiOutputMixin, BaseEstimator):
         if few or one_class:
             reasons = [f"fewer than {MIN_ROWS} rows: {', '.join(few)}"] * bool(few) + [f"one class only: {', '.join(one_class)}"] * bool(one_class)
             warnings.warn(
-                f"Some tasks take no part in the choice of groups ({'; '.join(reasons)}). They are trained in the common network if that is chosen, else alone.",
+                f"Some tasks take no part in the choice of groups ({'; '.join(reasons)}). "
+                "They are trained in the common network if that is chosen, else alone.",
                 UserWarning,
                 stacklevel=5,
             )
-        return tasks.subset([name for name in tasks.names if name not in few and name not in one_class])
+        usable = [name for name in tasks.names if name not in few and name not in one_class]
+        return tasks.subset(usable) if usable else TaskSet(tasks.X, {}, {}, tasks.kind)
 
     def _measure(self, rest: TaskSet, seed: int) -> pd.DataFrame:
         """Measure a sample of pairs and predict the gains of all, (T, T)."""

@@ -20,8 +20,10 @@ from skmtl.network.stack import Stack
 
 # Products a step below which one thread beats two: waking the second thread costs more than it takes over.
 _SMALL_STEP = 4_000_000
-# Members below which a group is not cut in two.
-_WORTH_A_WORKER = 8
+# Members below which a group is not cut in two, and parts that a large group is cut into for every worker.
+_WORTH_A_WORKER, _PARTS_A_WORKER = 32, 2
+# Products below which starting processes costs more than they win (about five seconds' work), at this many passes.
+_WORTH_PROCESSES, _USUAL_PASSES = 20_000_000_000, 100
 
 
 def train_fleet(
@@ -38,7 +40,8 @@ def train_fleet(
     """Train every member; what one becomes does not depend on the others.
 
     Members that take the same number of steps over the same number of tasks, all with validation rows or all without, train in
-    one stack. Stacks are sized to the memory that is there and spread over threads with one torch thread each.
+    one stack. Stacks are sized to the memory that is there. Where the work is worth it, they are spread over joblib's processes with one
+    torch thread each (threads would wait for each other between the many short operations).
 
     Parameters
     ----------
@@ -55,8 +58,8 @@ def train_fleet(
     terms : sequence of LossTerm
         Terms added to the loss.
     n_workers : int, optional
-        Number of threads, by default as many as torch may use in the calling thread. One device other than the CPU is
-        driven by one thread.
+        Most processes to use, or threads for one large network; by default as many as torch may use threads. One device other
+        than the CPU is driven by one process.
     progress : callable, optional
         Called with the number of members that a stack has finished.
 
@@ -83,22 +86,21 @@ def train_fleet(
     [(1, 1, 1), (2, 1, 1), (3, 1, 1)]
     """
     device = resolve_device(training.device)
-    on_device = DeviceData(data, getattr(torch, training.dtype), device)
-    threads = torch.get_num_threads()
-    workers = 1 if device.type != "cpu" else max(1, threads if n_workers is None else n_workers)
+    workers = 1 if device.type != "cpu" else max(1, torch.get_num_threads() if n_workers is None else n_workers)
     parts = _parts(architecture, data, members, training, device, workers)
-    alone = len(parts) == 1 or workers == 1
-
-    def run(part: _Part) -> list[TrainedMember]:
-        with numeric_mode(workers if alone and part.products_a_step > _SMALL_STEP else 1):
-            stack = Stack(architecture, on_device, training, part.shape, part.n_lanes, aggregator, terms, progress or _ignore)
-            return stack.train([members[i] for i in part.positions])
-
-    try:
-        results = [run(part) for part in parts] if alone else Parallel(n_jobs=workers, require="sharedmem", batch_size=1)(map(delayed(run), parts))
-    finally:
-        torch.set_num_threads(threads)
-    trained = {i: member for part, result in zip(parts, results, strict=True) for i, member in zip(part.positions, result, strict=True)}
+    shared = (architecture, data, training, aggregator, terms)
+    advance = progress or _ignore
+    trained: dict[int, TrainedMember] = {}
+    if min(workers, len(parts)) == 1 or sum(part.cost for part in parts) * min(training.max_iter, _USUAL_PASSES) < _WORTH_PROCESSES:
+        on_device = DeviceData(data, getattr(torch, training.dtype), device)
+        for part in parts:
+            n_threads = workers if part.products_a_step > _SMALL_STEP else 1
+            trained.update(_train_part(*shared, part, [members[i] for i in part.positions], n_threads, on_device, advance))
+    else:
+        tasks = (delayed(_train_part)(*shared, part, [members[i] for i in part.positions]) for part in parts)
+        for result in Parallel(n_jobs=min(workers, len(parts)), return_as="generator_unordered", batch_size=1, pre_dispatch="all")(tasks):
+            trained.update(result)
+            advance(len(result))
     _warn_of_divergence(members[i].label for i in sorted(trained) if trained[i].diverged)
     return [trained[i] for i in range(len(members))]
 
@@ -114,11 +116,32 @@ class _Part:
 
     @property
     def cost(self) -> int:
+        """Products of a pass of all members."""
         return self.products_a_step * self.shape[0] * len(self.positions) // self.n_lanes
 
 
+def _train_part(
+    architecture: Architecture,
+    data: FleetData,
+    training: Training,
+    aggregator: Aggregator | None,
+    terms: Sequence[LossTerm],
+    part: _Part,
+    members: Sequence[Member],
+    n_threads: int = 1,
+    on_device: DeviceData | None = None,
+    advance: Callable[[int], None] | None = None,
+) -> dict[int, TrainedMember]:
+    """Train the members of a part, in this process; results by position."""
+    with numeric_mode(n_threads):
+        if on_device is None:
+            on_device = DeviceData(data, getattr(torch, training.dtype), resolve_device(training.device))
+        stack = Stack(architecture, on_device, training, part.shape, part.n_lanes, aggregator, terms, advance or _ignore)
+        return dict(zip(part.positions, stack.train(members), strict=True))
+
+
 def _parts(architecture: Architecture, data: FleetData, members: Sequence[Member], training: Training, device: torch.device, workers: int) -> list[_Part]:
-    """Group members by (watched or not, tasks, steps, rows a step) and cut large groups into one part a worker, the costliest first."""
+    """Group members by (watched or not, tasks, steps, rows a step) and cut large groups into parts, the costliest first."""
     groups: dict[tuple[bool, int, int, int], list[int]] = {}
     for position, member in enumerate(members):
         n_tasks = data.y.shape[1] if data.shared_rows else len(member.train)
@@ -128,7 +151,7 @@ def _parts(architecture: Architecture, data: FleetData, members: Sequence[Member
         rows = n_rows * (1 if data.shared_rows else n_tasks)
         widths = sum(architecture.trunk_sizes) + sum(architecture.head_sizes) * (n_tasks if data.shared_rows else 1)
         lane = np.dtype(training.dtype).itemsize * (2 * rows * widths + 6 * architecture.n_parameters(n_tasks))
-        n_parts = max(1, min(workers, len(positions) // _WORTH_A_WORKER))
+        n_parts = max(1, min(_PARTS_A_WORKER * workers if workers > 1 else 1, len(positions) // _WORTH_A_WORKER))
         for start in range(n_parts):
             own = positions[start::n_parts]
             n_lanes = min(members_that_fit(lane, device), len(own))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -87,10 +88,18 @@ def resolve_device(device: str) -> torch.device:
 def members_that_fit(bytes_per_member: int, device: torch.device) -> int:
     """How many members to train in one stack.
 
-    On CPU their activations should stay within the processor's last cache (about 8 MB a thread was fastest, with little
-    between 4 and 16); on a GPU they take at most a quarter of the memory that is free.
+    They take at most a quarter of the memory that is free. On CPU their activations should also stay within the processor's
+    last cache (about 8 MB a thread was fastest, with little between 4 and 16), as long as that leaves eight members.
     """
+    fitting = _free_bytes(device) // 4 // max(bytes_per_member, 1)
+    cached = 4096 if device.type == "cuda" else max(8, min(512, 8_000_000 // max(bytes_per_member, 1)))
+    return int(max(1, min(fitting, cached)))
+
+
+def _free_bytes(device: torch.device) -> int:
     if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
-        return int(max(1, min(4096, free // 4 // max(bytes_per_member, 1))))
-    return int(max(1, min(512, max(8, 8_000_000 // max(bytes_per_member, 1)))))
+        return int(torch.cuda.mem_get_info(device)[0])
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # not every system tells
+        return 4_000_000_000

@@ -45,8 +45,9 @@ def figure_png(display: Any, *, figsize: tuple[float, float] | None = None, dpi:
         raise ImportError('Displays need matplotlib. Install it with: pip install "skmtl[plot]"') from error
     figure = Figure(figsize=figsize or getattr(display, "figsize", None), layout="constrained")
     display.plot(ax=figure.subplots(), **kwargs)
-    for _ in range(_LAYOUT_PASSES):
-        figure.get_layout_engine().execute(figure)
+    if (layout := figure.get_layout_engine()) is not None:
+        for _ in range(_LAYOUT_PASSES):
+            layout.execute(figure)
     target = BytesIO()
     figure.savefig(target, format="png", dpi=dpi, facecolor="white")
     return target.getvalue()

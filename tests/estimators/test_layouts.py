@@ -11,7 +11,6 @@ FULL = SMALL | {"batch_size": "full", "early_stopping": False, "max_iter": 12}
 BOTH = [MultiTaskRegressor, MultiTaskClassifier]
 
 
-
 def one_label_a_row(rng, n=60, n_tasks=3):
     """Inputs, wide targets with one label a row, task of every row, label of every row."""
     X, task = rng.normal(size=(n, 4)), np.r_[np.arange(n_tasks), rng.integers(0, n_tasks, size=n - n_tasks)]
@@ -174,7 +173,7 @@ def test_many_rows_are_predicted_as_few_are(X, Y, rng):
 
 def test_a_frame_whose_columns_are_in_another_order_is_refused(long_form):
     X, y, _ = long_form
-    frame = pd.DataFrame(X, columns=list("abcd") + ["task"])
+    frame = pd.DataFrame(X, columns=[*list("abcd"), "task"])
     model = MultiTaskRegressor(**FULL, task_column="task").fit(frame, y)
     with pytest.raises(ValueError, match="feature names"):
         model.predict(frame[["task", "b", "a", "c", "d"]])

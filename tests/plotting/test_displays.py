@@ -224,3 +224,16 @@ def test_zero_and_very_unequal_losses_are_drawn(rng, ax, factor):
     table.iloc[0] *= factor
     TaskLossDisplay.from_predictions(table, ax=ax)
     assert ax.get_xscale() == ("log" if factor else "linear")
+
+
+@pytest.mark.parametrize("n_tasks", [12, 49, 139])
+def test_labels_of_a_heatmap_lie_inside_the_picture(rng, n_tasks):
+    names = [f"task {k}" for k in range(n_tasks)]
+    third = n_tasks // 3
+    display = TaskAffinityDisplay(affinity=pd.DataFrame(rng.normal(size=(n_tasks, n_tasks)), index=names, columns=names), groups=[names[:third], names[third:]])
+    figure_png(display, dpi=60)
+    box, frame = display.ax_.get_tightbbox(), display.figure_.bbox
+    assert box.x0 >= 0
+    assert box.y0 >= 0
+    assert box.x1 <= frame.x1
+    assert box.y1 <= frame.y1
