@@ -215,7 +215,7 @@ def _check(tasks: Any, estimator: Any, n_repeats: Any, n_jobs: Any) -> None:
 def _warn_of_weak_tasks(tasks: TaskSet, gains: PairwiseGains) -> None:
     small = [name for name, size in zip(tasks.names, tasks.sizes, strict=True) if size < 10]
     if small:
-        warnings.warn(f"Gains of tasks with fewer than 10 rows are mostly noise: {', '.join(small)}.", UserWarning, stacklevel=3)
+        warnings.warn(f"Gains of tasks with fewer than 10 rows to measure on are mostly noise: {', '.join(small)}.", UserWarning, stacklevel=3)
     undefined = sorted({str(target) for target in gains.pairs[~np.isfinite(gains.values), 0]})
     if undefined:
         warnings.warn(f"The gain is NaN where the single-task test loss is zero or not finite: target {', '.join(undefined)}.", UserWarning, stacklevel=3)

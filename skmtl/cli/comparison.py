@@ -69,12 +69,7 @@ def compare(data: Data, options: argparse.Namespace) -> Comparison:
         # Tasks that take no part are listed below with their reasons.
         warnings.filterwarnings("ignore", message="Some tasks take no part in the choice of groups")
         comparison = _compare(data, options)
-    # The library speaks of the rows that it was given, the reader knows all rows.
-    heard = [
-        str(warning.message).replace("tasks with fewer than 10 rows are", "tasks with fewer than 10 rows left to measure on are")
-        for warning in caught
-        if issubclass(warning.category, (UserWarning, RuntimeWarning))
-    ]
+    heard = [str(warning.message) for warning in caught if issubclass(warning.category, (UserWarning, RuntimeWarning))]
     notices = list(dict.fromkeys([*comparison.report.notices, *heard, *_second_best(comparison.report)]))
     return replace(comparison, report=replace(comparison.report, notices=notices, seconds=time.perf_counter() - start))
 
@@ -159,7 +154,7 @@ def _second_best(report: GroupingReport) -> list[str]:
 # ---------------------------------------------------------------------- networks
 def _network(data: Data) -> MultiTaskRegressor | MultiTaskClassifier:
     network = MultiTaskRegressor if data.tasks.kind == "regression" else MultiTaskClassifier
-    return network(**(data.network or DEFAULT_NETWORK), task_column=TASK_COLUMN)
+    return network(**DEFAULT_NETWORK, task_column=TASK_COLUMN)
 
 
 def _model(data: Data, options: argparse.Namespace, seed: int) -> Any:
@@ -232,5 +227,5 @@ def prediction_correlation(predicted: pd.DataFrame) -> float:
 def _settings(data: Data, options: argparse.Namespace) -> dict[str, Any]:
     chosen: Sequence[str] = ("data", "task", "target", "pairs", "repeats", "method", "jobs", "seed")
     settings = {name: getattr(options, name) for name in chosen}
-    network = {name: list(value) if isinstance(value, tuple) else value for name, value in (data.network or DEFAULT_NETWORK).items()}
+    network = {name: list(value) if isinstance(value, tuple) else value for name, value in DEFAULT_NETWORK.items()}
     return settings | {"kind": data.tasks.kind, "held_out": TEST_SIZE, "network": network}

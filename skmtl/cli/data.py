@@ -6,7 +6,7 @@ import argparse
 import difflib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +39,6 @@ class Data:
         Tasks without test rows, and why.
     notices : list of str
         What the reader must know.
-    network : dict
-        Settings of the network; empty = the default ones.
     """
 
     name: str
@@ -48,7 +46,6 @@ class Data:
     tasks: TaskSet
     unusable: Mapping[str, str]
     notices: Sequence[str] = ()
-    network: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_data(options: argparse.Namespace) -> Data:
@@ -84,7 +81,7 @@ def _named(options: argparse.Namespace) -> Data:
         raise InputError(f"data set {name}: {error}") from None
     if options.kind not in (None, tasks.kind):
         raise InputError(f"{name} holds {tasks.kind} tasks; leave --kind out")
-    return Data(name, chosen.about, tasks, _unusable(tasks), [chosen.caveat] if chosen.caveat else [], chosen.network)
+    return Data(name, chosen.about, tasks, _unusable(tasks), [chosen.caveat] if chosen.caveat else [])
 
 
 # ---------------------------------------------------------------------- files

@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from threadpoolctl import threadpool_limits
-
 from skmtl.cli.arguments import parse
 from skmtl.cli.comparison import compare
 from skmtl.cli.data import read_data
@@ -62,8 +60,7 @@ def _group(options: argparse.Namespace) -> None:
     check_folder(folder)
     say(*opening(data))
     try:
-        # The searches multiply small matrices only: threads of the linear algebra would wait for each other.
-        with progress_bar(), threadpool_limits(limits=1, user_api="blas"):
+        with progress_bar():
             comparison = compare(data, options)
     except (ValueError, MemoryError) as error:
         raise InputError(f"{data.name} cannot be used: {error or type(error).__name__}") from error

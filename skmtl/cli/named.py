@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from sklearn.utils import Bunch
 
 from skmtl.datasets import fetch_landmine, fetch_mhc_binding, fetch_school, load_junior_school
 
-_LONG_TRAINING = {"max_iter": 1000, "n_iter_no_change": 50, "tol": 0.0}
-
 
 @dataclass(frozen=True)
 class NamedSet:
-    """A data set with its story and the network that is used for it.
+    """A data set with its story.
 
     Attributes
     ----------
@@ -23,15 +20,12 @@ class NamedSet:
         What it holds.
     load : callable
         From the data folder, or None, to a Bunch with a ``task_set``.
-    network : dict
-        Published settings of the network; empty = the default ones.
     caveat : str
         What a reader of results must know.
     """
 
     about: str
     load: Callable[[str | None], Bunch]
-    network: Mapping[str, Any] = field(default_factory=dict)
     caveat: str = ""
 
 
@@ -44,16 +38,13 @@ NAMED_SETS = {
     "school": NamedSet(
         "Exam scores of pupils in 139 schools.",
         lambda data_home: fetch_school(data_home=data_home),
-        {"hidden_layer_sizes": (20, 10, 32), "learning_rate_init": 0.005, "batch_size": 64, **_LONG_TRAINING},
     ),
     "landmine": NamedSet(
         "Is a radar echo a land mine? 29 mine fields.",
         lambda data_home: fetch_landmine(data_home=data_home),
-        {"hidden_layer_sizes": (64, 32), "learning_rate_init": 0.001, "batch_size": 64, **_LONG_TRAINING},
     ),
     "mhc_binding": NamedSet(
         "Does a peptide bind to an immune molecule? 35 molecules.",
         lambda data_home: fetch_mhc_binding(data_home=data_home),
-        {"hidden_layer_sizes": (32, 16), "learning_rate_init": 0.001, "batch_size": 264, **_LONG_TRAINING},
     ),
 }

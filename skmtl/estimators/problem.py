@@ -89,6 +89,7 @@ class Problem:
             start = len(X)
             X = np.concatenate([X, numeric_table(self.test.to_long()[0])])
             y += [np.zeros(len(self.test[name])) for name in self.test.names]
+            self._true = {task.name: task.y for task in self.test}
             self._scored = {name: rows + start for name, (rows, _) in _consecutive(self.test, {}).items()}
             weight = None if weight is None else np.concatenate([weight, np.ones(len(X) - start)])
         self.data = FleetData(self.scaler.transform(X) if self.scaler else X, np.concatenate(y), weight)
@@ -174,7 +175,7 @@ class Problem:
         """Return the mean loss of scores of a task's test rows, in the user's units."""
         if self.test is None:
             raise ValueError("There are no test rows to score.")
-        return self.targets.mean_loss(name, scores, self.test[name].y)
+        return self.targets.mean_loss(name, scores, self._true[name])
 
 
 def numeric_table(X: Any) -> NDArray[np.float64]:

@@ -15,6 +15,10 @@ from torch.nn import functional
 from skmtl.network.members import FleetData, Rows
 
 
+# Multiple that the rows of a step are rounded up to where there are fewer than a batch.
+_ROUNDED_TO = 32
+
+
 @dataclass(frozen=True)
 class Batch:
     """Inputs (E, p, rows), labels and loss weights (E, T, B), groups (E, 1 or T, B) or None."""
@@ -139,12 +143,12 @@ def label_weights(data: FleetData, index: NDArray[np.int64], share: NDArray[np.f
 def batch_shape(members_rows: Sequence[Rows], batch_size: int | None) -> tuple[int, int]:
     """Return the steps of a pass and the rows of every task in a step for one member.
 
-    The number of rows is rounded up to a multiple of eight where it is below ``batch_size``, so that members of nearly the
-    same size train in one stack; it never depends on which other members there are.
+    The number of rows is rounded up to a multiple of 32 where it is below ``batch_size``, so that members of similar size train in
+    one stack; it never depends on which other members there are.
     """
     longest = max(len(rows) for rows in members_rows)
     if batch_size is None or batch_size >= longest:
-        return 1, max(-(-longest // 8) * 8, 1) if batch_size is not None else longest
+        return 1, longest if batch_size is None else max(-(-longest // _ROUNDED_TO) * _ROUNDED_TO, 1)
     return -(-longest // batch_size), batch_size
 
 

@@ -20,8 +20,8 @@ from skmtl.network.stack import Stack
 
 # Products a step below which one thread beats two: waking the second thread costs more than it takes over.
 _SMALL_STEP = 4_000_000
-# Members below which a group is not cut in two, and parts that a large group is cut into for every worker.
-_WORTH_A_WORKER, _PARTS_A_WORKER = 32, 2
+# Members below which a group is not cut in two: towards the end of a part few lanes are in use.
+_WORTH_A_WORKER = 64
 # Products below which starting processes costs more than they win (about five seconds' work), at this many passes.
 _WORTH_PROCESSES, _USUAL_PASSES = 20_000_000_000, 100
 
@@ -141,7 +141,7 @@ def _train_part(
 
 
 def _parts(architecture: Architecture, data: FleetData, members: Sequence[Member], training: Training, device: torch.device, workers: int) -> list[_Part]:
-    """Group members by (watched or not, tasks, steps, rows a step) and cut large groups into parts, the costliest first."""
+    """Group members by (watched or not, tasks, steps, rows a step) and cut large groups into one part a worker, the costliest first."""
     groups: dict[tuple[bool, int, int, int], list[int]] = {}
     for position, member in enumerate(members):
         n_tasks = data.y.shape[1] if data.shared_rows else len(member.train)
@@ -151,7 +151,7 @@ def _parts(architecture: Architecture, data: FleetData, members: Sequence[Member
         rows = n_rows * (1 if data.shared_rows else n_tasks)
         widths = sum(architecture.trunk_sizes) + sum(architecture.head_sizes) * (n_tasks if data.shared_rows else 1)
         lane = np.dtype(training.dtype).itemsize * (2 * rows * widths + 6 * architecture.n_parameters(n_tasks))
-        n_parts = max(1, min(_PARTS_A_WORKER * workers if workers > 1 else 1, len(positions) // _WORTH_A_WORKER))
+        n_parts = max(1, min(workers, len(positions) // _WORTH_A_WORKER))
         for start in range(n_parts):
             own = positions[start::n_parts]
             n_lanes = min(members_that_fit(lane, device), len(own))

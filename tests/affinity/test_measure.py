@@ -256,7 +256,7 @@ def test_planted_partners_gain_more_than_strangers(rng):
 
 def test_small_tasks_are_named_in_a_warning(rng):
     X, task = rng.normal(size=(49, 2)), np.r_[np.repeat(["big", "large"], 20), np.repeat("tiny", 9)]
-    with pytest.warns(UserWarning, match=r"fewer than 10 rows are mostly noise: tiny\."):
+    with pytest.warns(UserWarning, match=r"fewer than 10 rows to measure on are mostly noise: tiny\."):
         collect_pairwise_gains(TaskSet.from_long(X, X[:, 0], task), Ridge())
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.utils import assert_all_finite, check_random_state
 from sklearn.utils.validation import validate_data
+from threadpoolctl import threadpool_limits
 
 from skmtl.grouping.search.beam import beam_groups
 from skmtl.grouping.search.exhaustive import exhaustive_groups
@@ -159,14 +160,15 @@ class TaskGrouper(ClusterMixin, BaseEstimator):
         n_groups = None if self.n_groups is None else int(self.n_groups)
         scaled = gains / (np.abs(gains).max() or 1.0)
         rng = check_random_state(0 if self.random_state is None else self.random_state)
-        if self.method == "beam":
-            found = beam_groups(scaled, n_groups, size, int(self.beam_width), int(self.max_candidates), rng)
-        elif self.method == "exhaustive":
-            found = exhaustive_groups(scaled, n_groups, size)
-        elif self.method == "sdp":
-            found = sdp_groups(scaled, n_groups, rng)
-        else:
-            found = spectral_groups(scaled, n_groups, rng)
+        with threadpool_limits(limits=1, user_api="blas"):  # the matrices are small: threads would only wait for each other
+            if self.method == "beam":
+                found = beam_groups(scaled, n_groups, size, int(self.beam_width), int(self.max_candidates), rng)
+            elif self.method == "exhaustive":
+                found = exhaustive_groups(scaled, n_groups, size)
+            elif self.method == "sdp":
+                found = sdp_groups(scaled, n_groups, rng)
+            else:
+                found = spectral_groups(scaled, n_groups, rng)
         groups, self.labels_, self.predicted_gain_ = serve(gains, found)
         self.groups_ = [tuple(np.flatnonzero(group).tolist()) for group in groups]
         self.total_gain_ = float(self.predicted_gain_.sum())
