@@ -134,10 +134,11 @@ def train_fleet(data, seed, n_workers, pairs, protocol):
 
 # ---------------------------------------------------------------------- a loop
 class PairNetwork(nn.Module):
-    """A shared trunk and two heads; one pass through the trunk serves the rows of both tasks."""
+    """A shared trunk and two heads; one pass through the trunk serves the rows of both tasks, or each task has its own."""
 
-    def __init__(self, n_inputs, hidden=HIDDEN, n_tasks=2):
+    def __init__(self, n_inputs, hidden=HIDDEN, n_tasks=2, *, at_once=True):
         super().__init__()
+        self.at_once = at_once
         sizes = [n_inputs, *hidden]
         self.trunk = nn.Sequential(*(layer for i, o in itertools.pairwise(sizes) for layer in (nn.Linear(i, o), nn.ReLU())))
         self.heads = nn.ModuleList(nn.Linear(sizes[-1], 1) for _ in range(n_tasks))
@@ -146,7 +147,7 @@ class PairNetwork(nn.Module):
                 nn.init.xavier_uniform_(parameter)
 
     def forward(self, x):
-        features = self.trunk(x)
+        features = self.trunk(x) if self.at_once else [self.trunk(own) for own in x]
         return torch.stack([head(features[t]) for t, head in enumerate(self.heads)])
 
 
@@ -170,12 +171,12 @@ def loss_of(network, x, y, weights):
     return ((network(x) - y).square_() * weights).sum().item()
 
 
-def train_one(pair, protocol, seed):
+def train_one(pair, protocol, seed, at_once):
     """Train one network step by step; return its steps and test loss."""
     torch.manual_seed(seed)
     x, y = repeated(pair.train, pair.n_rows if pair.n_steps == 1 else pair.n_steps * BATCH)
     validation = weighted(pair.validation)
-    network = PairNetwork(x.shape[2])
+    network = PairNetwork(x.shape[2], at_once=at_once)
     parameters = [parameter.detach() for parameter in network.parameters()]
     kept = [parameter.clone() for parameter in parameters]
     optimizer = torch.optim.Adam(network.parameters(), lr=RATE, weight_decay=PENALTY, fused=True)
@@ -192,10 +193,10 @@ def train_one(pair, protocol, seed):
     return n_iter * pair.n_steps, loss_of(network, *weighted(pair.test, pair.scales))
 
 
-def train_loop(seed, n_threads, pairs, protocol):
+def train_loop(seed, n_threads, at_once, pairs, protocol):
     """Train one network after another."""
     with torch_threads(n_threads):
-        return [train_one(pair, protocol, seed) for pair in pairs]
+        return [train_one(pair, protocol, seed, at_once) for pair in pairs]
 
 
 @contextmanager
@@ -320,7 +321,7 @@ def fastest(calls, n_rounds=3):
 
 def best_threads(pairs, seed):
     """Return the number of torch threads with which a loop is fastest."""
-    return fastest({n: partial(train_loop, seed, n, pairs, SHORT) for n in sorted({1, CORES})})
+    return fastest({n: partial(train_loop, seed, n, True, pairs, SHORT) for n in sorted({1, CORES})})
 
 
 def best_chunk(pairs, seed):
@@ -356,10 +357,11 @@ def methods(data, pairs, samples, seed):
     ours = {STOPPING: pairs, FIXED: evenly(pairs, samples["ours, 60 passes"])}
     chunk, threads = best_chunk(evenly(pairs, samples["vmap"]), seed)
     n_threads = best_threads(evenly(pairs, 4), seed)
-    loop, fit = partial(train_loop, seed, 1), partial(train_sklearn, seed)
+    loop, fit = partial(train_loop, seed, 1, True), partial(train_sklearn, seed)
     rivals = [
-        Method(f"PyTorch loop, {n_threads} thread(s)", n_threads, partial(train_loop, seed, n_threads), sampled("loop")),
-        Method(f"PyTorch loop, {CORES} processes (joblib)", CORES, partial(spread_over, loop, 4 * CORES), sampled("processes")),
+        Method(f"PyTorch loop, a forward pass a task, {n_threads} thread(s)", n_threads, partial(train_loop, seed, n_threads, False), sampled("loop")),
+        Method(f"PyTorch loop, tasks stacked, {n_threads} thread(s)", n_threads, partial(train_loop, seed, n_threads, True), sampled("loop")),
+        Method(f"PyTorch loop, tasks stacked, {CORES} processes (joblib)", CORES, partial(spread_over, loop, 4 * CORES), sampled("processes")),
         Method("scikit-learn MLPRegressor (no heads)", 1, fit, sampled("sklearn")),
         Method(f"scikit-learn MLPRegressor (no heads), {CORES} processes", CORES, partial(spread_over, fit, 4 * CORES), sampled("sklearn")),
         Method(f"torch.func.vmap, {chunk} networks a chunk, {threads} thread(s)", threads, partial(train_vmap, seed, chunk, threads), sampled("vmap")),

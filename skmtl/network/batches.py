@@ -14,7 +14,6 @@ from torch.nn import functional
 
 from skmtl.network.members import FleetData, Rows
 
-
 # Multiple that the rows of a step are rounded up to where there are fewer than a batch.
 _ROUNDED_TO = 32
 

@@ -135,9 +135,9 @@ def test_selected_members_keep_their_rows(rng):
         ((65, 3), 64, (2, 64)),
         ((128,), 64, (2, 64)),
         ((129,), 64, (3, 64)),
-        ((5, 3), 64, (1, 8)),
+        ((5, 3), 64, (1, 32)),
         ((17,), None, (1, 17)),
-        ((9, 33), 64, (1, 40)),
+        ((9, 33), 64, (1, 64)),
     ],
 )
 def test_a_pass_has_as_many_steps_as_the_longest_task_needs(sizes, batch_size, shape):

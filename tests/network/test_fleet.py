@@ -1,6 +1,5 @@
 import contextlib
 import re
-import threading
 import warnings
 from dataclasses import replace
 
@@ -143,11 +142,26 @@ def test_a_member_becomes_the_same_alone_among_others_in_any_order_and_again(rng
         assert all(np.array_equal(a, b) for a, b in zip(own.parameters, again.parameters, strict=True))
 
 
+@pytest.fixture
+def in_processes(monkeypatch):
+    """Spread fleets over processes, however small they are."""
+    monkeypatch.setattr("skmtl.network.fleet._WORTH_PROCESSES", 0)
+    monkeypatch.setattr("skmtl.network.fleet._WORTH_A_WORKER", 2)
+
+
 @LAYOUTS
 @EVERY_LOSS
-def test_a_member_becomes_the_same_on_one_thread_and_on_two(random_fleet, layout, loss):
+def test_a_member_becomes_the_same_in_one_process_and_in_two(random_fleet, in_processes, layout, loss):
     fleet = mixed_fleet(random_fleet, layout, loss)
     assert_same(train(fleet, n_workers=2), train(fleet, n_workers=1))
+
+
+def test_a_member_that_diverges_in_another_process_is_named(random_fleet, in_processes):
+    fleet = random_fleet("long", "squared_error", 18, sizes=(20, 20), max_iter=8, solver="sgd")
+    wild = [replace(member, learning_rate=1e30, label="wild") if k == 5 else member for k, member in enumerate(fleet.members)]
+    with pytest.warns(ConvergenceWarning, match="wild"):
+        trained = train(fleet, wild, n_workers=2)
+    assert [member.diverged for member in trained] == [k == 5 for k in range(18)]
 
 
 @LAYOUTS
@@ -169,7 +183,7 @@ def test_solvers_keep_their_state_while_lanes_are_refilled_and_closed_up(random_
 
 
 @LAYOUTS
-def test_single_precision_members_do_not_depend_on_their_neighbours(random_fleet, monkeypatch, layout):
+def test_single_precision_members_do_not_depend_on_their_neighbours(random_fleet, monkeypatch, in_processes, layout):
     # Without early stopping: rounding may move a stop, not a weight.
     fleet = random_fleet(layout, "squared_error", 17, dtype="float32")
     together = train(fleet)
@@ -488,14 +502,13 @@ def test_members_train_on_one_thread_with_denormals_flushed(random_fleet, n_work
 
     class Look(LossTerm):
         def values(self, scores, labels, weights, groups):
-            seen.add((threading.get_ident() == caller, torch.get_num_threads(), denormals_are_flushed()))
+            seen.add((torch.get_num_threads(), denormals_are_flushed()))
             return scores.sum() * 0, scores.sum() * 0
 
-    caller = threading.get_ident()
     fleet = random_fleet("long", "squared_error", 18, sizes=(20, 20), max_iter=2)
     with caller_state(2, False):
         train(fleet, n_workers=n_workers, terms=[Look()])
-    assert seen == {(n_workers == 1, 1, True)}
+    assert seen == {(1, True)}
 
 
 @pytest.mark.parametrize("n_workers", [1, 2])
@@ -523,7 +536,7 @@ def test_the_callers_arrays_are_left_alone(random_fleet, layout):
 
 @pytest.mark.parametrize("n_lanes", [2, 512])
 @pytest.mark.parametrize("n_workers", [1, 2])
-def test_progress_adds_up_to_the_number_of_members(random_fleet, monkeypatch, n_lanes, n_workers):
+def test_progress_adds_up_to_the_number_of_members(random_fleet, monkeypatch, in_processes, n_lanes, n_workers):
     monkeypatch.setattr("skmtl.network.fleet.members_that_fit", lambda *_: n_lanes)
     fleet, counts = mixed_fleet(random_fleet, "long", "squared_error"), []
     train(fleet, n_workers=n_workers, progress=counts.append)
