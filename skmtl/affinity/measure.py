@@ -60,7 +60,8 @@ def collect_pairwise_gains(
         Measurements with fresh splits and seeds that are averaged. One measurement of a gain predicts another only weakly:
         look at ``reliability``.
     n_jobs : int or None, default=None
-        Threads of the fleet, or joblib workers for other estimators. None = as many threads as torch may use, or one worker.
+        Most processes that a large fleet is spread over, or joblib workers for other estimators. None = as many as torch may use
+        threads, or one worker.
     memory : str, joblib.Memory or None, default=None
         Where finished repeats are kept; a repeated call recomputes nothing.
     random_state : int, RandomState or None, default=None

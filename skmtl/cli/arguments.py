@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     group.add_argument("--repeats", type=_number(int, 1), default=4, metavar="N", help="measurements of every pair, averaged (default 4)")
     group.add_argument("--method", choices=("beam", "sdp"), help="search that proposes the groups (default: both, with several numbers of groups)")
-    group.add_argument("--jobs", type=_number(int, 1), metavar="N", help="threads (default: one a core)")
+    group.add_argument("--jobs", type=_number(int, 1), metavar="N", help="processes (default: one a core)")
     group.add_argument("--out", default="skmtl-report", metavar="DIR", help="folder for the results (default skmtl-report)")
     group.add_argument("--seed", type=_number(int, 0, _LARGEST_SEED), default=0, metavar="S", help="seed of everything random (default 0)")
     group.add_argument("--data-home", metavar="DIR", help="folder with the files of the named data sets")

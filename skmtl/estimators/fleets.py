@@ -73,7 +73,7 @@ def measure_groups(
     sample_weight : ndarray, optional
         Weights of the rows of ``train.X`` in training; test losses are not weighted.
     n_workers : int, optional
-        Threads, by default as many as torch may use.
+        Most processes for large fleets, by default as many as torch may use threads.
     progress : callable, optional
         Called with the number of groups just finished.
 
@@ -97,7 +97,7 @@ def measure_groups(
     problem = Problem(estimator, train, test, sample_weight=sample_weight, split_seed=seed, separate=True)
     weights = _weights_of_groups(estimator, train, groups)
     members = [problem.member(group, seed, seed, weight) for group, weight in zip(groups, weights, strict=True)]
-    trained = train_fleet(problem.architecture(), problem.data, members, problem.training(record=False), n_workers=_threads(n_workers), progress=progress)
+    trained = train_fleet(problem.architecture(), problem.data, members, problem.training(record=False), n_workers=_workers(n_workers), progress=progress)
     return [
         GroupOutcome(
             losses=tuple(problem.mean_loss(name, scores) for name, scores in zip(group, member.scores, strict=True)),
@@ -135,7 +135,7 @@ def fit_groups(
     sample_weight : ndarray, optional
         Weights of the rows of ``tasks.X``.
     n_workers : int, optional
-        Threads, by default as many as torch may use.
+        Most processes for large fleets, by default as many as torch may use threads.
 
     Returns
     -------
@@ -159,7 +159,7 @@ def fit_groups(
     weights = _weights_of_groups(estimator, tasks, groups)
     n_members = 1 if estimator.n_members == "auto" else int(estimator.n_members)
     members = [problem.member(group, seed + k, seed + k, weight) for group, weight in zip(groups, weights, strict=True) for k in range(n_members)]
-    trained = train_fleet(problem.architecture(), problem.data, members, problem.training(record=True), n_workers=_threads(n_workers))
+    trained = train_fleet(problem.architecture(), problem.data, members, problem.training(record=True), n_workers=_workers(n_workers))
     fitted = []
     for g, group in enumerate(groups):
         one = clone(estimator).set_params(task_column=like.task_column, task_weights=weights[g])
@@ -181,6 +181,6 @@ def _weights_of_groups(estimator: MultiTaskNetwork, tasks: TaskSet, groups: Sequ
     return [weight if weight.any() else None for weight in own]
 
 
-def _threads(n_workers: int | None) -> int | None:
-    """Return the number of threads that joblib's negative numbers stand for."""
+def _workers(n_workers: int | None) -> int | None:
+    """Return the number of processes that joblib's negative numbers stand for."""
     return n_workers if n_workers is None or n_workers > 0 else effective_n_jobs(n_workers)
