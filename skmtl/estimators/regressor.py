@@ -85,9 +85,9 @@ class MultiTaskRegressor(RegressionOutputs, RegressorMixin, MultiTaskNetwork):
         Passes made, the largest over members.
     best_iteration_ : int
         Pass that the weights stem from, the largest over members.
-    loss_curve_ : ndarray of shape (n_iter_,)
+    loss_curve_ : ndarray of shape (n_iter,)
         Training loss of every pass, mean over the members still running.
-    task_loss_curve_ : ndarray of shape (n_iter_, T)
+    task_loss_curve_ : ndarray of shape (n_iter, T)
         The same, task by task, in units of each task's variance.
     history_ : list of dict
         One entry a pass: iteration, loss, validation_loss.

@@ -71,7 +71,7 @@ class TaskGrouper(ClusterMixin, BaseEstimator):
         Number of groups.
     n_features_in_ : int
         Number of columns seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Their names, where `fit` was given a frame with string names.
 
     Warns
