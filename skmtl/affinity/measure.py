@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any
 
@@ -110,8 +110,9 @@ def collect_pairwise_gains(
     rng = check_random_state(random_state)
     ordered = resolve_pairs(tasks, pairs, np.random.RandomState(rng.randint(np.iinfo(np.int32).max)))
     seeds = rng.randint(np.iinfo(np.int32).max, size=n_repeats).tolist()
-    together: list[Group] = list(dict.fromkeys(_in_order(tasks, pair) for pair in ordered))
-    involved = sorted({name for pair in together for name in pair}, key=tasks.names.index)
+    order_of = {name: k for k, name in enumerate(tasks.names)}
+    together: list[Group] = list(dict.fromkeys(_in_order(pair, order_of) for pair in ordered))
+    involved = sorted({name for pair in together for name in pair}, key=order_of.__getitem__)
     groups = [(name,) for name in involved] + together
     measure = check_memory(memory).cache(_measure_repeat, ignore=["n_jobs", "stage"])
     losses: list[dict[Group, tuple[float, ...]]] = []
@@ -193,8 +194,8 @@ def _loss(fitted: Any, X: Any, y: NDArray) -> float:
     return float(log_loss(y, fitted.predict_proba(X), labels=fitted.classes_))
 
 
-def _in_order(tasks: TaskSet, pair: Sequence[str]) -> Group:
-    first, second = sorted(pair, key=tasks.names.index)
+def _in_order(pair: Sequence[str], order_of: Mapping[str, int]) -> Group:
+    first, second = sorted(pair, key=order_of.__getitem__)
     return first, second
 
 

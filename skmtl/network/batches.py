@@ -181,9 +181,9 @@ class BatchStream:
                 self._whole = (table, self.data.gather(table.index, table.weights))
             yield self._whole[1]
             return
-        distinct = list(dict.fromkeys(orders))
+        distinct = {order: k for k, order in enumerate(dict.fromkeys(orders))}
         shuffles = torch.tensor(np.stack([_shuffle(*order, table.index.shape[2]) for order in distinct]), device=self.data.x.device)
-        which = [distinct.index(order) for order in orders] if len(distinct) > 1 else []
+        which = [distinct[order] for order in orders] if len(distinct) > 1 else []
         index, weights = self._dealt(table.index, shuffles, which), self._dealt(table.weights, shuffles, which).mul_(self.n_steps)
         labels, groups = self.data.labels_at(index), self.data.groups_at(index)
         if self._inputs is None or self._inputs.shape != index[0].shape:
