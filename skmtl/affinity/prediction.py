@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import sklearn
 from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import Pipeline, make_pipeline
 
@@ -79,9 +80,10 @@ def predict_affinity(tasks: TaskSet, gains: PairwiseGains, *, random_state: Any 
     pairs = tasks.pairs()
     if not known.any():
         return affinity_matrix(pairs, np.zeros(len(pairs)), tasks.names)
-    predictor = gain_predictor(tasks, random_state=random_state)
-    predictor.fit(gains.pairs[known], gains.values[known], pairwisegainregressor__groups=gains.groups[known])
-    affinity: pd.DataFrame = affinity_matrix(pairs, predictor.predict(pairs), tasks.names)
+    featurizer, regressor = (step for _, step in gain_predictor(tasks, random_state=random_state).steps)
+    features = featurizer.fit(gains.pairs[known]).transform(gains.pairs[known])
+    regressor.fit(features, gains.values[known], groups=gains.groups[known])
+    affinity: pd.DataFrame = affinity_matrix(pairs, regressor.predict(featurizer.transform(pairs)), tasks.names)
     reliability = 0.5 if np.isnan(gains.reliability) else float(np.clip(gains.reliability, 0, 1))
     for (target, source), value in zip(gains.pairs[known], gains.values[known], strict=True):
         affinity.loc[target, source] = reliability * value + (1 - reliability) * affinity.loc[target, source]
@@ -125,5 +127,6 @@ def out_of_fold_predictions(tasks: TaskSet, gains: PairwiseGains, *, n_splits: i
         featurizer, regressor = (step for _, step in gain_predictor(tasks, random_state=random_state).steps)
         features = featurizer.fit(pairs).transform(pairs)
         folds = GroupKFold(min(n_splits, n_groups))
-        predicted = cross_val_predict(regressor, features, values, groups=groups, cv=folds, params={})
+        with sklearn.config_context(enable_metadata_routing=False):
+            predicted = cross_val_predict(regressor, features, values, groups=groups, cv=folds, params={})
     return pd.DataFrame({"target": pairs[:, 0], "source": pairs[:, 1], "measured": values, "predicted": predicted})

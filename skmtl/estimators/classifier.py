@@ -17,7 +17,7 @@ from skmtl.estimators.outputs import ClassificationOutputs
 from skmtl.estimators.problem import Problem
 from skmtl.estimators.targets import CodedLabels
 from skmtl.network import TrainedMember
-from skmtl.tasks import Kind, tidy_labels, wide_columns
+from skmtl.tasks import Kind, TaskSet, tidy_labels, wide_columns
 
 
 class MultiTaskClassifier(ClassificationOutputs, ClassifierMixin, MultiTaskNetwork):
@@ -38,14 +38,15 @@ class MultiTaskClassifier(ClassificationOutputs, ClassifierMixin, MultiTaskNetwo
         Widths of every head's hidden layers; empty = linear heads.
     activation : {"relu", "tanh", "logistic", "identity"}, default="relu"
         Activation of all hidden layers.
-    solver : {"adam", "adamw", "adagrad", "sgd"}, default="adam"
+    solver : {"adam", "adamw", "adagrad", "sgd"}, default="adamw"
         Optimiser. Adagrad starts its accumulator at 0.1; sgd has Nesterov momentum 0.9.
-    alpha : float, default=1e-4
-        L2 penalty of the weights (not the biases); for adamw the decoupled decay.
+    alpha : float or "auto", default="auto"
+        L2 penalty of the weights (not the biases); for adamw the decoupled decay: a step first multiplies the weights by
+        1 - learning_rate_init * alpha. "auto" is 1 for adamw and 1e-4 for the other solvers.
     batch_size : int, "auto" or "full", default="auto"
-        Rows of every task in a step. "auto" is 200 for wide targets and 512 over the number of tasks (between 4 and 200) in
-        long form; "full" takes all rows. In long form smaller tasks are repeated evenly, so that each step sees every task.
-    learning_rate_init : float, default=1e-3
+        Rows of every task in a step. "auto" is a tenth of the rows, between 16 and 256, and in long form at most 512 over the number of
+        tasks, but 4; "full" takes all rows. In long form smaller tasks are repeated evenly, so that each step sees every task.
+    learning_rate_init : float, default=3e-3
         Step size.
     max_iter : int, default=200
         Largest number of passes over the data.
@@ -55,22 +56,39 @@ class MultiTaskClassifier(ClassificationOutputs, ClassifierMixin, MultiTaskNetwo
         when the training loss no longer falls.
     validation_fraction : float, default=0.1
         Fraction of rows that early stopping watches, stratified by class.
-    n_iter_no_change : int, default=10
+    n_iter_no_change : int, default=20
         Passes without an improvement of ``tol`` after which training stops.
     tol : float, default=1e-4
         Smallest decrease of the loss that counts as an improvement.
+    dropout : float, default=0.0
+        Share of the hidden units that every training step leaves out.
     standardize : bool, default=True
-        Standardise the inputs, except columns that hold only 0 and 1.
+        Standardise the numeric inputs, except columns that hold only 0 and 1. Standardised values z beyond 4 become 4 + log(z - 3), so that
+        heavy tails do not carry the network where it has learnt nothing.
     n_members : int or "auto", default="auto"
-        Networks trained side by side from different seeds, whose probabilities are averaged; "auto" trains one.
+        Networks trained as one fleet and averaged; each has seeds and a validation split of its own. "auto" is 8, and 4 from 20,000 rows on.
+    task_embedding_dim : int or "auto", default="auto"
+        Width of a learned vector of the task that joins the inputs of the trunk in long form. 0 leaves it to the heads to tell tasks apart;
+        "auto" is 8, at most the number of tasks, in long form, and 0 for wide targets, where a row serves all tasks at once.
     task_column : str, int or None, default=None
         Column of X, by name or position, that holds each row's task (long form); None = y has one column a task.
     task_weights : array-like of shape (T,), dict or None, default=None
         Weights of the tasks in the loss, in the order of ``task_names_`` or by name.
+    categorical_features : "from_dtype", array-like or None, default="from_dtype"
+        Columns that hold categories: those of pandas' category dtype, or these (names, positions or a boolean mask over the
+        columns of X), or none. Levels that are missing or were not in training have a level of their own.
+    embedding_dim : int or "auto", default="auto"
+        Width of the learned vector of a category. "auto" writes categories of at most 16 levels out as one column a level and
+        gives larger ones 1.6 times the root of their number of levels, between 4 and 16.
     dtype : {"auto", "float32", "float64"}, default="auto"
         Precision of training; "auto" is float32. Predictions are always computed in float64.
     device : str, default="auto"
         "auto" (cuda where there is one), "cpu", "cuda" or "cuda:<index>".
+    warm_start : bool, default=False
+        Go on from the present networks in the next fit, which must bring known tasks, columns and classes; inputs and targets
+        are read as in the first fit.
+    callbacks : list or None, default=None
+        Callbacks of scikit-learn (1.9 or newer), such as ``sklearn.callback.ProgressBar()``; called after every pass.
     random_state : int, RandomState or None, default=None
         Seed of weights, batches and the validation split.
     verbose : int, default=0
@@ -106,7 +124,7 @@ class MultiTaskClassifier(ClassificationOutputs, ClassifierMixin, MultiTaskNetwo
     Raises
     ------
     ValueError
-        In ``fit``, if a parameter is out of range, inputs are not finite numbers, a task has no label, or
+        In ``fit``, if a parameter is out of range, inputs are neither numbers nor categories or are infinite, a task has no label, or
         ``early_stopping=True`` and a task has fewer than 10 labelled rows; in ``predict``, for a task that was not in fit.
 
     See Also
@@ -150,6 +168,36 @@ class MultiTaskClassifier(ClassificationOutputs, ClassifierMixin, MultiTaskNetwo
         self._fit(X, y, sample_weight)
         return self
 
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, *, sample_weight: Any = None) -> MultiTaskClassifier:
+        """Take one pass over these rows, from where the last call ended.
+
+        The first call learns how inputs are standardised and which tasks there are. Nothing is held out.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+            Inputs, in long form with the task column.
+        y : array-like of shape (n,) or (n, T)
+            Labels; after the first call a task may have none.
+        classes : array-like of shape (k,) or list of T array-likes, optional
+            In the first call: the classes that later calls may bring, for every task alike or one list a task; by default
+            those in y.
+        sample_weight : array-like of shape (n,), optional
+            Weights of the rows in each task's mean.
+
+        Returns
+        -------
+        MultiTaskClassifier
+            The estimator.
+
+        Raises
+        ------
+        ValueError
+            If a later call brings another task, another class, or columns of X that were not in the first.
+        """
+        return self._partial_fit(X, y, sample_weight, classes)
+
     def _store(self, problem: Problem, names: Sequence[str], trained: Sequence[TrainedMember]) -> None:
         super()._store(problem, names, trained)
         self._set_classes([self._targets.classes[name] for name in names])
@@ -159,11 +207,28 @@ class MultiTaskClassifier(ClassificationOutputs, ClassifierMixin, MultiTaskNetwo
         mean: NDArray[np.float64] = self._targets.probabilities(name, scores).mean(0)
         return mean
 
-    def _check_labels(self, y: Any) -> None:
+    def _declared(self, tasks: TaskSet, classes: Any) -> CodedLabels | None:
+        """Code labels among the declared classes: a list with one array a task for 2-D y, else one array for all tasks."""
+        if classes is None:
+            return None
+        several = self._wide_2d and len(classes) == len(tasks) and all(np.ndim(own) == 1 for own in classes)
+        given = classes if several else [classes] * len(tasks)
+        declared = {name: np.unique(np.asarray(own)) for name, own in zip(tasks.names, given, strict=True)}
+        return CodedLabels.among(declared)
+
+    def _check_labels(self, y: Any, *, gaps: bool) -> None:
         for name, column in zip(*wide_columns(y), strict=True):
-            known = tidy_labels(column[~pd.isna(column)])
+            given = column[~pd.isna(column)]
+            if given.dtype == object and len({isinstance(label, str) for label in given}) == 2:
+                raise ValueError(f"Task {name!r} has both strings and other labels in y; the labels of a task must be of one type.")
+            known = tidy_labels(given)
             if len(known) == 0:
+                if gaps:
+                    continue
                 raise ValueError(f"Task {name!r} has no labelled row in y.")
             if known.dtype.kind == "f" and np.isinf(known).any():
                 raise ValueError(f"Task {name!r} has an infinite label in y.")
-            check_classification_targets(known)
+            try:
+                check_classification_targets(known)
+            except ValueError as error:
+                raise ValueError(f"Task {name!r} has labels in y that are no classes. {error}") from None

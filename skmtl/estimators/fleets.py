@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from skmtl.estimators.classifier import MultiTaskClassifier
-from skmtl.estimators.network import MultiTaskNetwork
+from skmtl.estimators.network import MultiTaskNetwork, members_of
 from skmtl.estimators.problem import Problem
 from skmtl.estimators.regressor import MultiTaskRegressor
 from skmtl.network import train_fleet
@@ -157,8 +157,8 @@ def fit_groups(
     estimator._check_settings()
     problem = Problem(estimator, tasks, sample_weight=sample_weight, split_seed=seed, separate=True)
     weights = _weights_of_groups(estimator, tasks, groups)
-    n_members = 1 if estimator.n_members == "auto" else int(estimator.n_members)
-    members = [problem.member(group, seed + k, seed + k, weight) for group, weight in zip(groups, weights, strict=True) for k in range(n_members)]
+    n_members = members_of(estimator, tasks)
+    members = [problem.member(group, seed + k, seed + k, weight, split=k) for group, weight in zip(groups, weights, strict=True) for k in range(n_members)]
     trained = train_fleet(problem.architecture(), problem.data, members, problem.training(record=True), n_workers=_workers(n_workers))
     fitted = []
     for g, group in enumerate(groups):

@@ -1,30 +1,34 @@
-"""What the multi-task regressor and classifier have in common: inputs, one fleet, scores."""
+"""What the multi-task regressor and classifier have in common: settings, one fleet, what it leaves behind, scores."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-import torch
-from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, MultiOutputMixin
-from sklearn.utils import check_array, check_random_state
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, MultiOutputMixin, TransformerMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from skmtl._sklearn_compat import Interval, StrOptions, check_sample_weight
+from skmtl._sklearn_compat import Interval, StrOptions
+from skmtl.estimators.categories import resolve_categorical
+from skmtl.estimators.inputs import as_target, check_inputs, checked_weight, column_position, take_column, weighted_rows
+from skmtl.estimators.prediction import Predictor
 from skmtl.estimators.problem import Problem
-from skmtl.network import ACTIVATIONS, SOLVERS, Architecture, StackedNetwork, TrainedMember, resolve_device, train_fleet
-from skmtl.tasks import Kind, TaskSet, encode_task_ids, task_name
+from skmtl.network import ACTIVATIONS, SOLVERS, TrainedMember, resolve_device, train_fleet
+from skmtl.tasks import Kind, TaskSet, encode_task_ids, task_name, wide_columns
+from skmtl.validation import CallbackSupport, DocLinks, VersionedState, fit_callbacks
 
-# Rows that are predicted at once.
-_PREDICTED_AT_ONCE = 2048
 _LARGEST_SEED = np.iinfo(np.int32).max
+# n_members="auto": networks of an ensemble, and the labelled rows beyond which half as many do.
+_MEMBERS, _MANY_ROWS = 8, 20_000
 
 
-class MultiTaskNetwork(MultiOutputMixin, BaseEstimator):
+class MultiTaskNetwork(VersionedState, DocLinks, CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin, MultiOutputMixin, BaseEstimator):
     """A shared trunk with one head a task, in wide and long form; subclasses say what the scores mean.
 
     The parameters are those of :class:`skmtl.MultiTaskRegressor` and :class:`skmtl.MultiTaskClassifier`.
@@ -38,12 +42,14 @@ class MultiTaskNetwork(MultiOutputMixin, BaseEstimator):
     """
 
     _kind: ClassVar[Kind]
+    _solver_states: list[Any]
+    n_iter_: int
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "head_hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "activation": [StrOptions(set(ACTIVATIONS))],
         "solver": [StrOptions(set(SOLVERS))],
-        "alpha": [Interval(Real, 0, None, closed="left")],
+        "alpha": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
         "batch_size": [StrOptions({"auto", "full"}), Interval(Integral, 1, None, closed="left")],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
@@ -51,12 +57,18 @@ class MultiTaskNetwork(MultiOutputMixin, BaseEstimator):
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
         "standardize": ["boolean"],
         "n_members": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "task_embedding_dim": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
         "task_column": [str, Integral, None],
         "task_weights": ["array-like", dict, None],
+        "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
+        "embedding_dim": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "dtype": [StrOptions({"auto", "float32", "float64"})],
         "device": [str],
+        "warm_start": ["boolean"],
+        "callbacks": [list, tuple, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
@@ -67,21 +79,27 @@ class MultiTaskNetwork(MultiOutputMixin, BaseEstimator):
         head_hidden_layer_sizes: Any = (),
         *,
         activation: str = "relu",
-        solver: str = "adam",
-        alpha: float = 1e-4,
+        solver: str = "adamw",
+        alpha: float | str = "auto",
         batch_size: int | str = "auto",
-        learning_rate_init: float = 1e-3,
+        learning_rate_init: float = 3e-3,
         max_iter: int = 200,
         early_stopping: bool | str = "auto",
         validation_fraction: float = 0.1,
-        n_iter_no_change: int = 10,
+        n_iter_no_change: int = 20,
         tol: float = 1e-4,
+        dropout: float = 0.0,
         standardize: bool = True,
         n_members: int | str = "auto",
+        task_embedding_dim: int | str = "auto",
         task_column: Any = None,
         task_weights: Any = None,
+        categorical_features: Any = "from_dtype",
+        embedding_dim: int | str = "auto",
         dtype: str = "auto",
         device: str = "auto",
+        warm_start: bool = False,
+        callbacks: Any = None,
         random_state: Any = None,
         verbose: int = 0,
     ):
@@ -97,35 +115,98 @@ class MultiTaskNetwork(MultiOutputMixin, BaseEstimator):
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
+        self.dropout = dropout
         self.standardize = standardize
         self.n_members = n_members
+        self.task_embedding_dim = task_embedding_dim
         self.task_column = task_column
         self.task_weights = task_weights
+        self.categorical_features = categorical_features
+        self.embedding_dim = embedding_dim
         self.dtype = dtype
         self.device = device
+        self.warm_start = warm_start
+        self.callbacks = callbacks
         self.random_state = random_state
         self.verbose = verbose
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
         return tags
 
     # ------------------------------------------------------------------ fit
     def _fit(self, X: Any, y: Any, sample_weight: Any) -> Any:
-        self._check_settings()
-        tasks, weight = self._as_tasks(X, y, sample_weight)
+        again = self.warm_start and hasattr(self, "members_")
+        tasks, weight, categorical = self._as_tasks(X, y, sample_weight, reset=not again)
         rng = check_random_state(self.random_state)
-        split_seed = rng.randint(_LARGEST_SEED)
-        n_members = 1 if self.n_members == "auto" else int(self.n_members)
-        seeds = rng.randint(_LARGEST_SEED, size=n_members).tolist()
-        problem = Problem(self, tasks, sample_weight=weight, split_seed=split_seed)
-        task_weights = self._task_weights(tasks.names)
-        members = [problem.member(tasks.names, seed, seed, task_weights) for seed in seeds]
-        self._store(problem, tasks.names, train_fleet(problem.architecture(), problem.data, members, problem.training(record=True)))
+        split_seed, first_seed = rng.randint(_LARGEST_SEED, size=2).tolist()
+        learnt = self._known(tasks) if again else {"categorical_features": categorical}
+        problem = Problem(self, tasks, sample_weight=weight, split_seed=split_seed, **learnt)
+        members = self._ensemble(problem, problem.names, first_seed, self._started(problem) if again else None)
+        with fit_callbacks(self, X, y, max_passes=self.max_iter, metadata={"sample_weight": sample_weight}) as on_pass:
+
+            def told(n_done: int, now: Any) -> bool:
+                return on_pass is not None and on_pass(n_done, lambda: self._as_if(problem, now()))
+
+            training = problem.training(record=True)
+            trained = train_fleet(problem.architecture(), problem.data, members, training, together=True, on_pass=None if on_pass is None else told)
+            self._store(problem, problem.names, trained)
+        self._seeds, self._n_calls = [first_seed, split_seed], 0
         if self.verbose:
             print(f"[{type(self).__name__}] {len(tasks)} tasks, {self.n_iter_} passes, training loss {self.loss_curve_[-1]:.4g}")
         return self
+
+    def _partial_fit(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Any:
+        """Take one pass over these rows; the first call learns how to read inputs and code targets."""
+        first = not hasattr(self, "members_")
+        tasks, weight, categorical = self._as_tasks(X, y, sample_weight, reset=first)
+        learnt = {"categorical_features": categorical, "targets": self._declared(tasks, classes)} if first else self._known(tasks)
+        problem = Problem(self, tasks, sample_weight=weight, hold_out=False, **learnt)
+        if first:
+            self._seeds = check_random_state(self.random_state).randint(_LARGEST_SEED, size=2).tolist()
+            self._n_calls = 0
+        members = self._ensemble(problem, problem.names, self._seeds[0], None if first else self._started(problem), order_seed=self._seeds[1] + self._n_calls)
+        training = problem.training(record=True, passes=1)
+        trained = train_fleet(problem.architecture(), problem.data, members, training, together=True)
+        earlier = None if first else (self.task_loss_curve_, self.n_iter_)
+        self._store(problem, problem.names, trained)
+        self._n_calls += 1
+        self._solver_states = [(member.solver_state, member.n_steps) for member in trained]
+        if earlier is not None:
+            self._keep_curves(np.concatenate([earlier[0], self.task_loss_curve_]), np.empty(0))
+            self.n_iter_ = self.best_iteration_ = earlier[1] + 1
+        return self
+
+    def _ensemble(self, problem: Problem, names: Sequence[str], seed: int, started: list[TrainedMember] | None, order_seed: int | None = None) -> list[Any]:
+        """Return the members of an ensemble: each has a draw, an order of rows and a validation split of its own."""
+        weights = self._task_weights(names)
+        count = members_of(self, problem.train)
+        starts: list[TrainedMember | None] = [*started] if started else [None] * count
+        order_seed = seed if order_seed is None else order_seed
+        return [problem.member(names, seed + k, order_seed + 7919 * k, weights, split=k, start=start) for k, start in enumerate(starts)]
+
+    def _known(self, tasks: TaskSet) -> dict[str, Any]:
+        """Return what was learnt about inputs, targets and tasks, for tasks that are all known."""
+        unknown = [name for name in tasks.names if name not in set(self.task_names_)]
+        if unknown:
+            raise ValueError(f"Task {unknown[0]!r} was not in the first fit of this {type(self).__name__}; only known tasks can be learnt further.")
+        return {"reader": self._reader, "targets": self._targets, "names": self.task_names_}
+
+    def _started(self, problem: Problem) -> list[TrainedMember]:
+        """Return the present networks as what further training starts from."""
+        if problem.architecture() != self._architecture:
+            raise ValueError(
+                f"This {type(self).__name__} goes on from networks of another shape: hidden_layer_sizes, head_hidden_layer_sizes, activation, "
+                "task_embedding_dim and task_column must be those of the first fit. Set warm_start=False or fit a clone."
+            )
+        states = getattr(self, "_solver_states", []) or [([], 0)] * len(self.members_)
+        return [TrainedMember(parameters=own, solver_state=state, n_steps=n) for own, (state, n) in zip(self.members_, states, strict=True)]
+
+    def _declared(self, tasks: TaskSet, classes: Any) -> Any:
+        """Return the coding of the targets that later calls may bring, or None where it follows from the first rows."""
 
     def _check_settings(self) -> None:
         """Raise where a parameter is out of range."""
@@ -135,50 +216,53 @@ class MultiTaskNetwork(MultiOutputMixin, BaseEstimator):
             if not all(isinstance(size, Integral) and int(size) >= 1 for size in ([sizes] if isinstance(sizes, Integral) else sizes)):
                 raise ValueError(f"The {what!r} parameter of {type(self).__name__} must hold positive whole widths. Got {sizes!r} instead.")
 
-    def _as_tasks(self, X: Any, y: Any, sample_weight: Any) -> tuple[TaskSet, NDArray[np.float64] | None]:
-        """Check the input and return it as a TaskSet, with the weights of its rows."""
+    def _as_tasks(self, X: Any, y: Any, sample_weight: Any, *, reset: bool) -> tuple[TaskSet, NDArray[np.float64] | None, Any]:
+        """Check the input; return it as a TaskSet, with the weights of its rows and the positions of categorical columns."""
+        self._check_settings()
         if y is None:
             raise ValueError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None.")
-        ids, inputs = self._split_task_column(X, reset=True)
-        inputs = validate_data(self, inputs, dtype=np.float64, ensure_min_samples=2) if ids is None else check_array(inputs, dtype=np.float64)
+        ids, inputs = check_inputs(self, X, reset=reset, task_column=self.task_column)
+        position = None if ids is None else column_position(X, self.task_column, "task_column")
+        shape = list(X.columns) if hasattr(X, "columns") else inputs.shape[1] + (ids is not None)
+        categorical = resolve_categorical(self.categorical_features, shape, position)
         y = as_target(y)
         check_consistent_length(inputs, y)
         weight = None
         if sample_weight is not None:
-            weight = check_sample_weight(sample_weight, inputs, dtype=np.float64, ensure_non_negative=True)
-        self._check_labels(y)
+            weight = checked_weight(sample_weight, len(inputs))
+        self._check_labels(y, gaps=not reset)
         if ids is None:
-            self._wide_2d = np.ndim(y) == 2
-            tasks = TaskSet.from_wide(inputs, y, kind=self._kind)
+            tasks = self._wide_tasks(inputs, y, reset=reset)
         else:
+            self._wide_2d = False
             tasks = self._long_tasks(inputs, y, ids)
-        return (tasks, None) if weight is None else (weighted_rows(tasks, weight), weight)
+        return (tasks, None, categorical) if weight is None else (weighted_rows(tasks, weight), weight, categorical)
 
-    def _long_tasks(self, inputs: NDArray[np.float64], y: Any, ids: Any) -> TaskSet:
-        self._wide_2d = False
+    def _wide_tasks(self, inputs: Any, y: Any, *, reset: bool) -> TaskSet:
+        if not reset:
+            names, columns = wide_columns(y)
+            if self._wide_2d != (np.ndim(y) == 2) or len(names) != len(self.task_names_):
+                raise ValueError(f"y must have the shape that it had in the first fit: {len(self.task_names_)} tasks. Got shape {np.shape(y)}.")
+            known = [not pd.isna(column).all() for column in columns]  # a task may be absent from some rows
+            if not all(known) and any(known):
+                y = pd.DataFrame({name: column for name, column, some in zip(self.task_names_, columns, known, strict=True) if some})
+        self._wide_2d = np.ndim(y) == 2
+        return TaskSet.from_wide(inputs, y, kind=self._kind)
+
+    def _long_tasks(self, inputs: Any, y: Any, ids: Any) -> TaskSet:
         if np.ndim(y) != 1:
             raise ValueError(f"With task_column, y must have shape (n,). Got an array with {np.ndim(y)} dimensions.")
+        encode_task_ids(ids, "task_column")
         labels = np.asarray(y)
         if pd.isna(labels).any():
             name = task_name(np.asarray(ids, dtype=object)[pd.isna(labels).argmax()])
             raise ValueError(f"Task {name!r} has a missing target in y; in long form every row needs one. Drop such rows first.")
         return TaskSet.from_long(inputs, labels, ids, kind=self._kind)
 
-    def _check_labels(self, y: Any) -> None:
-        """Raise where y cannot be what the estimator predicts."""
+    def _check_labels(self, y: Any, *, gaps: bool) -> None:
+        """Raise where y cannot be what the estimator predicts; with gaps some tasks may have no label."""
 
-    def _split_task_column(self, X: Any, *, reset: bool) -> tuple[Any, Any]:
-        """Return task ids (None in wide form) and the inputs without them."""
-        if self.task_column is None:
-            return None, X
-        ids, inputs = take_column(X, self.task_column, "task_column")
-        if reset:
-            validate_data(self, X, skip_check_array=True)
-        else:
-            validate_data(self, X, skip_check_array=True, reset=False)
-        return ids, inputs
-
-    def _task_weights(self, names: list[str]) -> NDArray[np.float64] | None:
+    def _task_weights(self, names: Sequence[str]) -> NDArray[np.float64] | None:
         if self.task_weights is None:
             return None
         given = self.task_weights
@@ -196,32 +280,78 @@ class MultiTaskNetwork(MultiOutputMixin, BaseEstimator):
             raise ValueError(f"task_weights must hold {len(names)} finite weights >= 0, one a task and not all zero. Got {self.task_weights!r}.")
         return weights
 
+    # ------------------------------------------------------------------ what fit leaves behind
     def _store(self, problem: Problem, names: Sequence[str], trained: Sequence[TrainedMember]) -> None:
         """Keep what was learnt about these tasks, as numpy arrays and plain values."""
         self.task_names_ = list(names)
         self.n_outputs_ = len(self.task_names_)
         self._architecture = problem.architecture()
-        self._scaler = problem.scaler
-        self._targets = problem.targets
+        self._reader, self._targets = problem.reader, problem.targets
         self.members_ = [member.parameters for member in trained]
+        self._solver_states = []
+        self._n_features_out = len(self.members_) * self._architecture.trunk_sizes[-1]
         self.n_iter_ = max(member.n_iter for member in trained)
         self.best_iteration_ = max(member.best_iteration for member in trained)
-        self.task_loss_curve_ = _mean_curve([member.task_loss_curve for member in trained])
-        weights = self._task_weights(self.task_names_)
-        self.loss_curve_ = np.average(self.task_loss_curve_, axis=1, weights=weights)
         watched = _mean_curve([member.validation_curve for member in trained if len(member.validation_curve)])
+        self._keep_curves(_mean_curve([member.task_loss_curve for member in trained]), watched)
+        self.device_ = str(resolve_device(self.device))
+
+    def _keep_curves(self, task_losses: NDArray[np.float64], watched: NDArray[np.float64]) -> None:
+        self.task_loss_curve_ = task_losses
+        self.loss_curve_ = np.average(task_losses, axis=1, weights=self._task_weights(self.task_names_))
         self.history_ = [{"iteration": k + 1, "loss": float(loss)} for k, loss in enumerate(self.loss_curve_)]
         for entry, loss in zip(self.history_, watched, strict=False):
             entry["validation_loss"] = float(loss)
-        self.device_ = str(resolve_device(self.device))
+
+    def _as_if(self, problem: Problem, trained: list[TrainedMember]) -> dict[str, Any]:
+        """Return the attributes that fit would leave behind if it ended now."""
+        shown = copy.copy(self)
+        shown._store(problem, problem.names, trained)
+        return dict(vars(shown))
 
     # ------------------------------------------------------------------ predict
-    def _outputs(self, X: Any) -> tuple[list[NDArray[np.float64]], NDArray[np.intp] | None]:
+    def transform(self, X: Any) -> NDArray[np.float64]:
+        """Return what the heads see: the shared representation of all networks, side by side.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+            Inputs, in long form with the task column.
+
+        Returns
+        -------
+        ndarray of shape (n, n_members * last hidden size)
+            Outputs of the last shared layer; in long form with an embedded task, as the row's own task sees them.
+        """
         check_is_fitted(self)
-        inputs, codes = self._checked_inputs(X, self.task_names_)
-        scores = self._raw_scores(inputs)
-        rows = [slice(None) if codes is None else np.flatnonzero(codes == t) for t in range(len(self.task_names_))]
-        return [self._task_output(name, scores[:, t, rows[t]]) for t, name in enumerate(self.task_names_)], codes
+        inputs, tasks = self._checked_inputs(X, self.task_names_)
+        numeric, codes = self._reader.read(inputs)
+        predictor = Predictor(self._architecture, self.members_)
+        if not self._architecture.task_embedding_dim or tasks is None:
+            return predictor.representation(numeric, codes)
+        seen = np.empty((len(numeric), self._n_features_out))
+        for t in np.unique(tasks):
+            rows = np.flatnonzero(tasks == t)
+            seen[rows] = predictor.representation(numeric[rows], None if codes is None else codes[rows], int(t))
+        return seen
+
+    def _outputs(self, X: Any) -> tuple[list[NDArray[np.float64]], NDArray[np.intp] | None]:
+        """Return the outputs of every task (in long form, for its own rows) and, in long form, the task of every row."""
+        check_is_fitted(self)
+        inputs, tasks = self._checked_inputs(X, self.task_names_)
+        return self._outputs_of(inputs, tasks), tasks
+
+    def _outputs_of(self, inputs: Any, tasks: NDArray[np.intp] | None) -> list[NDArray[np.float64]]:
+        """Return the outputs of every task for checked inputs, in long form for the rows of its own."""
+        numeric, codes = self._reader.read(inputs)
+        predictor = Predictor(self._architecture, self.members_)
+        names = list(enumerate(self.task_names_))
+        if tasks is None and not self._architecture.task_embedding_dim:
+            scores = predictor.scores(numeric, codes)
+            return [self._task_output(name, scores[:, t]) for t, name in names]
+        rows = [np.arange(len(numeric)) if tasks is None else np.flatnonzero(tasks == t) for t, _ in names]
+        own = [predictor.scores(numeric[rows[t]], None if codes is None else codes[rows[t]], t)[:, 0] for t, _ in names]
+        return [self._task_output(name, own[t]) for t, name in names]
 
     def _task_output(self, name: str, scores: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return what one task's scores, (members, n, k), mean."""
@@ -230,76 +360,26 @@ class MultiTaskNetwork(MultiOutputMixin, BaseEstimator):
     def _task_ids(self, X: Any) -> Any:
         return None if self.task_column is None else np.asarray(take_column(X, self.task_column, "task_column")[0], dtype=object)
 
-    def _checked_inputs(self, X: Any, names: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.intp] | None]:
+    def _checked_inputs(self, X: Any, names: Sequence[str]) -> tuple[Any, NDArray[np.intp] | None]:
         """Return checked inputs and, in long form, the position in ``names`` of every row's task."""
-        ids, inputs = self._split_task_column(X, reset=False)
+        ids, inputs = check_inputs(self, X, reset=False, task_column=self.task_column)
         if ids is None:
-            return validate_data(self, inputs, dtype=np.float64, reset=False), None
+            return inputs, None
         found, codes = encode_task_ids(ids, "task_column")
         known = {name: t for t, name in enumerate(names)}
         unknown = [name for name in found if name not in known]
         if unknown:
             shown = ", ".join(repr(name) for name in names[:5])
             raise ValueError(f"Task {unknown[0]!r} was not in fit; this {type(self).__name__} knows {len(known)} tasks: {shown}{', ...' * (len(known) > 5)}.")
-        return check_array(inputs, dtype=np.float64), np.array([known[name] for name in found], dtype=np.intp)[codes]
-
-    def _raw_scores(self, inputs: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Scores, (members, T, n, k), of checked inputs; there may be no row at all."""
-        if len(inputs) == 0:
-            return np.empty((len(self.members_), self.n_outputs_, 0, self._architecture.n_outputs))
-        return stacked_scores(self._architecture, self.members_, inputs if self._scaler is None else self._scaler.transform(inputs))
+        return inputs, np.array([known[name] for name in found], dtype=np.intp)[codes]
 
 
-def stacked_scores(architecture: Architecture, members: list[list[NDArray[np.floating]]], inputs: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the scores of all heads, (members, T, n, k), in float64 whatever training used, block by block."""
-    parameters = [torch.as_tensor(np.stack(stack), dtype=torch.float64) for stack in zip(*members, strict=True)]
-    network = StackedNetwork(architecture, parameters, parameters, shared_rows=True)
-    blocks = []
-    for start in range(0, len(inputs), _PREDICTED_AT_ONCE):
-        x = torch.as_tensor(np.ascontiguousarray(inputs[start : start + _PREDICTED_AT_ONCE].T), dtype=torch.float64)
-        blocks.append(network.forward(x.expand(len(members), *x.shape).contiguous()).numpy().transpose(0, 1, 3, 2).copy())
-    return np.concatenate(blocks, axis=2)
-
-
-def as_target(y: Any) -> Any:
-    """Return targets as an array; frames and series stay what they are."""
-    if isinstance(y, (pd.DataFrame, pd.Series)):
-        return y
-    if isinstance(y, (list, tuple)) and np.asarray(y).dtype.kind in "US":
-        y = np.array(y, dtype=object)  # numpy would turn NaN among strings into the string "nan"
-    return check_array(y, ensure_2d=False, dtype=None, ensure_all_finite=False, input_name="y")
-
-
-def weighted_rows(tasks: TaskSet, weight: NDArray[np.float64]) -> TaskSet:
-    """Return the tasks without their rows of weight zero."""
-    kept = {name: weight[tasks.rows(name)] > 0 for name in tasks.names}
-    for name, mask in kept.items():
-        if not mask.any():
-            raise ValueError(f"sample_weight is zero for every labelled row of task {name!r}: no sample is left to learn it from.")
-    rows = {name: tasks.rows(name)[mask] for name, mask in kept.items()}
-    return TaskSet(tasks.X, rows, {name: tasks[name].y[mask] for name, mask in kept.items()}, tasks.kind)
-
-
-def take_column(X: Any, column: str | int, what: str) -> tuple[Any, Any]:
-    """Return a column of X and X without it."""
-    if hasattr(X, "columns"):
-        if column not in X.columns and not isinstance(column, Integral):
-            raise ValueError(f"{what}={column!r} is not a column of X, which has {list(X.columns)[:8]}.")
-        label = column if column in X.columns else X.columns[_position(column, X.shape[1], what)]
-        return X[label], X.drop(columns=label)
-    if isinstance(column, str):
-        raise ValueError(f"{what}={column!r} names a column, but X is not a DataFrame. Give the column's index instead.")
-    array: ArrayLike = np.asarray(X)
-    if np.ndim(array) != 2:
-        raise ValueError(f"Expected 2D array, got {np.ndim(array)}D array instead: X must have shape (n, p).")
-    position = _position(column, np.shape(array)[1], what)
-    return np.asarray(array)[:, position], np.delete(np.asarray(array), position, axis=1)
-
-
-def _position(column: Any, n_columns: int, what: str) -> int:
-    if not -n_columns <= column < n_columns:
-        raise ValueError(f"{what}={column!r} is out of range: X has {n_columns} columns.")
-    return int(column)
+def members_of(estimator: MultiTaskNetwork, tasks: TaskSet) -> int:
+    """Return the number of networks that an estimator trains for these tasks."""
+    if estimator.n_members != "auto":
+        return int(estimator.n_members)
+    n_rows = len(np.unique(np.concatenate([tasks.rows(name) for name in tasks.names])))
+    return _MEMBERS if n_rows <= _MANY_ROWS else _MEMBERS // 2
 
 
 def _mean_curve(curves: list[NDArray[np.float64]]) -> NDArray[np.float64]:

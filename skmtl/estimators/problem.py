@@ -1,4 +1,4 @@
-"""A set of tasks as the fleet takes it: scaled inputs, coded targets, training and validation rows."""
+"""A set of tasks as the fleet takes it: encoded inputs, coded targets, training and validation rows."""
 
 from __future__ import annotations
 
@@ -8,16 +8,20 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.preprocessing import StandardScaler
 
+from skmtl.estimators.reading import InputReader
 from skmtl.estimators.targets import CodedLabels, Targets, learn_targets
-from skmtl.network import Architecture, FleetData, Member, Training
+from skmtl.network import Architecture, FleetData, Member, TrainedMember, Training
 from skmtl.tasks import TaskSet
 
 # Fewest labelled rows of a task that must, and that can, spare a validation part.
 MIN_ROWS_TO_HOLD_OUT, _FEWEST_TO_HOLD_OUT = 10, 5
-# Rows of all tasks that a step sees when batch_size="auto": in wide form, and in long form summed over tasks.
-_AUTO_WIDE, _AUTO_LONG = 200, 512
+# batch_size="auto": a tenth of the rows within these bounds, and in long form at most as many rows of all tasks together.
+_SMALLEST_BATCH, _LARGEST_BATCH, _ROWS_OF_ALL_TASKS = 16, 256, 512
+# alpha="auto": the decay of adamw, and the penalty of the other solvers.
+_DECOUPLED_DECAY, _PENALTY = 1.0, 1e-4
+# Widest embedding of tasks that "auto" takes.
+_TASK_EMBEDDING = 8
 
 
 class Problem:
@@ -34,10 +38,16 @@ class Problem:
     sample_weight : ndarray, optional
         Weights of the rows of ``train.X``.
     split_seed : int
-        Seed of the validation split.
+        Seed of the validation splits.
     separate : bool, optional
         Whether each task brings rows of its own even where tasks share rows, so that any group of tasks can be trained;
         by default only where no row belongs to two tasks.
+    categorical_features : list of int, "from_dtype" or None
+        Categorical columns of ``train.X``.
+    reader, targets, names : InputReader, Targets and list of str, optional
+        How to read inputs and code targets, and the tasks, where they are known from earlier data; some tasks may have no row now.
+    hold_out : bool
+        False takes no rows for validation, whatever the estimator says.
     """
 
     def __init__(
@@ -49,59 +59,90 @@ class Problem:
         sample_weight: NDArray[np.float64] | None = None,
         split_seed: int = 0,
         separate: bool | None = None,
+        categorical_features: Any = "from_dtype",
+        reader: InputReader | None = None,
+        targets: Targets | None = None,
+        names: list[str] | None = None,
+        hold_out: bool = True,
     ):
-        self.estimator, self.train, self.test = estimator, train, test
+        self.estimator, self.train, self.test, self.split_seed = estimator, train, test, split_seed
         self.measuring = separate is True  # parts of parts: a task may be small without fault of the user's
         self.shared = train.shares_rows if separate is None else not separate
+        self.hold_out = hold_out and estimator.early_stopping is not False
+        self.reader = self._learn_reader(categorical_features, sample_weight) if reader is None else reader
         weights = None if sample_weight is None else {name: sample_weight[train.rows(name)] for name in train.names}
-        self.targets: Targets = learn_targets(train, weights)
-        held = self._hold_out(split_seed)
+        self.targets: Targets = learn_targets(train, weights) if targets is None else targets
+        self.names = train.names if names is None else names
+        self._splits: dict[int, dict[str, tuple[NDArray[np.intp], NDArray[np.intp]]]] = {}
         if self.shared:
-            self._lay_out_shared(held, sample_weight)
+            self._lay_out_shared(sample_weight)
         else:
-            self._lay_out_separate(held, weights)
+            self._lay_out_separate(sample_weight)
+
+    def _learn_reader(self, categorical_features: Any, sample_weight: NDArray[np.float64] | None) -> InputReader:
+        index = np.concatenate([self.train.rows(name) for name in self.train.names])
+        return InputReader.learn(
+            self.train.X,
+            categorical_features=categorical_features,
+            embedding_dim=self.estimator.embedding_dim,
+            standardize=self.estimator.standardize,
+            sample_weight=sample_weight,
+            rows=np.unique(index) if self.shared else index,
+        )
 
     # ------------------------------------------------------------------ layout
-    def _lay_out_shared(self, held: dict[str, NDArray[np.bool_]], sample_weight: NDArray[np.float64] | None) -> None:
-        """One list of rows for all tasks; labels that are held out leave the training rows with their row."""
+    def _lay_out_shared(self, sample_weight: NDArray[np.float64] | None) -> None:
+        """One table for all tasks, labels in columns."""
         train = self.train
-        X = numeric_table(train.X)
-        Y = np.full((len(X), len(train)), np.nan)
-        validation = np.zeros(len(X), dtype=bool)
-        for t, name in enumerate(train.names):
-            Y[train.rows(name), t] = self.targets.encode(name, train[name].y)
-            validation[train.rows(name)[held[name]]] = True
-        labelled = ~np.isnan(Y).all(axis=1)
-        self.scaler = fit_scaler(X[labelled], self.estimator.standardize, None if sample_weight is None else sample_weight[labelled])
-        self.data = FleetData(self.scaler.transform(X) if self.scaler else X, Y, sample_weight)
-        self._rows = {"": (np.flatnonzero(labelled & ~validation), np.flatnonzero(labelled & validation))}
+        numeric, codes = self.reader.read(train.X)
+        Y = np.full((len(numeric), len(self.names)), np.nan)
+        for t, name in enumerate(self.names):
+            if name in train:
+                Y[train.rows(name), t] = self.targets.encode(name, train.targets(name))
+        self.data = FleetData(numeric, Y, sample_weight, codes=codes)
 
-    def _lay_out_separate(self, held: dict[str, NDArray[np.bool_]], weights: dict[str, NDArray[np.float64]] | None) -> None:
+    def _lay_out_separate(self, sample_weight: NDArray[np.float64] | None) -> None:
         """Lay out a list of rows for every task, training rows first, then the rows to score."""
-        X, _, _ = self.train.to_long()
-        X = numeric_table(X)
-        weight = None if weights is None else np.concatenate([weights[name] for name in self.train.names])
-        self.scaler = fit_scaler(X, self.estimator.standardize, weight)
-        y = [self.targets.encode(name, self.train[name].y) for name in self.train.names]
-        self._rows = _consecutive(self.train, held)
+        train, test = self.train, self.test
+        index = np.concatenate([train.rows(name) for name in train.names])
+        y = [self.targets.encode(name, train.targets(name)) for name in train.names]
+        tables = [_rows_of(self.reader.read(train.X), index)]
+        weight = None if sample_weight is None else sample_weight[index]
         self._scored: dict[str, NDArray[np.intp]] = {}
-        if self.test is not None:
-            start = len(X)
-            X = np.concatenate([X, numeric_table(self.test.to_long()[0])])
-            y += [np.zeros(len(self.test[name])) for name in self.test.names]
-            self._true = {task.name: task.y for task in self.test}
-            self._scored = {name: rows + start for name, (rows, _) in _consecutive(self.test, {}).items()}
-            weight = None if weight is None else np.concatenate([weight, np.ones(len(X) - start)])
-        self.data = FleetData(self.scaler.transform(X) if self.scaler else X, np.concatenate(y), weight)
+        if test is not None:
+            scored = np.concatenate([test.rows(name) for name in test.names])
+            tables.append(_rows_of(self.reader.read(test.X), scored))
+            y.append(np.zeros(len(scored)))
+            self._scored = {name: rows + len(index) for name, (rows, _) in _consecutive(test, {}).items()}
+            weight = None if weight is None else np.concatenate([weight, np.ones(len(scored))])
+        numeric, codes = (None if parts[0] is None else np.concatenate(parts) for parts in zip(*tables, strict=True))
+        assert numeric is not None
+        self.data = FleetData(numeric, np.concatenate(y), weight, codes=codes)
+
+    def _rows(self, split: int) -> dict[str, tuple[NDArray[np.intp], NDArray[np.intp]]]:
+        """Training and validation rows of one of the splits, by task, or under "" where tasks share rows."""
+        if split not in self._splits:
+            held = self._hold_out(self.split_seed + split)
+            if self.shared:
+                validation = np.zeros(len(self.data.X), dtype=bool)
+                for name in self.train.names:
+                    validation[self.train.rows(name)[held[name]]] = True
+                labelled = ~np.isnan(self.data.y).all(axis=1)
+                self._splits[split] = {"": (np.flatnonzero(labelled & ~validation), np.flatnonzero(labelled & validation))}
+            else:
+                nothing: NDArray[np.intp] = np.empty(0, dtype=np.intp)
+                self._splits[split] = dict.fromkeys(self.names, (nothing, nothing)) | _consecutive(self.train, held)
+        return self._splits[split]
 
     def _hold_out(self, seed: int) -> dict[str, NDArray[np.bool_]]:
         """Masks of the labelled rows of every task that early stopping watches."""
-        early_stopping, sizes = self.estimator.early_stopping, dict(zip(self.train.names, self.train.sizes, strict=True))
+        sizes = dict(zip(self.train.names, self.train.sizes, strict=True))
         nothing = {name: np.zeros(size, dtype=bool) for name, size in sizes.items()}
-        if early_stopping is False:
+        if not self.hold_out:
             return nothing
+        demanded = self.estimator.early_stopping is True and not self.measuring
         small = [name for name, size in sizes.items() if size < MIN_ROWS_TO_HOLD_OUT]
-        if early_stopping is True and small and not self.measuring:
+        if demanded and small:
             raise ValueError(
                 f"Task {small[0]!r} has {sizes[small[0]]} labelled rows in y; {type(self.estimator).__name__} needs at least {MIN_ROWS_TO_HOLD_OUT} "
                 "per task to hold out a validation part. Drop the task, or set early_stopping=False."
@@ -113,52 +154,80 @@ class Problem:
         try:
             _, held = watched.train_test_split(self.estimator.validation_fraction, np.random.RandomState(seed))
         except ValueError:
-            if early_stopping is True and not self.measuring:
+            if demanded:
                 raise
             return nothing
         return nothing | {name: np.isin(self.train.rows(name), held.rows(name)) for name in able}
 
     # ------------------------------------------------------------------ what the fleet trains
-    def member(self, names: Sequence[str], seed: int, order_seed: int, task_weights: ArrayLike | None = None) -> Member:
-        """Return the network of a group of tasks (of all tasks, where they share rows)."""
+    def member(
+        self,
+        names: Sequence[str],
+        seed: int,
+        order_seed: int,
+        task_weights: ArrayLike | None = None,
+        *,
+        split: int = 0,
+        start: TrainedMember | None = None,
+    ) -> Member:
+        """Return the network of a group of tasks (of all tasks, where they share rows), with one of the validation splits."""
         keys = [""] if self.shared else list(names)
+        rows = self._rows(split)
         n_classes = np.array([self.targets.n_classes(name) for name in names]) if isinstance(self.targets, CodedLabels) else None
         return Member(
-            train=[self._rows[key][0] for key in keys],
-            validation=[self._rows[key][1] for key in keys],
+            train=[rows[key][0] for key in keys],
+            validation=[rows[key][1] for key in keys],
             evaluation=[self._scored[key] for key in keys] if self.test is not None else (),
             seed=seed,
             order_seed=order_seed,
             learning_rate=self.estimator.learning_rate_init,
-            alpha=self.estimator.alpha,
+            alpha=self._alpha(),
             task_weights=None if task_weights is None else np.asarray(task_weights, dtype=float),
             n_classes=n_classes,
             label=" + ".join(names) if len(names) <= 3 else f"{names[0]} + {len(names) - 1} more tasks",
+            start=start,
         )
+
+    def _alpha(self) -> float:
+        """Weight decay: decoupled decay acts once a step whatever the gradients are, so it has another scale than a penalty."""
+        if self.estimator.alpha != "auto":
+            return float(self.estimator.alpha)
+        return _DECOUPLED_DECAY if self.estimator.solver == "adamw" else _PENALTY
 
     def architecture(self) -> Architecture:
         """Return the shape of the networks."""
         estimator = self.estimator
         return Architecture(
-            n_inputs=self.data.X.shape[1],
+            n_inputs=self.reader.n_inputs,
             hidden=widths(estimator.hidden_layer_sizes),
             head_hidden=widths(estimator.head_hidden_layer_sizes),
             n_outputs=self.targets.n_outputs,
             activation=estimator.activation,
+            embeddings=self.reader.embeddings,
+            task_embedding_dim=self._task_embedding_dim(),
         )
 
-    def training(self, *, record: bool) -> Training:
-        """Return the settings of the training loop."""
+    def _task_embedding_dim(self) -> int:
+        """Width of the task's embedding: tasks that share rows have none, for the trunk reads a row once for all of them."""
+        width = self.estimator.task_embedding_dim
+        if self.shared or (width == "auto" and (self.estimator.task_column is None or len(self.names) == 1)):
+            return 0
+        return min(_TASK_EMBEDDING, len(self.names)) if width == "auto" else int(width)
+
+    def training(self, *, record: bool, passes: int | None = None) -> Training:
+        """Return the settings of the training loop; with ``passes`` of a part of it that may be resumed."""
         estimator = self.estimator
-        watching = all(len(held) for _, held in self._rows.values())
+        watching = all(len(held) for _, held in self._rows(0).values())
         return Training(
             loss=self.targets.loss,
             solver=estimator.solver,
             batch_size=self._batch_size(),
-            max_iter=estimator.max_iter,
+            max_iter=estimator.max_iter if passes is None else passes,
             n_iter_no_change=estimator.n_iter_no_change,
             tol=estimator.tol,
             record=record or not watching,
+            dropout=estimator.dropout,
+            keep_solver_state=passes is not None,
             dtype="float32" if estimator.dtype == "auto" else estimator.dtype,
             device=estimator.device,
         )
@@ -168,45 +237,25 @@ class Problem:
         if size == "full":
             return None
         if size == "auto":
-            return _AUTO_WIDE if self.shared or len(self.train) == 1 else max(4, min(_AUTO_WIDE, _AUTO_LONG // len(self.train)))
+            longest = max(len(rows) for rows, _ in self._rows(0).values())
+            adapted = int(np.clip(longest // 10, _SMALLEST_BATCH, _LARGEST_BATCH))
+            return adapted if self.shared else max(4, min(adapted, _ROWS_OF_ALL_TASKS // len(self.names)))
         return int(size)
 
     def mean_loss(self, name: str, scores: NDArray[np.float64]) -> float:
         """Return the mean loss of scores of a task's test rows, in the user's units."""
         if self.test is None:
             raise ValueError("There are no test rows to score.")
-        return self.targets.mean_loss(name, scores, self._true[name])
-
-
-def numeric_table(X: Any) -> NDArray[np.float64]:
-    """Return inputs as finite float64; name the column that is not numeric."""
-    if hasattr(X, "dtypes"):
-        for column, dtype in X.dtypes.items():
-            if dtype.kind not in "biuf":
-                raise ValueError(f"Column {column!r} of X has dtype {dtype}; a network needs numeric inputs. Encode it first, for example with OneHotEncoder.")
-    values = np.asarray(X, dtype=np.float64)
-    if not np.isfinite(values).all():
-        raise ValueError("Input X contains NaN or infinity.")
-    return values
-
-
-def fit_scaler(X: NDArray[np.float64], standardize: bool, sample_weight: NDArray[np.float64] | None = None) -> StandardScaler | None:
-    """Return the scaler of the inputs, or None where they are taken as they are.
-
-    Columns that hold only 0 and 1 are left alone: dividing a rare indicator by its small standard deviation would make it
-    the loudest input (with 180 one-hot columns that cost a fifth of the test loss).
-    """
-    if not standardize:
-        return None
-    scaler = StandardScaler().fit(X, sample_weight=sample_weight)
-    indicator = np.isin(X, (0.0, 1.0)).all(axis=0)
-    scaler.mean_[indicator], scaler.scale_[indicator], scaler.var_[indicator] = 0.0, 1.0, 1.0
-    return scaler
+        return self.targets.mean_loss(name, scores, self.test.targets(name))
 
 
 def widths(sizes: Any) -> tuple[int, ...]:
     """Return layer widths as a tuple; a single number is one layer."""
     return (int(sizes),) if isinstance(sizes, Integral) else tuple(int(size) for size in sizes)
+
+
+def _rows_of(table: tuple[NDArray[np.float64], NDArray[np.int64] | None], index: NDArray[np.intp]) -> tuple[Any, Any]:
+    return tuple(None if part is None else part[index] for part in table)  # type: ignore[return-value]
 
 
 def _consecutive(tasks: TaskSet, held: dict[str, NDArray[np.bool_]]) -> dict[str, tuple[NDArray[np.intp], NDArray[np.intp]]]:

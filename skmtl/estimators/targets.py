@@ -33,11 +33,11 @@ class StandardizedTargets:
     def of(cls, tasks: TaskSet, weights: dict[str, NDArray[np.float64]] | None = None) -> StandardizedTargets:
         """Learn means and scales from training targets, with weights where given."""
         mean, scale = {}, {}
-        for task in tasks:
-            weight = np.ones(len(task)) if weights is None else weights[task.name]
-            mean[task.name] = float(np.average(task.y, weights=weight))
-            spread = float(np.sqrt(np.average((task.y - mean[task.name]) ** 2, weights=weight)))
-            scale[task.name] = spread if spread > 1e-12 * max(1.0, abs(mean[task.name])) else 1.0
+        for name in tasks.names:
+            y = tasks.targets(name)
+            weight = np.ones(len(y)) if weights is None else weights[name]
+            mean[name], spread = _mean_and_spread(y, weight)
+            scale[name] = spread if spread > 1e-12 * abs(mean[name]) else 1.0
         return cls(mean, scale)
 
     def encode(self, name: str, y: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -75,7 +75,11 @@ class CodedLabels:
     @classmethod
     def of(cls, tasks: TaskSet) -> CodedLabels:
         """Learn the classes from training labels."""
-        classes = {task.name: np.unique(task.y) for task in tasks}
+        return cls.among({name: np.unique(tasks.targets(name)) for name in tasks.names})
+
+    @classmethod
+    def among(cls, classes: dict[str, NDArray]) -> CodedLabels:
+        """Code labels among these sorted classes of every task."""
         coding = classes
         try:
             union = np.unique(np.concatenate(list(classes.values())))
@@ -88,6 +92,9 @@ class CodedLabels:
 
     def encode(self, name: str, y: NDArray) -> NDArray[np.float64]:
         """Return the codes of one task's labels."""
+        unknown = y[~np.isin(y, self.coding[name])]
+        if len(unknown):
+            raise ValueError(f"Task {name!r} has the label {unknown[0]!r} in y, which is not among its classes {self.coding[name].tolist()}.")
         return np.searchsorted(self.coding[name], y).astype(np.float64)
 
     def n_classes(self, name: str) -> int:
@@ -119,6 +126,15 @@ class CodedLabels:
 
 
 Targets = StandardizedTargets | CodedLabels
+
+
+def _mean_and_spread(y: NDArray[np.float64], weight: NDArray[np.float64]) -> tuple[float, float]:
+    """Weighted mean and standard deviation; a power of two keeps the squares of very large and very small targets finite."""
+    exponent = int(np.clip(np.frexp(np.abs(y).max())[1], -1000, 1000))
+    scaled, shares = np.ldexp(y, -exponent), weight / weight.max()
+    mean = np.average(scaled, weights=shares)
+    spread = np.sqrt(np.average((scaled - mean) ** 2, weights=shares))
+    return float(np.ldexp(mean, exponent)), float(np.ldexp(spread, exponent))
 
 
 def learn_targets(tasks: TaskSet, weights: dict[str, NDArray[np.float64]] | None = None) -> Targets:

@@ -18,8 +18,8 @@ from skmtl.affinity import PairwiseGains, collect_pairwise_gains, predict_affini
 from skmtl.estimators import MultiTaskNetwork, fit_groups, measure_groups
 from skmtl.grouping.candidates import Candidate, alone, choose, loss_units, proposed, together
 from skmtl.grouping.search import TaskGrouper
-from skmtl.tasks import TaskSet
-from skmtl.validation import Stage
+from skmtl.tasks import TaskSet, take_rows
+from skmtl.validation import DocLinks, Stage, VersionedState
 
 # Fewest rows of a task that takes part in measuring gains and in the choice of groups.
 MIN_ROWS = 10
@@ -27,16 +27,19 @@ _LARGEST_SEED = np.iinfo(np.int32).max
 # Network of every group where none is given: small and quick, since hundreds of them are trained.
 DEFAULT_NETWORK: dict[str, Any] = {
     "hidden_layer_sizes": (64,),
+    "solver": "adam",
     "alpha": 1e-3,
     "learning_rate_init": 3e-3,
     "batch_size": 64,
     "max_iter": 500,
     "n_iter_no_change": 30,
     "tol": 0.0,
+    "n_members": 1,
+    "task_embedding_dim": 0,
 }
 
 
-class TaskGrouped(MultiOutputMixin, BaseEstimator):
+class TaskGrouped(VersionedState, DocLinks, MultiOutputMixin, BaseEstimator):
     """Measure gains, predict the rest, propose groups, choose on held-out rows, refit: what both kinds share."""
 
     _network: ClassVar[type[MultiTaskNetwork]]
@@ -81,6 +84,8 @@ class TaskGrouped(MultiOutputMixin, BaseEstimator):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
         return tags
 
     # ------------------------------------------------------------------ fit
@@ -88,7 +93,7 @@ class TaskGrouped(MultiOutputMixin, BaseEstimator):
         if self.estimator is not None and not isinstance(self.estimator, self._network):
             raise TypeError(f"The estimator of a {type(self).__name__} must be a {self._network.__name__}. Got {type(self.estimator).__name__}.")
         self._front = self._inner()
-        tasks, weight = self._front._as_tasks(X, y, sample_weight)
+        tasks, weight, _ = self._front._as_tasks(X, y, sample_weight, reset=True)
         self.n_features_in_ = self._front.n_features_in_
         if hasattr(self._front, "feature_names_in_"):
             self.feature_names_in_ = self._front.feature_names_in_
@@ -188,10 +193,12 @@ class TaskGrouped(MultiOutputMixin, BaseEstimator):
         outputs: list[NDArray[np.float64]] = [np.empty(0)] * len(self.task_names_)
         for g, estimator in enumerate(self.estimators_):
             served = np.flatnonzero(self.labels_ == g)
-            rows = np.arange(len(inputs)) if codes is None else np.flatnonzero(np.isin(codes, served))
-            scores = estimator._raw_scores(inputs[rows])
+            position = {name: k for k, name in enumerate(estimator.task_names_)}
+            if codes is None:
+                own = estimator._outputs_of(inputs, None)
+            else:
+                rows = np.flatnonzero(np.isin(codes, served))
+                own = estimator._outputs_of(take_rows(inputs, rows), np.array([position.get(name, -1) for name in self.task_names_])[codes[rows]])
             for t in served:
-                name = self.task_names_[t]
-                own = slice(None) if codes is None else np.flatnonzero(codes[rows] == t)
-                outputs[t] = estimator._task_output(name, scores[:, estimator.task_names_.index(name), own])
+                outputs[t] = own[position[self.task_names_[t]]]
         return outputs, codes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -15,12 +16,14 @@ ACTIVATIONS = ("relu", "tanh", "logistic", "identity")
 class Architecture:
     r"""A trunk that all tasks share and one head for every task.
 
-    .. math:: s_t(x) = h_t(f(x)), \qquad f = \phi(W_L \cdots \phi(W_1 x + b_1) \cdots + b_L)
+    .. math:: s_t(x) = h_t(f(x, e_t)), \qquad f = \phi(W_L \cdots \phi(W_1 x + b_1) \cdots + b_L)
+
+    The trunk reads numeric columns, then the embeddings of categories, then the embedding :math:`e_t` of the task.
 
     Attributes
     ----------
     n_inputs : int
-        Number of input columns p.
+        Number of numeric input columns p.
     hidden : tuple of int
         Widths of the trunk's layers; empty = heads see the inputs.
     head_hidden : tuple of int
@@ -29,6 +32,10 @@ class Architecture:
         Scores of every head: 1, or the largest number of classes.
     activation : {"relu", "tanh", "logistic", "identity"}
         Activation of all hidden layers.
+    embeddings : tuple of (int, int)
+        Levels and width of every categorical column's embedding.
+    task_embedding_dim : int
+        Width of the task's embedding (where tasks have rows of their own); 0 = heads alone tell tasks apart.
 
     Examples
     --------
@@ -43,11 +50,23 @@ class Architecture:
     head_hidden: tuple[int, ...] = ()
     n_outputs: int = 1
     activation: str = "relu"
+    embeddings: tuple[tuple[int, int], ...] = ()
+    task_embedding_dim: int = 0
+
+    @property
+    def n_embedded(self) -> int:
+        """Columns that the embeddings of categories add to the numeric ones."""
+        return sum(width for _, width in self.embeddings)
 
     @property
     def n_trunk_layers(self) -> int:
         """Number of layers that all tasks share."""
         return len(self.hidden)
+
+    @property
+    def n_trunk_parameters(self) -> int:
+        """Number of the tensors that all tasks share: embeddings of categories, then (weight, bias) of every trunk layer."""
+        return len(self.embeddings) + 2 * self.n_trunk_layers
 
     @property
     def n_head_layers(self) -> int:
@@ -56,8 +75,8 @@ class Architecture:
 
     @property
     def trunk_sizes(self) -> tuple[int, ...]:
-        """Widths from the inputs to the last shared layer."""
-        return (self.n_inputs, *self.hidden)
+        """Widths from the inputs, embeddings included, to the last shared layer."""
+        return (self.n_inputs + self.n_embedded + self.task_embedding_dim, *self.hidden)
 
     @property
     def head_sizes(self) -> tuple[int, ...]:
@@ -65,28 +84,49 @@ class Architecture:
         return (self.trunk_sizes[-1], *self.head_hidden, self.n_outputs)
 
     def member_shapes(self, n_tasks: int) -> list[tuple[int, ...]]:
-        """Return the shapes of one member's parameters: (weight, bias) of every trunk layer, then of every head layer, tasks first."""
+        """Return the shapes of one member's parameters.
+
+        Embeddings of categories, (weight, bias) of every trunk layer, (weight, bias) of every head layer with tasks first,
+        embeddings of the tasks.
+        """
         trunk = [shape for i, o in pairwise(self.trunk_sizes) for shape in ((o, i), (o, 1))]
         heads = [shape for i, o in pairwise(self.head_sizes) for shape in ((n_tasks, o, i), (n_tasks, o, 1))]
-        return [*trunk, *heads]
+        tasks = [(n_tasks, self.task_embedding_dim)] if self.task_embedding_dim else []
+        return [*self.embeddings, *trunk, *heads, *tasks]
+
+    def weight_positions(self, *, trunk: bool = True) -> Sequence[int]:
+        """Return the positions of the parameters that decay, among the shapes of a member: all but biases."""
+        first, n_layers = len(self.embeddings), self.n_trunk_layers + self.n_head_layers
+        weights = [first + 2 * k for k in range(0 if trunk else self.n_trunk_layers, n_layers)]
+        tasks = [first + 2 * n_layers] if self.task_embedding_dim else []
+        return [*range(first if trunk else 0), *weights, *tasks]
 
     def n_parameters(self, n_tasks: int) -> int:
         """Return the number of parameters of one member."""
         return sum(int(np.prod(shape)) for shape in self.member_shapes(n_tasks))
 
     def initial_parameters(self, seed: int, n_tasks: int) -> list[NDArray[np.float64]]:
-        """Draw one member's parameters: Glorot's uniform, as in scikit-learn's MLP.
+        """Draw one member's parameters: Glorot's uniform, as in scikit-learn's MLP, and small normal embeddings of categories.
 
-        All heads of a member start from the same draw, so that neither the order of the tasks nor their number changes
-        where a task starts: networks with one seed are comparable across task sets.
+        All heads of a member start from the same draw, and the embeddings of all tasks at zero, so that neither the order of the
+        tasks nor their number changes where a task starts: networks with one seed are comparable across task sets. A
+        category that training never meets (level 0, unless something was missing) stays at zero.
         """
         rng = np.random.default_rng(seed)
         factor = 2.0 if self.activation == "logistic" else 6.0
         trunk = [draw for i, o in pairwise(self.trunk_sizes) for draw in _glorot(rng, i, o, factor)]
         heads = [draw for i, o in pairwise(self.head_sizes) for draw in _glorot(rng, i, o, factor)]
-        return trunk + [np.broadcast_to(draw, (n_tasks, *draw.shape)) for draw in heads]
+        embeddings = [_embedding(rng, levels, width) for levels, width in self.embeddings]
+        tasks = [np.zeros((n_tasks, self.task_embedding_dim))] if self.task_embedding_dim else []
+        return embeddings + trunk + [np.broadcast_to(draw, (n_tasks, *draw.shape)) for draw in heads] + tasks
 
 
 def _glorot(rng: np.random.Generator, n_in: int, n_out: int, factor: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     bound = np.sqrt(factor / (n_in + n_out))
     return rng.uniform(-bound, bound, (n_out, n_in)), rng.uniform(-bound, bound, (n_out, 1))
+
+
+def _embedding(rng: np.random.Generator, levels: int, width: int) -> NDArray[np.float64]:
+    vectors = rng.normal(scale=1 / np.sqrt(width), size=(levels, width))
+    vectors[0] = 0.0
+    return vectors

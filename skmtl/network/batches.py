@@ -20,29 +20,34 @@ _ROUNDED_TO = 32
 
 @dataclass(frozen=True)
 class Batch:
-    """Inputs (E, p, rows), labels and loss weights (E, T, B), groups (E, 1 or T, B) or None."""
+    """Inputs (E, p, rows), labels and loss weights (E, T, B), groups (E, 1 or T, B) or None, category codes (E, c, rows) or None."""
 
     x: Tensor
     labels: Tensor
     weights: Tensor
     groups: Tensor | None
+    codes: Tensor | None = None
 
 
 class DeviceData:
-    """A :class:`FleetData` on its device: inputs row-major, labels zero where missing."""
+    """A :class:`FleetData` on its device: inputs row-major, labels zero where missing.
 
-    def __init__(self, data: FleetData, dtype: torch.dtype, device: torch.device):
-        self.shared_rows = data.shared_rows
+    Batches leave room for ``n_embedded`` columns after the numeric ones, which the network fills.
+    """
+
+    def __init__(self, data: FleetData, dtype: torch.dtype, device: torch.device, n_embedded: int = 0):
+        self.shared_rows, self.n_embedded = data.shared_rows, n_embedded
         self.x = torch.tensor(np.ascontiguousarray(data.X), dtype=dtype, device=device)
         labels = data.y.T if data.shared_rows else data.y
         self.labels = torch.tensor(np.nan_to_num(labels, nan=0.0), dtype=dtype, device=device)
         self.groups = None if data.groups is None else torch.tensor(data.groups, device=device)
+        self.codes = None if data.codes is None else torch.tensor(data.codes, dtype=torch.int64, device=device)
         self.host = data
 
     def gather(self, index: Tensor, weights: Tensor) -> Batch:
         """Collect the rows ``index``, (E, slots, B), where slots is 1 for shared rows, else T."""
-        inputs = Inputs(index, self.x)
-        return Batch(inputs.fill(index), self.labels_at(index), weights, self.groups_at(index))
+        inputs = Inputs(index, self.x, self.n_embedded)
+        return Batch(inputs.fill(index), self.labels_at(index), weights, self.groups_at(index), self.codes_at(index))
 
     def labels_at(self, index: Tensor) -> Tensor:
         """Return the labels of rows (..., slots, B) as (..., T, B)."""
@@ -55,19 +60,28 @@ class DeviceData:
         """Return the groups of rows (..., slots, B), or None."""
         return None if self.groups is None else self.groups.index_select(0, index.reshape(-1)).view(index.shape)
 
+    def codes_at(self, index: Tensor) -> Tensor | None:
+        """Return the category codes of rows (..., slots, B) as (..., c, slots * B), or None."""
+        if self.codes is None:
+            return None
+        return self.codes.index_select(0, index.reshape(-1)).view(*index.shape[:-2], -1, self.codes.shape[1]).transpose(-1, -2)
+
 
 class Inputs:
-    """Buffer for the inputs of a batch; the network sees one and the same view of it, (E, p, slots * B), filled anew."""
+    """Buffer for the inputs of a batch; the network sees one and the same view of it, (E, p + embedded, slots * B), filled anew."""
 
-    def __init__(self, index: Tensor, table: Tensor):
+    def __init__(self, index: Tensor, table: Tensor, n_embedded: int = 0):
         e, slots, n_rows = index.shape
-        self.table, self.shape = table, index.shape
-        self._rows = table.new_empty(index.numel(), table.shape[1])
-        self._view = self._rows.view(e, slots * n_rows, -1).transpose(1, 2)
+        self.table, self.shape, self.n_embedded = table, index.shape, n_embedded
+        self._rows = table.new_zeros(index.numel(), table.shape[1] + n_embedded)
+        self._view = self._rows.view(e, slots * n_rows, self._rows.shape[1]).transpose(1, 2)
 
     def fill(self, index: Tensor) -> Tensor:
         """Copy the rows ``index`` into the buffer and return its view."""
-        torch.index_select(self.table, 0, index.reshape(-1), out=self._rows)
+        if self.n_embedded:
+            self._rows[:, : self.table.shape[1]] = self.table.index_select(0, index.reshape(-1))
+        else:
+            torch.index_select(self.table, 0, index.reshape(-1), out=self._rows)
         return self._view
 
 
@@ -185,11 +199,12 @@ class BatchStream:
         shuffles = torch.tensor(np.stack([_shuffle(*order, table.index.shape[2]) for order in distinct]), device=self.data.x.device)
         which = [distinct[order] for order in orders] if len(distinct) > 1 else []
         index, weights = self._dealt(table.index, shuffles, which), self._dealt(table.weights, shuffles, which).mul_(self.n_steps)
-        labels, groups = self.data.labels_at(index), self.data.groups_at(index)
+        labels, groups, codes = self.data.labels_at(index), self.data.groups_at(index), self.data.codes_at(index)
         if self._inputs is None or self._inputs.shape != index[0].shape:
-            self._inputs = Inputs(index[0], self.data.x)
-        for step in range(self.n_steps):
-            yield Batch(self._inputs.fill(index[step]), labels[step], weights[step], None if groups is None else groups[step])
+            self._inputs = Inputs(index[0], self.data.x, self.data.n_embedded)
+        for k in range(self.n_steps):
+            own_groups, own_codes = (None if part is None else part[k] for part in (groups, codes))
+            yield Batch(self._inputs.fill(index[k]), labels[k], weights[k], own_groups, own_codes)
 
     def _dealt(self, table: Tensor, shuffles: Tensor, which: list[int]) -> Tensor:
         """Reorder the last axis and cut it into steps, (S, E, slots, B)."""

@@ -16,7 +16,7 @@ from skmtl.network.architecture import Architecture
 from skmtl.network.batches import DeviceData, batch_shape
 from skmtl.network.members import FleetData, Member, TrainedMember, Training, any_rows
 from skmtl.network.numerics import members_that_fit, numeric_mode, resolve_device
-from skmtl.network.stack import Stack
+from skmtl.network.stack import OnPass, Stack
 
 # Products a step below which one thread beats two: waking the second thread costs more than it takes over.
 _SMALL_STEP = 4_000_000
@@ -36,6 +36,8 @@ def train_fleet(
     terms: Sequence[LossTerm] = (),
     n_workers: int | None = None,
     progress: Callable[[int], None] | None = None,
+    together: bool = False,
+    on_pass: OnPass | None = None,
 ) -> list[TrainedMember]:
     """Train every member; what one becomes does not depend on the others.
 
@@ -62,6 +64,11 @@ def train_fleet(
         than the CPU is driven by one process.
     progress : callable, optional
         Called with the number of members that a stack has finished.
+    together : bool, default=False
+        Members belong to one ensemble: all take as many steps a pass as the largest of them.
+    on_pass : callable, optional
+        Called in this process after every pass, with the number of passes made and a function that returns all members as
+        they would be if training ended now; True ends training. For members that train together.
 
     Returns
     -------
@@ -87,15 +94,15 @@ def train_fleet(
     """
     device = resolve_device(training.device)
     workers = 1 if device.type != "cpu" else max(1, torch.get_num_threads() if n_workers is None else n_workers)
-    parts = _parts(architecture, data, members, training, device, workers)
+    parts = _parts(architecture, data, members, training, device, workers, together=together)
     shared = (architecture, data, training, aggregator, terms)
     advance = progress or _ignore
     trained: dict[int, TrainedMember] = {}
-    if min(workers, len(parts)) == 1 or sum(part.cost for part in parts) * min(training.max_iter, _USUAL_PASSES) < _WORTH_PROCESSES:
-        on_device = DeviceData(data, getattr(torch, training.dtype), device)
+    if on_pass is not None or min(workers, len(parts)) == 1 or sum(part.cost for part in parts) * min(training.max_iter, _USUAL_PASSES) < _WORTH_PROCESSES:
+        on_device = _on_device(architecture, data, training)
         for part in parts:
             n_threads = workers if part.products_a_step > _SMALL_STEP else 1
-            trained.update(_train_part(*shared, part, [members[i] for i in part.positions], n_threads, on_device, advance))
+            trained.update(_train_part(*shared, part, [members[i] for i in part.positions], n_threads, on_device, advance, on_pass))
     else:
         tasks = (delayed(_train_part)(*shared, part, [members[i] for i in part.positions]) for part in parts)
         for result in Parallel(n_jobs=min(workers, len(parts)), return_as="generator_unordered", batch_size=1, pre_dispatch="all")(tasks):
@@ -131,21 +138,31 @@ def _train_part(
     n_threads: int = 1,
     on_device: DeviceData | None = None,
     advance: Callable[[int], None] | None = None,
+    on_pass: OnPass | None = None,
 ) -> dict[int, TrainedMember]:
     """Train the members of a part, in this process; results by position."""
     with numeric_mode(n_threads):
         if on_device is None:
-            on_device = DeviceData(data, getattr(torch, training.dtype), resolve_device(training.device))
-        stack = Stack(architecture, on_device, training, part.shape, part.n_lanes, aggregator, terms, advance or _ignore)
+            on_device = _on_device(architecture, data, training)
+        stack = Stack(architecture, on_device, training, part.shape, part.n_lanes, aggregator, terms, advance or _ignore, on_pass)
         return dict(zip(part.positions, stack.train(members), strict=True))
 
 
-def _parts(architecture: Architecture, data: FleetData, members: Sequence[Member], training: Training, device: torch.device, workers: int) -> list[_Part]:
+def _on_device(architecture: Architecture, data: FleetData, training: Training) -> DeviceData:
+    return DeviceData(data, getattr(torch, training.dtype), resolve_device(training.device), architecture.trunk_sizes[0] - architecture.n_inputs)
+
+
+def _parts(
+    architecture: Architecture, data: FleetData, members: Sequence[Member], training: Training, device: torch.device, workers: int, *, together: bool
+) -> list[_Part]:
     """Group members by (watched or not, tasks, steps, rows a step) and cut large groups into one part a worker, the costliest first."""
+    shapes = [batch_shape(member.train, training.batch_size) for member in members]
+    if together:
+        shapes = [max(shapes)] * len(members)
     groups: dict[tuple[bool, int, int, int], list[int]] = {}
-    for position, member in enumerate(members):
+    for position, (member, shape) in enumerate(zip(members, shapes, strict=True)):
         n_tasks = data.y.shape[1] if data.shared_rows else len(member.train)
-        groups.setdefault((any_rows([member.validation]), n_tasks, *batch_shape(member.train, training.batch_size)), []).append(position)
+        groups.setdefault((any_rows([member.validation]), n_tasks, *shape), []).append(position)
     parts = []
     for (_, n_tasks, n_steps, n_rows), positions in groups.items():
         rows = n_rows * (1 if data.shared_rows else n_tasks)

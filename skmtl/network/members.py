@@ -26,6 +26,8 @@ class FleetData:
         Non-negative weights of the rows.
     groups : ndarray of shape (n,), optional
         Integer code of every row's group for loss terms, negative where unknown.
+    codes : ndarray of shape (n, c), optional
+        Level of every categorical column, for the architecture's embeddings.
 
     Examples
     --------
@@ -39,6 +41,7 @@ class FleetData:
     y: NDArray[np.floating]
     sample_weight: NDArray[np.floating] | None = None
     groups: NDArray[np.integer] | None = None
+    codes: NDArray[np.integer] | None = None
 
     @property
     def shared_rows(self) -> bool:
@@ -69,6 +72,8 @@ class Member:
         Number of classes of every task, for the multi-class loss.
     label : str
         How messages call the member.
+    start : TrainedMember, optional
+        What to go on from: its parameters and, where it has one, the state of its solver; None = a fresh draw.
 
     Examples
     --------
@@ -88,6 +93,7 @@ class Member:
     task_weights: NDArray[np.floating] | None = None
     n_classes: NDArray[np.integer] | None = None
     label: str = "network"
+    start: TrainedMember | None = None
 
 
 @dataclass(frozen=True)
@@ -112,6 +118,10 @@ class Training:
         Keep every task's training loss of every pass (needed where there are no validation rows to watch).
     train_trunk : bool
         False keeps the trunk as it started.
+    dropout : float
+        Share of the hidden units that a training step leaves out.
+    keep_solver_state : bool
+        Return the solver's state, to go on from.
     dtype : {"float32", "float64"}
         Precision of training.
     device : str
@@ -132,6 +142,8 @@ class Training:
     tol: float = 1e-4
     record: bool = False
     train_trunk: bool = True
+    dropout: float = 0.0
+    keep_solver_state: bool = False
     dtype: str = "float32"
     device: str = "cpu"
 
@@ -154,6 +166,10 @@ class TrainedMember:
         Scores of the evaluation rows, one array a task.
     diverged : bool
         Whether a loss or weight became infinite or NaN; the parameters are the last good ones.
+    solver_state : list of (list of ndarray)
+        Moments of the solver, in the order of the parameters; empty unless asked for.
+    n_steps : int
+        Steps that the solver state has seen.
 
     Examples
     --------
@@ -169,6 +185,8 @@ class TrainedMember:
     validation_curve: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     scores: list[NDArray[np.float64]] = field(default_factory=list)
     diverged: bool = False
+    solver_state: list[list[NDArray[np.floating]]] = field(default_factory=list)
+    n_steps: int = 0
 
 
 def any_rows(members: Iterable[Sequence[Rows]]) -> bool:

@@ -62,6 +62,18 @@ class StackedSolver:
             for tensor in state.tensors:
                 tensor[lanes] = self.state_start
 
+    def resume(self, lane: int, n_steps: int, states: Sequence[Sequence[NDArray[np.floating]]]) -> None:
+        """Go on in a lane from a state that :meth:`state_of` has given; of another kind of solver it is left aside."""
+        if len(states) == self.n_states:
+            self.steps[lane] = n_steps
+            for state, saved in zip(self.states, states, strict=True):
+                for tensor, values in zip(state.tensors, saved, strict=True):
+                    tensor[lane] = torch.as_tensor(values).to(tensor)
+
+    def state_of(self, lane: int) -> list[list[NDArray[np.floating]]]:
+        """Return the state of a lane in numpy."""
+        return [[tensor[lane].cpu().numpy().copy() for tensor in state.tensors] for state in self.states]
+
     def select(self, keep: Tensor, parameters: ParameterBlock, gradients: ParameterBlock) -> StackedSolver:
         """Return a solver of the members ``keep``, whose parameters and gradients are given, with their state."""
         positions = keep.cpu().numpy()

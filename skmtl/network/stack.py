@@ -19,6 +19,9 @@ from skmtl.network.solvers import ParameterBlock, build_solver
 from skmtl.network.stacked import StackedNetwork
 from skmtl.network.stopping import Watch
 
+# Called after a pass with the passes made and the members as they are now; True ends training.
+OnPass = Callable[[int, Callable[[], list[TrainedMember]]], bool]
+
 # Share of the lanes that may stand idle before others are let in or the rest moves together.
 _IDLE_SHARE = 0.1
 # Rows of every task that are scored at once outside of training.
@@ -41,6 +44,8 @@ class Stack:
         Largest number of members that train at once.
     on_leave : callable
         Called with the number of members that have just left.
+    on_pass : callable, optional
+        As in :func:`skmtl.network.train_fleet`; all members must fit into the lanes.
     """
 
     def __init__(
@@ -53,9 +58,10 @@ class Stack:
         aggregator: Aggregator | None = None,
         terms: Sequence[LossTerm] = (),
         on_leave: Callable[[int], None] = lambda count: None,
+        on_pass: OnPass | None = None,
     ):
         self.architecture, self.data, self.training = architecture, data, training
-        self.aggregator, self.terms, self.on_leave = aggregator, terms, on_leave
+        self.aggregator, self.terms, self.on_leave, self.on_pass = aggregator, terms, on_leave, on_pass
         self.n_rows, self.n_lanes = shape[0] * shape[1], n_lanes
         self.stream = BatchStream(data, shape[0])
 
@@ -69,6 +75,7 @@ class Stack:
         self.task_curves: list[list[NDArray[np.float64]]] = [[] for _ in members]
         self.watched_curves: list[list[float]] = [[] for _ in members]
         self.trained: list[TrainedMember | None] = [None] * len(members)
+        self.generators: dict[int, torch.Generator] = {}
         queue = deque(range(len(members)))
         self._open([queue.popleft() for _ in range(min(self.n_lanes, len(members)))])
         while True:
@@ -76,6 +83,8 @@ class Stack:
             watched = self._watched_loss(task_losses)
             self._record(task_losses, watched)
             self._keep(self.watch.update(self.lanes, watched, self._finite()))
+            if self.on_pass is not None and self.on_pass(int(self.watch.n_iter.max()), self._as_of_now):
+                self.watch.finished[self.lanes] = True
             finished = self.watch.finished[self.lanes]
             if finished.mean() > _IDLE_SHARE or finished.all():
                 self._leave(np.flatnonzero(finished & [self.trained[e] is None for e in self.lanes]))
@@ -92,7 +101,7 @@ class Stack:
         total = torch.zeros(len(self.lanes), self.n_tasks, dtype=torch.float64, device=self.data.x.device) if self.training.record else None
         orders = [(self.members[e].order_seed, int(self.watch.n_iter[e])) for e in self.lanes]
         for batch in self.stream.batches(self.table, orders):
-            scores = self.network.forward(batch.x)
+            scores = self.network.forward(batch.x, batch.codes)
             if total is not None:
                 total += (self.loss.values(scores, batch.labels) * batch.weights).sum(2)
             self._gradients(scores, batch)
@@ -151,8 +160,8 @@ class Stack:
         if not rates.any():
             return None
         decay = self.parameters.like()
-        first = 0 if self.training.train_trunk else 2 * self.architecture.n_trunk_layers
-        for tensor in decay.tensors[first::2]:
+        for position in self.architecture.weight_positions(trunk=self.training.train_trunk):
+            tensor = decay.tensors[position]
             tensor.copy_(rates.view(-1, *[1] * (tensor.ndim - 1)).expand_as(tensor))
         return decay
 
@@ -161,7 +170,7 @@ class Stack:
         """Return the validation loss where there are validation rows, else the recorded training loss, else nothing."""
         if self.watched is not None:
             batch = self.watched
-            values = self.loss.values(self.watching.forward(batch.x), batch.labels)
+            values = self.loss.values(self.watching.forward(batch.x, batch.codes), batch.labels)
             per_task = (values.double() * batch.weights).sum(2)
             weights = self.task_weights * (batch.weights.sum(2) > 0)
         elif task_losses is not None:
@@ -207,11 +216,15 @@ class Stack:
         self.parameters = ParameterBlock(shapes, self.data.x.dtype, self.data.x.device)
         self.gradients, self.kept = self.parameters.like(), self.parameters.like()
         self.solver = build_solver(self.training.solver, self.parameters, self.gradients, self._of_members(lambda m: m.learning_rate))
-        self.network = StackedNetwork(self.architecture, self.parameters.tensors, self.gradients.tensors, shared_rows=self.data.shared_rows)
-        self.watching = self.network.for_inference()
+        self._lay_network_out()
         self.table = build_table(self.data, [self.members[e].train for e in entering], self.n_rows)
         self._start(np.arange(len(entering)))
         self._refresh()
+
+    def _lay_network_out(self) -> None:
+        dropout = self._drop if self.training.dropout else None
+        self.network = StackedNetwork(self.architecture, self.parameters.tensors, self.gradients.tensors, shared_rows=self.data.shared_rows, dropout=dropout)
+        self.watching = self.network.for_inference()
 
     def _enter(self, free: NDArray[np.intp], entering: list[int]) -> None:
         """Let members into lanes that have become free."""
@@ -223,11 +236,17 @@ class Stack:
         self._refresh()
 
     def _start(self, lanes: NDArray[np.intp]) -> None:
-        """Set lanes to the initial weights of their members."""
-        drawn = {seed: self.architecture.initial_parameters(seed, self.n_tasks) for seed in {self.members[self.lanes[lane]].seed for lane in lanes}}
-        draws = zip(*(drawn[self.members[self.lanes[lane]].seed] for lane in lanes), strict=True)
+        """Set lanes to the weights that their members start from."""
+        members = [self.members[self.lanes[lane]] for lane in lanes]
+        drawn = {seed: self.architecture.initial_parameters(seed, self.n_tasks) for seed in {m.seed for m in members if m.start is None}}
+        draws = zip(*(drawn[m.seed] if m.start is None else m.start.parameters for m in members), strict=True)
         for draw, parameter, kept in zip(draws, self.parameters.tensors, self.kept.tensors, strict=True):
             parameter[self._index(lanes)] = kept[self._index(lanes)] = self._tensor(np.stack(draw))
+        for lane, member in zip(lanes, members, strict=True):
+            if member.start is not None:
+                self.solver.resume(int(lane), member.start.n_steps, member.start.solver_state)
+            if self.training.dropout:
+                self.generators[self.lanes[lane]] = torch.Generator(self.data.x.device).manual_seed(member.order_seed)
 
     def _close_up(self, stay: NDArray[np.bool_]) -> None:
         """Go on with these lanes alone."""
@@ -235,8 +254,7 @@ class Stack:
         self.lanes = self.lanes[stay]
         self.parameters, self.gradients, self.kept = (block.select(keep) for block in (self.parameters, self.gradients, self.kept))
         self.solver = self.solver.select(keep, self.parameters, self.gradients)
-        self.network = StackedNetwork(self.architecture, self.parameters.tensors, self.gradients.tensors, shared_rows=self.data.shared_rows)
-        self.watching = self.network.for_inference()
+        self._lay_network_out()
         self.table = self.table.select(keep)
         self._refresh()
 
@@ -257,17 +275,34 @@ class Stack:
         """Turn the members of these lanes into results."""
         scores = self._evaluation_scores(lanes)
         for lane in lanes:
-            e = self.lanes[lane]
-            self.trained[e] = TrainedMember(
-                parameters=[kept[lane].cpu().numpy().copy() for kept in self.kept.tensors],
-                n_iter=int(self.watch.n_iter[e]),
-                best_iteration=int(self.watch.kept_iteration[e]),
-                task_loss_curve=np.array(self.task_curves[e]).reshape(-1, self.n_tasks),
-                validation_curve=np.array(self.watched_curves[e]),
-                scores=scores.get(int(lane), []),
-                diverged=bool(self.watch.diverged[e]),
-            )
+            self.trained[self.lanes[lane]] = self._result(int(lane), scores.get(int(lane), []))
         self.on_leave(len(lanes))
+
+    def _result(self, lane: int, scores: list[NDArray[np.float64]]) -> TrainedMember:
+        """Return the member of a lane as it is now."""
+        e = self.lanes[lane]
+        return TrainedMember(
+            parameters=[kept[lane].cpu().numpy().copy() for kept in self.kept.tensors],
+            n_iter=int(self.watch.n_iter[e]),
+            best_iteration=int(self.watch.kept_iteration[e]),
+            task_loss_curve=np.array(self.task_curves[e]).reshape(-1, self.n_tasks),
+            validation_curve=np.array(self.watched_curves[e]),
+            scores=scores,
+            diverged=bool(self.watch.diverged[e]),
+            solver_state=self.solver.state_of(lane) if self.training.keep_solver_state else [],
+            n_steps=int(self.solver.steps[lane]),
+        )
+
+    def _as_of_now(self) -> list[TrainedMember]:
+        """Return all members that have entered, as they would be if training ended now."""
+        lane_of = {int(e): lane for lane, e in enumerate(self.lanes)}
+        return [done if done is not None else self._result(lane_of[e], []) for e, done in enumerate(self.trained) if done is not None or e in lane_of]
+
+    def _drop(self, mask: Tensor) -> None:
+        """Fill a layer's factors: 0 for units left out, else what keeps their mean; every member draws from a generator of its own."""
+        keep = 1 - self.training.dropout
+        for lane, own in zip(self.lanes, mask.view(len(self.lanes), -1), strict=True):
+            own.bernoulli_(keep, generator=self.generators[lane]).div_(keep)
 
     def _evaluation_scores(self, lanes: NDArray[np.intp]) -> dict[int, list[NDArray[np.float64]]]:
         """Scores of the evaluation rows of these lanes' members under the weights that were kept, by lane; none without rows."""
@@ -283,7 +318,7 @@ class Stack:
         for start in range(0, length, _SCORED_AT_ONCE):
             part = slice(start, start + _SCORED_AT_ONCE)
             batch = self.data.gather(table.index[..., part], table.weights[..., part])
-            scores[:, :, part] = network.forward(batch.x).transpose(2, 3).cpu().numpy()
+            scores[:, :, part] = network.forward(batch.x, batch.codes).transpose(2, 3).cpu().numpy()
         slots = [0] * self.n_tasks if self.data.shared_rows else range(self.n_tasks)
         return {lane: [own[t, : len(rows[lane][slot])].copy() for t, slot in enumerate(slots)] for lane, own in zip(rows, scores, strict=True)}
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from skmtl.network.activations import IN_PLACE
 from skmtl.network.architecture import Architecture
+from skmtl.network.embeddings import Embeddings
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,11 @@ class _Layer:
     dout: Tensor
     dsource: Tensor
     activated: bool
+    # Part of the weight through which the derivative in the source is wanted.
+    way_back: Tensor
+    # Dropout: factors of the outputs, and the outputs times these.
+    mask: Tensor | None = None
+    dropped: Tensor | None = None
 
 
 class StackedNetwork:
@@ -46,6 +54,9 @@ class StackedNetwork:
     shared_rows : bool
         True: every head sees every row of the batch, inputs are (E, p, B). False: each task has rows of its own, inputs are
         (E, p, T * B), task after task.
+    dropout : callable, optional
+        Fills the factors of a hidden layer's outputs, a tensor of shape (E, width, rows) or (E, T, width, rows), in place,
+        for every forward pass; None = no dropout.
 
     Examples
     --------
@@ -57,81 +68,133 @@ class StackedNetwork:
     torch.Size([4, 2, 1, 10])
     """
 
-    def __init__(self, architecture: Architecture, parameters: list[Tensor], gradients: list[Tensor] | None = None, *, shared_rows: bool):
+    def __init__(
+        self,
+        architecture: Architecture,
+        parameters: list[Tensor],
+        gradients: list[Tensor] | None = None,
+        *,
+        shared_rows: bool,
+        dropout: Callable[[Tensor], Any] | None = None,
+    ):
         self.architecture = architecture
         self.parameters = parameters
         self.gradients = [torch.zeros_like(p) for p in parameters] if gradients is None else gradients
         self.shared_rows = shared_rows
-        self.n_members, self.n_tasks = parameters[-1].shape[:2]
-        self._split = 2 * architecture.n_trunk_layers
-        self._activate, self._activate_backward = _ACTIVATIONS[architecture.activation]
+        self.dropout = dropout
+        self._first, self._split = len(architecture.embeddings), architecture.n_trunk_parameters
+        self.n_members, self.n_tasks = parameters[self._split].shape[:2]
+        self._embeddings = Embeddings(architecture, self.parameters, self.gradients)
+        self._activate, self._activate_backward = IN_PLACE[architecture.activation]
         self._inputs: Tensor | None = None
 
     def for_inference(self) -> StackedNetwork:
-        """Return a network over the same parameters with buffers of its own."""
+        """Return a network over the same parameters with buffers of its own and without dropout."""
         return StackedNetwork(self.architecture, self.parameters, self.gradients, shared_rows=self.shared_rows)
 
     # ------------------------------------------------------------------ forward
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the scores, (E, T, k, B), of inputs (E, p, rows).
+    def forward(self, x: Tensor, codes: Tensor | None = None) -> Tensor:
+        """Return the scores, (E, T, k, B), of inputs (E, p, rows) and category codes (E, c, rows).
 
-        The scores live in a buffer that the next call overwrites. Passing the same tensor object again, with new contents,
-        saves laying out the views anew.
+        Columns of the inputs after the numeric ones are overwritten with the embeddings. The scores live in a buffer that the
+        next call overwrites. Passing the same tensor object again, with new contents, saves laying out the views anew.
         """
         if x is not self._inputs:
             self._lay_out(x)
+        if self._embeddings.width:
+            self._embeddings.fill(x, codes)
         for layer in self._trunk:
-            torch.baddbmm(layer.bias, layer.weight, layer.source, out=layer.out)
-            self._activate(layer.out)
+            self._advance(layer)
         if self._head_input is not None:
             self._head_input.copy_(self._shared_by_task)
         for layer in self._heads:
-            torch.baddbmm(layer.bias, layer.weight, layer.source, out=layer.out)
-            if layer.activated:
-                self._activate(layer.out)
+            self._advance(layer)
         return self._scores
+
+    def representation(self, x: Tensor, codes: Tensor | None = None) -> Tensor:
+        """Return what the heads see, (E, width, rows), of inputs as in :meth:`forward`; a buffer that the next call overwrites."""
+        self.forward(x, codes)
+        return self._shared
+
+    def _advance(self, layer: _Layer) -> None:
+        torch.baddbmm(layer.bias, layer.weight, layer.source, out=layer.out)
+        if layer.activated:
+            self._activate(layer.out)
+        if layer.mask is not None and self.dropout is not None:
+            self.dropout(layer.mask)
+            torch.mul(layer.out, layer.mask, out=layer.dropped)
 
     def _lay_out(self, x: Tensor) -> None:
         """Allocate buffers for this shape of batch and take all views."""
         e, t, n_rows = self.n_members, self.n_tasks, x.shape[2]
         architecture, empty = self.architecture, x.new_empty
+        # The derivative in the inputs is wanted in their embedded columns only.
+        embedded = slice(architecture.n_inputs, None)
+        self._dembedded = dsource = empty(e, self._embeddings.width, n_rows)
         self._trunk: list[_Layer] = []
-        source, dsource = x, x
+        source = x
         for i in range(architecture.n_trunk_layers):
-            weight, bias = self.parameters[2 * i : 2 * i + 2]
-            dweight, dbias = self.gradients[2 * i : 2 * i + 2]
+            weight, bias = self._layer_of(self.parameters, i)
+            dweight, dbias = self._layer_of(self.gradients, i)
             out, dout = empty(e, weight.shape[1], n_rows), empty(e, weight.shape[1], n_rows)
-            self._trunk.append(_Layer(weight, bias, source, out, dweight, dbias, dout, dsource, activated=True))
-            source, dsource = out, dout
+            way_back = weight[:, :, embedded] if i == 0 else weight
+            self._trunk.append(self._with_dropout(_Layer(weight, bias, source, out, dweight, dbias, dout, dsource, activated=True, way_back=way_back)))
+            source, dsource = self._trunk[-1].dropped if self._trunk[-1].dropped is not None else out, dout
         # Heads see (E, width, B) where tasks share rows, else (E, T, width, B).
         width = architecture.trunk_sizes[-1]
         self._shared, self._dshared = source, dsource
         self._shared_by_task = self._per_task(source)
         self._head_input = None
         n_rows = self._shared_by_task.shape[3]
+        back_width = dsource.shape[1]
         if not self.shared_rows:
             if t == 1 and source.is_contiguous():
-                source, dsource = source.view(e, width, n_rows), dsource.view(e, width, n_rows)
+                source, dsource = source.view(e, width, n_rows), dsource.view(e, back_width, n_rows)
             else:
                 self._head_input = empty(e, t, width, n_rows)
-                source, dsource = self._head_input.view(e * t, width, n_rows), empty(e * t, width, n_rows)
-        elif t > 1 or architecture.n_trunk_layers == 0:
-            dsource = empty(e * t, width, n_rows)
+                source, dsource = self._head_input.view(e * t, width, n_rows), empty(e * t, back_width, n_rows)
+        elif t > 1:
+            dsource = empty(e * t, back_width, n_rows)
         self._dhead_input = dsource
         self._heads: list[_Layer] = []
         for i in range(architecture.n_head_layers):
-            weight, bias = self.parameters[self._split + 2 * i : self._split + 2 * i + 2]
-            dweight, dbias = self.gradients[self._split + 2 * i : self._split + 2 * i + 2]
+            weight, bias = self._layer_of(self.parameters, architecture.n_trunk_layers + i)
+            dweight, dbias = self._layer_of(self.gradients, architecture.n_trunk_layers + i)
             width = weight.shape[2]
             joined = (e, t * width) if self.shared_rows and i == 0 else (e * t, width)
+            way_back = weight.reshape(e * t, width, -1)
+            if i == 0 and not self._trunk:
+                way_back = way_back[:, :, embedded]
             weight, bias, dweight, dbias = (part.view(*joined, -1) for part in (weight, bias, dweight, dbias))
             out, dout = empty(e, t, width, n_rows), empty(e, t, width, n_rows)
-            last = i == architecture.n_head_layers - 1
             layer_source = source if i == 0 else source.view(e * t, -1, n_rows)
-            self._heads.append(_Layer(weight, bias, layer_source, out.view(*joined, n_rows), dweight, dbias, dout.view(*joined, n_rows), dsource, not last))
-            source, dsource = out, dout.view(e * t, width, n_rows)
+            layer = _Layer(
+                weight,
+                bias,
+                layer_source,
+                out.view(*joined, n_rows),
+                dweight,
+                dbias,
+                dout.view(*joined, n_rows),
+                dsource,
+                activated=i < architecture.n_head_layers - 1,
+                way_back=way_back,
+            )
+            self._heads.append(self._with_dropout(layer))
+            dropped = self._heads[-1].dropped
+            source, dsource = out if dropped is None else dropped, dout.view(e * t, width, n_rows)
         self._scores, self.score_gradient = out, dout
         self._inputs = x
+
+    def _layer_of(self, tensors: list[Tensor], i: int) -> list[Tensor]:
+        """Weight and bias of the i-th layer, heads after the trunk."""
+        return tensors[self._first + 2 * i : self._first + 2 * i + 2]
+
+    def _with_dropout(self, layer: _Layer) -> _Layer:
+        """Give a hidden layer the buffers of dropout, where there is any."""
+        if self.dropout is None or not layer.activated:
+            return layer
+        return replace(layer, mask=torch.ones_like(layer.out), dropped=torch.empty_like(layer.out))
 
     # ------------------------------------------------------------------ reverse
     def backward(self, dscores: Tensor, trunk_dscores: Tensor | None = None, *, trunk: bool = True) -> None:
@@ -146,7 +209,7 @@ class StackedNetwork:
         trunk : bool, default=True
             False leaves the trunk's gradients alone (a frozen trunk, or one whose gradient is set from the Jacobian).
         """
-        trunk = trunk and bool(self._trunk)
+        trunk = trunk and bool(self._trunk or self._embeddings.width)
         self._backward_heads(dscores, parameters=True, inputs=trunk and trunk_dscores is None)
         if not trunk:
             return
@@ -154,8 +217,10 @@ class StackedNetwork:
             self._backward_heads(trunk_dscores, parameters=False, inputs=True)
         self._gather_tasks()
         for i, layer in reversed(list(enumerate(self._trunk))):
-            self._activate_backward(layer.dout, layer.out)
-            self._differentiate(layer, parameters=True, inputs=i > 0)
+            self._deactivate(layer)
+            self._differentiate(layer, parameters=True, inputs=i > 0 or self._embeddings.width > 0)
+        if self._embeddings.width:
+            self._embeddings.backward(self._dembedded)
 
     def _backward_heads(self, dscores: Tensor, *, parameters: bool, inputs: bool) -> None:
         """Reverse pass of the heads, down to the derivative in each task's head input."""
@@ -163,16 +228,18 @@ class StackedNetwork:
             self.score_gradient.copy_(dscores)
         for i, layer in reversed(list(enumerate(self._heads))):
             if layer.activated:
-                self._activate_backward(layer.dout, layer.out)
+                self._deactivate(layer)
             self._differentiate(layer, parameters=parameters, inputs=i > 0)
         if inputs:
             first = self._heads[0]
-            if self.shared_rows and self._dhead_input is not self._dshared:
-                e, t, n_rows = self.n_members, self.n_tasks, first.dout.shape[2]
-                weight, dout = (part.reshape(e * t, -1, part.shape[2]) for part in (first.weight, first.dout.view(e, -1, n_rows)))
-                torch.bmm(weight.transpose(1, 2), dout, out=self._dhead_input)
-            else:
-                torch.bmm(first.weight.transpose(1, 2), first.dout, out=self._dhead_input)
+            e, t, n_rows = self.n_members, self.n_tasks, first.dout.shape[2]
+            torch.bmm(first.way_back.transpose(1, 2), first.dout.view(e * t, -1, n_rows), out=self._dhead_input)
+
+    def _deactivate(self, layer: _Layer) -> None:
+        """Turn the derivative in a layer's output into that in its products."""
+        if layer.mask is not None:
+            layer.dout.mul_(layer.mask)
+        self._activate_backward(layer.dout, layer.out)
 
     @staticmethod
     def _differentiate(layer: _Layer, *, parameters: bool, inputs: bool) -> None:
@@ -180,7 +247,7 @@ class StackedNetwork:
             torch.bmm(layer.dout, layer.source.transpose(1, 2), out=layer.dweight)
             torch.sum(layer.dout, 2, keepdim=True, out=layer.dbias)
         if inputs:
-            torch.bmm(layer.weight.transpose(1, 2), layer.dout, out=layer.dsource)
+            torch.bmm(layer.way_back.transpose(1, 2), layer.dout, out=layer.dsource)
 
     def _gather_tasks(self) -> None:
         """Bring the derivatives in the heads' inputs together as the derivative in the trunk's output."""
@@ -188,7 +255,7 @@ class StackedNetwork:
         if self.shared_rows and t > 1:
             torch.sum(self._dhead_input.view(e, t, -1, self._dhead_input.shape[2]), 1, out=self._dshared)
         elif self._head_input is not None:
-            self._per_task(self._dshared).copy_(self._dhead_input.view(self._head_input.shape))
+            self._per_task(self._dshared).copy_(self._dhead_input.view(e, t, *self._dhead_input.shape[1:]))
 
     # ------------------------------------------------------------------ Jacobian
     def trunk_jacobian(self, dscores: Tensor) -> Tensor:
@@ -198,19 +265,21 @@ class StackedNetwork:
         their own the products are no larger than those of :meth:`backward`.
         """
         e, t = self.n_members, self.n_tasks
-        if not self._trunk:
+        if not self._trunk and not self._embeddings.width:
             return dscores.new_zeros(e, t, 0)
         self._backward_heads(dscores, parameters=False, inputs=True)
         dout = self._dhead_input.view(e, t, -1, self._dhead_input.shape[2])
         blocks: list[Tensor] = []
         for i, layer in reversed(list(enumerate(self._trunk))):
-            dout = dout.clone()
+            dout = dout.clone() if layer.mask is None else dout * self._per_task(layer.mask)
             self._activate_backward(dout, self._per_task(layer.out).expand_as(dout))
             dweight = torch.matmul(dout, self._per_task(layer.source).transpose(2, 3))
             blocks = [dweight.reshape(e, t, -1), dout.sum(3), *blocks]
-            if i > 0:
-                dout = torch.matmul(layer.weight.transpose(1, 2).unsqueeze(1), dout)
-        return torch.cat(blocks, 2)
+            if i > 0 or self._embeddings.width:
+                dout = torch.matmul(layer.way_back.transpose(1, 2).unsqueeze(1), dout)
+        if self._embeddings.width:
+            blocks = [*self._embeddings.jacobian(dout, shared_rows=self.shared_rows), *blocks]
+        return torch.cat(blocks, 2) if blocks else dscores.new_zeros(e, t, 0)
 
     def set_trunk_gradient(self, direction: Tensor) -> None:
         """Write a direction of shape (E, P), in the order of :meth:`trunk_jacobian`'s columns, into the trunk's gradients."""
@@ -226,30 +295,3 @@ class StackedNetwork:
             return activation.unsqueeze(1)
         e, width, n_rows = activation.shape
         return activation.view(e, width, self.n_tasks, n_rows // self.n_tasks).transpose(1, 2)
-
-
-def _relu_backward(gradient: Tensor, output: Tensor) -> Tensor:
-    result: Tensor = torch.ops.aten.threshold_backward.grad_input(gradient, output, 0, grad_input=gradient)
-    return result
-
-
-def _tanh_backward(gradient: Tensor, output: Tensor) -> Tensor:
-    result: Tensor = torch.ops.aten.tanh_backward.grad_input(gradient, output, grad_input=gradient)
-    return result
-
-
-def _logistic_backward(gradient: Tensor, output: Tensor) -> Tensor:
-    result: Tensor = torch.ops.aten.sigmoid_backward.grad_input(gradient, output, grad_input=gradient)
-    return result
-
-
-def _unchanged(value: Tensor, _: Tensor | None = None) -> Tensor:
-    return value
-
-
-_ACTIVATIONS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor, Tensor], Tensor]]] = {
-    "relu": (torch.relu_, _relu_backward),
-    "tanh": (torch.tanh_, _tanh_backward),
-    "logistic": (torch.sigmoid_, _logistic_backward),
-    "identity": (_unchanged, _unchanged),
-}

@@ -41,7 +41,10 @@ def encode_task_ids(ids: ArrayLike, what: str = "task") -> tuple[list[str], NDAr
     values = ids if isinstance(ids, pd.Series) else pd.Series(_as_column(ids, what))
     if values.isna().any():
         raise ValueError(f"{what} has {int(values.isna().sum())} missing task ids.")
-    codes, uniques = pd.factorize(values)
+    try:
+        codes, uniques = pd.factorize(values)
+    except TypeError:
+        raise ValueError(f"{what} holds task ids that are not hashable, such as lists; ids must be names, numbers or tuples of them.") from None
     names = [task_name(value, what) for value in uniques]
     if len(set(names)) != len(names):
         double = next(name for name in names if names.count(name) > 1)

@@ -153,6 +153,8 @@ def check_target_column(y: Any, kind: Kind, what: str) -> NDArray[Any]:
         raise ValueError(f"{what} must have shape (n,). Got an array with {values.ndim} dimensions.")
     if kind == "classification":
         return values
+    if values.dtype.kind in "mM":
+        raise ValueError(f"{what} holds dates; kind='regression' needs numeric targets.")
     try:
         numbers: NDArray[Any] = pd.to_numeric(pd.Series(values)).to_numpy(dtype=float, na_value=np.nan)
     except (ValueError, TypeError):

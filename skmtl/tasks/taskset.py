@@ -236,6 +236,11 @@ class TaskSet:
         except (KeyError, TypeError):
             raise KeyError(f"No task {name!r} in this TaskSet; it has {_shortened(self.names)}.") from None
 
+    def targets(self, name: str) -> NDArray[Any]:
+        """Targets of a task's labelled rows, in the order of :meth:`rows`."""
+        self.rows(name)
+        return self._targets[name]
+
     def pairs(self) -> NDArray[np.object_]:
         """Return all ordered pairs of names, of shape (T * (T - 1), 2): column 0 = target, column 1 = source."""
         pairs = list(itertools.permutations(self.names, 2))

@@ -17,7 +17,7 @@ from skmtl.affinity import measure as measure_module
 from skmtl.datasets import make_grouped_tasks
 from skmtl.estimators import GroupOutcome, fit_groups, measure_groups
 
-FAST = {"hidden_layer_sizes": (6,), "learning_rate_init": 0.02, "max_iter": 6, "random_state": 0}
+FAST = {"hidden_layer_sizes": (6,), "n_members": 1, "learning_rate_init": 0.02, "max_iter": 6, "random_state": 0}
 NETWORK = MultiTaskRegressor(**FAST)
 
 
@@ -79,6 +79,7 @@ def test_a_group_of_one_learns_what_the_estimator_fitted_to_its_rows_learns(rng)
         "max_iter": 800,
         "n_iter_no_change": 800,
         "early_stopping": False,
+        "batch_size": "full",
         "dtype": "float64",
     }
     train, test = TaskSet.from_wide(X, Y + 0.1 * rng.normal(size=Y.shape)).train_test_split(0.3, 0)

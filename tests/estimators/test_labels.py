@@ -180,7 +180,17 @@ def test_a_logistic_model_is_that_of_scikit_learn(X, rng):
     Z = StandardScaler().fit_transform(X)
     alpha = 0.1  # alpha/2 |w|^2 + mean loss = LogisticRegression with C = 1 / (n alpha)
     model = fitted(
-        X, y, hidden_layer_sizes=(), alpha=alpha, learning_rate_init=0.05, max_iter=1500, n_iter_no_change=1500, early_stopping=False, dtype="float64"
+        X,
+        y,
+        hidden_layer_sizes=(),
+        solver="adam",
+        batch_size="full",
+        alpha=alpha,
+        learning_rate_init=0.05,
+        max_iter=1500,
+        n_iter_no_change=1500,
+        early_stopping=False,
+        dtype="float64",
     )
     reference = LogisticRegression(C=1 / (48 * alpha), tol=1e-10, max_iter=1000).fit(Z, y)
     np.testing.assert_allclose(model.predict_proba(X), reference.predict_proba(Z), atol=1e-2)

@@ -27,7 +27,7 @@ def test_a_wide_target_with_one_label_a_row_gives_the_network_of_the_long_form(k
     if kind is MultiTaskClassifier:
         y, Y = (y > 0).astype(int), np.where(np.isnan(Y), np.nan, Y > 0)
     wide = kind(**settings).fit(X, Y)
-    long = kind(**settings, task_column="task").fit(pd.DataFrame(X, columns=list("abcd")).assign(task=task), y)
+    long = kind(**settings, task_column="task", task_embedding_dim=0).fit(pd.DataFrame(X, columns=list("abcd")).assign(task=task), y)
     own = wide.predict_proba(X) if kind is MultiTaskClassifier else wide.predict(X)
     for t, name in enumerate(wide.task_names_):
         rows = pd.DataFrame(X, columns=list("abcd")).assign(task=int(name))
@@ -154,7 +154,9 @@ def test_rows_without_any_label_change_nothing(X, Y, rng):
 def test_a_hole_in_one_task_does_not_take_the_row_from_the_others(X):
     Y = X[:, :2].copy()
     Y[5:, 1] = np.nan
-    model = MultiTaskRegressor(hidden_layer_sizes=(), learning_rate_init=0.1, max_iter=400, n_iter_no_change=400, alpha=0, early_stopping=False).fit(X, Y)
+    model = MultiTaskRegressor(
+        hidden_layer_sizes=(), batch_size="full", learning_rate_init=0.1, max_iter=400, n_iter_no_change=400, alpha=0, early_stopping=False
+    ).fit(X, Y)
     np.testing.assert_allclose(model.predict(X)[:, 0], X[:, 0], atol=0.05)
 
 

@@ -9,7 +9,17 @@ from skmtl import MultiTaskClassifier, MultiTaskRegressor
 FAST = {"hidden_layer_sizes": (6,), "learning_rate_init": 0.01, "max_iter": 5, "random_state": 0}
 FULL = FAST | {"dtype": "float64", "batch_size": "full", "early_stopping": False}
 BOTH = [MultiTaskRegressor, MultiTaskClassifier]
-LINEAR = {"hidden_layer_sizes": (), "learning_rate_init": 0.05, "max_iter": 1500, "n_iter_no_change": 1500, "early_stopping": False, "dtype": "float64"}
+LINEAR = {
+    "hidden_layer_sizes": (),
+    "solver": "adam",
+    "batch_size": "full",
+    "n_members": 1,
+    "learning_rate_init": 0.05,
+    "max_iter": 1500,
+    "n_iter_no_change": 1500,
+    "early_stopping": False,
+    "dtype": "float64",
+}
 
 
 def outputs(model, X):
@@ -102,7 +112,7 @@ def test_the_training_loss_falls(X, Y):
 
 
 def test_early_stopping_keeps_the_weights_of_the_lowest_validation_loss(X, rng):
-    model = MultiTaskRegressor((64,), learning_rate_init=0.05, max_iter=150, early_stopping=True, random_state=0).fit(X, rng.normal(size=(48, 2)))
+    model = MultiTaskRegressor((64,), learning_rate_init=0.05, max_iter=150, early_stopping=True, n_members=1, random_state=0).fit(X, rng.normal(size=(48, 2)))
     watched = [entry["validation_loss"] for entry in model.history_]
     assert model.n_iter_ < 150
     assert model.best_iteration_ == np.argmin(watched) + 1

@@ -15,6 +15,7 @@ FULL = {
     "random_state": 3,
 }
 LINEAR = {
+    "solver": "adam",
     "hidden_layer_sizes": (),
     "alpha": 0.0,
     "learning_rate_init": 0.05,

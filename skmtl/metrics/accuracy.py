@@ -1,0 +1,46 @@
+"""Share of correct labels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sklearn.metrics import accuracy_score
+
+from skmtl.metrics.labelled import Average, Score, columns_of, labelled_tasks, score_tasks
+
+
+def multitask_accuracy(Y_true: Any, Y_pred: Any, *, task: Any = None, sample_weight: Any = None, average: Average = "macro") -> Score:
+    r"""Share of correct labels, per task or as their mean.
+
+    .. math:: \frac{1}{T} \sum_t \frac{1}{n_t} \sum_{i : y_{it} \text{ known}} \mathbb{1}[\hat y_{it} = y_{it}]
+
+    Parameters
+    ----------
+    Y_true, Y_pred : array-like of shape (n, T) or (n,)
+        True labels, NaN where unknown, and predicted labels.
+    task : array-like of shape (n,), optional
+        Task of every row in long form, where ``Y_true`` is (n,).
+    sample_weight : array-like of shape (n,), optional
+        Weights of the rows; rows of weight zero count as unlabelled.
+    average : {"macro"} or None, default="macro"
+        Mean over tasks, or one value a task.
+
+    Returns
+    -------
+    float or ndarray of shape (T,)
+        Between 0 and 1; NaN for a task without a label, which the mean leaves out.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ or no task has a label.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmtl.metrics import multitask_accuracy
+    >>> float(multitask_accuracy(np.array([[0, 1.0], [1, np.nan]]), np.array([[0, 0], [1, 1]])))
+    0.5
+    """
+    tasks = labelled_tasks(Y_true, columns_of(Y_pred), task, sample_weight)
+    return score_tasks(tasks, lambda one: float(accuracy_score(one.y, one.prediction, sample_weight=one.sample_weight)), average)

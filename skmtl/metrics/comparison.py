@@ -1,0 +1,129 @@
+"""Methods compared over several metrics."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import rankdata
+
+
+def delta_m(scores: ArrayLike, baseline: ArrayLike, higher_is_better: ArrayLike) -> float | NDArray[np.float64]:
+    r"""Mean relative change against a baseline, in percent; negative is better.
+
+    .. math:: \Delta m\% = \frac{100}{K} \sum_{k=1}^K (-1)^{\delta_k} \frac{M_{m,k} - M_{b,k}}{|M_{b,k}|}
+
+    with :math:`\delta_k = 1` where a higher value of metric k is better.
+
+    Parameters
+    ----------
+    scores : array-like of shape (K,) or (methods, K)
+        Scores of the method, one a metric, or of several methods.
+    baseline : array-like of shape (K,)
+        Scores of the baseline, most often of single-task networks.
+    higher_is_better : bool or array-like of bool of shape (K,)
+        Whether a higher value of the metric is better.
+
+    Returns
+    -------
+    float or ndarray of shape (methods,)
+        Percent; 0 for the baseline itself.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ, a value is not finite, or a baseline is zero.
+
+    Notes
+    -----
+    Equation 4 of [1]_ divides by the baseline itself. Its absolute value gives the same for positive metrics and keeps "negative is
+    better" true for the others, such as a coefficient of determination below zero.
+
+    References
+    ----------
+    .. [1] Wang et al., "From gradient volume to Shapley fairness", ICLR 2026, equation 4.
+
+    Examples
+    --------
+    >>> from skmtl.metrics import delta_m
+    >>> delta_m([0.55, 9.0], [0.5, 10.0], higher_is_better=[True, False])
+    -10.0
+    """
+    table, _ = _numbers(scores, "scores")
+    base, names = _numbers(baseline, "baseline")
+    if base.ndim != 1 or table.ndim not in (1, 2) or table.shape[-1] != len(base):
+        raise ValueError(f"baseline must have shape (K,), scores (K,) or (methods, K). Got shapes {base.shape} and {table.shape}.")
+    if (base == 0).any():
+        raise ValueError(f"baseline is zero for metric {names[int(np.argmax(base == 0))]!r}: the change relative to it is not defined. Leave this metric out.")
+    sign = np.where(_directions(higher_is_better, len(base)), -1.0, 1.0)
+    change = 100 * (sign * (table - base) / np.abs(base)).mean(axis=-1)
+    return float(change) if table.ndim == 1 else change
+
+
+def mean_rank(table: ArrayLike, higher_is_better: ArrayLike) -> NDArray[np.float64]:
+    r"""Mean rank of every method over the metrics; 1 is best everywhere.
+
+    .. math:: \mathrm{MR}_m = \frac{1}{K} \sum_{k=1}^K \operatorname{rank}_k(m)
+
+    Methods that are equal in a metric share the mean of their ranks.
+
+    Parameters
+    ----------
+    table : array-like or DataFrame of shape (methods, K)
+        Scores of every method in every metric.
+    higher_is_better : bool or array-like of bool of shape (K,)
+        Whether a higher value of the metric is better.
+
+    Returns
+    -------
+    ndarray of shape (methods,)
+        Between 1 and the number of methods.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ or a value is not finite.
+
+    Examples
+    --------
+    >>> from skmtl.metrics import mean_rank
+    >>> mean_rank([[0.9, 3.0], [0.8, 2.0], [0.8, 4.0]], higher_is_better=[True, False]).tolist()
+    [1.5, 1.75, 2.75]
+    """
+    values, _ = _numbers(table, "table")
+    if values.ndim != 2 or 0 in values.shape:
+        raise ValueError(f"table must have shape (methods, K) with at least one method and one metric. Got shape {values.shape}.")
+    sign = np.where(_directions(higher_is_better, values.shape[1]), -1.0, 1.0)
+    ranks: NDArray[np.float64] = rankdata(sign * values, method="average", axis=0).mean(axis=1)
+    return ranks
+
+
+# ---------------------------------------------------------------------- helpers
+def _numbers(values: Any, what: str) -> tuple[NDArray[np.float64], list[Any]]:
+    """Finite values, and the names of their metrics: positions unless pandas has others."""
+    array = np.asarray(values, dtype=float)
+    metrics: list[Any] = list(range(array.shape[-1] if array.ndim else 0))
+    methods: list[Any] = list(range(array.shape[0] if array.ndim == 2 else 0))
+    if isinstance(values, pd.DataFrame):
+        metrics, methods = values.columns.tolist(), values.index.tolist()
+    elif isinstance(values, pd.Series):
+        metrics = values.index.tolist()
+    wrong = ~np.isfinite(array)
+    if wrong.any():
+        place = np.argwhere(wrong)[0]
+        where = f"metric {metrics[place[-1]]!r}" if array.ndim else "its only value"
+        where += f" of method {methods[place[0]]!r}" if array.ndim == 2 else ""
+        raise ValueError(f"{what} is {array[tuple(place)]} for {where}: all values must be finite. Fill the gap, or leave the method or the metric out.")
+    return array, metrics
+
+
+def _directions(higher_is_better: Any, n_metrics: int) -> NDArray[np.bool_]:
+    given = np.asarray(higher_is_better)
+    if given.dtype.kind == "b" or (given.dtype.kind in "iuf" and np.isin(given, (0, 1)).all()):
+        if given.shape == (n_metrics,):
+            return given.astype(bool)
+        if given.ndim == 0:
+            return np.full(n_metrics, bool(given))
+    raise ValueError(f"higher_is_better must be a bool or have shape ({n_metrics},), one bool a metric. Got {higher_is_better!r}.")

@@ -1,0 +1,60 @@
+"""Probabilities and scores in the shapes that estimators give them, and the classes that their columns stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from skmtl.metrics.labelled import LabelledTask, columns_of
+
+
+def outputs_of_tasks(Y_true: Any, Y_pred: Any) -> list[NDArray[np.float64]]:
+    """One array a task, (n, k_t) or (n,): from a list of such arrays, an (n, T) array with one value a task, or, for one column of labels, itself."""
+    nested = isinstance(Y_pred, (list, tuple)) and len(Y_pred) > 0 and np.ndim(Y_pred[0]) == 2
+    if nested or np.ndim(Y_pred) == 3:
+        return [np.asarray(own, dtype=float) for own in Y_pred]
+    values = np.asarray(Y_pred, dtype=float)
+    if values.ndim not in (1, 2):
+        raise ValueError(f"Y_pred must be an array of shape (n,), (n, T) or (n, k), or a list of arrays of shape (n, k_t). Got {values.ndim} dimensions.")
+    if np.ndim(Y_true) == 2 and np.shape(Y_true)[1] > 1:
+        return list(values.T) if values.ndim == 2 else [values]
+    return [values[:, 0] if values.ndim == 2 and values.shape[1] == 1 and np.ndim(Y_true) == 2 else values]
+
+
+def union_of_classes(Y_true: Any) -> list[Any] | None:
+    """Sorted classes of all tasks; None where they cannot be sorted."""
+    found = {value for column in columns_of(Y_true) for value in column[~pd.isna(column)].tolist()}
+    try:
+        return sorted(found)
+    except TypeError:
+        return None
+
+
+def classes_of_columns(task: LabelledTask, union: list[Any] | None) -> Sequence[Any]:
+    """Classes of a task's probability columns: those given, else those of all tasks, else those among its own labels."""
+    n_columns = 2 if task.prediction.ndim == 1 else task.prediction.shape[1]
+    own: list[Any] = np.unique(task.y).tolist()
+    if task.classes is not None:
+        if len(task.classes) != n_columns:
+            raise ValueError(f"Y_pred has {n_columns} columns of probabilities, labels names {len(task.classes)} classes.")
+        return task.classes
+    if union is not None and n_columns == len(union):
+        return union
+    if n_columns == len(own):
+        return own
+    if n_columns == 2 and union is not None and set(union) <= {0, 1}:
+        return [0, 1]
+    raise ValueError(
+        f"Y_pred has {n_columns} probabilities for a task whose labels in Y_true are {own}: which stands for which class is not known. "
+        "Give labels, as in labels=estimator.classes_."
+    )
+
+
+def column_of_labels(y: NDArray[Any], classes: Sequence[Any]) -> NDArray[np.intp]:
+    """Position of every label among the classes, -1 where it is none of them."""
+    position = {value: k for k, value in enumerate(np.asarray(classes).tolist())}
+    return np.array([position.get(value, -1) for value in y.tolist()], dtype=np.intp)

@@ -1,0 +1,84 @@
+"""Scores of numeric predictions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sklearn.metrics import mean_squared_error, r2_score
+
+from skmtl.metrics.labelled import Average, Score, columns_of, labelled_tasks, score_tasks
+
+
+def multitask_r2(Y_true: Any, Y_pred: Any, *, task: Any = None, sample_weight: Any = None, average: Average = "macro") -> Score:
+    r"""Coefficient of determination, per task or as their mean.
+
+    .. math:: \frac{1}{T} \sum_t \Bigl(1 - \frac{\sum_i (y_{it} - \hat y_{it})^2}{\sum_i (y_{it} - \bar y_t)^2}\Bigr)
+
+    Parameters
+    ----------
+    Y_true, Y_pred : array-like of shape (n, T) or (n,)
+        True targets, NaN where unknown, and predictions.
+    task : array-like of shape (n,), optional
+        Task of every row in long form, where ``Y_true`` is (n,).
+    sample_weight : array-like of shape (n,), optional
+        Weights of the rows; rows of weight zero count as unlabelled.
+    average : {"macro"} or None, default="macro"
+        Mean over tasks, or one value a task.
+
+    Returns
+    -------
+    float or ndarray of shape (T,)
+        At most 1; NaN for a task with fewer than two labels, which the mean leaves out.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ or no task has two labels.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmtl.metrics import multitask_r2
+    >>> Y = np.array([[0.0, 1.0], [1.0, np.nan], [2.0, 3.0]])
+    >>> multitask_r2(Y, np.array([[0.0, 2.0], [1.0, 0.0], [2.0, 2.0]]), average=None).tolist()
+    [1.0, 0.0]
+    """
+    tasks = labelled_tasks(Y_true, columns_of(Y_pred), task, sample_weight)
+    return score_tasks(tasks, lambda one: float(r2_score(one.y, one.prediction, sample_weight=one.sample_weight)), average, at_least=2)
+
+
+def multitask_mse(Y_true: Any, Y_pred: Any, *, task: Any = None, sample_weight: Any = None, average: Average = "macro") -> Score:
+    r"""Mean squared error, per task or as their mean.
+
+    .. math:: \frac{1}{T} \sum_t \frac{1}{n_t} \sum_i (y_{it} - \hat y_{it})^2
+
+    Parameters
+    ----------
+    Y_true, Y_pred : array-like of shape (n, T) or (n,)
+        True targets, NaN where unknown, and predictions.
+    task : array-like of shape (n,), optional
+        Task of every row in long form, where ``Y_true`` is (n,).
+    sample_weight : array-like of shape (n,), optional
+        Weights of the rows; rows of weight zero count as unlabelled.
+    average : {"macro"} or None, default="macro"
+        Mean over tasks, or one value a task.
+
+    Returns
+    -------
+    float or ndarray of shape (T,)
+        In squared units of the target; NaN for a task without a label, which the mean leaves out.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ or no task has a label.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmtl.metrics import multitask_mse
+    >>> float(multitask_mse([1.0, 2.0, 5.0], [1.0, 4.0, 4.0], task=["a", "a", "b"]))
+    1.5
+    """
+    tasks = labelled_tasks(Y_true, columns_of(Y_pred), task, sample_weight)
+    return score_tasks(tasks, lambda one: float(mean_squared_error(one.y, one.prediction, sample_weight=one.sample_weight)), average)

@@ -1,0 +1,243 @@
+"""Scorers: a metric of many tasks in the form that cross-validation and searches call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from inspect import Parameter, signature
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.utils.metadata_routing import MetadataRequest
+
+from skmtl.metrics.accuracy import multitask_accuracy
+from skmtl.metrics.fitted import last_step, task_ids
+from skmtl.metrics.labelled import named_columns, task_codes
+from skmtl.metrics.log_loss import multitask_log_loss
+from skmtl.metrics.regression import multitask_mse, multitask_r2
+from skmtl.metrics.roc_auc import multitask_roc_auc
+
+_MEAN = "mean"
+
+
+def make_multitask_scorer(
+    metric: Callable[..., Any],
+    *,
+    response_method: str | list[str] | tuple[str, ...] = "predict",
+    greater_is_better: bool = True,
+    per_task: bool = False,
+    needs: tuple[str, ...] | list[str] = (),
+) -> MultiTaskScorer:
+    """Make a scorer of a metric of many tasks, for ``scoring=`` of searches and cross-validation.
+
+    The scorer calls ``metric(y, predictions, ...)`` with labels that may hold NaN. In long form (the estimator, or the last step
+    of a pipeline, has a ``task_column``) it adds ``task=``, the task of every row; to a metric that takes ``labels`` it gives the
+    estimator's classes along with probabilities. Values of several tasks are averaged, those that are NaN left out.
+
+    The scorer carries its own metadata request: with ``sklearn.set_config(enable_metadata_routing=True)``, what it ``needs``
+    reaches it without ``set_score_request``.
+
+    Parameters
+    ----------
+    metric : callable
+        Function of labels and predictions that returns a number or one number a task.
+    response_method : str or list of str, default="predict"
+        Method that gives the predictions; of a list, the first that the estimator has.
+    greater_is_better : bool, default=True
+        Whether larger values are better; else the scorer returns the negative value.
+    per_task : bool, default=False
+        Return a dict with one value a task and their "mean" (in ``cv_results_`` the columns ``mean_test_<task>`` and
+        ``mean_test_mean``; a search then takes ``refit="mean"``).
+    needs : tuple of str, default=()
+        Metadata that the metric takes, such as ``("sensitive_features",)`` or ``("sample_weight",)``. Instead of the values, the
+        name of a column of X, or a list of names, may be given.
+
+    Returns
+    -------
+    MultiTaskScorer
+        Callable as ``scorer(estimator, X, y, **metadata)``; it can be pickled if the metric can.
+
+    Raises
+    ------
+    TypeError
+        If ``metric`` is not callable, or names are not strings.
+
+    Notes
+    -----
+    ``skmtl.metrics.multitask_scorers`` has ready scorers: "accuracy", "roc_auc", "neg_log_loss", "r2" and "neg_mse". While routing
+    is off, searches pass ``sample_weight`` to a scorer whose metric takes it, as they do with those of scikit-learn.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.model_selection import cross_validate
+    >>> from skmtl import MultiTaskRegressor
+    >>> from skmtl.metrics import make_multitask_scorer, multitask_mse
+    >>> from skmtl.model_selection import MultiTaskKFold
+    >>> scorer = make_multitask_scorer(multitask_mse, greater_is_better=False, per_task=True)
+    >>> X = np.random.default_rng(0).normal(size=(60, 3))
+    >>> Y = np.where(X[:, :2] > 1, np.nan, X[:, 1:])
+    >>> results = cross_validate(MultiTaskRegressor(max_iter=3, random_state=0), X, Y, scoring=scorer, cv=MultiTaskKFold(3, random_state=0))
+    >>> sorted(results)
+    ['fit_time', 'score_time', 'test_0', 'test_1', 'test_mean']
+    """
+    if not callable(metric):
+        raise TypeError(f"metric must be callable as metric(y_true, y_pred). Got {metric!r}.")
+    methods = tuple(response_method) if isinstance(response_method, (list, tuple)) else (response_method,)
+    if not methods or not all(isinstance(name, str) for name in methods):
+        raise TypeError(f"response_method must be the name of a method, or a list of names. Got {response_method!r}.")
+    if isinstance(needs, str) or not all(isinstance(name, str) for name in needs):
+        raise TypeError(f"needs must be a tuple of names, such as ('sensitive_features',). Got {needs!r}.")
+    return MultiTaskScorer(metric, methods, 1 if greater_is_better else -1, bool(per_task), tuple(needs))
+
+
+class MultiTaskScorer:
+    """What :func:`make_multitask_scorer` returns."""
+
+    def __init__(self, metric: Callable[..., Any], methods: tuple[str, ...], sign: int, per_task: bool, needs: tuple[str, ...]):
+        self._metric, self._methods, self._sign, self._per_task, self._needs = metric, methods, sign, per_task, needs
+
+    def __call__(self, estimator: Any, X: Any, y: Any, **metadata: Any) -> float | dict[str, float]:
+        """Score a fitted estimator.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Fitted estimator, pipeline or search.
+        X : array-like of shape (n, p)
+            Inputs, in long form with the task column.
+        y : array-like of shape (n,) or (n, T)
+            True labels, NaN where unknown.
+        **metadata : array-like, or column name(s) of X
+            What the scorer needs.
+
+        Returns
+        -------
+        float or dict of str to float
+            The mean over tasks; with ``per_task`` also every task's value.
+        """
+        arguments = self._arguments(X, metadata)
+        task = task_ids(estimator, X)
+        if task is not None:
+            if not _takes(self._metric, "task"):
+                raise ValueError(f"{last_step(estimator)!r} works on long form, but the metric {_name(self._metric)} takes no argument 'task'.")
+            arguments["task"] = task
+        predictions = self._predict(estimator, X)
+        labels = getattr(last_step(estimator), "classes_", None)
+        if _takes(self._metric, "labels") and labels is not None and "labels" not in arguments and _one_column_a_class(y, predictions, labels):
+            arguments["labels"] = labels
+        if self._per_task and _takes(self._metric, "average"):
+            arguments["average"] = None
+        values = self._sign * np.asarray(self._metric(y, predictions, **arguments), dtype=float)
+        mean = self._mean(values)
+        return self._by_name(estimator, values, mean, y, task) if self._per_task else mean
+
+    def get_metadata_routing(self) -> MetadataRequest:
+        """Return what the scorer asks for, as scikit-learn's metadata routing reads it."""
+        request = MetadataRequest(owner=repr(self))
+        for name in self._needs:
+            request.score.add_request(param=name, alias=True)
+        return request
+
+    def __repr__(self) -> str:
+        shown = [_name(self._metric)]
+        if self._methods != ("predict",):
+            shown.append(f"response_method={self._methods[0] if len(self._methods) == 1 else list(self._methods)!r}")
+        shown += ["greater_is_better=False"] * (self._sign < 0) + ["per_task=True"] * self._per_task + [f"needs={self._needs!r}"] * bool(self._needs)
+        return f"make_multitask_scorer({', '.join(shown)})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, MultiTaskScorer) and vars(self) == vars(other)
+
+    def __hash__(self) -> int:
+        return hash((self._metric, self._methods, self._sign, self._per_task, self._needs))
+
+    def __sklearn_clone__(self) -> MultiTaskScorer:
+        return self
+
+    def _accept_sample_weight(self) -> bool:
+        # Asked by searches while metadata routing is off; they warn that a score ignores the weights where it says no.
+        return _takes(self._metric, "sample_weight")
+
+    # ------------------------------------------------------------------ helpers
+    def _arguments(self, X: Any, metadata: Mapping[str, Any]) -> dict[str, Any]:
+        given = {name: _values(X, value) for name, value in metadata.items() if value is not None}
+        for name in self._needs:
+            if name not in given and not _has_default(self._metric, name):
+                raise ValueError(
+                    f"{self!r} needs {name}. Call sklearn.set_config(enable_metadata_routing=True) and pass {name} to the search or, in params, to "
+                    f"cross_validate; or call scorer(estimator, X, y, {name}=...)."
+                )
+        return given
+
+    def _predict(self, estimator: Any, X: Any) -> Any:
+        for name in self._methods:
+            method = getattr(estimator, name, None)
+            if method is not None:
+                return method(X)
+        raise AttributeError(f"{type(estimator).__name__} has none of the methods that {self!r} calls: {', '.join(self._methods)}.")
+
+    def _mean(self, values: NDArray[np.float64]) -> float:
+        if values.ndim > 1 or values.size == 0:
+            raise ValueError(f"{_name(self._metric)} must return a number or one number a task. Got an array of shape {values.shape}.")
+        if np.isnan(values).all():
+            raise ValueError(f"{_name(self._metric)} is NaN for every task.")
+        return float(np.nanmean(values))
+
+    def _by_name(self, estimator: Any, values: NDArray[np.float64], mean: float, y: Any, task: Any) -> dict[str, float]:
+        found = named_columns(y)[0] if task is None else task_codes(task, len(task))[0]
+        names = list(getattr(last_step(estimator), "task_names_", found))
+        if task is None and len(names) == len(found):
+            found = names  # the columns of y may have lost their names on the way here
+        if len(found) != values.size:
+            raise ValueError(f"per_task=True needs one value a task: {_name(self._metric)} returned {values.size} for {len(found)} tasks.")
+        if _MEAN in names:
+            raise ValueError(f"A task is named {_MEAN!r}, which per_task=True uses for the mean over tasks. Rename the task.")
+        own = dict(zip(found, values.ravel().tolist(), strict=True))
+        return {**{name: own.get(name, np.nan) for name in dict.fromkeys([*names, *found])}, _MEAN: mean}
+
+
+def _takes(function: Callable[..., Any], name: str) -> bool:
+    return name in signature(function).parameters
+
+
+def _has_default(function: Callable[..., Any], name: str) -> bool:
+    parameter = signature(function).parameters.get(name)
+    return parameter is None or parameter.default is not Parameter.empty
+
+
+def _one_column_a_class(y: Any, predictions: Any, classes: Any) -> bool:
+    """Whether the predictions are probabilities whose columns ``classes_`` describes."""
+    if isinstance(predictions, list):
+        return isinstance(classes, list)
+    one_task = np.ndim(y) == 1 or np.shape(y)[1] == 1
+    return one_task and not isinstance(classes, list) and np.ndim(predictions) == 2 and np.shape(predictions)[1] == len(classes)
+
+
+def _values(X: Any, value: Any) -> Any:
+    """Values given, or the columns of X that are named instead."""
+    if isinstance(X, pd.DataFrame):
+        if isinstance(value, str) and value in X.columns:
+            return X[value]
+        if isinstance(value, (list, tuple)) and len(set(map(str, value))) == len(value) and all(isinstance(name, str) and name in X.columns for name in value):
+            return X[list(value)]
+    if isinstance(value, str):
+        raise ValueError(f"{value!r} is not a column of the X that reached the scorer; give the values themselves.")
+    return value
+
+
+def _name(metric: Callable[..., Any]) -> str:
+    return getattr(metric, "__name__", repr(metric))
+
+
+multitask_scorers: Mapping[str, MultiTaskScorer] = MappingProxyType(
+    {
+        "accuracy": make_multitask_scorer(multitask_accuracy),
+        "roc_auc": make_multitask_scorer(multitask_roc_auc, response_method=("predict_proba", "decision_function")),
+        "neg_log_loss": make_multitask_scorer(multitask_log_loss, response_method="predict_proba", greater_is_better=False),
+        "r2": make_multitask_scorer(multitask_r2),
+        "neg_mse": make_multitask_scorer(multitask_mse, greater_is_better=False),
+    }
+)

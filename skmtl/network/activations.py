@@ -1,0 +1,36 @@
+"""Activations in place, and their derivatives from their outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+
+def _relu_backward(gradient: Tensor, output: Tensor) -> Tensor:
+    result: Tensor = torch.ops.aten.threshold_backward.grad_input(gradient, output, 0, grad_input=gradient)
+    return result
+
+
+def _tanh_backward(gradient: Tensor, output: Tensor) -> Tensor:
+    result: Tensor = torch.ops.aten.tanh_backward.grad_input(gradient, output, grad_input=gradient)
+    return result
+
+
+def _logistic_backward(gradient: Tensor, output: Tensor) -> Tensor:
+    result: Tensor = torch.ops.aten.sigmoid_backward.grad_input(gradient, output, grad_input=gradient)
+    return result
+
+
+def _unchanged(value: Tensor, _: Tensor | None = None) -> Tensor:
+    return value
+
+
+# By name: what turns a layer's products into its output, and what turns the derivative in the output into that in the products.
+IN_PLACE: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor, Tensor], Tensor]]] = {
+    "relu": (torch.relu_, _relu_backward),
+    "tanh": (torch.tanh_, _tanh_backward),
+    "logistic": (torch.sigmoid_, _logistic_backward),
+    "identity": (_unchanged, _unchanged),
+}

@@ -1,0 +1,185 @@
+"""Cross-validation splits for many tasks, whose labels may be missing."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.model_selection import BaseCrossValidator
+from sklearn.utils import check_random_state, indexable
+
+from skmtl.validation.dealing import deal_in_turn, deal_label_sets
+
+
+class MultiTaskKFold(BaseCrossValidator):
+    """K folds that treat all tasks alike, for targets with missing labels.
+
+    Every row is in one test part. Wide targets, (n, T), are stratified on what is known of a row: for classification the class of
+    every task, for continuous targets which tasks have a label; rows are dealt by iterative stratification [1]_, those with the
+    rarest label first, each to the fold that lacks this label most, then rows are swapped where a task would miss from a fold.
+    In long form, and for 1-D y, the rows of every task and class are dealt to the folds in turn, so that the folds' numbers of
+    rows of a task, and of a class of a task, differ by at most one.
+
+    Every task with at least ``n_splits`` labels is in every test part, and every task with at least two is in every training part,
+    unless so many tasks share the same rows that no split has both.
+
+    Parameters
+    ----------
+    n_splits : int, default=5
+        Number of folds, at least 2.
+    task_column : str, int or None, default=None
+        Column of X, by name or position, that holds each row's task (long form); None = y has one column a task.
+    shuffle : bool, default=True
+        Whether rows are drawn at random within tasks and classes; else they are dealt in the order of the data.
+    random_state : int, RandomState or None, default=None
+        Seed of the shuffling; an int gives the same folds at every call.
+
+    Raises
+    ------
+    ValueError
+        In ``split``, if ``n_splits`` is below 2 or above the number of rows, if X lacks the task column, or if ``random_state``
+        is given with ``shuffle=False``.
+
+    Warns
+    -----
+    UserWarning
+        In ``split``, if a task has a single label: the training part of one fold has none.
+
+    Notes
+    -----
+    A numeric column of y is taken for classes if its values are whole numbers and, on average, at least two rows share one.
+
+    References
+    ----------
+    .. [1] Sechidis, Tsoumakas, Vlahavas, "On the stratification of multi-label data", ECML PKDD 2011.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmtl.model_selection import MultiTaskKFold
+    >>> Y = np.array([[0, np.nan], [1, np.nan], [0, 1.0], [1, 0.0], [np.nan, 1.0], [np.nan, 0.0]])
+    >>> for train, test in MultiTaskKFold(2, random_state=0).split(np.zeros((6, 1)), Y):
+    ...     print(np.sort(Y[test, 0]), np.sort(Y[test, 1]))
+    [ 0.  1. nan] [ 0.  1. nan]
+    [ 0.  1. nan] [ 0.  1. nan]
+    """
+
+    def __init__(self, n_splits: int = 5, *, task_column: str | int | None = None, shuffle: bool = True, random_state: Any = None):
+        self.n_splits = n_splits
+        self.task_column = task_column
+        self.shuffle = shuffle
+        self.random_state = random_state
+
+    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
+        """Return the number of folds.
+
+        Parameters
+        ----------
+        X, y, groups : object
+            Ignored.
+
+        Returns
+        -------
+        int
+            ``n_splits``.
+        """
+        return self.n_splits
+
+    def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+        """Return the positions of training and test rows, fold by fold.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+            Inputs, in long form with the task column.
+        y : array-like of shape (n,) or (n, T), optional
+            Targets, NaN where unknown.
+        groups : object
+            Ignored.
+
+        Returns
+        -------
+        iterator of (ndarray, ndarray)
+            Training and test rows.
+        """
+        if groups is not None:
+            warnings.warn(f"The groups parameter is ignored by {type(self).__name__}", UserWarning, stacklevel=2)
+        folds = self._folds(*indexable(X, y))
+        return ((np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)) for fold in range(self.n_splits))
+
+    def _folds(self, X: Any, y: Any) -> NDArray[np.intp]:
+        """Fold of every row."""
+        n = X.shape[0] if hasattr(X, "shape") else len(X)
+        self._check(n)
+        order = check_random_state(self.random_state).permutation(n) if self.shuffle else np.arange(n)
+        names, columns = _targets(y, n)
+        codes = [_class_codes(column) for column in columns]
+        if self.task_column is None and len(columns) > 1:
+            _warn_of_single_labels(names, [int((own >= 0).sum()) for own in codes])
+            return deal_label_sets(codes, order, self.n_splits)
+        if len(columns) > 1:
+            raise ValueError(f"With task_column, y must have shape (n,). Got {len(columns)} columns.")
+        tasks = np.zeros(n, dtype=np.intp)
+        if self.task_column is not None:
+            names, tasks = _tasks(X, self.task_column)
+        _warn_of_single_labels(names, np.bincount(tasks[codes[0] >= 0], minlength=len(names)).tolist())
+        return deal_in_turn(tasks, codes[0], order, self.n_splits)
+
+    def _check(self, n: int) -> None:
+        if isinstance(self.n_splits, bool) or not isinstance(self.n_splits, Integral) or self.n_splits < 2:
+            raise ValueError(f"n_splits must be an int of at least 2. Got {self.n_splits!r}.")
+        if not isinstance(self.shuffle, (bool, np.bool_)):
+            raise TypeError(f"shuffle must be True or False. Got {self.shuffle!r}.")
+        if not self.shuffle and self.random_state is not None:
+            raise ValueError("random_state has no effect when shuffle is False. Leave it at its default (None), or set shuffle=True.")
+        if self.n_splits > n:
+            raise ValueError(f"Cannot have number of splits n_splits={self.n_splits} greater than the number of samples: n_samples={n}.")
+
+
+def _targets(y: Any, n: int) -> tuple[list[str], list[NDArray[Any]]]:
+    """Names and columns of the targets; one column of zeros where there are none."""
+    if y is None:
+        return ["0"], [np.zeros(n)]
+    if np.ndim(y) not in (1, 2) or 0 in np.shape(y):
+        raise ValueError(f"y must have shape (n,) or (n, T). Got shape {np.shape(y)}.")
+    frame = pd.DataFrame(y)
+    return [str(name) for name in frame.columns], [frame.iloc[:, t].to_numpy() for t in range(frame.shape[1])]
+
+
+def _class_codes(column: NDArray[Any]) -> NDArray[np.intp]:
+    """Return the number of every label's class, -1 where it is missing; 0 for all labels of a continuous target."""
+    codes, values = pd.factorize(column)
+    if all(isinstance(value, (Real, np.number)) and not isinstance(value, (bool, np.bool_)) for value in values):
+        whole = all(float(value).is_integer() for value in values)
+        if not whole or len(values) > max(2, (codes >= 0).sum() / 2):
+            codes = np.where(codes < 0, -1, 0)
+    return np.asarray(codes, dtype=np.intp)
+
+
+def _tasks(X: Any, column: Any) -> tuple[list[str], NDArray[np.intp]]:
+    """Names of the tasks and the number of every row's, from the task column of X."""
+    if hasattr(X, "columns") and column in X.columns:
+        ids = X[column].to_numpy(dtype=object)
+    else:
+        n_columns = np.shape(X)[1] if np.ndim(X) == 2 else 0
+        if isinstance(column, str) or not -n_columns <= column < n_columns:
+            known = f"the columns {list(X.columns)[:8]}" if hasattr(X, "columns") else f"{n_columns} columns without names"
+            raise ValueError(f"task_column={column!r} is not a column of X, which has {known}.")
+        ids = (X.iloc[:, column] if hasattr(X, "iloc") else np.asarray(X)[:, column]).astype(object)
+    codes, values = pd.factorize(np.asarray(ids, dtype=object))
+    if (codes < 0).any():
+        raise ValueError(f"task_column has {int((codes < 0).sum())} missing task ids.")
+    return [str(value) for value in values], np.asarray(codes, dtype=np.intp)
+
+
+def _warn_of_single_labels(names: list[str], counts: list[int]) -> None:
+    single = [name for name, count in zip(names, counts, strict=True) if count == 1]
+    if single:
+        shown = ", ".join(repr(name) for name in single[:6]) + (f" and {len(single) - 6} more" if len(single) > 6 else "")
+        message = f"A single row has a label for task {shown}: the training part of the fold that tests it has none. Drop the task, or collect more labels."
+        warnings.warn(message, UserWarning, stacklevel=4)
