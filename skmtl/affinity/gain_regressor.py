@@ -14,13 +14,15 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits
 
+from skmtl.validation import DocLinks, VersionedState
+
 Array = NDArray[np.float64]
 
 ALPHAS = np.logspace(-2, 6, 33)  # for weights whose mean is one; the last one predicts hardly more than the mean
 LINEAR_SCALES = (1.0, 3.0, 10.0, 30.0, 100.0)
 
 
-class PairwiseGainRegressor(RegressorMixin, BaseEstimator):
+class PairwiseGainRegressor(VersionedState, DocLinks, RegressorMixin, BaseEstimator):
     r"""Ridge regression of pairwise gains on a polynomial of the pairs' features.
 
     .. math:: \min_{b, \beta} \sum_k w_k \left(\tilde y_k - b - \varphi(x_k)^\top \beta - s\, z_k^\top \gamma\right)^2

@@ -64,10 +64,8 @@ def check_inputs(estimator: Any, X: Any, *, reset: bool, task_column: Any = None
         ids, inputs = take_column(X, task_column, "task_column")
         _check_frame(estimator, inputs, fewest)
         return ids, inputs
-    if getattr(getattr(X, "dtype", None), "kind", "") in "mM":
-        raise ValueError(
-            "X holds dates (dtype datetime64 or timedelta64); a network needs numbers. Turn them into durations or parts of dates, such as the month."
-        )
+    if getattr(getattr(X, "dtype", None), "kind", None) in ("m", "M"):
+        raise ValueError("X holds dates (datetime64 or timedelta64); a network needs numbers. Turn them into parts of dates, such as the month.")
     numbers: dict[str, Any] = {"dtype": np.float64, "ensure_all_finite": "allow-nan", "ensure_min_samples": fewest}
     if task_column is None:
         return None, validate_data(estimator, X, reset=reset, **numbers)

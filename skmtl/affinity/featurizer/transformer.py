@@ -19,9 +19,10 @@ from skmtl.affinity.featurizer.labels import label_moments
 from skmtl.affinity.featurizer.ranks import rank_divergence
 from skmtl.affinity.featurizer.samples import merge_identical_rows, subsample
 from skmtl.tasks import TaskSet
+from skmtl.validation import DocLinks, VersionedState
 
 
-class TaskRelationFeaturizer(TransformerMixin, BaseEstimator):
+class TaskRelationFeaturizer(VersionedState, DocLinks, TransformerMixin, BaseEstimator):
     r"""Describe pairs of tasks by how their data relate, without training anything.
 
     The features are those of [1]_, section 3.1. With :math:`n_i` rows in task i, :math:`d_{ij}` the mean Euclidean distance between rows of tasks i and j and

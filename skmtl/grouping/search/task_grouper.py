@@ -18,11 +18,12 @@ from skmtl.grouping.search.exhaustive import exhaustive_groups
 from skmtl.grouping.search.score import serve
 from skmtl.grouping.search.sdp import sdp_groups
 from skmtl.grouping.search.spectral import spectral_groups
+from skmtl.validation import DocLinks, VersionedState
 
 METHODS = ("beam", "sdp", "exhaustive", "spectral")
 
 
-class TaskGrouper(ClusterMixin, BaseEstimator):
+class TaskGrouper(VersionedState, DocLinks, ClusterMixin, BaseEstimator):
     r"""Choose which tasks to train together from the gains of pairs of tasks.
 
     The gain of a task in a group is predicted by the mean of its gains from the other members [1]_,
