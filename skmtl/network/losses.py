@@ -18,6 +18,10 @@ class Loss:
         """Return the derivative of the weighted sum in the scores, (E, T, k, B), in ``out`` where given."""
         raise NotImplementedError
 
+    def sums_and_derivative(self, scores: Tensor, labels: Tensor, weights: Tensor, out: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the weighted sums, (E, T), and their derivative in the scores, in ``out``."""
+        return (self.values(scores, labels) * weights).sum(2), self.derivative(scores, labels, weights, out)
+
 
 class SquaredError(Loss):
     """Squared error, (s - y)^2."""
@@ -29,6 +33,12 @@ class SquaredError(Loss):
         out = torch.empty_like(scores) if out is None else out
         torch.sub(scores.squeeze(2), labels, out=out.squeeze(2)).mul_(weights).mul_(2.0)
         return out
+
+    def sums_and_derivative(self, scores: Tensor, labels: Tensor, weights: Tensor, out: Tensor) -> tuple[Tensor, Tensor]:  # noqa: D102
+        residuals = scores.squeeze(2) - labels
+        weighted = residuals * weights
+        torch.mul(weighted, 2.0, out=out.squeeze(2))
+        return weighted.mul_(residuals).sum(2), out
 
 
 class BinaryCrossEntropy(Loss):

@@ -49,6 +49,7 @@ class StackedSolver:
         self.learning_rates = learning_rates.double().cpu().numpy()
         self.states = [parameters.like() for _ in range(self.n_states)]
         self.steps = np.zeros(len(self.learning_rates))
+        self._in_step: bool | None = None
         self._scratch = parameters.like()
         for state in self.states:
             state.flat.fill_(self.state_start)
@@ -58,6 +59,7 @@ class StackedSolver:
         positions = lanes.cpu().numpy()
         self.learning_rates[positions] = learning_rates.double().cpu().numpy()
         self.steps[positions] = 0
+        self._in_step = None
         for state in self.states:
             for tensor in state.tensors:
                 tensor[lanes] = self.state_start
@@ -66,6 +68,7 @@ class StackedSolver:
         """Go on in a lane from a state that :meth:`state_of` has given; of another kind of solver it is left aside."""
         if len(states) == self.n_states:
             self.steps[lane] = n_steps
+            self._in_step = None
             for state, saved in zip(self.states, states, strict=True):
                 for tensor, values in zip(state.tensors, saved, strict=True):
                     tensor[lane] = torch.as_tensor(values).to(tensor)
@@ -86,6 +89,13 @@ class StackedSolver:
         """Take one step along the present gradients."""
         raise NotImplementedError
 
+    @property
+    def in_step(self) -> bool:
+        """Whether all lanes have taken equally many steps and have one step size."""
+        if self._in_step is None:
+            self._in_step = bool((self.steps == self.steps[0]).all() and (self.learning_rates == self.learning_rates[0]).all())
+        return self._in_step
+
     def _move(self, rates: NDArray[np.float64]) -> None:
         """Subtract rate times the direction in the scratch block, rates of shape (E,)."""
         if (rates == rates[0]).all():
@@ -101,15 +111,42 @@ class Adam(StackedSolver):
 
     n_states = 2
 
+    def __init__(self, parameters: ParameterBlock, gradients: ParameterBlock, learning_rates: Tensor):
+        super().__init__(parameters, gradients, learning_rates)
+        self._count = torch.zeros((), device=parameters.flat.device)
+
     def step(self) -> None:  # noqa: D102
         gradient, (first, second) = self.gradients.flat, (state.flat for state in self.states)
         scratch = self._scratch.flat
         self.steps += 1
+        if self.in_step:
+            self._fused_step(first, second)
+            return
         first.lerp_(gradient, 1 - _BETA1)
         second.mul_(_BETA2).addcmul_(gradient, gradient, value=1 - _BETA2)
         torch.sqrt(second, out=scratch).add_(_EPSILON)
         torch.div(first, scratch, out=scratch)
         self._move(self.learning_rates * np.sqrt(1 - _BETA2**self.steps) / (1 - _BETA1**self.steps))
+
+    def _fused_step(self, first: Tensor, second: Tensor) -> None:
+        """Take the step in one pass over the memory; PyTorch's kernel has epsilon beside the corrected root, hence its factor."""
+        k = float(self.steps[0])
+        self._count.fill_(k)
+        torch._fused_adam_(
+            [self.parameters.flat],
+            [self.gradients.flat],
+            [first],
+            [second],
+            [],
+            [self._count],
+            lr=float(self.learning_rates[0]),
+            beta1=_BETA1,
+            beta2=_BETA2,
+            weight_decay=0.0,
+            eps=_EPSILON / np.sqrt(1 - _BETA2**k),
+            amsgrad=False,
+            maximize=False,
+        )
 
 
 class Adagrad(StackedSolver):

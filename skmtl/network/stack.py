@@ -98,26 +98,29 @@ class Stack:
 
     def _pass(self) -> NDArray[np.float64] | None:
         """Take the steps of one pass; return the tasks' training losses, (E, T), where they are recorded."""
-        total = torch.zeros(len(self.lanes), self.n_tasks, dtype=torch.float64, device=self.data.x.device) if self.training.record else None
+        losses: list[Tensor] = []
         orders = [(self.members[e].order_seed, int(self.watch.n_iter[e])) for e in self.lanes]
         for batch in self.stream.batches(self.table, orders):
             scores = self.network.forward(batch.x, batch.codes)
-            if total is not None:
-                total += (self.loss.values(scores, batch.labels) * batch.weights).sum(2)
-            self._gradients(scores, batch)
+            self._gradients(scores, batch, losses)
             self._penalise()
             self.solver.step()
-        return None if total is None else (total / self.stream.n_steps).cpu().numpy()
+        return torch.stack(losses).double().mean(0).cpu().numpy() if self.training.record else None
 
-    def _gradients(self, scores: Tensor, batch: Batch) -> None:
-        """Fill the network's gradients: the weighted mean of the tasks, or what the aggregator makes of them."""
-        derivative = self.loss.derivative(scores, batch.labels, batch.weights, out=self.network.score_gradient)
+    def _gradients(self, scores: Tensor, batch: Batch, losses: list[Tensor]) -> None:
+        """Fill the network's gradients, of the weighted mean of the tasks or what the aggregator makes of them; note the tasks' losses where wanted."""
+        arguments = scores, batch.labels, batch.weights, self.network.score_gradient
+        if self.training.record or isinstance(self.aggregator, LossWeighting):
+            sums, derivative = self.loss.sums_and_derivative(*arguments)
+            losses.append(sums)
+        else:
+            derivative = self.loss.derivative(*arguments)
         train_trunk = self.training.train_trunk
         if self.aggregator is None:
-            derivative *= self.task_weights[..., None, None]
+            if self.n_tasks > 1:
+                derivative *= self.task_weights[..., None, None]
         elif isinstance(self.aggregator, LossWeighting):
-            losses = (self.loss.values(scores, batch.labels) * batch.weights).sum(2)
-            derivative *= self.aggregator.loss_weights(losses).to(losses.dtype)[..., None, None]
+            derivative *= self.aggregator.loss_weights(losses[-1]).to(derivative.dtype)[..., None, None]
         trunk, heads = self._with_terms(derivative, scores, batch)
         if train_trunk and isinstance(self.aggregator, (GradientWeighting, JacobianAggregator)):
             self.network.backward(heads, trunk=False)
