@@ -17,7 +17,7 @@ from skmtl.estimators.outputs import ClassificationOutputs
 from skmtl.estimators.problem import Problem
 from skmtl.estimators.targets import CodedLabels
 from skmtl.network import TrainedMember
-from skmtl.tasks import Kind, TaskSet, tidy_labels, wide_columns
+from skmtl.tasks import Kind, TaskSet, tidy_labels
 
 
 class MultiTaskClassifier(ClassificationOutputs, ClassifierMixin, MultiTaskNetwork):
@@ -66,7 +66,7 @@ class MultiTaskClassifier(ClassificationOutputs, ClassifierMixin, MultiTaskNetwo
         Standardise the numeric inputs, except columns that hold only 0 and 1. Standardised values z beyond 4 become 4 + log(z - 3), so that
         heavy tails do not carry the network where it has learnt nothing.
     n_members : int or "auto", default="auto"
-        Networks trained as one fleet and averaged; each has seeds and a validation split of its own. "auto" is 8, and 4 from 20,000 rows on.
+        Networks trained as one fleet and averaged; each has seeds and a validation split of its own. "auto" is 8, and 4 for more than 20,000 rows.
     task_embedding_dim : int or "auto", default="auto"
         Width of a learned vector of the task that joins the inputs of the trunk in long form. 0 leaves it to the heads to tell tasks apart;
         "auto" is 8, at most the number of tasks, in long form, and 0 for wide targets, where a row serves all tasks at once.
@@ -207,28 +207,34 @@ class MultiTaskClassifier(ClassificationOutputs, ClassifierMixin, MultiTaskNetwo
         mean: NDArray[np.float64] = self._targets.probabilities(name, scores).mean(0)
         return mean
 
-    def _declared(self, tasks: TaskSet, classes: Any) -> CodedLabels | None:
+    def _declared(self, tasks: TaskSet, classes: Any, weight: NDArray[np.float64] | None) -> CodedLabels | None:
         """Code labels among the declared classes: a list with one array a task for 2-D y, else one array for all tasks."""
         if classes is None:
             return None
         several = self._wide_2d and len(classes) == len(tasks) and all(np.ndim(own) == 1 for own in classes)
         given = classes if several else [classes] * len(tasks)
-        declared = {name: np.unique(np.asarray(own)) for name, own in zip(tasks.names, given, strict=True)}
+        declared = {name: np.unique(tidy_labels(np.asarray(own))) for name, own in zip(tasks.names, given, strict=True)}
+        for name, own in declared.items():
+            if own.ndim != 1 or len(own) == 0 or pd.isna(own).any():
+                raise ValueError(f"classes must hold the known classes of every task. Got {own.tolist()} for task {name!r}.")
         return CodedLabels.among(declared)
 
-    def _check_labels(self, y: Any, *, gaps: bool) -> None:
-        for name, column in zip(*wide_columns(y), strict=True):
-            given = column[~pd.isna(column)]
-            if given.dtype == object and len({isinstance(label, str) for label in given}) == 2:
-                raise ValueError(f"Task {name!r} has both strings and other labels in y; the labels of a task must be of one type.")
-            known = tidy_labels(given)
-            if len(known) == 0:
-                if gaps:
-                    continue
-                raise ValueError(f"Task {name!r} has no labelled row in y.")
-            if known.dtype.kind == "f" and np.isinf(known).any():
-                raise ValueError(f"Task {name!r} has an infinite label in y.")
-            try:
-                check_classification_targets(known)
-            except ValueError as error:
-                raise ValueError(f"Task {name!r} has labels in y that are no classes. {error}") from None
+    def _check_declared(self, declared: CodedLabels) -> None:
+        for name, classes in declared.classes.items():
+            if not np.array_equal(classes, self._targets.classes[name]):
+                raise ValueError(
+                    f"classes gives {classes.tolist()} for task {name!r}, but the first call to partial_fit gave {self._targets.classes[name].tolist()}."
+                )
+
+    def _check_labels(self, name: str, labels: NDArray[Any]) -> None:
+        if labels.dtype == object and len({isinstance(label, str) for label in labels}) == 2:
+            raise ValueError(f"Task {name!r} has both strings and other labels in y; the labels of a task must be of one type.")
+        known = tidy_labels(labels)
+        if len(known) == 0:
+            raise ValueError(f"Task {name!r} has no labelled row in y.")
+        if known.dtype.kind == "f" and np.isinf(known).any():
+            raise ValueError(f"Task {name!r} has an infinite label in y.")
+        try:
+            check_classification_targets(known)
+        except ValueError as error:
+            raise ValueError(f"Task {name!r} has labels in y that are no classes. {error}") from None

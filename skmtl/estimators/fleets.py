@@ -94,7 +94,7 @@ def measure_groups(
     [1, 2]
     """
     estimator._check_settings()
-    problem = Problem(estimator, train, test, sample_weight=sample_weight, split_seed=seed, separate=True)
+    problem = Problem(estimator, train, test, sample_weight=sample_weight, split_seed=seed, separate=True, categorical_features=estimator.categorical_features)
     weights = _weights_of_groups(estimator, train, groups)
     members = [problem.member(group, seed, seed, weight) for group, weight in zip(groups, weights, strict=True)]
     trained = train_fleet(problem.architecture(), problem.data, members, problem.training(record=False), n_workers=_workers(n_workers), progress=progress)
@@ -155,17 +155,18 @@ def fit_groups(
     True
     """
     estimator._check_settings()
-    problem = Problem(estimator, tasks, sample_weight=sample_weight, split_seed=seed, separate=True)
+    problem = Problem(estimator, tasks, sample_weight=sample_weight, split_seed=seed, separate=True, categorical_features=estimator.categorical_features)
     weights = _weights_of_groups(estimator, tasks, groups)
     n_members = members_of(estimator, tasks)
     members = [problem.member(group, seed + k, seed + k, weight, split=k) for group, weight in zip(groups, weights, strict=True) for k in range(n_members)]
     trained = train_fleet(problem.architecture(), problem.data, members, problem.training(record=True), n_workers=_workers(n_workers))
     fitted = []
     for g, group in enumerate(groups):
-        one = clone(estimator).set_params(task_column=like.task_column, task_weights=weights[g])
+        one = clone(estimator).set_params(task_column=like.task_column, task_weights=weights[g], categorical_features=like.categorical_features)
         for name in ("n_features_in_", "feature_names_in_", "_wide_2d"):
             if hasattr(like, name):
                 setattr(one, name, getattr(like, name))
+        one._seeds, one._n_calls = [seed, seed], 0
         one._store(problem, group, trained[g * n_members : (g + 1) * n_members])
         fitted.append(one)
     return fitted

@@ -1,4 +1,4 @@
-"""What a user gives as X and y, held against what scikit-learn demands, and its task column."""
+"""What a user gives as X, held against what scikit-learn demands, and its task column."""
 
 from __future__ import annotations
 
@@ -7,12 +7,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
-
-from skmtl._sklearn_compat import check_sample_weight
-from skmtl.tasks import TaskSet
 
 
 def check_inputs(estimator: Any, X: Any, *, reset: bool, task_column: Any = None) -> tuple[Any, Any]:
@@ -55,7 +51,7 @@ def check_inputs(estimator: Any, X: Any, *, reset: bool, task_column: Any = None
            [nan]])
     """
     fewest = 2 if reset and task_column is None else 1  # in long form a task may stand in one row
-    X = _pandas(X)
+    X = as_pandas(X)
     if isinstance(X, pd.DataFrame):
         _check_frame(estimator, X, fewest)
         validate_data(estimator, X, skip_check_array=True, reset=reset)
@@ -77,7 +73,7 @@ def check_inputs(estimator: Any, X: Any, *, reset: bool, task_column: Any = None
 
 def take_column(X: Any, column: Any, what: str) -> tuple[Any, Any]:
     """Return a column of X and X without it; ``what`` is how messages call the argument that named it."""
-    X = _pandas(X)
+    X = as_pandas(X)
     position = column_position(X, column, what)
     if isinstance(X, pd.DataFrame):
         return X.iloc[:, position], X.iloc[:, [k for k in range(X.shape[1]) if k != position]]
@@ -87,7 +83,7 @@ def take_column(X: Any, column: Any, what: str) -> tuple[Any, Any]:
 
 def column_position(X: Any, column: Any, what: str) -> int:
     """Return the position of a column of X that a user named, or gave by its index where no column has that name."""
-    X = _pandas(X)
+    X = as_pandas(X)
     if isinstance(X, pd.DataFrame):
         found = np.flatnonzero([name == column for name in X.columns])
         if len(found) > 1:
@@ -109,48 +105,7 @@ def column_position(X: Any, column: Any, what: str) -> int:
     return int(column) % width
 
 
-def as_target(y: Any) -> Any:
-    """Return targets as an array of shape (n,) or (n, T); frames and series stay what they are."""
-    if not isinstance(y, (pd.DataFrame, pd.Series)):
-        try:
-            strings = isinstance(y, (list, tuple)) and np.asarray(y).dtype.kind in "US"
-            # numpy would turn NaN and numbers among strings into strings
-            y = check_array(np.array(y, dtype=object) if strings else y, ensure_2d=False, allow_nd=True, dtype=None, ensure_all_finite=False, input_name="y")
-        except (ValueError, TypeError) as error:
-            if isinstance(error, TypeError) and np.ndim(y) != 0:
-                raise
-            if "sparse" in str(error).lower() or "complex" in str(error).lower() or "0 sample" in str(error):
-                raise
-            raise ValueError(f"y must be an array of shape (n,) or (n, T), with NaN where a label is missing. {error}") from None
-        if np.asarray(y).dtype == object and any(isinstance(value, (list, tuple, np.ndarray)) for value in np.ravel(y)):
-            raise ValueError("y holds lists; it must be an array of shape (n,) or (n, T), with NaN where a label is missing.")
-    if np.ndim(y) not in (1, 2) or (np.ndim(y) == 2 and np.shape(y)[1] == 0):
-        raise ValueError(f"y must have shape (n,) or (n, T) with at least one task. Got shape {np.shape(y)}.")
-    return y
-
-
-def checked_weight(sample_weight: Any, n_rows: int) -> NDArray[np.float64]:
-    """Return weights of the rows as scikit-learn demands them."""
-    try:
-        weight: NDArray[np.float64] = check_sample_weight(sample_weight, np.empty((n_rows, 0)), dtype=np.float64, ensure_non_negative=True)
-    except ValueError as error:
-        if "weight" in str(error):
-            raise
-        raise ValueError(f"sample_weight must hold {n_rows} finite numbers >= 0: {error}") from None
-    return weight
-
-
-def weighted_rows(tasks: TaskSet, weight: NDArray[np.float64]) -> TaskSet:
-    """Return the tasks without their rows of weight zero."""
-    kept = {name: weight[tasks.rows(name)] > 0 for name in tasks.names}
-    for name, mask in kept.items():
-        if not mask.any():
-            raise ValueError(f"sample_weight is zero for every labelled row of task {name!r}: no sample is left to learn it from.")
-    rows = {name: tasks.rows(name)[mask] for name, mask in kept.items()}
-    return TaskSet(tasks.X, rows, {name: tasks.targets(name)[mask] for name, mask in kept.items()}, tasks.kind)
-
-
-def _pandas(X: Any) -> Any:
+def as_pandas(X: Any) -> Any:
     """Frames of other libraries as pandas frames; anything else as it is."""
     return X.to_pandas() if hasattr(X, "to_pandas") and not isinstance(X, (pd.DataFrame, pd.Series)) else X
 

@@ -8,7 +8,6 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, MultiOutputMixin, TransformerMixin
 from sklearn.utils import check_random_state
@@ -16,11 +15,12 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from skmtl._sklearn_compat import Interval, StrOptions
 from skmtl.estimators.categories import resolve_categorical
-from skmtl.estimators.inputs import as_target, check_inputs, checked_weight, column_position, take_column, weighted_rows
+from skmtl.estimators.gathering import as_target, checked_weight, long_tasks, weighted_rows, wide_tasks
+from skmtl.estimators.inputs import as_pandas, check_inputs, column_position, take_column
 from skmtl.estimators.prediction import Predictor
 from skmtl.estimators.problem import Problem
 from skmtl.network import ACTIVATIONS, SOLVERS, TrainedMember, resolve_device, train_fleet
-from skmtl.tasks import Kind, TaskSet, encode_task_ids, task_name, wide_columns
+from skmtl.tasks import Kind, TaskSet, encode_task_ids, task_name
 from skmtl.validation import CallbackSupport, DocLinks, VersionedState, fit_callbacks
 
 _LARGEST_SEED = np.iinfo(np.int32).max
@@ -43,6 +43,7 @@ class MultiTaskNetwork(VersionedState, DocLinks, CallbackSupport, ClassNamePrefi
 
     _kind: ClassVar[Kind]
     _solver_states: list[Any]
+    _wide_2d: bool
     n_iter_: int
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
@@ -163,18 +164,24 @@ class MultiTaskNetwork(VersionedState, DocLinks, CallbackSupport, ClassNamePrefi
         """Take one pass over these rows; the first call learns how to read inputs and code targets."""
         first = not hasattr(self, "members_")
         tasks, weight, categorical = self._as_tasks(X, y, sample_weight, reset=first)
-        learnt = {"categorical_features": categorical, "targets": self._declared(tasks, classes)} if first else self._known(tasks)
+        declared = self._declared(tasks, classes, weight)
+        learnt = {"categorical_features": categorical, "targets": declared} if first else self._known(tasks)
+        if not first and classes is not None:
+            self._check_declared(declared)
         problem = Problem(self, tasks, sample_weight=weight, hold_out=False, **learnt)
         if first:
-            self._seeds = check_random_state(self.random_state).randint(_LARGEST_SEED, size=2).tolist()
+            split_seed, first_seed = check_random_state(self.random_state).randint(_LARGEST_SEED, size=2).tolist()
+            self._seeds = [first_seed, split_seed]
             self._n_calls = 0
         members = self._ensemble(problem, problem.names, self._seeds[0], None if first else self._started(problem), order_seed=self._seeds[1] + self._n_calls)
         training = problem.training(record=True, passes=1)
         trained = train_fleet(problem.architecture(), problem.data, members, training, together=True)
+        for member in trained:
+            member.task_loss_curve[:, [name not in tasks for name in problem.names]] = np.nan
         earlier = None if first else (self.task_loss_curve_, self.n_iter_)
         self._store(problem, problem.names, trained)
         self._n_calls += 1
-        self._solver_states = [(member.solver_state, member.n_steps) for member in trained]
+        self._solver_states = [(self.solver, member.solver_state, member.n_steps) for member in trained]
         if earlier is not None:
             self._keep_curves(np.concatenate([earlier[0], self.task_loss_curve_]), np.empty(0))
             self.n_iter_ = self.best_iteration_ = earlier[1] + 1
@@ -197,16 +204,23 @@ class MultiTaskNetwork(VersionedState, DocLinks, CallbackSupport, ClassNamePrefi
 
     def _started(self, problem: Problem) -> list[TrainedMember]:
         """Return the present networks as what further training starts from."""
+        if self.n_members not in ("auto", len(self.members_)):
+            raise ValueError(f"This {type(self).__name__} goes on with {len(self.members_)} networks; n_members={self.n_members!r} needs a fresh fit.")
         if problem.architecture() != self._architecture:
             raise ValueError(
                 f"This {type(self).__name__} goes on from networks of another shape: hidden_layer_sizes, head_hidden_layer_sizes, activation, "
                 "task_embedding_dim and task_column must be those of the first fit. Set warm_start=False or fit a clone."
             )
-        states = getattr(self, "_solver_states", []) or [([], 0)] * len(self.members_)
-        return [TrainedMember(parameters=own, solver_state=state, n_steps=n) for own, (state, n) in zip(self.members_, states, strict=True)]
+        states = self._solver_states or [("", [], 0)] * len(self.members_)
+        return [
+            TrainedMember(parameters=own, solver=solver, solver_state=state, n_steps=n) for own, (solver, state, n) in zip(self.members_, states, strict=True)
+        ]
 
-    def _declared(self, tasks: TaskSet, classes: Any) -> Any:
+    def _declared(self, tasks: TaskSet, classes: Any, weight: NDArray[np.float64] | None) -> Any:
         """Return the coding of the targets that later calls may bring, or None where it follows from the first rows."""
+
+    def _check_declared(self, declared: Any) -> None:
+        """Raise where classes are not those that an earlier call declared."""
 
     def _check_settings(self) -> None:
         """Raise where a parameter is out of range."""
@@ -221,6 +235,7 @@ class MultiTaskNetwork(VersionedState, DocLinks, CallbackSupport, ClassNamePrefi
         self._check_settings()
         if y is None:
             raise ValueError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None.")
+        X, y = as_pandas(X), as_pandas(y)
         ids, inputs = check_inputs(self, X, reset=reset, task_column=self.task_column)
         position = None if ids is None else column_position(X, self.task_column, "task_column")
         shape = list(X.columns) if hasattr(X, "columns") else inputs.shape[1] + (ids is not None)
@@ -230,37 +245,16 @@ class MultiTaskNetwork(VersionedState, DocLinks, CallbackSupport, ClassNamePrefi
         weight = None
         if sample_weight is not None:
             weight = checked_weight(sample_weight, len(inputs))
-        self._check_labels(y, gaps=not reset)
         if ids is None:
-            tasks = self._wide_tasks(inputs, y, reset=reset)
+            tasks = wide_tasks(inputs, y, self._kind, self._check_labels, known=None if reset else (self._wide_2d, self.task_names_))
         else:
-            self._wide_2d = False
-            tasks = self._long_tasks(inputs, y, ids)
+            tasks = long_tasks(inputs, y, ids, self._kind, self._check_labels)
+        if reset:
+            self._wide_2d = ids is None and np.ndim(y) == 2
         return (tasks, None, categorical) if weight is None else (weighted_rows(tasks, weight), weight, categorical)
 
-    def _wide_tasks(self, inputs: Any, y: Any, *, reset: bool) -> TaskSet:
-        if not reset:
-            names, columns = wide_columns(y)
-            if self._wide_2d != (np.ndim(y) == 2) or len(names) != len(self.task_names_):
-                raise ValueError(f"y must have the shape that it had in the first fit: {len(self.task_names_)} tasks. Got shape {np.shape(y)}.")
-            known = [not pd.isna(column).all() for column in columns]  # a task may be absent from some rows
-            if not all(known) and any(known):
-                y = pd.DataFrame({name: column for name, column, some in zip(self.task_names_, columns, known, strict=True) if some})
-        self._wide_2d = np.ndim(y) == 2
-        return TaskSet.from_wide(inputs, y, kind=self._kind)
-
-    def _long_tasks(self, inputs: Any, y: Any, ids: Any) -> TaskSet:
-        if np.ndim(y) != 1:
-            raise ValueError(f"With task_column, y must have shape (n,). Got an array with {np.ndim(y)} dimensions.")
-        encode_task_ids(ids, "task_column")
-        labels = np.asarray(y)
-        if pd.isna(labels).any():
-            name = task_name(np.asarray(ids, dtype=object)[pd.isna(labels).argmax()])
-            raise ValueError(f"Task {name!r} has a missing target in y; in long form every row needs one. Drop such rows first.")
-        return TaskSet.from_long(inputs, labels, ids, kind=self._kind)
-
-    def _check_labels(self, y: Any, *, gaps: bool) -> None:
-        """Raise where y cannot be what the estimator predicts; with gaps some tasks may have no label."""
+    def _check_labels(self, name: str, labels: NDArray[Any]) -> None:
+        """Raise where the known labels of a task cannot be what the estimator predicts."""
 
     def _task_weights(self, names: Sequence[str]) -> NDArray[np.float64] | None:
         if self.task_weights is None:
@@ -298,7 +292,10 @@ class MultiTaskNetwork(VersionedState, DocLinks, CallbackSupport, ClassNamePrefi
 
     def _keep_curves(self, task_losses: NDArray[np.float64], watched: NDArray[np.float64]) -> None:
         self.task_loss_curve_ = task_losses
-        self.loss_curve_ = np.average(task_losses, axis=1, weights=self._task_weights(self.task_names_))
+        weights = self._task_weights(self.task_names_)
+        shares = np.where(np.isnan(task_losses), 0.0, 1.0 if weights is None else weights)
+        total = shares.sum(axis=1)
+        self.loss_curve_ = np.divide((shares * np.nan_to_num(task_losses)).sum(axis=1), total, out=np.full(len(total), np.nan), where=total > 0)
         self.history_ = [{"iteration": k + 1, "loss": float(loss)} for k, loss in enumerate(self.loss_curve_)]
         for entry, loss in zip(self.history_, watched, strict=False):
             entry["validation_loss"] = float(loss)
@@ -308,6 +305,9 @@ class MultiTaskNetwork(VersionedState, DocLinks, CallbackSupport, ClassNamePrefi
         shown = copy.copy(self)
         shown._store(problem, problem.names, trained)
         return dict(vars(shown))
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "members_")
 
     # ------------------------------------------------------------------ predict
     def transform(self, X: Any) -> NDArray[np.float64]:
@@ -347,11 +347,14 @@ class MultiTaskNetwork(VersionedState, DocLinks, CallbackSupport, ClassNamePrefi
         predictor = Predictor(self._architecture, self.members_)
         names = list(enumerate(self.task_names_))
         if tasks is None and not self._architecture.task_embedding_dim:
-            scores = predictor.scores(numeric, codes)
-            return [self._task_output(name, scores[:, t]) for t, name in names]
-        rows = [np.arange(len(numeric)) if tasks is None else np.flatnonzero(tasks == t) for t, _ in names]
-        own = [predictor.scores(numeric[rows[t]], None if codes is None else codes[rows[t]], t)[:, 0] for t, _ in names]
-        return [self._task_output(name, own[t]) for t, name in names]
+            blocks = [[self._task_output(name, scores[:, t]) for t, name in names] for scores in predictor.scores(numeric, codes)]
+            return [np.concatenate(own) for own in zip(*blocks, strict=True)]
+        outputs = []
+        for t, name in names:
+            rows = np.arange(len(numeric)) if tasks is None else np.flatnonzero(tasks == t)
+            blocks_of_task = predictor.scores(numeric[rows], None if codes is None else codes[rows], t)
+            outputs.append(np.concatenate([self._task_output(name, scores[:, 0]) for scores in blocks_of_task]))
+        return outputs
 
     def _task_output(self, name: str, scores: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return what one task's scores, (members, n, k), mean."""

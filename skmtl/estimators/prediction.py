@@ -33,12 +33,12 @@ class Predictor:
         self.parameters = [torch.as_tensor(np.stack(stack), dtype=torch.float64) for stack in zip(*members, strict=True)]
         self.n_members, self.n_tasks = len(members), members[0][architecture.n_trunk_parameters].shape[0]
 
-    def scores(self, numeric: NDArray[np.float64], codes: NDArray[np.int64] | None, task: int | None = None) -> NDArray[np.float64]:
-        """Return the scores, (members, T, n, k), of all heads, or (members, 1, n, k) of one task's."""
+    def scores(self, numeric: NDArray[np.float64], codes: NDArray[np.int64] | None, task: int | None = None) -> Iterator[NDArray[np.float64]]:
+        """Yield the scores, (members, T, rows, k), of all heads, or (members, 1, rows, k) of one task's, block of rows by block; at least one."""
         network = self._network(task)
-        blocks = [network.forward(x, c).numpy().transpose(0, 1, 3, 2).copy() for x, c in self._batches(numeric, codes)]
-        empty = np.empty((self.n_members, network.n_tasks, 0, self.architecture.n_outputs))
-        return np.concatenate([empty, *blocks], axis=2)
+        yield np.empty((self.n_members, network.n_tasks, 0, self.architecture.n_outputs))
+        for x, c in self._batches(numeric, codes):
+            yield network.forward(x, c).numpy().transpose(0, 1, 3, 2)
 
     def representation(self, numeric: NDArray[np.float64], codes: NDArray[np.int64] | None, task: int | None = None) -> NDArray[np.float64]:
         """Return what the heads see, (n, members * width), members side by side; as one task's head sees it where tasks are embedded."""

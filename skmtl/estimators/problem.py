@@ -127,12 +127,22 @@ class Problem:
                 validation = np.zeros(len(self.data.X), dtype=bool)
                 for name in self.train.names:
                     validation[self.train.rows(name)[held[name]]] = True
+                for name, size in zip(self.train.names, self.train.sizes, strict=True):
+                    if size < _FEWEST_TO_HOLD_OUT:  # a row that others could spare is not taken from a task that cannot
+                        validation[self.train.rows(name)] = False
                 labelled = ~np.isnan(self.data.y).all(axis=1)
                 self._splits[split] = {"": (np.flatnonzero(labelled & ~validation), np.flatnonzero(labelled & validation))}
             else:
                 nothing: NDArray[np.intp] = np.empty(0, dtype=np.intp)
                 self._splits[split] = dict.fromkeys(self.names, (nothing, nothing)) | _consecutive(self.train, held)
+            if split and any(len(held) for _, held in self._splits[split].values()) != self._watching:
+                self._splits[split] = self._rows(0)  # all members of an ensemble are watched, or none
         return self._splits[split]
+
+    @property
+    def _watching(self) -> bool:
+        """Whether early stopping has rows to watch."""
+        return any(len(held) for _, held in self._rows(0).values())
 
     def _hold_out(self, seed: int) -> dict[str, NDArray[np.bool_]]:
         """Masks of the labelled rows of every task that early stopping watches."""
@@ -210,7 +220,8 @@ class Problem:
     def _task_embedding_dim(self) -> int:
         """Width of the task's embedding: tasks that share rows have none, for the trunk reads a row once for all of them."""
         width = self.estimator.task_embedding_dim
-        if self.shared or (width == "auto" and (self.estimator.task_column is None or len(self.names) == 1)):
+        long = self.measuring or self.estimator.task_column is not None
+        if self.shared or not long or (width == "auto" and (self.estimator.task_column is None or len(self.names) == 1)):
             return 0
         return min(_TASK_EMBEDDING, len(self.names)) if width == "auto" else int(width)
 

@@ -12,7 +12,7 @@ from skmtl._sklearn_compat import fit_context
 from skmtl.estimators.network import MultiTaskNetwork
 from skmtl.estimators.outputs import RegressionOutputs
 from skmtl.estimators.targets import StandardizedTargets
-from skmtl.tasks import Kind
+from skmtl.tasks import Kind, TaskSet
 
 
 class MultiTaskRegressor(RegressionOutputs, RegressorMixin, MultiTaskNetwork):
@@ -61,7 +61,7 @@ class MultiTaskRegressor(RegressionOutputs, RegressorMixin, MultiTaskNetwork):
         Standardise the numeric inputs, except columns that hold only 0 and 1. Standardised values z beyond 4 become 4 + log(z - 3), so that
         heavy tails do not carry the network where it has learnt nothing.
     n_members : int or "auto", default="auto"
-        Networks trained as one fleet and averaged; each has seeds and a validation split of its own. "auto" is 8, and 4 from 20,000 rows on.
+        Networks trained as one fleet and averaged; each has seeds and a validation split of its own. "auto" is 8, and 4 for more than 20,000 rows.
     task_embedding_dim : int or "auto", default="auto"
         Width of a learned vector of the task that joins the inputs of the trunk in long form. 0 leaves it to the heads to tell tasks apart;
         "auto" is 8, at most the number of tasks, in long form, and 0 for wide targets, where a row serves all tasks at once.
@@ -196,6 +196,11 @@ class MultiTaskRegressor(RegressionOutputs, RegressorMixin, MultiTaskNetwork):
             If a later call brings another task, or columns of X that were not in the first.
         """
         return self._partial_fit(X, y, sample_weight)
+
+    def _declared(self, tasks: TaskSet, classes: Any, weight: NDArray[np.float64] | None) -> StandardizedTargets:
+        """Standardise targets by the first rows; where they do not vary, later ones may."""
+        weights = None if weight is None else {name: weight[tasks.rows(name)] for name in tasks.names}
+        return StandardizedTargets.of(tasks, weights, constant_may_vary=True)
 
     def _task_output(self, name: str, scores: NDArray[np.float64]) -> NDArray[np.float64]:
         """Predictions of one task, (n,), from its scores, (members, n, 1)."""

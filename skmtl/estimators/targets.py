@@ -21,7 +21,8 @@ class StandardizedTargets:
     Attributes
     ----------
     mean, scale : dict of str to float
-        Mean and standard deviation of every task's training targets; scale 1 where they do not vary.
+        Mean and standard deviation of every task's training targets. A task of one row takes the median scale of the tasks that vary; a
+        constant one has scale 0: its mean is predicted.
     """
 
     mean: dict[str, float]
@@ -30,19 +31,23 @@ class StandardizedTargets:
     n_outputs: int = 1
 
     @classmethod
-    def of(cls, tasks: TaskSet, weights: dict[str, NDArray[np.float64]] | None = None) -> StandardizedTargets:
-        """Learn means and scales from training targets, with weights where given."""
+    def of(cls, tasks: TaskSet, weights: dict[str, NDArray[np.float64]] | None = None, *, constant_may_vary: bool = False) -> StandardizedTargets:
+        """Learn means and scales from training targets, with weights where given; targets that are constant now may vary later."""
         mean, scale = {}, {}
         for name in tasks.names:
             y = tasks.targets(name)
             weight = np.ones(len(y)) if weights is None else weights[name]
             mean[name], spread = _mean_and_spread(y, weight)
-            scale[name] = spread if spread > 1e-12 * abs(mean[name]) else 1.0
+            scale[name] = spread if spread > 1e-12 * abs(mean[name]) else 0.0
+        varying = [spread for spread in scale.values() if spread > 0]
+        for name, spread in scale.items():
+            if spread == 0 and (constant_may_vary or len(tasks.targets(name)) == 1):
+                scale[name] = float(np.median(varying)) if varying else abs(mean[name]) or 1.0
         return cls(mean, scale)
 
     def encode(self, name: str, y: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return standardised targets of one task."""
-        return (y - self.mean[name]) / self.scale[name]
+        return (y - self.mean[name]) / (self.scale[name] or 1.0)
 
     def predict(self, name: str, scores: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return predictions in the user's units from scores, (..., n, 1) to (..., n)."""
@@ -81,10 +86,7 @@ class CodedLabels:
     def among(cls, classes: dict[str, NDArray]) -> CodedLabels:
         """Code labels among these sorted classes of every task."""
         coding = classes
-        try:
-            union = np.unique(np.concatenate(list(classes.values())))
-        except TypeError:  # labels of different types in different tasks
-            union = np.empty(3)
+        union = np.unique(np.concatenate(list(classes.values()))) if len({own.dtype.kind for own in classes.values()}) == 1 else np.empty(0)
         if len(union) == 2:
             coding = dict.fromkeys(classes, union)
         most = max(len(own) for own in classes.values())
@@ -94,7 +96,7 @@ class CodedLabels:
         """Return the codes of one task's labels."""
         unknown = y[~np.isin(y, self.coding[name])]
         if len(unknown):
-            raise ValueError(f"Task {name!r} has the label {unknown[0]!r} in y, which is not among its classes {self.coding[name].tolist()}.")
+            raise ValueError(f"Task {name!r} has the label {unknown[:1].tolist()[0]!r} in y, which is not among its classes {self.coding[name].tolist()}.")
         return np.searchsorted(self.coding[name], y).astype(np.float64)
 
     def n_classes(self, name: str) -> int:
@@ -130,6 +132,8 @@ Targets = StandardizedTargets | CodedLabels
 
 def _mean_and_spread(y: NDArray[np.float64], weight: NDArray[np.float64]) -> tuple[float, float]:
     """Weighted mean and standard deviation; a power of two keeps the squares of very large and very small targets finite."""
+    if y.min() == y.max():
+        return float(y[0]), 0.0
     exponent = int(np.clip(np.frexp(np.abs(y).max())[1], -1000, 1000))
     scaled, shares = np.ldexp(y, -exponent), weight / weight.max()
     mean = np.average(scaled, weights=shares)

@@ -93,7 +93,7 @@ class TaskGrouped(VersionedState, DocLinks, MultiOutputMixin, BaseEstimator):
         if self.estimator is not None and not isinstance(self.estimator, self._network):
             raise TypeError(f"The estimator of a {type(self).__name__} must be a {self._network.__name__}. Got {type(self.estimator).__name__}.")
         self._front = self._inner()
-        tasks, weight, _ = self._front._as_tasks(X, y, sample_weight, reset=True)
+        tasks, weight, self._categorical = self._front._as_tasks(X, y, sample_weight, reset=True)
         self.n_features_in_ = self._front.n_features_in_
         if hasattr(self._front, "feature_names_in_"):
             self.feature_names_in_ = self._front.feature_names_in_
@@ -112,6 +112,8 @@ class TaskGrouped(VersionedState, DocLinks, MultiOutputMixin, BaseEstimator):
         inner = self._network(**DEFAULT_NETWORK) if self.estimator is None else clone(self.estimator)
         inner.set_params(task_column=self.task_column)
         weights = None if names is None else inner._task_weights(self.task_names_)
+        if names is not None:
+            inner.set_params(categorical_features=self._categorical)  # positions without the task column
         if names is None or weights is None:
             return inner
         return inner.set_params(task_weights={name: weight for name, weight in zip(self.task_names_, weights, strict=True) if name in names})

@@ -98,7 +98,7 @@ class Architecture:
         """Return the positions of the parameters that decay, among the shapes of a member: all but biases."""
         first, n_layers = len(self.embeddings), self.n_trunk_layers + self.n_head_layers
         weights = [first + 2 * k for k in range(0 if trunk else self.n_trunk_layers, n_layers)]
-        tasks = [first + 2 * n_layers] if self.task_embedding_dim else []
+        tasks = [first + 2 * n_layers] if self.task_embedding_dim and trunk else []
         return [*range(first if trunk else 0), *weights, *tasks]
 
     def n_parameters(self, n_tasks: int) -> int:

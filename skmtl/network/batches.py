@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import torch
@@ -16,6 +15,8 @@ from skmtl.network.members import FleetData, Rows
 
 # Multiple that the rows of a step are rounded up to where there are fewer than a batch.
 _ROUNDED_TO = 32
+# Positions of rows, in orders that later members may need, that are kept at most (8 bytes each).
+_KEPT_POSITIONS = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -175,6 +176,7 @@ class BatchStream:
     def __init__(self, data: DeviceData, n_steps: int):
         self.data = data
         self.n_steps = n_steps
+        self._shuffles: dict[tuple[int, int], NDArray[np.int64]] = {}
         self._inputs: Inputs | None = None
         self._whole: tuple[RowTable, Batch] | None = None
 
@@ -196,7 +198,7 @@ class BatchStream:
             yield self._whole[1]
             return
         distinct = {order: k for k, order in enumerate(dict.fromkeys(orders))}
-        shuffles = torch.tensor(np.stack([_shuffle(*order, table.index.shape[2]) for order in distinct]), device=self.data.x.device)
+        shuffles = torch.tensor(np.stack([self._shuffle(order, table.index.shape[2]) for order in distinct]), device=self.data.x.device)
         which = [distinct[order] for order in orders] if len(distinct) > 1 else []
         index, weights = self._dealt(table.index, shuffles, which), self._dealt(table.weights, shuffles, which).mul_(self.n_steps)
         labels, groups, codes = self.data.labels_at(index), self.data.groups_at(index), self.data.codes_at(index)
@@ -216,7 +218,10 @@ class BatchStream:
             dealt = table.index_select(2, shuffles[0])
         return dealt.view(e, slots, self.n_steps, length // self.n_steps).permute(2, 0, 1, 3).contiguous()
 
-
-@lru_cache(maxsize=2048)
-def _shuffle(seed: int, epoch: int, length: int) -> NDArray[np.int64]:
-    return np.random.default_rng([seed, epoch]).permutation(length)
+    def _shuffle(self, order: tuple[int, int], length: int) -> NDArray[np.int64]:
+        """Return a member's order of rows, kept for the members that reach the same pass later."""
+        if len(self._shuffles) * length > _KEPT_POSITIONS:
+            self._shuffles.clear()
+        if order not in self._shuffles:
+            self._shuffles[order] = np.random.default_rng(order).permutation(length)
+        return self._shuffles[order]

@@ -94,7 +94,7 @@ def train_fleet(
     """
     device = resolve_device(training.device)
     workers = 1 if device.type != "cpu" else max(1, torch.get_num_threads() if n_workers is None else n_workers)
-    parts = _parts(architecture, data, members, training, device, workers, together=together)
+    parts = _parts(architecture, data, members, training, device, workers, together=together, all_at_once=on_pass is not None)
     shared = (architecture, data, training, aggregator, terms)
     advance = progress or _ignore
     trained: dict[int, TrainedMember] = {}
@@ -153,7 +153,15 @@ def _on_device(architecture: Architecture, data: FleetData, training: Training) 
 
 
 def _parts(
-    architecture: Architecture, data: FleetData, members: Sequence[Member], training: Training, device: torch.device, workers: int, *, together: bool
+    architecture: Architecture,
+    data: FleetData,
+    members: Sequence[Member],
+    training: Training,
+    device: torch.device,
+    workers: int,
+    *,
+    together: bool,
+    all_at_once: bool,
 ) -> list[_Part]:
     """Group members by (watched or not, tasks, steps, rows a step) and cut large groups into one part a worker, the costliest first."""
     shapes = [batch_shape(member.train, training.batch_size) for member in members]
@@ -168,10 +176,10 @@ def _parts(
         rows = n_rows * (1 if data.shared_rows else n_tasks)
         widths = sum(architecture.trunk_sizes) + sum(architecture.head_sizes) * (n_tasks if data.shared_rows else 1)
         lane = np.dtype(training.dtype).itemsize * (2 * rows * widths + 6 * architecture.n_parameters(n_tasks))
-        n_parts = max(1, min(workers, len(positions) // _WORTH_A_WORKER))
+        n_parts = 1 if all_at_once else max(1, min(workers, len(positions) // _WORTH_A_WORKER))
         for start in range(n_parts):
             own = positions[start::n_parts]
-            n_lanes = min(members_that_fit(lane, device), len(own))
+            n_lanes = len(own) if all_at_once else min(members_that_fit(lane, device), len(own))
             parts.append(_Part(own, (n_steps, n_rows), n_lanes, n_lanes * rows * architecture.n_parameters(1)))
     return sorted(parts, key=lambda part: -part.cost)
 
@@ -186,7 +194,7 @@ def _warn_of_divergence(labels: Iterable[str]) -> None:
         shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
         warnings.warn(
             f"Training diverged (infinite or NaN loss or weights) and ended with the last good weights: {shown}. "
-            "Lower learning_rate_init or check the scale of inputs and targets.",
+            "Lower learning_rate_init or alpha, or check the scale of inputs and targets.",
             ConvergenceWarning,
             stacklevel=3,
         )

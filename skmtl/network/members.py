@@ -169,7 +169,9 @@ class TrainedMember:
     solver_state : list of (list of ndarray)
         Moments of the solver, in the order of the parameters; empty unless asked for.
     n_steps : int
-        Steps that the solver state has seen.
+        Steps that the solver state has seen, where the solver counts them (Adam).
+    solver : str
+        Solver that the state belongs to; another one starts afresh.
 
     Examples
     --------
@@ -187,6 +189,7 @@ class TrainedMember:
     diverged: bool = False
     solver_state: list[list[NDArray[np.floating]]] = field(default_factory=list)
     n_steps: int = 0
+    solver: str = ""
 
 
 def any_rows(members: Iterable[Sequence[Rows]]) -> bool:

@@ -80,6 +80,8 @@ def resolve_device(device: str) -> torch.device:
         resolved = torch.device(device)
     except (RuntimeError, TypeError):
         raise ValueError(f"The 'device' parameter must be 'auto', 'cpu', 'cuda' or 'cuda:<index>'. Got {device!r} instead.") from None
+    if resolved.type not in ("cpu", "cuda"):
+        raise ValueError(f"The 'device' parameter must be 'auto', 'cpu', 'cuda' or 'cuda:<index>'. Got {device!r} instead.")
     if resolved.type == "cuda" and (not torch.cuda.is_available() or (resolved.index or 0) >= torch.cuda.device_count()):
         raise ValueError(f"The 'device' parameter is {device!r}, but this machine has {torch.cuda.device_count()} CUDA devices.")
     return resolved

@@ -71,7 +71,7 @@ class StackedSolver:
             self._in_step = None
             for state, saved in zip(self.states, states, strict=True):
                 for tensor, values in zip(state.tensors, saved, strict=True):
-                    tensor[lane] = torch.as_tensor(values).to(tensor)
+                    tensor[lane] = torch.tensor(values).to(tensor)
 
     def state_of(self, lane: int) -> list[list[NDArray[np.floating]]]:
         """Return the state of a lane in numpy."""

@@ -75,6 +75,7 @@ class Stack:
         self.task_curves: list[list[NDArray[np.float64]]] = [[] for _ in members]
         self.watched_curves: list[list[float]] = [[] for _ in members]
         self.trained: list[TrainedMember | None] = [None] * len(members)
+        self.final_states: dict[int, tuple[list[list[NDArray[np.floating]]], int]] = {}
         self.generators: dict[int, torch.Generator] = {}
         queue = deque(range(len(members)))
         self._open([queue.popleft() for _ in range(min(self.n_lanes, len(members)))])
@@ -86,6 +87,9 @@ class Stack:
             if self.on_pass is not None and self.on_pass(int(self.watch.n_iter.max()), self._as_of_now):
                 self.watch.finished[self.lanes] = True
             finished = self.watch.finished[self.lanes]
+            if self.training.keep_solver_state:
+                for lane in np.flatnonzero(finished):
+                    self.final_states.setdefault(int(self.lanes[lane]), self._solver_state(int(lane)))
             if finished.mean() > _IDLE_SHARE or finished.all():
                 self._leave(np.flatnonzero(finished & [self.trained[e] is None for e in self.lanes]))
                 if queue:
@@ -159,7 +163,7 @@ class Stack:
 
     def _decay(self) -> ParameterBlock | None:
         """Rate at which every parameter decays: alpha for weights that are trained, times the step size for adamw; else 0."""
-        rates = self._of_members(lambda m: m.alpha * (m.learning_rate if self.training.solver == "adamw" else 1.0))
+        rates = self._of_members(lambda m: min(m.alpha * m.learning_rate, 1.0) if self.training.solver == "adamw" else m.alpha)
         if not rates.any():
             return None
         decay = self.parameters.like()
@@ -246,7 +250,7 @@ class Stack:
         for draw, parameter, kept in zip(draws, self.parameters.tensors, self.kept.tensors, strict=True):
             parameter[self._index(lanes)] = kept[self._index(lanes)] = self._tensor(np.stack(draw))
         for lane, member in zip(lanes, members, strict=True):
-            if member.start is not None:
+            if member.start is not None and member.start.solver == self.training.solver:
                 self.solver.resume(int(lane), member.start.n_steps, member.start.solver_state)
             if self.training.dropout:
                 self.generators[self.lanes[lane]] = torch.Generator(self.data.x.device).manual_seed(member.order_seed)
@@ -284,6 +288,7 @@ class Stack:
     def _result(self, lane: int, scores: list[NDArray[np.float64]]) -> TrainedMember:
         """Return the member of a lane as it is now."""
         e = self.lanes[lane]
+        state, n_steps = self.final_states.get(int(e)) or self._solver_state(lane)
         return TrainedMember(
             parameters=[kept[lane].cpu().numpy().copy() for kept in self.kept.tensors],
             n_iter=int(self.watch.n_iter[e]),
@@ -292,9 +297,14 @@ class Stack:
             validation_curve=np.array(self.watched_curves[e]),
             scores=scores,
             diverged=bool(self.watch.diverged[e]),
-            solver_state=self.solver.state_of(lane) if self.training.keep_solver_state else [],
-            n_steps=int(self.solver.steps[lane]),
+            solver_state=state,
+            n_steps=n_steps,
+            solver=self.training.solver,
         )
+
+    def _solver_state(self, lane: int) -> tuple[list[list[NDArray[np.floating]]], int]:
+        """Return the solver's moments, where wanted, and its steps in a lane."""
+        return self.solver.state_of(lane) if self.training.keep_solver_state else [], int(self.solver.steps[lane])
 
     def _as_of_now(self) -> list[TrainedMember]:
         """Return all members that have entered, as they would be if training ended now."""

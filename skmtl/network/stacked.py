@@ -13,6 +13,9 @@ from skmtl.network.activations import IN_PLACE
 from skmtl.network.architecture import Architecture
 from skmtl.network.embeddings import Embeddings
 
+# Tasks from which on the derivatives of heads that share rows are summed by the product itself.
+_JOINED_FROM = 4
+
 
 @dataclass(frozen=True)
 class _Layer:
@@ -55,8 +58,8 @@ class StackedNetwork:
         True: every head sees every row of the batch, inputs are (E, p, B). False: each task has rows of its own, inputs are
         (E, p, T * B), task after task.
     dropout : callable, optional
-        Fills the factors of a hidden layer's outputs, a tensor of shape (E, width, rows) or (E, T, width, rows), in place,
-        for every forward pass; None = no dropout.
+        Fills the factors of a hidden layer's outputs in place for every forward pass: a contiguous tensor that holds
+        (width, rows) of every member in the trunk, (T, width, rows) of every member in the heads; None = no dropout.
 
     Examples
     --------
@@ -84,6 +87,8 @@ class StackedNetwork:
         self.dropout = dropout
         self._first, self._split = len(architecture.embeddings), architecture.n_trunk_parameters
         self.n_members, self.n_tasks = parameters[self._split].shape[:2]
+        # One product over all tasks' heads gives the sum of their derivatives, but is the slower way for few of them.
+        self._joined = shared_rows and self.n_tasks >= _JOINED_FROM
         self._embeddings = Embeddings(architecture, self.parameters, self.gradients)
         self._activate, self._activate_backward = IN_PLACE[architecture.activation]
         self._inputs: Tensor | None = None
@@ -210,20 +215,21 @@ class StackedNetwork:
             False leaves the trunk's gradients alone (a frozen trunk, or one whose gradient is set from the Jacobian).
         """
         trunk = trunk and bool(self._trunk or self._embeddings.width)
-        self._backward_heads(dscores, parameters=True, inputs=trunk and trunk_dscores is None)
+        self._backward_heads(dscores, parameters=True, inputs=trunk and trunk_dscores is None, joined=self._joined)
         if not trunk:
             return
         if trunk_dscores is not None:
-            self._backward_heads(trunk_dscores, parameters=False, inputs=True)
-        self._gather_tasks()
+            self._backward_heads(trunk_dscores, parameters=False, inputs=True, joined=self._joined)
+        if not self._joined:
+            self._gather_tasks()
         for i, layer in reversed(list(enumerate(self._trunk))):
             self._deactivate(layer)
             self._differentiate(layer, parameters=True, inputs=i > 0 or self._embeddings.width > 0)
         if self._embeddings.width:
             self._embeddings.backward(self._dembedded)
 
-    def _backward_heads(self, dscores: Tensor, *, parameters: bool, inputs: bool) -> None:
-        """Reverse pass of the heads, down to the derivative in each task's head input."""
+    def _backward_heads(self, dscores: Tensor, *, parameters: bool, inputs: bool, joined: bool = False) -> None:
+        """Reverse pass of the heads, down to the derivative in each task's head input, or (joined) to their sum, that in the trunk's output."""
         if dscores is not self.score_gradient:
             self.score_gradient.copy_(dscores)
         for i, layer in reversed(list(enumerate(self._heads))):
@@ -233,6 +239,9 @@ class StackedNetwork:
         if inputs:
             first = self._heads[0]
             e, t, n_rows = self.n_members, self.n_tasks, first.dout.shape[2]
+            if joined:
+                torch.bmm(first.way_back.reshape(e, -1, first.way_back.shape[2]).transpose(1, 2), first.dout.view(e, -1, n_rows), out=self._dshared)
+                return
             torch.bmm(first.way_back.transpose(1, 2), first.dout.view(e * t, -1, n_rows), out=self._dhead_input)
 
     def _deactivate(self, layer: _Layer) -> None:

@@ -114,7 +114,7 @@ def wide_columns(Y: Any) -> tuple[list[str], list[NDArray[Any]]]:
     if isinstance(Y, pd.Series):
         Y = Y.to_frame(Y.name if Y.name is not None else 0)
     if isinstance(Y, pd.DataFrame):
-        names, columns = [task_name(name, "Y.columns") for name in Y.columns], [Y.iloc[:, t].to_numpy() for t in range(Y.shape[1])]
+        names, columns = [_column_name(name) for name in Y.columns], [Y.iloc[:, t].to_numpy() for t in range(Y.shape[1])]
     else:
         values = np.asarray(Y)
         if values.ndim not in (1, 2):
@@ -126,6 +126,12 @@ def wide_columns(Y: Any) -> tuple[list[str], list[NDArray[Any]]]:
     if len(set(names)) != len(names):
         raise ValueError(f"Y has two columns named {next(n for n in names if names.count(n) > 1)!r}; task names must be distinct.")
     return names, columns
+
+
+def _column_name(name: Any) -> str:
+    """Name of a column: that of a task id, but columns may have names such as 0.5."""
+    fractional = isinstance(name, (float, np.floating)) and not float(name).is_integer()
+    return str(name) if fractional else task_name(name, "Y.columns")
 
 
 def _as_column(ids: Any, what: str) -> NDArray[Any]:

@@ -1,5 +1,61 @@
+"""Small problems, and what trained networks say about them written out in numpy."""
+
 import numpy as np
 import pytest
+
+_ACTIVATE = {
+    "relu": lambda value: np.maximum(value, 0),
+    "tanh": np.tanh,
+    "logistic": lambda value: 1 / (1 + np.exp(-value)),
+    "identity": lambda value: value,
+}
+
+
+def _standardised(train, values):
+    """Numbers (n, p) scaled by the known ones of training, far ones drawn in, then 1 where a column with gaps in training is missing."""
+    train, values = np.asarray(train, dtype=float), np.asarray(values, dtype=float)
+    z = (values - np.nanmean(train, axis=0)) / np.nanstd(train, axis=0)
+    z = np.where(np.abs(z) > 4, np.sign(z) * (4 + np.log1p(np.maximum(np.abs(z) - 4, 0))), z)
+    return np.column_stack([np.nan_to_num(z, nan=0.0), np.isnan(values[:, np.isnan(train).any(axis=0)])])
+
+
+def _representation(model, member, numeric, codes=None, task=0):
+    """What a task's head sees, (n, width), in one network, and (weight, bias) of all its heads."""
+    hidden, heads = (np.atleast_1d(sizes).astype(int) for sizes in (model.hidden_layer_sizes, model.head_hidden_layer_sizes))
+    parts = [np.asarray(part, dtype=float) for part in member]
+    n_tables = 0 if codes is None else codes.shape[1]
+    tables, layers = parts[:n_tables], parts[n_tables:]
+    vectors = layers.pop() if len(layers) % 2 else np.empty((model.n_outputs_, 0))
+    assert len(layers) == 2 * (len(hidden) + len(heads) + 1)
+    x = np.column_stack([numeric, *(table[codes[:, j]] for j, table in enumerate(tables)), np.tile(vectors[task], (len(numeric), 1))])
+    layers = list(zip(layers[::2], layers[1::2], strict=True))
+    for weight, bias in layers[: len(hidden)]:
+        x = _ACTIVATE[model.activation](x @ weight.T + bias.T)
+    return x, layers[len(hidden) :]
+
+
+def _scores(model, member, numeric, codes=None, task=0):
+    """Scores (n, k) of a task's head in one network."""
+    x, heads = _representation(model, member, numeric, codes, task)
+    for weight, bias in heads[:-1]:
+        x = _ACTIVATE[model.activation](x @ weight[task].T + bias[task].T)
+    weight, bias = heads[-1]
+    return x @ weight[task].T + bias[task].T
+
+
+@pytest.fixture
+def standardised():
+    return _standardised
+
+
+@pytest.fixture
+def plain_representation():
+    return lambda *arguments: _representation(*arguments)[0]
+
+
+@pytest.fixture
+def plain_scores():
+    return _scores
 
 
 @pytest.fixture

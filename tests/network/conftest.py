@@ -137,7 +137,9 @@ class Fleet:
     training: Training
 
 
-def _random_fleet(rng, layout, loss, n_members, *, n_tasks=3, n_rows=60, p=4, sizes=(18, 24), split=False, learning_rate=(0.002, 0.02), embeddings=(), task_dim=0, **training):
+def _random_fleet(
+    rng, layout, loss, n_members, *, n_tasks=3, n_rows=60, p=4, sizes=(18, 24), split=False, learning_rate=(0.002, 0.02), embeddings=(), task_dim=0, **training
+):
     """Members with rows, seeds, step sizes, penalties and task weights of their own; ``layout`` is "wide" or "long".
 
     ``embeddings`` are the levels and widths of categorical columns, ``task_dim`` is the width of the tasks' vectors.
