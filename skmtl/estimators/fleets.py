@@ -162,7 +162,8 @@ def fit_groups(
     trained = train_fleet(problem.architecture(), problem.data, members, problem.training(record=True), n_workers=_workers(n_workers))
     fitted = []
     for g, group in enumerate(groups):
-        one = clone(estimator).set_params(task_column=like.task_column, task_weights=weights[g], categorical_features=like.categorical_features)
+        one = clone(estimator).set_params(task_column=like.task_column, task_weights=weights[g])
+        one.categorical_features = getattr(like, "categorical_features", estimator.categorical_features)
         for name in ("n_features_in_", "feature_names_in_", "_wide_2d"):
             if hasattr(like, name):
                 setattr(one, name, getattr(like, name))

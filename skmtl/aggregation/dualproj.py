@@ -1,0 +1,38 @@
+"""DualProj: the mean gradient, made to conflict with no task."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from skmtl.aggregation.kinds import GramianWeighting, uniform
+from skmtl.aggregation.upgrad import project_on_dual_cone
+
+
+class DualProj(GramianWeighting):
+    r"""Project the mean of the task gradients onto the directions that conflict with no task.
+
+    .. math:: w = \arg\min_{v \ge 1/T} v^\top G v
+
+    It is the projection of gradient episodic memory, with all tasks as constraints. Where nothing conflicts, it is the mean.
+
+    Notes
+    -----
+    One quadratic program, solved exactly and without regularisation on gradients scaled to length one; the direction conflicts with no
+    task, however short its gradient is.
+
+    References
+    ----------
+    .. [1] Lopez-Paz and Ranzato, "Gradient episodic memory for continual learning", NeurIPS 2017.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skmtl.aggregation import DualProj
+    >>> DualProj().weights(torch.tensor([[1.0, -2.0], [-2.0, 9.0]]))
+    tensor([1.0000, 0.5000], dtype=torch.float64)
+    """
+
+    def _weights(self, gramian: Tensor, **options: Any) -> Tensor:
+        return project_on_dual_cone(gramian, uniform(gramian))

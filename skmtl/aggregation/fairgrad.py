@@ -1,0 +1,48 @@
+"""FairGrad: alpha-fair improvements."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from skmtl.aggregation.kinds import GramianWeighting, checked_number
+from skmtl.aggregation.newton import solve_weighted_inverse
+
+
+class FairGrad(GramianWeighting):
+    r"""Share the improvement among the tasks in the alpha-fair way.
+
+    .. math:: (G w)^\alpha = 1 / w, \qquad w > 0
+
+    Parameters
+    ----------
+    alpha : float, default=2.0
+        How much the worst-off task counts: 0 is the sum of the gradients, 1 is `NashMTL`, 2 the minimum potential delay (all of the paper's
+        runs), large values approach max-min fairness.
+
+    Notes
+    -----
+    Solved to rounding by damped Newton steps on gradients scaled to length one, without the published rescaling by T and clipping. At a
+    Pareto-stationary point there is no solution: a ConvergenceWarning says so, and the tasks that oppose each other hardly move.
+
+    References
+    ----------
+    .. [1] Ban and Ji, "Fair resource allocation in multi-task learning", ICML 2024.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skmtl.aggregation import FairGrad
+    >>> FairGrad(alpha=2.0).weights(torch.tensor([[1.0, 0.0], [0.0, 8.0]]))
+    tensor([1.0000, 0.2500], dtype=torch.float64)
+    """
+
+    def __init__(self, alpha: float = 2.0) -> None:
+        self.alpha = alpha
+
+    def _weights(self, gramian: Tensor, **options: Any) -> Tensor:
+        alpha = checked_number(self, "alpha", self.alpha, 0.0)
+        equal = torch.ones_like(gramian[..., 0])
+        return equal if alpha == 0 else solve_weighted_inverse(gramian, equal, alpha)

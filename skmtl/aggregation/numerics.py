@@ -1,0 +1,57 @@
+"""What all methods share: checked inputs in double precision, relative thresholds, scalings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+# Rounding noise of a Gramian, per task and relative to its largest eigenvalue, is a few units in the last place of what it was computed in.
+NOISE = 16.0
+
+
+def checked_gramian(gramian: Any, owner: str) -> Tensor:
+    """Return the Gramian detached and in float64, (..., T, T); raise ValueError where it is not square."""
+    matrix = torch.as_tensor(gramian).detach()
+    if matrix.ndim < 2 or matrix.shape[-1] != matrix.shape[-2] or matrix.shape[-1] == 0:
+        raise ValueError(f"{owner} needs a Gramian of shape (..., T, T), inner products of the T task gradients. Got shape {tuple(matrix.shape)}.")
+    return matrix.to(torch.float64)
+
+
+def checked_jacobian(jacobian: Any, owner: str) -> Tensor:
+    """Return the Jacobian detached, (..., T, P), in the floating dtype it has; raise ValueError where it has no rows."""
+    matrix = torch.as_tensor(jacobian).detach()
+    if matrix.ndim < 2 or matrix.shape[-2] == 0:
+        raise ValueError(f"{owner} needs a Jacobian of shape (..., T, P), one row a task. Got shape {tuple(matrix.shape)}.")
+    return matrix if matrix.is_floating_point() else matrix.to(torch.float64)
+
+
+def rank_tolerance(gramian: Any) -> float:
+    """Eigenvalues below this share of the largest one are rounding noise of the dtype that the Gramian comes in."""
+    dtype = torch.as_tensor(gramian).dtype
+    precision = torch.finfo(dtype if dtype.is_floating_point else torch.float64).eps
+    return NOISE * gramian.shape[-1] * precision
+
+
+def squared_norms(gramian: Tensor) -> Tensor:
+    """Return the squared norms of the task gradients, (..., T); rounding below zero is cut off."""
+    return gramian.diagonal(dim1=-2, dim2=-1).clamp(min=0.0)
+
+
+def unit_diagonal(gramian: Tensor) -> tuple[Tensor, Tensor]:
+    """Split a Gramian into the cosines of its gradients, (..., T, T), and their norms, (..., T).
+
+    A zero gradient is treated as if it were orthogonal to the others and of their mean norm (1 where all are zero): it takes no part in
+    a direction, and its weight stays finite.
+    """
+    squares = squared_norms(gramian)
+    present = squares > 0
+    count = present.sum(-1, keepdim=True)
+    norms = squares.sqrt()
+    mean = torch.where(count > 0, norms.sum(-1, keepdim=True) / count.clamp(min=1), 1.0)
+    safe = torch.where(present, norms, mean)
+    cosines = gramian / safe[..., :, None] / safe[..., None, :]
+    cosines = torch.where(present[..., :, None] & present[..., None, :], cosines, 0.0).clamp(-1.0, 1.0)
+    cosines.diagonal(dim1=-2, dim2=-1).fill_(1.0)
+    return cosines, safe

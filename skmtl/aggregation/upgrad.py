@@ -1,0 +1,52 @@
+"""UPGrad: unconflicting projection of gradients."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from skmtl.aggregation.kinds import GramianWeighting
+from skmtl.aggregation.nonnegative import nonnegative_minimum
+from skmtl.aggregation.numerics import unit_diagonal
+
+
+class UPGrad(GramianWeighting):
+    r"""Project each task gradient onto the directions that conflict with no task, and average the projections.
+
+    .. math:: w = \frac1T \sum_{i=1}^T v_i, \qquad v_i = \arg\min_{v \ge e_i} v^\top G v
+
+    The directions along which no loss rises form the dual cone of the gradients; so does every average of them. Where nothing conflicts, it is
+    the mean.
+
+    Notes
+    -----
+    The T quadratic programs are solved exactly and without regularisation, on gradients scaled to length one, so that the direction
+    conflicts with no task however short its gradient is. The published code adds 1e-4 to the diagonal of the Gramian, divided by its
+    trace, and takes the mean where the trace is below 1e-4.
+
+    References
+    ----------
+    .. [1] Quinton and Rey, "Jacobian descent for multi-objective optimization", 2024.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skmtl.aggregation import UPGrad
+    >>> UPGrad().weights(torch.tensor([[1.0, -0.5], [-0.5, 1.0]]))
+    tensor([0.7500, 0.7500], dtype=torch.float64)
+    """
+
+    def _weights(self, gramian: Tensor, **options: Any) -> Tensor:
+        n_tasks = gramian.shape[-1]
+        units = torch.eye(n_tasks, dtype=gramian.dtype, device=gramian.device).expand(gramian.shape)
+        return project_on_dual_cone(gramian[..., None, :, :], units).mean(-2)
+
+
+def project_on_dual_cone(gramian: Tensor, preferences: Tensor) -> Tensor:
+    """Return the weights v >= u, (..., T), of the projection of J'u onto {d : J d >= 0}, for preferences u >= 0, (..., T)."""
+    cosines, norms = unit_diagonal(gramian)
+    wanted = preferences * norms
+    linear = -(cosines @ wanted[..., None])[..., 0]
+    return preferences + nonnegative_minimum(cosines, linear) / norms
