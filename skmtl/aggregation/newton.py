@@ -54,7 +54,8 @@ def solve_weighted_inverse(gramian: Tensor, weights: Tensor, power: float = 1.0,
     Notes
     -----
     Damped Newton steps on gradients scaled to length one, from the solution for orthogonal gradients. Scaling all gradients by `s`
-    multiplies the solution by a power of `s`, up to rounding. T Cholesky factors of a T x T matrix a step, 3 to 15 steps as a rule.
+    multiplies the solution by a power of `s`, up to rounding. For `power` below 1 the norms enter with a high power (the fourth at 0.2): norms that
+    lie decades apart may then leave no digits, and the fallback is taken. T Cholesky factors of a T x T matrix a step, 3 to 15 steps as a rule.
 
     Examples
     --------
