@@ -439,3 +439,23 @@ def test_a_task_with_one_row_cannot_be_split_and_is_named(rng):
 
 def test_its_text_tells_how_many_tasks_features_and_rows(rng):
     assert repr(long_set(rng)[0]) == "TaskSet(3 regression tasks, 3 features, 5..13 rows a task)"
+
+
+@pytest.mark.parametrize("kind", ["regression", "classification"])
+def test_a_part_held_out_depends_neither_on_the_order_nor_on_the_names_of_the_tasks(rng, kind):
+    Y = rng.normal(size=(60, 4)) if kind == "regression" else rng.integers(0, 3, size=(60, 4)).astype(float)
+    Y[rng.random(Y.shape) < 0.2] = np.nan
+    X, order = rng.normal(size=(60, 2)), [2, 0, 3, 1]
+    _, held = TaskSet.from_wide(X, Y, kind=kind).hold_out(0.3, seed=4)
+    _, other = TaskSet.from_wide(X, pd.DataFrame(Y[:, order], columns=list("abcd")), kind=kind).hold_out(0.3, seed=4)
+    for name, k in zip("abcd", order, strict=True):
+        np.testing.assert_array_equal(other.rows(name), held.rows(str(k)))
+
+
+def test_a_part_held_out_of_tasks_with_rows_of_their_own_is_that_of_the_task_alone(rng):
+    X, task = rng.normal(size=(50, 2)), rng.permutation(np.repeat([0, 1], 25))
+    both = TaskSet.from_long(X, X[:, 0], task).hold_out(0.3, seed=1)[1]
+    for name in "01":
+        own = task == int(name)
+        alone = TaskSet.from_long(X[own], X[own, 0], task[own]).hold_out(0.3, seed=1)[1]
+        np.testing.assert_array_equal(alone.targets(name), both.targets(name))

@@ -162,7 +162,7 @@ class Problem:
             return nothing
         watched = self.train.subset(able)
         try:
-            _, held = watched.train_test_split(self.estimator.validation_fraction, np.random.RandomState(seed))
+            _, held = watched.hold_out(self.estimator.validation_fraction, seed)
         except ValueError:
             if demanded:
                 raise

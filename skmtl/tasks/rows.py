@@ -38,7 +38,44 @@ def take_rows(table: Any, index: NDArray[Any]) -> Any:
     return table.iloc[index] if hasattr(table, "iloc") else table[index]
 
 
-def split_rows(y: NDArray[Any], test_size: float, rng: np.random.RandomState, *, stratify: bool) -> NDArray[np.bool_]:
+class RowOrder:
+    """A random order of rows that is the same for all tasks, to stand in for a random state.
+
+    Each row position has a priority of its own, so that what is drawn for one task depends neither on how many other tasks there
+    are nor on their order.
+
+    Parameters
+    ----------
+    n_rows : int
+        Positions that have a priority.
+    seed : int
+        Seed of the priorities.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmtl.tasks.rows import RowOrder
+    >>> order = RowOrder(5, seed=0)
+    >>> order.permutation(5).tolist()
+    [4, 0, 1, 2, 3]
+    >>> order.permutation(np.array([0, 2, 4])).tolist()
+    [4, 0, 2]
+    """
+
+    def __init__(self, n_rows: int, seed: int):
+        self.priorities = np.random.default_rng(seed).random(n_rows)
+
+    def permutation(self, rows: Any) -> NDArray[np.intp]:
+        """Return positions (or the first ``rows`` ones) by falling priority."""
+        positions = np.arange(rows) if np.ndim(rows) == 0 else np.asarray(rows)
+        return positions[np.argsort(-self.priorities[positions], kind="stable")]
+
+    def rank(self, rows: NDArray[np.intp]) -> float:
+        """Return a number that tells sets of rows apart, whichever order they come in."""
+        return float(np.sort(self.priorities[rows]).sum())
+
+
+def split_rows(y: NDArray[Any], test_size: float, rng: np.random.RandomState | RowOrder, *, stratify: bool) -> NDArray[np.bool_]:
     """Mask of held-out rows: ceil(test_size * n) of them, at least one row on either side.
 
     With ``stratify`` every class gets its share (largest remainders), and a class never loses its last training row as
@@ -50,7 +87,7 @@ def split_rows(y: NDArray[Any], test_size: float, rng: np.random.RandomState, *,
         Targets of one task, at least two.
     test_size : float
         Fraction of rows, strictly between 0 and 1.
-    rng : RandomState
+    rng : RandomState or RowOrder
         Source of randomness.
     stratify : bool
         Whether ``y`` holds classes whose shares are kept.
@@ -165,7 +202,13 @@ def check_target_column(y: Any, kind: Kind, what: str) -> NDArray[Any]:
 
 
 def split_shared_rows(
-    rows: Mapping[str, NDArray[np.intp]], targets: Mapping[str, NDArray[Any]], n: int, test_size: float, rng: np.random.RandomState, *, stratify: bool
+    rows: Mapping[str, NDArray[np.intp]],
+    targets: Mapping[str, NDArray[Any]],
+    n: int,
+    test_size: float,
+    rng: np.random.RandomState | RowOrder,
+    *,
+    stratify: bool,
 ) -> dict[str, NDArray[np.bool_]]:
     """Deal whole rows out, cells (task, class) in order of rarity, each row to the side that its cell lacks most."""
     cells: list[NDArray[np.intp]] = []
@@ -174,7 +217,7 @@ def split_shared_rows(
         groups = [labels == value for value in np.unique(labels)] if stratify else [np.ones(len(labels), dtype=bool)]
         cells += [rows[name][group] for group in groups]
     side = np.full(n, -1)
-    for cell in sorted(cells, key=len):
+    for cell in sorted(cells, key=lambda cell: (len(cell), rng.rank(cell) if isinstance(rng, RowOrder) else 0.0)):
         n_test = int(np.ceil(test_size * len(cell))) if len(cell) > 1 else 0
         free = rng.permutation(cell[side[cell] < 0])
         wanted = int(np.clip(n_test - (side[cell] == 1).sum(), 0, len(free)))

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 
 from skmtl.tasks.names import encode_task_ids, wide_columns
-from skmtl.tasks.rows import Kind, check_fraction, check_target_column, split_rows, split_shared_rows, take_rows, tidy_labels
+from skmtl.tasks.rows import Kind, RowOrder, check_fraction, check_target_column, split_rows, split_shared_rows, take_rows, tidy_labels
 
 
 @dataclass(frozen=True)
@@ -299,10 +299,30 @@ class TaskSet:
             If test_size is out of range or a task has fewer than 2 rows.
         """
         check_fraction(test_size, "test_size")
+        return self._split(test_size, check_random_state(random_state))
+
+    def hold_out(self, test_size: float, seed: int) -> tuple[TaskSet, TaskSet]:
+        """Split as :meth:`train_test_split` does, but alike for any order of the tasks and any names.
+
+        Parameters
+        ----------
+        test_size : float
+            Fraction of rows, strictly between 0 and 1.
+        seed : int
+            Seed of the split.
+
+        Returns
+        -------
+        train, held : TaskSet
+            Both with all tasks, in the same order.
+        """
+        n_rows = self._table.shape[0] if self.shares_rows else int(self.sizes.max())
+        return self._split(test_size, RowOrder(n_rows, seed))
+
+    def _split(self, test_size: float, rng: np.random.RandomState | RowOrder) -> tuple[TaskSet, TaskSet]:
         small = [name for name in self.names if len(self._rows[name]) < 2]
         if small:
             raise ValueError(f"Task {small[0]!r} has 1 row; train_test_split needs at least 2 rows a task.")
-        rng = check_random_state(random_state)
         stratify = self.kind == "classification"
         if self.shares_rows:
             held = split_shared_rows(self._rows, self._targets, self._table.shape[0], test_size, rng, stratify=stratify)

@@ -159,7 +159,7 @@ def test_a_seed_gives_the_same_model_every_time(fitted):
 def test_planted_groups_beat_one_network_for_all_and_are_not_mixed():
     """Two groups with opposite functions of the same inputs: one network a group is right."""
     X, y, data = planted(n_tasks=6, n_groups=2, n_harmful=0, n_samples=120, n_features=4, noise=0.2, group_spread=0.02, input_shift=0.0, seed=3)
-    network = MultiTaskRegressor((16,), solver="adam", batch_size=100, learning_rate_init=0.02, max_iter=80, n_members=1, task_embedding_dim=0)
+    network = MultiTaskRegressor((16,), solver="adam", batch_size=20, learning_rate_init=0.02, max_iter=80, n_members=1, task_embedding_dim=0)
     model = TaskGroupedRegressor(network, task_column="task", pair_fraction=1.0, n_repeats=2, random_state=0).fit(X, y)
     matrix, same = model.affinity_.to_numpy(), data.labels[:, None] == data.labels
     assert matrix[same & ~np.eye(6, dtype=bool)].mean() > matrix[~same].mean()

@@ -1,0 +1,41 @@
+"""GLS: the geometric mean of the losses."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from skmtl.aggregation.losses import Generators, LossBasedWeighting, State, inverse, mean_over, unsolved
+
+
+class GLS(LossBasedWeighting):
+    r"""Minimise the geometric mean of the losses.
+
+    .. math:: \min L = \Big(\prod_i L_i\Big)^{1/T}, \qquad w_i = \frac{L}{T L_i}
+
+    See Also
+    --------
+    SI : The same direction; its step does not shrink with the losses.
+
+    Notes
+    -----
+    Geometric loss strategy [1]_. Multiplying all losses by a constant leaves the weights as they are; the weighted losses are all equal. The
+    product is taken over logarithms, so that it neither vanishes nor overflows. A task whose loss is zero would stop the training of all
+    others: it is left out, with weight 0.
+
+    References
+    ----------
+    .. [1] Chennupati et al., "MultiNet++: multi-stream feature aggregation and geometric loss strategy for multi-task learning", CVPR
+       Workshops 2019.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skmtl.aggregation import GLS
+    >>> GLS().loss_weights(torch.tensor([1.0, 4.0]))
+    tensor([1.0000, 0.2500], dtype=torch.float64)
+    """
+
+    def _weights(self, losses: Tensor, state: State, present: Tensor, generator: Generators) -> Tensor:
+        active = unsolved(losses, present)
+        geometric = mean_over(losses.clamp(min=1e-300).log(), active).exp()
+        return geometric * inverse(losses, active) / active.sum(-1, keepdim=True).clamp(min=1)

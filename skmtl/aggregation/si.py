@@ -1,0 +1,33 @@
+"""SI: the sum of the logarithms of the losses."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from skmtl.aggregation.losses import Generators, LossBasedWeighting, State, inverse, unsolved
+
+
+class SI(LossBasedWeighting):
+    r"""Add up the logarithms of the losses, so that no unit of a loss matters.
+
+    .. math:: \min \sum_i \log L_i, \qquad w_i = 1 / L_i
+
+    See Also
+    --------
+    GLS : The same direction, of another length.
+
+    Notes
+    -----
+    Scale-invariant linear scalarisation. Multiplying a loss by a constant changes nothing. A task whose loss is zero has a zero gradient: it
+    gets weight 0.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skmtl.aggregation import SI
+    >>> SI().loss_weights(torch.tensor([0.5, 2.0, 100.0]))
+    tensor([2.0000, 0.5000, 0.0100], dtype=torch.float64)
+    """
+
+    def _weights(self, losses: Tensor, state: State, present: Tensor, generator: Generators) -> Tensor:
+        return inverse(losses, unsolved(losses, present))

@@ -1,0 +1,43 @@
+"""DWA against a plain loop over passes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from skmtl.aggregation import DWA
+from tests.aggregation.conftest import tensor
+
+
+@pytest.mark.parametrize("temperature", [0.5, 2.0])
+def test_six_passes_are_those_of_a_plain_loop(rng, temperature):
+    method, state = DWA(temperature), None
+    passes = rng.uniform(0.1, 5.0, size=(6, 4))
+    for p, losses in enumerate(passes):
+        expected = np.ones(4)
+        if p >= 2:
+            expected = np.exp(passes[p - 1] / passes[p - 2] / temperature)
+            expected *= 4 / expected.sum()
+        assert torch.allclose(method.loss_weights(torch.ones(4), state), tensor(expected), rtol=1e-12)
+        state = method.advance(tensor(losses), state)
+
+
+def test_a_task_that_was_zero_before_counts_as_unchanged():
+    state = DWA().advance(tensor([1.0, 2.0]), DWA().advance(tensor([0.0, 2.0])))
+    assert torch.equal(DWA().loss_weights(torch.ones(2), state), tensor([1.0, 1.0]))
+
+
+def test_a_ratio_beyond_the_range_of_doubles_takes_all_the_weight():
+    state = DWA().advance(tensor([1e200, 1.0]), DWA().advance(tensor([1e-200, 1.0])))
+    assert torch.equal(DWA().loss_weights(torch.ones(2), state), tensor([2.0, 0.0]))
+
+
+def test_it_is_advanced_at_the_end_of_a_pass():
+    assert DWA.every == "pass"
+    assert DWA.needs == ()
+
+
+def test_a_temperature_of_zero_is_refused():
+    with pytest.raises(ValueError, match="'temperature' parameter of DWA must be a finite number greater than 0"):
+        DWA(0.0).loss_weights(torch.ones(2))
