@@ -46,8 +46,8 @@ class RowOrder:
 
     Parameters
     ----------
-    n_rows : int
-        Positions that have a priority.
+    rows : ndarray of int
+        Positions that have a priority, in rising order; those between them, of rows that no task uses, change nothing.
     seed : int
         Seed of the priorities.
 
@@ -55,15 +55,16 @@ class RowOrder:
     --------
     >>> import numpy as np
     >>> from skmtl.tasks.rows import RowOrder
-    >>> order = RowOrder(5, seed=0)
+    >>> order = RowOrder(np.arange(5), seed=0)
     >>> order.permutation(5).tolist()
     [4, 0, 1, 2, 3]
     >>> order.permutation(np.array([0, 2, 4])).tolist()
     [4, 0, 2]
     """
 
-    def __init__(self, n_rows: int, seed: int):
-        self.priorities = np.random.default_rng(seed).random(n_rows)
+    def __init__(self, rows: NDArray[np.intp], seed: int):
+        self.priorities = np.zeros(int(rows.max()) + 1)
+        self.priorities[rows] = np.random.default_rng(seed).random(len(rows))
 
     def permutation(self, rows: Any) -> NDArray[np.intp]:
         """Return positions (or the first ``rows`` ones) by falling priority."""

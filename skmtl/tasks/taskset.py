@@ -316,8 +316,8 @@ class TaskSet:
         train, held : TaskSet
             Both with all tasks, in the same order.
         """
-        n_rows = self._table.shape[0] if self.shares_rows else int(self.sizes.max())
-        return self._split(test_size, RowOrder(n_rows, seed))
+        rows = np.unique(np.concatenate(list(self._rows.values()))) if self.shares_rows else np.arange(self.sizes.max())
+        return self._split(test_size, RowOrder(rows, seed))
 
     def _split(self, test_size: float, rng: np.random.RandomState | RowOrder) -> tuple[TaskSet, TaskSet]:
         small = [name for name in self.names if len(self._rows[name]) < 2]
