@@ -19,6 +19,7 @@ from skmtl.aggregation.minmax import MinMax
 from skmtl.aggregation.nash import NashMTL
 from skmtl.aggregation.pcgrad import PCGrad
 from skmtl.aggregation.pivrg import PIVRG
+from skmtl.aggregation.registry import AGGREGATORS, resolve_aggregator
 from skmtl.aggregation.relobralo import ReLoBRaLo
 from skmtl.aggregation.rlw import RLW
 from skmtl.aggregation.shapley import shapley_values
@@ -27,11 +28,13 @@ from skmtl.aggregation.si import SI
 from skmtl.aggregation.stch import STCH
 from skmtl.aggregation.sum import Sum
 from skmtl.aggregation.svfair import SVFair
+from skmtl.aggregation.task_gradients import TaskGradients
 from skmtl.aggregation.upgrad import UPGrad
 from skmtl.aggregation.uw import UW
 from skmtl.aggregation.voldet import negative_cosine_fraction, voldet, voldetpro
 
 __all__ = [
+    "AGGREGATORS",
     "DWA",
     "FAMO",
     "GLS",
@@ -59,8 +62,10 @@ __all__ = [
     "SVFair",
     "ShapleyWeighted",
     "Sum",
+    "TaskGradients",
     "UPGrad",
     "negative_cosine_fraction",
+    "resolve_aggregator",
     "shapley_values",
     "voldet",
     "voldetpro",

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from skmtl.aggregation.kinds import checked_number
-from skmtl.aggregation.losses import Generators, LossBasedWeighting, State, balanced, ratio
+from skmtl.aggregation.losses import LossBasedWeighting, State, balanced, ratio
+from skmtl.aggregation.numerics import Generators
 
 
 class DWA(LossBasedWeighting):
@@ -41,7 +42,7 @@ class DWA(LossBasedWeighting):
     tensor([0.8147, 1.1853], dtype=torch.float64)
     """
 
-    every = "pass"
+    advances = "pass"
 
     def __init__(self, temperature: float = 2.0) -> None:
         self.temperature = temperature

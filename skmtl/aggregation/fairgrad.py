@@ -9,6 +9,7 @@ from torch import Tensor
 
 from skmtl.aggregation.kinds import GramianWeighting, checked_number
 from skmtl.aggregation.newton import solve_weighted_inverse
+from skmtl.base import GradientUse
 
 
 class FairGrad(GramianWeighting):
@@ -24,8 +25,9 @@ class FairGrad(GramianWeighting):
 
     Notes
     -----
-    Solved to rounding by damped Newton steps on gradients scaled to length one, without the published rescaling by T and clipping. At a
-    Pareto-stationary point there is no solution: a ConvergenceWarning says so, and the tasks that oppose each other hardly move.
+    Solved to rounding by damped Newton steps on gradients scaled to length one. A network multiplies the direction by T and clips it to
+    length 1, as in the authors' program. At a Pareto-stationary point there is no solution: a ConvergenceWarning says so, and the tasks that
+    oppose each other hardly move.
 
     References
     ----------
@@ -38,6 +40,8 @@ class FairGrad(GramianWeighting):
     >>> FairGrad(alpha=2.0).weights(torch.tensor([[1.0, 0.0], [0.0, 8.0]]))
     tensor([1.0000, 0.2500], dtype=torch.float64)
     """
+
+    _use = GradientUse(max_norm=1.0, times_tasks=True)
 
     def __init__(self, alpha: float = 2.0) -> None:
         self.alpha = alpha

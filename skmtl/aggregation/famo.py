@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from skmtl.aggregation.kinds import checked_number
-from skmtl.aggregation.losses import Generators, LossBasedWeighting, State, adam_step, inverse, learnt, per_task, task_softmax, unsolved
+from skmtl.aggregation.losses import LossBasedWeighting, State, adam_step, inverse, learnt, per_task, task_softmax, unsolved
+from skmtl.aggregation.numerics import Generators
 
 
 class FAMO(LossBasedWeighting):

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor
 
-from skmtl.aggregation.numerics import checked_jacobian
+from skmtl.aggregation.numerics import Generators, checked_jacobian, draws
 from skmtl.base import JacobianAggregator
 
 
@@ -41,6 +41,8 @@ class GradDrop(JacobianAggregator):
     tensor([3., 3.])
     """
 
+    random = True
+
     def __init__(self, leak: Any = 0.0) -> None:
         self.leak = leak
 
@@ -61,15 +63,16 @@ class GradDrop(JacobianAggregator):
         """
         raise TypeError("GradDrop is a Jacobian method: it chooses among the entries of the gradients and has no weights. Call aggregate(jacobian).")
 
-    def aggregate(self, jacobian: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+    def aggregate(self, jacobian: Tensor, *, generator: Generators = None) -> Tensor:
         """Return the sum of the entries that are kept.
 
         Parameters
         ----------
         jacobian : Tensor of shape (..., T, P)
             One row a task, one column a parameter; leading axes are fleet members. Never changed.
-        generator : torch.Generator, default=None
-            Draws U, one number for each member and parameter; None = U is 1/2, which follows the larger side.
+        generator : torch.Generator or sequence of torch.Generator, default=None
+            Draws U, one number for each member and parameter, for all members or each for one of the first axis; None = U is 1/2, which
+            follows the larger side.
 
         Returns
         -------
@@ -80,10 +83,8 @@ class GradDrop(JacobianAggregator):
         exact = rows.to(torch.float64)
         total = exact.abs().sum(-2)
         purity = 0.5 * (1.0 + torch.where(total == 0, 0.0, exact.sum(-2) / total))
-        shape = purity.shape
-        draws = torch.full(shape, 0.5, dtype=torch.float64) if generator is None else _uniform(shape, generator)
-        draws = draws.to(exact.device)
-        kept = ((exact > 0) & (purity > draws)[..., None, :]) | ((exact < 0) & (purity < draws)[..., None, :])
+        limits = torch.full_like(purity, 0.5) if generator is None else draws(tuple(purity.shape), generator, exact, normal=False)
+        kept = ((exact > 0) & (purity > limits)[..., None, :]) | ((exact < 0) & (purity < limits)[..., None, :])
         leak = self._leaks(exact)
         share = leak + (1.0 - leak) * kept
         return (share * exact).sum(-2).to(rows.dtype)
@@ -95,7 +96,3 @@ class GradDrop(JacobianAggregator):
                 f"The 'leak' parameter of GradDrop must be a number between 0 and 1, or one for each of the {rows.shape[-2]} tasks. Got {self.leak!r} instead."
             )
         return leak.expand(rows.shape[-2])[:, None]
-
-
-def _uniform(shape: torch.Size, generator: torch.Generator) -> Tensor:
-    return torch.rand(shape, generator=generator, device=generator.device, dtype=torch.float64)

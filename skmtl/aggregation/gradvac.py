@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from skmtl.aggregation.kinds import GramianWeighting, checked_number, solve_finite
-from skmtl.aggregation.numerics import unit_diagonal
+from skmtl.aggregation.numerics import Generators, unit_diagonal
 from skmtl.aggregation.pcgrad import random_order
 
 
@@ -32,7 +32,7 @@ class GradVac(GramianWeighting):
 
     Notes
     -----
-    The object holds no state: `weights_and_targets` takes the targets and returns the next ones.
+    The object holds no state: `weights_and_targets` takes the targets and returns the next ones, and a network in training keeps them.
 
     References
     ----------
@@ -46,10 +46,12 @@ class GradVac(GramianWeighting):
     tensor([1.7500, 1.7500], dtype=torch.float64)
     """
 
+    random = True
+
     def __init__(self, beta: float = 0.5) -> None:
         self.beta = beta
 
-    def weights(self, gramian: Tensor, *, targets: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
+    def weights(self, gramian: Tensor, *, targets: Tensor | None = None, generator: Generators = None) -> Tensor:
         """Weigh the task gradients by their inner products.
 
         Parameters
@@ -58,8 +60,8 @@ class GradVac(GramianWeighting):
             Inner products of the task gradients; leading axes are fleet members. Never changed.
         targets : Tensor of shape (..., T, T), default=None
             Wanted cosine of task i (row) with task j (column), below 1; None = zeros, as in the first step.
-        generator : torch.Generator, default=None
-            Draws the order in which the tasks are visited; None = the order of the tasks.
+        generator : torch.Generator or sequence of torch.Generator, default=None
+            Draws the order in which the tasks are visited: one for all members, or one for each of the first axis; None = the order of the tasks.
 
         Returns
         -------
@@ -68,7 +70,7 @@ class GradVac(GramianWeighting):
         """
         return self.weights_and_targets(gramian, targets, generator=generator)[0]
 
-    def weights_and_targets(self, gramian: Tensor, targets: Tensor | None = None, *, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+    def weights_and_targets(self, gramian: Tensor, targets: Tensor | None = None, *, generator: Generators = None) -> tuple[Tensor, Tensor]:
         """Return the weights of this step and the targets of the next.
 
         Parameters
@@ -77,8 +79,8 @@ class GradVac(GramianWeighting):
             Inner products of the task gradients; leading axes are fleet members. Never changed.
         targets : Tensor of shape (..., T, T), default=None
             Targets of this step; None = zeros. Never changed.
-        generator : torch.Generator, default=None
-            Draws the order in which the tasks are visited; None = the order of the tasks.
+        generator : torch.Generator or sequence of torch.Generator, default=None
+            Draws the order in which the tasks are visited: one for all members, or one for each of the first axis; None = the order of the tasks.
 
         Returns
         -------
@@ -93,6 +95,45 @@ class GradVac(GramianWeighting):
             raise ValueError(f"targets must hold a cosine for every pair of tasks, shape {tuple(matrix.shape)}. Got shape {tuple(wanted.shape)}.")
         packed = solve_finite(self, gramian, order=random_order(gramian, generator), targets=wanted.to(torch.float64).expand(matrix.shape))
         return packed[..., 0, :], packed[..., 1:, :]
+
+    def initial_state(self, n_members: int, n_tasks: int, *, device: Any = None) -> dict[str, Tensor]:
+        """Return targets of zero.
+
+        Parameters
+        ----------
+        n_members, n_tasks : int
+            Numbers E and T.
+        device : torch.device or str, default=None
+            Where the tensor lies; None = the CPU.
+
+        Returns
+        -------
+        dict of str to Tensor
+            "targets", of shape (E, T, T).
+        """
+        return {"targets": torch.zeros((n_members, n_tasks, n_tasks), dtype=torch.float64, device=device)}
+
+    def weights_and_state(self, gramian: Tensor, state: dict[str, Tensor], **options: Any) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the weights of this step and the state of the next; see `weights_and_targets`.
+
+        Parameters
+        ----------
+        gramian : Tensor of shape (E, T, T)
+            Inner products of the task gradients.
+        state : dict of str to Tensor
+            As from `initial_state`. Never changed.
+        **options : object
+            As for `weights`.
+
+        Returns
+        -------
+        weights : Tensor of shape (E, T)
+            One weight a task, float64.
+        state : dict of str to Tensor
+            New tensors.
+        """
+        weights, targets = self.weights_and_targets(gramian, state["targets"], **options)
+        return weights, {"targets": targets}
 
     def _weights(self, gramian: Tensor, **options: Any) -> Tensor:
         beta = checked_number(self, "beta", self.beta, 0.0)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from skmtl.aggregation.losses import Generators, LossBasedWeighting, State, balanced, filled, inverse, ratio, unsolved
+from skmtl.aggregation.losses import LossBasedWeighting, State, balanced, filled, inverse, ratio, unsolved
+from skmtl.aggregation.numerics import Generators
 
 
 class IGB(LossBasedWeighting):
@@ -40,7 +41,7 @@ class IGB(LossBasedWeighting):
     tensor([0.7551, 0.6225], dtype=torch.float64)
     """
 
-    every = "pass"
+    advances = "pass"
 
     def _start(self, zeros: Tensor) -> State:
         return {"base": zeros + torch.nan, "passes": zeros[:, 0].clone()}

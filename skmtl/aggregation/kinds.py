@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from skmtl.aggregation.numerics import checked_gramian, checked_jacobian, rank_tolerance
-from skmtl.base import Aggregator, GradientWeighting
+from skmtl.aggregation.voldet import negative_cosine_fraction, voldet
+from skmtl.base import Aggregator, GradientUse, GradientWeighting
 
 
 class GramianWeighting(GradientWeighting):
@@ -16,6 +17,18 @@ class GramianWeighting(GradientWeighting):
 
     Its ``options`` are what ``weights`` passes on: here ``tolerance``, the share of the largest eigenvalue below which others are rounding.
     """
+
+    _use: GradientUse = GradientUse()
+
+    def use(self) -> GradientUse:
+        """Return how a network takes and applies the gradients.
+
+        Returns
+        -------
+        GradientUse
+            What the gradients are of, the length that the direction is clipped to, and what heads follow.
+        """
+        return self._use
 
     def _weights(self, gramian: Tensor, **options: Any) -> Tensor:
         raise NotImplementedError
@@ -53,6 +66,21 @@ class GramianWeighting(GradientWeighting):
             The direction, in the dtype of `jacobian`; computed in float64.
         """
         return weighted_rows(self, jacobian, generator=generator)
+
+    def diagnostics(self, gramian: Tensor) -> dict[str, Tensor]:
+        """Return how far the task gradients are in conflict.
+
+        Parameters
+        ----------
+        gramian : Tensor of shape (..., T, T)
+            Inner products of the task gradients.
+
+        Returns
+        -------
+        dict of str to Tensor
+            "negative_cosine_fraction" and "voldet", of shape (...).
+        """
+        return {"negative_cosine_fraction": negative_cosine_fraction(gramian), "voldet": voldet(gramian)}
 
 
 def solve_finite(method: GramianWeighting, gramian: Tensor, **options: Any) -> Tensor:

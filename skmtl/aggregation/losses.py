@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,10 +9,10 @@ import torch
 from torch import Tensor
 
 from skmtl.aggregation.kinds import checked_number
+from skmtl.aggregation.numerics import Generators
 from skmtl.base import Aggregator, LossWeighting
 
 State = dict[str, Tensor]
-Generators = torch.Generator | Sequence[torch.Generator] | None
 
 SOLVED = 1e-30  # a loss below this share of the member's largest is zero
 LARGEST_RATIO = 1e30  # losses that grew more than that would overflow
@@ -33,20 +32,10 @@ class LossBasedWeighting(LossWeighting):
 
     Attributes
     ----------
-    every : {"step", "pass"}
-        When `advance` is called: after each step with the losses that `loss_weights` saw, or after each pass with the mean losses of the pass.
-    needs : tuple of str
-        Keyword arguments of `advance`, each of shape (..., T): "losses_after" (of the same batch, after the step), "gradient_norms" (of the
-        unweighted task gradients of the trunk, before the step), "weights" (that `loss_weights` returned).
-    reads : tuple of str
-        Keyword arguments of `loss_weights`: "gramian" (of the unweighted task gradients of the trunk, (..., T, T)).
     nonnegative : bool
         Whether a negative loss is an error.
     """
 
-    every: str = "step"
-    needs: tuple[str, ...] = ()
-    reads: tuple[str, ...] = ()
     nonnegative: bool = True
 
     def initial_state(self, n_members: int, n_tasks: int, *, device: Any = None) -> State:
@@ -97,7 +86,7 @@ class LossBasedWeighting(LossWeighting):
         Parameters
         ----------
         losses : Tensor of shape (..., T)
-            Task losses before the step, or their means over the pass, as `every` says. Never changed.
+            Task losses before the step, or their means over the pass, as `advances` says. Never changed.
         state : dict of str to Tensor, default=None
             The history; None = that before the first step. Never changed.
         present : Tensor of bool of shape (..., T), default=None
@@ -278,17 +267,7 @@ def adam_step(state: State, gradient: Tensor, learning_rate: float) -> State:
     return {"value": state["value"] - learning_rate * change, "momentum": momentum, "square": square, "steps": steps}
 
 
-# ---------------------------------------------------------------------- random numbers and parameters
-def draws(shape: tuple[int, ...], generator: torch.Generator | Sequence[torch.Generator], like: Tensor, *, normal: bool) -> Tensor:
-    """Draw standard normal or uniform numbers, members first: from one generator, or each member's from its own."""
-    draw = torch.randn if normal else torch.rand
-    if isinstance(generator, torch.Generator):
-        return draw(shape, generator=generator, device=generator.device, dtype=torch.float64).to(like.device)
-    if len(generator) != shape[0]:
-        raise ValueError(f"generator must be one torch.Generator, or one for each of the {shape[0]} members. Got {len(generator)}.")
-    return torch.stack([draw(shape[1:], generator=own, device=own.device, dtype=torch.float64).to(like.device) for own in generator])
-
-
+# ---------------------------------------------------------------------- parameters
 def checked_share(owner: Aggregator, name: str, value: Any) -> float:
     """Return a parameter between 0 and 1 as a float."""
     number = checked_number(owner, name, value, 0.0)

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from skmtl.aggregation.kinds import checked_number
-from skmtl.aggregation.losses import Generators, LossBasedWeighting, State, task_softmax
+from skmtl.aggregation.losses import LossBasedWeighting, State, task_softmax
+from skmtl.aggregation.numerics import Generators
 
 
 class MinMax(LossBasedWeighting):

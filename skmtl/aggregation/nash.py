@@ -9,6 +9,7 @@ from torch import Tensor
 
 from skmtl.aggregation.kinds import GramianWeighting
 from skmtl.aggregation.newton import solve_weighted_inverse
+from skmtl.base import GradientUse
 
 
 class NashMTL(GramianWeighting):
@@ -22,7 +23,7 @@ class NashMTL(GramianWeighting):
     Notes
     -----
     Solved to rounding by damped Newton steps; the published code stops a sequence of convex programs after at most 20 rounds. The direction
-    always has length :math:`\sqrt T`, however short the gradients are. At a Pareto-stationary point there is no solution: a
+    always has length :math:`\sqrt T`, however short the gradients are; a network clips it to 1. At a Pareto-stationary point there is no solution: a
     ConvergenceWarning says so, and the tasks that oppose each other hardly move.
 
     References
@@ -36,6 +37,8 @@ class NashMTL(GramianWeighting):
     >>> NashMTL().weights(torch.tensor([[1.0, 0.0], [0.0, 4.0]]))
     tensor([1.0000, 0.5000], dtype=torch.float64)
     """
+
+    _use = GradientUse(max_norm=1.0)
 
     def _weights(self, gramian: Tensor, **options: Any) -> Tensor:
         return solve_weighted_inverse(gramian, torch.ones_like(gramian[..., 0]), 1.0)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
+
+Generators = torch.Generator | Sequence[torch.Generator] | None
 
 # Rounding noise of a Gramian, per task and relative to its largest eigenvalue, is a few units in the last place of what it was computed in.
 NOISE = 16.0
@@ -55,3 +58,13 @@ def unit_diagonal(gramian: Tensor) -> tuple[Tensor, Tensor]:
     cosines = torch.where(present[..., :, None] & present[..., None, :], cosines, 0.0).clamp(-1.0, 1.0)
     cosines.diagonal(dim1=-2, dim2=-1).fill_(1.0)
     return cosines, safe
+
+
+def draws(shape: tuple[int, ...], generator: torch.Generator | Sequence[torch.Generator], like: Tensor, *, normal: bool) -> Tensor:
+    """Draw standard normal or uniform numbers, members first: from one generator, or each member's from its own."""
+    draw = torch.randn if normal else torch.rand
+    if isinstance(generator, torch.Generator):
+        return draw(shape, generator=generator, device=generator.device, dtype=torch.float64).to(like.device)
+    if len(generator) != shape[0]:
+        raise ValueError(f"generator must be one torch.Generator, or one for each of the {shape[0]} members. Got {len(generator)}.")
+    return torch.stack([draw(shape[1:], generator=own, device=own.device, dtype=torch.float64).to(like.device) for own in generator])

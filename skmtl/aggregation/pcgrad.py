@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from skmtl.aggregation.kinds import GramianWeighting, solve_finite
-from skmtl.aggregation.numerics import unit_diagonal
+from skmtl.aggregation.numerics import Generators, draws, unit_diagonal
 
 
 class PCGrad(GramianWeighting):
@@ -36,15 +36,17 @@ class PCGrad(GramianWeighting):
     tensor([1.5000, 1.5000], dtype=torch.float64)
     """
 
-    def weights(self, gramian: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+    random = True
+
+    def weights(self, gramian: Tensor, *, generator: Generators = None) -> Tensor:
         """Weigh the task gradients by their inner products.
 
         Parameters
         ----------
         gramian : Tensor of shape (..., T, T)
             Inner products of the task gradients; leading axes are fleet members. Never changed.
-        generator : torch.Generator, default=None
-            Draws the order of the projections; None = the order of the tasks.
+        generator : torch.Generator or sequence of torch.Generator, default=None
+            Draws the order of the projections: one for all members, or one for each of the first axis; None = the order of the tasks.
 
         Returns
         -------
@@ -57,14 +59,12 @@ class PCGrad(GramianWeighting):
         return project_conflicts(gramian, options["order"])
 
 
-def random_order(gramian: Tensor, generator: torch.Generator | None) -> Tensor:
+def random_order(gramian: Tensor, generator: Generators) -> Tensor:
     """Return, for each task, the order in which the others are visited, (..., T, T); each row holds its own index too, which is skipped."""
-    shape = torch.as_tensor(gramian).shape
-    device = torch.as_tensor(gramian).device
+    matrix = torch.as_tensor(gramian)
     if generator is None:
-        return torch.arange(shape[-1], device=device).expand(shape)
-    draws = torch.rand(shape, generator=generator, device=generator.device, dtype=torch.float64)
-    return draws.argsort(dim=-1).to(device)
+        return torch.arange(matrix.shape[-1], device=matrix.device).expand(matrix.shape)
+    return draws(tuple(matrix.shape), generator, matrix, normal=False).argsort(dim=-1)
 
 
 def project_conflicts(gramian: Tensor, order: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor
 from skmtl.aggregation.kinds import GramianWeighting, checked_number, solve_finite, weighted_rows
 from skmtl.aggregation.newton import solve_weighted_inverse
 from skmtl.aggregation.numerics import checked_gramian
+from skmtl.base import GradientUse
 
 
 class PIVRG(GramianWeighting):
@@ -43,6 +44,9 @@ class PIVRG(GramianWeighting):
     >>> PIVRG().priorities(torch.tensor([0.0, 1000.0]))
     tensor([0.6667, 1.3333], dtype=torch.float64)
     """
+
+    reads = ("scores",)
+    _use = GradientUse(max_norm=1.0, times_tasks=True)
 
     def __init__(self, bound: float = 2.0, min_temperature: float = 10.0) -> None:
         self.bound = bound

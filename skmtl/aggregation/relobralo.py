@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from skmtl.aggregation.kinds import checked_number
-from skmtl.aggregation.losses import Generators, LossBasedWeighting, State, balanced, checked_share, draws, filled, ratio
+from skmtl.aggregation.losses import LossBasedWeighting, State, balanced, checked_share, filled, ratio
+from skmtl.aggregation.numerics import Generators, draws
 
 
 class ReLoBRaLo(LossBasedWeighting):
@@ -48,6 +49,7 @@ class ReLoBRaLo(LossBasedWeighting):
     tensor([0.7551, 1.2449], dtype=torch.float64)
     """
 
+    random = True
     needs = ("weights",)
 
     def __init__(self, alpha: float = 0.999, *, temperature: float = 1.0, rho: float = 1.0) -> None:

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from skmtl.aggregation.dwa import DWA
 from skmtl.aggregation.kinds import checked_number
-from skmtl.aggregation.losses import Generators, LossBasedWeighting, State
-from skmtl.aggregation.numerics import checked_gramian, squared_norms
+from skmtl.aggregation.losses import LossBasedWeighting, State
+from skmtl.aggregation.numerics import Generators, checked_gramian, squared_norms
 from skmtl.aggregation.rlw import RLW
 from skmtl.aggregation.shapley import shapley_values
 from skmtl.aggregation.svfair import priorities
@@ -67,9 +67,14 @@ class ShapleyWeighted(LossBasedWeighting):
         self.n_permutations = n_permutations
 
     @property
-    def every(self) -> str:  # type: ignore[override]
+    def advances(self) -> str:  # type: ignore[override]
         """When `advance` is called: as for the method."""
-        return self._method().every
+        return self._method().advances
+
+    @property
+    def random(self) -> bool:  # type: ignore[override]
+        """Whether the method draws."""
+        return self._method().random
 
     @property
     def needs(self) -> tuple[str, ...]:  # type: ignore[override]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from skmtl.aggregation.losses import Generators, LossBasedWeighting, State, inverse, unsolved
+from skmtl.aggregation.losses import LossBasedWeighting, State, inverse, unsolved
+from skmtl.aggregation.numerics import Generators
 
 
 class SI(LossBasedWeighting):

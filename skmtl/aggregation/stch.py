@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from skmtl.aggregation.kinds import checked_number
-from skmtl.aggregation.losses import Generators, LossBasedWeighting, State, balanced, filled, inverse, per_task, ratio, task_softmax, unsolved
+from skmtl.aggregation.losses import LossBasedWeighting, State, balanced, filled, inverse, per_task, ratio, task_softmax, unsolved
+from skmtl.aggregation.numerics import Generators
 
 
 class STCH(LossBasedWeighting):
@@ -61,7 +62,7 @@ class STCH(LossBasedWeighting):
     tensor([1.3333, 0.1333], dtype=torch.float64)
     """
 
-    every = "pass"
+    advances = "pass"
 
     def __init__(self, mu: float = 1.0, *, form: str = "log", warmup: int = 4, preferences: Any = 1.0, ideal: Any = 0.0) -> None:
         self.mu = mu

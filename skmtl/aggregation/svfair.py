@@ -12,6 +12,7 @@ from skmtl.aggregation.newton import solve_weighted_inverse
 from skmtl.aggregation.numerics import squared_norms
 from skmtl.aggregation.shapley import UTILITIES, shapley_values
 from skmtl.aggregation.voldet import negative_cosine_fraction
+from skmtl.base import GradientUse
 
 CONFLICT = 0.25  # share of negative cosines above which utility="auto" takes VolDetPro: section 5.5 of the paper
 LARGEST_RATIO = 2.0  # kappa_max of appendix H.1: the largest priority is at most this many times the mean
@@ -106,6 +107,19 @@ class SVFair(GramianWeighting):
             One positive weight a task, float64; NaN for a member whose Gramian is not finite.
         """
         return solve_finite(self, gramian, random_state=0 if generator is None else generator)
+
+    def use(self) -> GradientUse:
+        """Return how a network takes and applies the gradients.
+
+        Returns
+        -------
+        GradientUse
+            Times T, then clipped to `max_norm`.
+        """
+        if self.head_gradient not in ("own", "weighted"):
+            raise ValueError(f"The 'head_gradient' parameter of SVFair must be 'own' or 'weighted'. Got {self.head_gradient!r} instead.")
+        max_norm = None if self.max_norm is None else checked_number(self, "max_norm", self.max_norm, 0, strict=True)
+        return GradientUse(max_norm=max_norm, head_gradient=self.head_gradient, times_tasks=True)
 
     def _weights(self, gramian: Tensor, **options: Any) -> Tensor:
         if self.utility not in (*UTILITIES, "auto"):

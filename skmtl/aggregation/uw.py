@@ -7,7 +7,8 @@ from typing import Any
 from torch import Tensor
 
 from skmtl.aggregation.kinds import checked_number
-from skmtl.aggregation.losses import Generators, LossBasedWeighting, State, adam_step, learnt, per_task
+from skmtl.aggregation.losses import LossBasedWeighting, State, adam_step, learnt, per_task
+from skmtl.aggregation.numerics import Generators
 
 
 class UW(LossBasedWeighting):

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from skmtl.estimators.classifier import MultiTaskClassifier
-from skmtl.estimators.network import MultiTaskNetwork, members_of
+from skmtl.estimators.ensembles import aggregator_of, members_of
+from skmtl.estimators.network import MultiTaskNetwork
 from skmtl.estimators.problem import Problem
 from skmtl.estimators.regressor import MultiTaskRegressor
 from skmtl.network import train_fleet
@@ -97,7 +98,8 @@ def measure_groups(
     problem = Problem(estimator, train, test, sample_weight=sample_weight, split_seed=seed, separate=True, categorical_features=estimator.categorical_features)
     weights = _weights_of_groups(estimator, train, groups)
     members = [problem.member(group, seed, seed, weight) for group, weight in zip(groups, weights, strict=True)]
-    trained = train_fleet(problem.architecture(), problem.data, members, problem.training(record=False), n_workers=_workers(n_workers), progress=progress)
+    training, aggregator = problem.training(record=False), aggregator_of(estimator)
+    trained = train_fleet(problem.architecture(), problem.data, members, training, aggregator=aggregator, n_workers=_workers(n_workers), progress=progress)
     return [
         GroupOutcome(
             losses=tuple(problem.mean_loss(name, scores) for name, scores in zip(group, member.scores, strict=True)),
@@ -159,7 +161,8 @@ def fit_groups(
     weights = _weights_of_groups(estimator, tasks, groups)
     n_members = members_of(estimator, tasks)
     members = [problem.member(group, seed + k, seed + k, weight, split=k) for group, weight in zip(groups, weights, strict=True) for k in range(n_members)]
-    trained = train_fleet(problem.architecture(), problem.data, members, problem.training(record=True), n_workers=_workers(n_workers))
+    training, aggregator = problem.training(record=True), aggregator_of(estimator)
+    trained = train_fleet(problem.architecture(), problem.data, members, training, aggregator=aggregator, n_workers=_workers(n_workers))
     fitted = []
     for g, group in enumerate(groups):
         one = clone(estimator).set_params(task_column=like.task_column, task_weights=weights[g])

@@ -14,18 +14,19 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from skmtl._sklearn_compat import Interval, StrOptions
+from skmtl.aggregation import resolve_aggregator
 from skmtl.estimators.categories import resolve_categorical
+from skmtl.estimators.ensembles import aggregator_of, ensemble
 from skmtl.estimators.gathering import as_target, checked_weight, long_tasks, weighted_rows, wide_tasks
+from skmtl.estimators.history import diagnostic_curves, entries, mean_curve, weighted_curve
 from skmtl.estimators.inputs import as_pandas, check_inputs, column_position, take_column
 from skmtl.estimators.prediction import Predictor
 from skmtl.estimators.problem import Problem
-from skmtl.network import ACTIVATIONS, SOLVERS, TrainedMember, resolve_device, train_fleet
+from skmtl.network import ACTIVATIONS, SOLVERS, TrainedMember, Training, resolve_device, train_fleet
 from skmtl.tasks import Kind, TaskSet, encode_task_ids, task_name
 from skmtl.validation import CallbackSupport, DocLinks, VersionedState, fit_callbacks
 
 _LARGEST_SEED = np.iinfo(np.int32).max
-# n_members="auto": networks of an ensemble, and the labelled rows beyond which half as many do.
-_MEMBERS, _MANY_ROWS = 8, 20_000
 
 
 class MultiTaskNetwork(VersionedState, DocLinks, CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin, MultiOutputMixin, BaseEstimator):
@@ -45,7 +46,11 @@ class MultiTaskNetwork(VersionedState, DocLinks, CallbackSupport, ClassNamePrefi
     _solver_states: list[Any]
     _wide_2d: bool
     n_iter_: int
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+    loss_curve_: NDArray[np.float64]
+    task_loss_curve_: NDArray[np.float64]
+    aggregation_weights_: NDArray[np.float64]
+    history_: list[dict[str, Any]]
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "head_hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "activation": [StrOptions(set(ACTIVATIONS))],
@@ -64,6 +69,7 @@ class MultiTaskNetwork(VersionedState, DocLinks, CallbackSupport, ClassNamePrefi
         "task_embedding_dim": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
         "task_column": [str, Integral, None],
         "task_weights": ["array-like", dict, None],
+        "aggregator": "no_validation",
         "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
         "embedding_dim": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "dtype": [StrOptions({"auto", "float32", "float64"})],
@@ -95,6 +101,7 @@ class MultiTaskNetwork(VersionedState, DocLinks, CallbackSupport, ClassNamePrefi
         task_embedding_dim: int | str = "auto",
         task_column: Any = None,
         task_weights: Any = None,
+        aggregator: Any = "mean",
         categorical_features: Any = "from_dtype",
         embedding_dim: int | str = "auto",
         dtype: str = "auto",
@@ -122,6 +129,7 @@ class MultiTaskNetwork(VersionedState, DocLinks, CallbackSupport, ClassNamePrefi
         self.task_embedding_dim = task_embedding_dim
         self.task_column = task_column
         self.task_weights = task_weights
+        self.aggregator = aggregator
         self.categorical_features = categorical_features
         self.embedding_dim = embedding_dim
         self.dtype = dtype
@@ -146,14 +154,13 @@ class MultiTaskNetwork(VersionedState, DocLinks, CallbackSupport, ClassNamePrefi
         split_seed, first_seed = rng.randint(_LARGEST_SEED, size=2).tolist()
         learnt = self._known(tasks) if again else {"categorical_features": categorical}
         problem = Problem(self, tasks, sample_weight=weight, split_seed=split_seed, **learnt)
-        members = self._ensemble(problem, problem.names, first_seed, self._started(problem) if again else None)
+        members = ensemble(problem, first_seed, first_seed, self._task_weights(problem.names), self._started(problem) if again else None)
         with fit_callbacks(self, X, y, max_passes=self.max_iter, metadata={"sample_weight": sample_weight}) as on_pass:
 
             def told(n_done: int, now: Any) -> bool:
                 return on_pass is not None and on_pass(n_done, lambda: self._as_if(problem, now()))
 
-            training = problem.training(record=True)
-            trained = train_fleet(problem.architecture(), problem.data, members, training, together=True, on_pass=None if on_pass is None else told)
+            trained = self._train(problem, members, problem.training(record=True), None if on_pass is None else told)
             self._store(problem, problem.names, trained)
         self._seeds, self._n_calls = [first_seed, split_seed], 0
         if self.verbose:
@@ -173,27 +180,27 @@ class MultiTaskNetwork(VersionedState, DocLinks, CallbackSupport, ClassNamePrefi
             split_seed, first_seed = check_random_state(self.random_state).randint(_LARGEST_SEED, size=2).tolist()
             self._seeds = [first_seed, split_seed]
             self._n_calls = 0
-        members = self._ensemble(problem, problem.names, self._seeds[0], None if first else self._started(problem), order_seed=self._seeds[1] + self._n_calls)
-        training = problem.training(record=True, passes=1)
-        trained = train_fleet(problem.architecture(), problem.data, members, training, together=True)
+        started = None if first else self._started(problem)
+        members = ensemble(problem, self._seeds[0], self._seeds[1] + self._n_calls, self._task_weights(problem.names), started)
+        trained = self._train(problem, members, problem.training(record=True, passes=1))
         for member in trained:
             member.task_loss_curve[:, [name not in tasks for name in problem.names]] = np.nan
-        earlier = None if first else (self.task_loss_curve_, self.n_iter_)
+        earlier = None if first else (self.task_loss_curve_, self.aggregation_weights_, self.history_, self.n_iter_)
         self._store(problem, problem.names, trained)
         self._n_calls += 1
-        self._solver_states = [(self.solver, member.solver_state, member.n_steps) for member in trained]
+        self._solver_states = [(self.solver, member.solver_state, member.n_steps, member.aggregator_state) for member in trained]
         if earlier is not None:
-            self._keep_curves(np.concatenate([earlier[0], self.task_loss_curve_]), np.empty(0))
-            self.n_iter_ = self.best_iteration_ = earlier[1] + 1
+            task_losses, weights, history, n_iter = earlier
+            self.task_loss_curve_ = np.concatenate([task_losses, self.task_loss_curve_])
+            self.loss_curve_ = weighted_curve(self.task_loss_curve_, self._task_weights(self.task_names_))
+            self.aggregation_weights_ = np.concatenate([weights, self.aggregation_weights_])
+            self.history_ = [*history, *({**entry, "iteration": n_iter + 1} for entry in self.history_)]
+            self.n_iter_ = self.best_iteration_ = n_iter + 1
         return self
 
-    def _ensemble(self, problem: Problem, names: Sequence[str], seed: int, started: list[TrainedMember] | None, order_seed: int | None = None) -> list[Any]:
-        """Return the members of an ensemble: each has a draw, an order of rows and a validation split of its own."""
-        weights = self._task_weights(names)
-        count = members_of(self, problem.train)
-        starts: list[TrainedMember | None] = [*started] if started else [None] * count
-        order_seed = seed if order_seed is None else order_seed
-        return [problem.member(names, seed + k, order_seed + 7919 * k, weights, split=k, start=start) for k, start in enumerate(starts)]
+    def _train(self, problem: Problem, members: list[Any], training: Training, on_pass: Any = None) -> list[TrainedMember]:
+        """Train the members of one ensemble."""
+        return train_fleet(problem.architecture(), problem.data, members, training, aggregator=aggregator_of(self), together=True, on_pass=on_pass)
 
     def _known(self, tasks: TaskSet) -> dict[str, Any]:
         """Return what was learnt about inputs, targets and tasks, for tasks that are all known."""
@@ -211,9 +218,10 @@ class MultiTaskNetwork(VersionedState, DocLinks, CallbackSupport, ClassNamePrefi
                 f"This {type(self).__name__} goes on from networks of another shape: hidden_layer_sizes, head_hidden_layer_sizes, activation, "
                 "task_embedding_dim and task_column must be those of the first fit. Set warm_start=False or fit a clone."
             )
-        states = self._solver_states or [("", [], 0)] * len(self.members_)
+        states = self._solver_states or [("", [], 0, {})] * len(self.members_)
         return [
-            TrainedMember(parameters=own, solver=solver, solver_state=state, n_steps=n) for own, (solver, state, n) in zip(self.members_, states, strict=True)
+            TrainedMember(parameters=own, solver=solver, solver_state=state, n_steps=n, aggregator_state=remembered)
+            for own, (solver, state, n, remembered) in zip(self.members_, states, strict=True)
         ]
 
     def _declared(self, tasks: TaskSet, classes: Any, weight: NDArray[np.float64] | None) -> Any:
@@ -225,6 +233,7 @@ class MultiTaskNetwork(VersionedState, DocLinks, CallbackSupport, ClassNamePrefi
     def _check_settings(self) -> None:
         """Raise where a parameter is out of range."""
         self._validate_params()
+        resolve_aggregator(self.aggregator)
         for what in ("hidden_layer_sizes", "head_hidden_layer_sizes"):
             sizes = getattr(self, what)
             if not all(isinstance(size, Integral) and int(size) >= 1 for size in ([sizes] if isinstance(sizes, Integral) else sizes)):
@@ -286,19 +295,12 @@ class MultiTaskNetwork(VersionedState, DocLinks, CallbackSupport, ClassNamePrefi
         self._n_features_out = len(self.members_) * self._architecture.trunk_sizes[-1]
         self.n_iter_ = max(member.n_iter for member in trained)
         self.best_iteration_ = max(member.best_iteration for member in trained)
-        watched = _mean_curve([member.validation_curve for member in trained if len(member.validation_curve)])
-        self._keep_curves(_mean_curve([member.task_loss_curve for member in trained]), watched)
+        watched = mean_curve([member.validation_curve for member in trained if len(member.validation_curve)])
+        self.task_loss_curve_ = mean_curve([member.task_loss_curve for member in trained])
+        self.loss_curve_ = weighted_curve(self.task_loss_curve_, self._task_weights(self.task_names_))
+        self.aggregation_weights_ = mean_curve([member.aggregation_weights for member in trained])
+        self.history_ = entries(self.loss_curve_, validation_loss=watched, **diagnostic_curves(trained))
         self.device_ = str(resolve_device(self.device))
-
-    def _keep_curves(self, task_losses: NDArray[np.float64], watched: NDArray[np.float64]) -> None:
-        self.task_loss_curve_ = task_losses
-        weights = self._task_weights(self.task_names_)
-        shares = np.where(np.isnan(task_losses), 0.0, 1.0 if weights is None else weights)
-        total = shares.sum(axis=1)
-        self.loss_curve_ = np.divide((shares * np.nan_to_num(task_losses)).sum(axis=1), total, out=np.full(len(total), np.nan), where=total > 0)
-        self.history_ = [{"iteration": k + 1, "loss": float(loss)} for k, loss in enumerate(self.loss_curve_)]
-        for entry, loss in zip(self.history_, watched, strict=False):
-            entry["validation_loss"] = float(loss)
 
     def _as_if(self, problem: Problem, trained: list[TrainedMember]) -> dict[str, Any]:
         """Return the attributes that fit would leave behind if it ended now."""
@@ -375,24 +377,3 @@ class MultiTaskNetwork(VersionedState, DocLinks, CallbackSupport, ClassNamePrefi
             shown = ", ".join(repr(name) for name in names[:5])
             raise ValueError(f"Task {unknown[0]!r} was not in fit; this {type(self).__name__} knows {len(known)} tasks: {shown}{', ...' * (len(known) > 5)}.")
         return inputs, np.array([known[name] for name in found], dtype=np.intp)[codes]
-
-
-def members_of(estimator: MultiTaskNetwork, tasks: TaskSet) -> int:
-    """Return the number of networks that an estimator trains for these tasks."""
-    if estimator.n_members != "auto":
-        return int(estimator.n_members)
-    n_rows = len(np.unique(np.concatenate([tasks.rows(name) for name in tasks.names])))
-    return _MEMBERS if n_rows <= _MANY_ROWS else _MEMBERS // 2
-
-
-def _mean_curve(curves: list[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Mean over the members that are still running; NaN where all of them diverged."""
-    if not curves:
-        return np.empty(0)
-    longest = max(len(curve) for curve in curves)
-    padded = np.full((len(curves), longest, *curves[0].shape[1:]), np.nan)
-    for row, curve in zip(padded, curves, strict=True):
-        row[: len(curve)] = curve
-    running = np.isfinite(padded)
-    total, count = np.where(running, padded, 0.0).sum(axis=0), running.sum(axis=0)
-    return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)

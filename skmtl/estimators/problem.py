@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from numbers import Integral
 from typing import Any
 
@@ -135,12 +136,12 @@ class Problem:
             else:
                 nothing: NDArray[np.intp] = np.empty(0, dtype=np.intp)
                 self._splits[split] = dict.fromkeys(self.names, (nothing, nothing)) | _consecutive(self.train, held)
-            if split and any(len(held) for _, held in self._splits[split].values()) != self._watching:
+            if split and any(len(held) for _, held in self._splits[split].values()) != self.watching:
                 self._splits[split] = self._rows(0)  # all members of an ensemble are watched, or none
         return self._splits[split]
 
     @property
-    def _watching(self) -> bool:
+    def watching(self) -> bool:
         """Whether early stopping has rows to watch."""
         return any(len(held) for _, held in self._rows(0).values())
 
@@ -197,6 +198,17 @@ class Problem:
             label=" + ".join(names) if len(names) <= 3 else f"{names[0]} + {len(names) - 1} more tasks",
             start=start,
         )
+
+    def watches(self, name: str, split: int) -> bool:
+        """Return whether a task has validation rows in one of the splits."""
+        rows = self._rows(split)["" if self.shared else name][1]
+        return bool((~np.isnan(self.data.y[rows, self.names.index(name)])).any()) if self.shared else len(rows) > 0
+
+    def alone(self, member: Member, t: int, split: int) -> Member:
+        """Return the network of a member's t-th task alone, with the member's seeds and rows."""
+        if self.shared:
+            return replace(member, task_weights=np.eye(len(self.names))[t], start=None)
+        return self.member([self.names[t]], member.seed, member.order_seed, split=split)
 
     def _alpha(self) -> float:
         """Weight decay: decoupled decay acts once a step whatever the gradients are, so it has another scale than a penalty."""

@@ -69,6 +69,10 @@ class MultiTaskRegressor(RegressionOutputs, RegressorMixin, MultiTaskNetwork):
         Column of X, by name or position, that holds each row's task (long form); None = y has one column a task.
     task_weights : array-like of shape (T,), dict or None, default=None
         Weights of the tasks in the loss, in the order of ``task_names_`` or by name.
+    aggregator : str or object, default="mean"
+        How the tasks' losses or gradients become one step: a name of :data:`skmtl.aggregation.AGGREGATORS`, an object of
+        :mod:`skmtl.aggregation`, or an Aggregator or Weighting of TorchJD. "mean" steps along the weighted mean of the losses. All others see
+        the losses times ``task_weights`` of mean 1, task by task; an object that is given is never changed.
     categorical_features : "from_dtype", array-like or None, default="from_dtype"
         Columns that hold categories: those of pandas' category dtype, or these (names, positions or a boolean mask over the
         columns of X), or none. Levels that are missing or were not in training have a level of their own.
@@ -107,8 +111,12 @@ class MultiTaskRegressor(RegressionOutputs, RegressorMixin, MultiTaskNetwork):
         Training loss of every pass, mean over the members still running.
     task_loss_curve_ : ndarray of shape (n_iter, T)
         The same, task by task, in units of each task's variance.
+    aggregation_weights_ : ndarray of shape (n_iter, T)
+        Weights that the aggregator gave the tasks, mean over the steps of a pass and the members still running; NaN for a task that had no
+        label, and throughout for aggregators without weights.
     history_ : list of dict
-        One entry a pass: iteration, loss, validation_loss.
+        One entry a pass: iteration, loss, validation_loss; for gradient weightings also negative_cosine_fraction and voldet, how far the task
+        gradients of the last step are in conflict, and unsolved, the share of steps at which the method's equation had no solution.
     members_ : list of list of ndarray
         Weights and biases of every network.
     device_ : str

@@ -11,7 +11,7 @@ import torch
 from joblib import Parallel, delayed
 from sklearn.exceptions import ConvergenceWarning
 
-from skmtl.base import Aggregator, LossTerm
+from skmtl.base import Aggregator, GradientWeighting, LossTerm
 from skmtl.network.architecture import Architecture
 from skmtl.network.batches import DeviceData, batch_shape
 from skmtl.network.members import FleetData, Member, TrainedMember, Training, any_rows
@@ -92,6 +92,7 @@ def train_fleet(
     >>> [member.parameters[-1].shape for member in trained]
     [(1, 1, 1), (2, 1, 1), (3, 1, 1)]
     """
+    _check_aggregator(aggregator, data)
     device = resolve_device(training.device)
     workers = 1 if device.type != "cpu" else max(1, torch.get_num_threads() if n_workers is None else n_workers)
     parts = _parts(architecture, data, members, training, device, workers, together=together, all_at_once=on_pass is not None)
@@ -182,6 +183,15 @@ def _parts(
             n_lanes = len(own) if all_at_once else min(members_that_fit(lane, device), len(own))
             parts.append(_Part(own, (n_steps, n_rows), n_lanes, n_lanes * rows * architecture.n_parameters(1)))
     return sorted(parts, key=lambda part: -part.cost)
+
+
+def _check_aggregator(aggregator: Aggregator | None, data: FleetData) -> None:
+    """Raise where an aggregator cannot be used with these data."""
+    if isinstance(aggregator, GradientWeighting) and aggregator.use().at == "representation" and not data.shared_rows:
+        raise ValueError(
+            f"{aggregator} weighs gradients at the representation, which only tasks that share rows have in common; "
+            'here each task has rows of its own. Set at="parameters".'
+        )
 
 
 def _ignore(count: int) -> None:

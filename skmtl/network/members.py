@@ -73,7 +73,9 @@ class Member:
     label : str
         How messages call the member.
     start : TrainedMember, optional
-        What to go on from: its parameters and, where it has one, the state of its solver; None = a fresh draw.
+        What to go on from: its parameters and, where it has them, the states of its solver and its aggregator; None = a fresh draw.
+    baselines : ndarray of shape (T,), optional
+        Validation losses that aggregators which read scores hold the tasks against; None = none.
 
     Examples
     --------
@@ -94,6 +96,7 @@ class Member:
     n_classes: NDArray[np.integer] | None = None
     label: str = "network"
     start: TrainedMember | None = None
+    baselines: NDArray[np.floating] | None = None
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,7 @@ class Training:
     dropout : float
         Share of the hidden units that a training step leaves out.
     keep_solver_state : bool
-        Return the solver's state, to go on from.
+        Return what solver and aggregator remember, to go on from.
     dtype : {"float32", "float64"}
         Precision of training.
     device : str
@@ -164,12 +167,18 @@ class TrainedMember:
         Watched validation loss, weighted mean over tasks; empty without validation rows.
     scores : list of ndarray of shape (n_t, k)
         Scores of the evaluation rows, one array a task.
+    aggregation_weights : ndarray of shape (n_iter, T)
+        Mean weight of every task in the steps of a pass; NaN where a method has none; empty unless losses are recorded.
+    diagnostics : list of dict
+        What the aggregator says of the task gradients, pass by pass; empty unless losses are recorded.
     diverged : bool
         Whether a loss or weight became infinite or NaN; the parameters are the last good ones.
     solver_state : list of (list of ndarray)
         Moments of the solver, in the order of the parameters; empty unless asked for.
     n_steps : int
         Steps that the solver state has seen, where the solver counts them (Adam).
+    aggregator_state : dict of ndarray
+        What the aggregator remembers; empty unless asked for.
     solver : str
         Solver that the state belongs to; another one starts afresh.
 
@@ -186,9 +195,12 @@ class TrainedMember:
     task_loss_curve: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 0)))
     validation_curve: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     scores: list[NDArray[np.float64]] = field(default_factory=list)
+    aggregation_weights: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 0)))
+    diagnostics: list[dict[str, float]] = field(default_factory=list)
     diverged: bool = False
     solver_state: list[list[NDArray[np.floating]]] = field(default_factory=list)
     n_steps: int = 0
+    aggregator_state: dict[str, NDArray[np.generic]] = field(default_factory=dict)
     solver: str = ""
 
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from skmtl.base import Aggregator, GradientWeighting, JacobianAggregator, LossTerm, LossWeighting
+from skmtl.base import Aggregator, LossTerm
 from skmtl.network.architecture import Architecture
-from skmtl.network.batches import Batch, BatchStream, DeviceData, build_table
+from skmtl.network.batches import BatchStream, DeviceData, build_table
 from skmtl.network.losses import BinaryCrossEntropy, CrossEntropy, Loss, SquaredError
 from skmtl.network.members import Member, TrainedMember, Training, any_rows
 from skmtl.network.solvers import ParameterBlock, build_solver
 from skmtl.network.stacked import StackedNetwork
+from skmtl.network.steering import Step, build_steering
 from skmtl.network.stopping import Watch
 
 # Called after a pass with the passes made and the members as they are now; True ends training.
@@ -73,23 +75,28 @@ class Stack:
         watching = any_rows(member.validation for member in members)
         self.watch = Watch(len(members), self.training.tol, self.training.n_iter_no_change, self.training.max_iter, keep_best=watching)
         self.task_curves: list[list[NDArray[np.float64]]] = [[] for _ in members]
+        self.weight_curves: list[list[NDArray[np.float64]]] = [[] for _ in members]
+        self.diagnostics: list[list[dict[str, float]]] = [[] for _ in members]
         self.watched_curves: list[list[float]] = [[] for _ in members]
         self.trained: list[TrainedMember | None] = [None] * len(members)
-        self.final_states: dict[int, tuple[list[list[NDArray[np.floating]]], int]] = {}
+        self.final_states: dict[int, dict[str, Any]] = {}
+        self.steering = build_steering(self.aggregator, self.n_tasks, self.data.x.device)
         self.generators: dict[int, torch.Generator] = {}
         queue = deque(range(len(members)))
         self._open([queue.popleft() for _ in range(min(self.n_lanes, len(members)))])
         while True:
             task_losses = self._pass()
-            watched = self._watched_loss(task_losses)
+            validation = self._validation_losses()
+            watched = self._watched_loss(task_losses, validation)
             self._record(task_losses, watched)
+            self.steering.end_pass(self._scores(validation))
             self._keep(self.watch.update(self.lanes, watched, self._finite()))
             if self.on_pass is not None and self.on_pass(int(self.watch.n_iter.max()), self._as_of_now):
                 self.watch.finished[self.lanes] = True
             finished = self.watch.finished[self.lanes]
             if self.training.keep_solver_state:
                 for lane in np.flatnonzero(finished):
-                    self.final_states.setdefault(int(self.lanes[lane]), self._solver_state(int(lane)))
+                    self.final_states.setdefault(int(self.lanes[lane]), self._final_state(int(lane)))
             if finished.mean() > _IDLE_SHARE or finished.all():
                 self._leave(np.flatnonzero(finished & [self.trained[e] is None for e in self.lanes]))
                 if queue:
@@ -104,53 +111,17 @@ class Stack:
         """Take the steps of one pass; return the tasks' training losses, (E, T), where they are recorded."""
         losses: list[Tensor] = []
         orders = [(self.members[e].order_seed, int(self.watch.n_iter[e])) for e in self.lanes]
+        self.steering.begin_pass(len(self.lanes))
+        settings = (self.task_weights, self.importance, self.training.train_trunk, self.training.record)
         for batch in self.stream.batches(self.table, orders):
-            scores = self.network.forward(batch.x, batch.codes)
-            self._gradients(scores, batch, losses)
+            step = Step(self.network, self.loss, self.terms, batch, self.network.forward(batch.x, batch.codes), *settings)
+            self.steering.gradients(step)
             self._penalise()
             self.solver.step()
+            self.steering.after_step(step, lambda x=batch.x, codes=batch.codes: self.watching.forward(x, codes))  # type: ignore[misc]
+            if step.record and step.sums is not None:
+                losses.append(step.sums)
         return torch.stack(losses).double().mean(0).cpu().numpy() if self.training.record else None
-
-    def _gradients(self, scores: Tensor, batch: Batch, losses: list[Tensor]) -> None:
-        """Fill the network's gradients, of the weighted mean of the tasks or what the aggregator makes of them; note the tasks' losses where wanted."""
-        arguments = scores, batch.labels, batch.weights, self.network.score_gradient
-        if self.training.record or isinstance(self.aggregator, LossWeighting):
-            sums, derivative = self.loss.sums_and_derivative(*arguments)
-            losses.append(sums)
-        else:
-            derivative = self.loss.derivative(*arguments)
-        train_trunk = self.training.train_trunk
-        if self.aggregator is None:
-            if self.n_tasks > 1:
-                derivative *= self.task_weights[..., None, None]
-        elif isinstance(self.aggregator, LossWeighting):
-            derivative *= self.aggregator.loss_weights(losses[-1]).to(derivative.dtype)[..., None, None]
-        trunk, heads = self._with_terms(derivative, scores, batch)
-        if train_trunk and isinstance(self.aggregator, (GradientWeighting, JacobianAggregator)):
-            self.network.backward(heads, trunk=False)
-            self.network.set_trunk_gradient(self._direction(self.network.trunk_jacobian(trunk)))
-        else:
-            self.network.backward(heads, None if trunk is heads else trunk, trunk=train_trunk)
-
-    def _direction(self, jacobian: Tensor) -> Tensor:
-        """Direction of the trunk, (E, P), from the task gradients, (E, T, P)."""
-        direction: Tensor
-        if isinstance(self.aggregator, GradientWeighting):
-            weights = self.aggregator.weights(jacobian @ jacobian.transpose(1, 2)).to(jacobian.dtype)
-            direction = (weights.unsqueeze(1) @ jacobian).squeeze(1)
-        else:
-            direction = self.aggregator.aggregate(jacobian)  # type: ignore[union-attr]
-        return direction
-
-    def _with_terms(self, derivative: Tensor, scores: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Add the terms' derivatives as the trunk and as the heads see them."""
-        trunk = heads = derivative
-        for term in self.terms:
-            leaf = scores.detach().clone().requires_grad_()
-            to_trunk, to_heads = term.values(leaf, batch.labels, batch.weights, batch.groups)
-            trunk = trunk + torch.autograd.grad(to_trunk.sum(), leaf, retain_graph=True)[0]
-            heads = heads + torch.autograd.grad(to_heads.sum(), leaf)[0]
-        return trunk, heads
 
     def _penalise(self) -> None:
         """Apply alpha to the weights: as a gradient, or for adamw straight to the weights."""
@@ -173,13 +144,18 @@ class Stack:
         return decay
 
     # ------------------------------------------------------------------ watching
-    def _watched_loss(self, task_losses: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
+    def _validation_losses(self) -> Tensor | None:
+        """Return every task's mean loss over its validation rows, (E, T), where there are any."""
+        if self.watched is None:
+            return None
+        batch = self.watched
+        values = self.loss.values(self.watching.forward(batch.x, batch.codes), batch.labels)
+        return (values.double() * batch.weights).sum(2)
+
+    def _watched_loss(self, task_losses: NDArray[np.float64] | None, validation: Tensor | None) -> NDArray[np.float64] | None:
         """Return the validation loss where there are validation rows, else the recorded training loss, else nothing."""
-        if self.watched is not None:
-            batch = self.watched
-            values = self.loss.values(self.watching.forward(batch.x, batch.codes), batch.labels)
-            per_task = (values.double() * batch.weights).sum(2)
-            weights = self.task_weights * (batch.weights.sum(2) > 0)
+        if validation is not None and self.watched is not None:
+            per_task, weights = validation, self.task_weights * (self.watched.weights.sum(2) > 0)
         elif task_losses is not None:
             per_task, weights = torch.as_tensor(task_losses, device=self.task_weights.device), self.task_weights
         else:
@@ -188,6 +164,13 @@ class Stack:
         weights = torch.where(total > 0, weights, 1.0)  # nothing that is watched has weight: watch all tasks alike
         watched: NDArray[np.float64] = ((per_task * weights).sum(1) / weights.sum(1)).cpu().numpy()
         return watched
+
+    def _scores(self, validation: Tensor | None) -> Tensor | None:
+        """Return how far validation losses are above the members' baselines, (E, T), in percent; 0 for a task without a baseline."""
+        if validation is None or self.baselines is None:
+            return None
+        known = self.baselines > 0
+        return torch.where(known, 100 * (validation / torch.where(known, self.baselines, 1.0) - 1), 0.0)
 
     def _finite(self) -> NDArray[np.bool_]:
         """Whether all weights of a lane are finite; a saturated unit may hide an infinite one from the loss."""
@@ -198,11 +181,15 @@ class Stack:
         return finite
 
     def _record(self, task_losses: NDArray[np.float64] | None, watched: NDArray[np.float64] | None) -> None:
+        if task_losses is not None:
+            weights, diagnostics = self.steering.notes()
         for lane, e in enumerate(self.lanes):
             if self.watch.finished[e]:
                 continue
             if task_losses is not None:
                 self.task_curves[e].append(task_losses[lane])
+                self.weight_curves[e].append(weights[lane])
+                self.diagnostics[e].append({name: float(values[lane]) for name, values in diagnostics.items()})
             if self.watched is not None and watched is not None:
                 self.watched_curves[e].append(float(watched[lane]))
 
@@ -225,6 +212,7 @@ class Stack:
         self.solver = build_solver(self.training.solver, self.parameters, self.gradients, self._of_members(lambda m: m.learning_rate))
         self._lay_network_out()
         self.table = build_table(self.data, [self.members[e].train for e in entering], self.n_rows)
+        self.steering.open([self.members[e].order_seed for e in entering])
         self._start(np.arange(len(entering)))
         self._refresh()
 
@@ -239,6 +227,7 @@ class Stack:
         lanes = self._index(free)
         self.table = self.table.replace(lanes, build_table(self.data, [self.members[e].train for e in entering], self.n_rows))
         self.solver.restart(lanes, self._of_members(lambda m: m.learning_rate)[lanes])
+        self.steering.enter(free, [self.members[e].order_seed for e in entering])
         self._start(free)
         self._refresh()
 
@@ -252,6 +241,8 @@ class Stack:
         for lane, member in zip(lanes, members, strict=True):
             if member.start is not None and member.start.solver == self.training.solver:
                 self.solver.resume(int(lane), member.start.n_steps, member.start.solver_state)
+            if member.start is not None:
+                self.steering.resume(int(lane), member.start.aggregator_state)
             if self.training.dropout:
                 self.generators[self.lanes[lane]] = torch.Generator(self.data.x.device).manual_seed(member.order_seed)
 
@@ -263,6 +254,7 @@ class Stack:
         self.solver = self.solver.select(keep, self.parameters, self.gradients)
         self._lay_network_out()
         self.table = self.table.select(keep)
+        self.steering.select(np.flatnonzero(stay))
         self._refresh()
 
     def _refresh(self) -> None:
@@ -271,6 +263,9 @@ class Stack:
         ones = np.ones(self.n_tasks)
         weights = np.stack([ones if m.task_weights is None else np.asarray(m.task_weights, dtype=float) for m in members])
         self.task_weights = self._tensor(weights / weights.sum(1, keepdims=True))
+        self.importance = None if (weights == weights[:, :1]).all() else self._tensor(weights / weights.mean(1, keepdims=True))
+        baselines = [m.baselines for m in members if m.baselines is not None]
+        self.baselines = self._tensor(np.stack(baselines)) if len(baselines) == len(members) else None
         self.decay = self._decay()
         self.loss = self._loss(members)
         self.watched = None
@@ -288,7 +283,6 @@ class Stack:
     def _result(self, lane: int, scores: list[NDArray[np.float64]]) -> TrainedMember:
         """Return the member of a lane as it is now."""
         e = self.lanes[lane]
-        state, n_steps = self.final_states.get(int(e)) or self._solver_state(lane)
         return TrainedMember(
             parameters=[kept[lane].cpu().numpy().copy() for kept in self.kept.tensors],
             n_iter=int(self.watch.n_iter[e]),
@@ -296,15 +290,19 @@ class Stack:
             task_loss_curve=np.array(self.task_curves[e]).reshape(-1, self.n_tasks),
             validation_curve=np.array(self.watched_curves[e]),
             scores=scores,
+            aggregation_weights=np.array(self.weight_curves[e]).reshape(-1, self.n_tasks),
+            diagnostics=self.diagnostics[e],
             diverged=bool(self.watch.diverged[e]),
-            solver_state=state,
-            n_steps=n_steps,
             solver=self.training.solver,
+            **(self.final_states.get(int(e)) or self._final_state(lane)),
         )
 
-    def _solver_state(self, lane: int) -> tuple[list[list[NDArray[np.floating]]], int]:
-        """Return the solver's moments, where wanted, and its steps in a lane."""
-        return self.solver.state_of(lane) if self.training.keep_solver_state else [], int(self.solver.steps[lane])
+    def _final_state(self, lane: int) -> dict[str, Any]:
+        """Return the solver's steps in a lane and, where wanted, what solver and aggregator remember."""
+        state: dict[str, Any] = {"n_steps": int(self.solver.steps[lane])}
+        if self.training.keep_solver_state:
+            state |= {"solver_state": self.solver.state_of(lane), "aggregator_state": self.steering.state_of(lane)}
+        return state
 
     def _as_of_now(self) -> list[TrainedMember]:
         """Return all members that have entered, as they would be if training ended now."""

@@ -222,6 +222,10 @@ class StackedNetwork:
             self._backward_heads(trunk_dscores, parameters=False, inputs=True, joined=self._joined)
         if not self._joined:
             self._gather_tasks()
+        self._backward_trunk()
+
+    def _backward_trunk(self) -> None:
+        """Reverse pass of the trunk, from the derivative in its output."""
         for i, layer in reversed(list(enumerate(self._trunk))):
             self._deactivate(layer)
             self._differentiate(layer, parameters=True, inputs=i > 0 or self._embeddings.width > 0)
@@ -267,17 +271,28 @@ class StackedNetwork:
             self._per_task(self._dshared).copy_(self._dhead_input.view(e, t, *self._dhead_input.shape[1:]))
 
     # ------------------------------------------------------------------ Jacobian
-    def trunk_jacobian(self, dscores: Tensor) -> Tensor:
+    def trunk_jacobian(self, dscores: Tensor, head_dscores: Tensor | None = None) -> Tensor:
         """Return the gradient of every task's loss in the trunk's parameters, (E, T, P), after :meth:`forward`.
 
         Row t follows from ``dscores[:, t]`` alone. One batched product a layer serves all tasks; where tasks have rows of
         their own the products are no larger than those of :meth:`backward`.
+
+        Parameters
+        ----------
+        dscores : Tensor of shape (E, T, k, B)
+            Derivative of every task's loss in its scores.
+        head_dscores : Tensor of shape (E, T, k, B), optional
+            Derivative that fills the heads' gradients on the way; None leaves them alone.
+
+        Returns
+        -------
+        Tensor of shape (E, T, P)
+            One row a task.
         """
         e, t = self.n_members, self.n_tasks
-        if not self._trunk and not self._embeddings.width:
+        if not self.has_trunk:
             return dscores.new_zeros(e, t, 0)
-        self._backward_heads(dscores, parameters=False, inputs=True)
-        dout = self._dhead_input.view(e, t, -1, self._dhead_input.shape[2])
+        dout = self.representation_gradient(dscores, head_dscores)
         blocks: list[Tensor] = []
         for i, layer in reversed(list(enumerate(self._trunk))):
             dout = dout.clone() if layer.mask is None else dout * self._per_task(layer.mask)
@@ -289,6 +304,40 @@ class StackedNetwork:
         if self._embeddings.width:
             blocks = [*self._embeddings.jacobian(dout, shared_rows=self.shared_rows), *blocks]
         return torch.cat(blocks, 2) if blocks else dscores.new_zeros(e, t, 0)
+
+    @property
+    def has_trunk(self) -> bool:
+        """Whether anything is below the heads that learns."""
+        return bool(self._trunk or self._embeddings.width)
+
+    def representation_gradient(self, dscores: Tensor, head_dscores: Tensor | None = None) -> Tensor:
+        """Return the gradient of every task's loss in what its head sees, (E, T, width, B); arguments as in :meth:`trunk_jacobian`."""
+        if head_dscores is not None and head_dscores is not dscores:
+            own = dscores.clone() if dscores is self.score_gradient else dscores
+            self._backward_heads(head_dscores, parameters=True, inputs=False)
+            dscores = own
+        self._backward_heads(dscores, parameters=head_dscores is dscores, inputs=True)
+        return self._dhead_input.view(self.n_members, self.n_tasks, -1, self._dhead_input.shape[2])
+
+    def backward_trunk(self, derivative: Tensor) -> None:
+        """Fill the trunk's gradients from the derivative in its outputs, (E, width, rows)."""
+        self._dshared.copy_(derivative)
+        self._backward_trunk()
+
+    def clip_trunk_gradient(self, max_norm: float | None, scale: float = 1.0) -> None:
+        """Multiply the trunk's gradients by ``scale``, then shorten those of every network to at most ``max_norm``."""
+        gradients = self.gradients[: self._split]
+        factors = torch.full_like(gradients[0].flatten(1)[:, 0], scale)
+        if max_norm is not None:
+            norms = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(part.flatten(1), dim=1) for part in gradients]), dim=0)
+            factors = factors * (max_norm / (scale * norms)).clamp(max=1.0)
+        for part in gradients:
+            part.mul_(factors.view(-1, *[1] * (part.ndim - 1)))
+
+    def scale_head_gradients(self, weights: Tensor) -> None:
+        """Multiply the gradients of every task's head by its weight, (E, T)."""
+        for part in self.gradients[self._split :]:
+            part.mul_(weights.view(*weights.shape, *[1] * (part.ndim - 2)))
 
     def set_trunk_gradient(self, direction: Tensor) -> None:
         """Write a direction of shape (E, P), in the order of :meth:`trunk_jacobian`'s columns, into the trunk's gradients."""

@@ -34,7 +34,7 @@ def test_a_ratio_beyond_the_range_of_doubles_takes_all_the_weight():
 
 
 def test_it_is_advanced_at_the_end_of_a_pass():
-    assert DWA.every == "pass"
+    assert DWA.advances == "pass"
     assert DWA.needs == ()
 
 

@@ -86,7 +86,7 @@ def test_it_is_a_loss_weighting_that_can_be_cloned(method):
 
 @each(FAMILY)
 def test_it_states_when_and_with_what_it_is_advanced(method):
-    assert method.every in ("step", "pass")
+    assert method.advances in ("step", "pass")
     assert set(method.needs) <= {"losses_after", "gradient_norms", "weights"}
     assert set(method.reads) <= {"gramian"}
 
@@ -119,7 +119,7 @@ def test_no_state_is_the_initial_state(method, rng):
     assert same_states(one[1], other[1])
 
 
-@each([method for method in LEARNING if method.every == "step" and not isinstance(method, ShapleyWeighted)])
+@each([method for method in LEARNING if method.advances == "step" and not isinstance(method, ShapleyWeighted)])
 def test_history_matters(method, rng):
     losses, rows = course(rng)
     _, state = run(method, losses, rows)

@@ -28,7 +28,7 @@ def test_dwa_has_its_own_history(rng):
         states = [method.advance(means, states[0]), plain.advance(means, states[1])]
     got = method.loss_weights(torch.ones(4), states[0], gramian=matrix)
     assert torch.allclose(got, omega(matrix, 0.2) * plain.loss_weights(torch.ones(4), states[1]), rtol=1e-10)
-    assert method.every == "pass"
+    assert method.advances == "pass"
 
 
 def test_uw_learns_from_the_losses_times_the_priorities(rng):

@@ -14,7 +14,7 @@ CLOSE = dict(rtol=1e-9, atol=1e-9)
 
 
 class UniformLosses(LossWeighting):
-    def loss_weights(self, losses):
+    def loss_weights(self, losses, state=None, *, present=None):
         return torch.full_like(losses, 1.0 / losses.shape[-1])
 
 
@@ -29,7 +29,7 @@ class MeanOfRows(JacobianAggregator):
 
 
 class LargeLossesFirst(LossWeighting):
-    def loss_weights(self, losses):
+    def loss_weights(self, losses, state=None, *, present=None):
         return torch.softmax(losses, -1)
 
 
@@ -90,7 +90,7 @@ def reference_run(architecture, data, member, training, n_iter, plain_scores, *,
             losses = ((scores[:, 0] - batch.labels[0]).square() * batch.weights[0]).sum(1)
             weights = torch.full_like(losses, 1 / n_tasks) if direction is None else torch.ones_like(losses)
             if weigh_losses is not None:
-                weights = weigh_losses(losses.detach())
+                weights = weigh_losses(losses.detach() / batch.weights[0].sum(1))
             total = (losses * weights).sum()
             to_trunk = to_heads = total
             if term is not None:

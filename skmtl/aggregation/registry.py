@@ -1,0 +1,101 @@
+"""Names of the aggregators, as estimators take them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from skmtl.aggregation.alignedmtl import AlignedMTL
+from skmtl.aggregation.cagrad import CAGrad
+from skmtl.aggregation.config import ConFIG
+from skmtl.aggregation.dualproj import DualProj
+from skmtl.aggregation.dwa import DWA
+from skmtl.aggregation.fairgrad import FairGrad
+from skmtl.aggregation.famo import FAMO
+from skmtl.aggregation.gls import GLS
+from skmtl.aggregation.graddrop import GradDrop
+from skmtl.aggregation.gradnorm import GradNorm
+from skmtl.aggregation.gradvac import GradVac
+from skmtl.aggregation.igb import IGB
+from skmtl.aggregation.imtlg import IMTLG
+from skmtl.aggregation.mean import Mean
+from skmtl.aggregation.mgda import MGDA
+from skmtl.aggregation.minmax import MinMax
+from skmtl.aggregation.nash import NashMTL
+from skmtl.aggregation.pcgrad import PCGrad
+from skmtl.aggregation.pivrg import PIVRG
+from skmtl.aggregation.relobralo import ReLoBRaLo
+from skmtl.aggregation.rlw import RLW
+from skmtl.aggregation.si import SI
+from skmtl.aggregation.stch import STCH
+from skmtl.aggregation.sum import Sum
+from skmtl.aggregation.svfair import SVFair
+from skmtl.aggregation.torchjd import from_torchjd, is_torchjd
+from skmtl.aggregation.upgrad import UPGrad
+from skmtl.aggregation.uw import UW
+from skmtl.base import Aggregator, GradientWeighting, JacobianAggregator, LossWeighting
+
+AGGREGATORS: dict[str, type[Aggregator]] = {
+    "mean": Mean,
+    "sum": Sum,
+    "si": SI,
+    "gls": GLS,
+    "rlw": RLW,
+    "uw": UW,
+    "dwa": DWA,
+    "famo": FAMO,
+    "gradnorm": GradNorm,
+    "stch": STCH,
+    "minmax": MinMax,
+    "relobralo": ReLoBRaLo,
+    "igb": IGB,
+    "mgda": MGDA,
+    "pcgrad": PCGrad,
+    "gradvac": GradVac,
+    "graddrop": GradDrop,
+    "cagrad": CAGrad,
+    "imtlg": IMTLG,
+    "nash": NashMTL,
+    "fairgrad": FairGrad,
+    "pivrg": PIVRG,
+    "svfair": SVFair,
+    "alignedmtl": AlignedMTL,
+    "upgrad": UPGrad,
+    "dualproj": DualProj,
+    "config": ConFIG,
+}
+
+
+def resolve_aggregator(value: Any) -> Aggregator:
+    """Return the aggregator that a parameter stands for.
+
+    Parameters
+    ----------
+    value : str, Aggregator, or aggregator or weighting of TorchJD
+        What the ``aggregator`` parameter of an estimator holds.
+
+    Returns
+    -------
+    Aggregator
+        An object of the loop's kinds.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown, or the value is nothing that aggregates.
+
+    Examples
+    --------
+    >>> from skmtl.aggregation import resolve_aggregator
+    >>> resolve_aggregator("svfair")
+    SVFair()
+    """
+    if isinstance(value, str) and value in AGGREGATORS:
+        return AGGREGATORS[value]()
+    if isinstance(value, (LossWeighting, GradientWeighting, JacobianAggregator)):
+        return value
+    if is_torchjd(value):
+        return from_torchjd(value)
+    raise ValueError(
+        f"The 'aggregator' parameter must be one of {', '.join(AGGREGATORS)}, an aggregator object of skmtl.aggregation, or an Aggregator or "
+        f"Weighting of torchjd. Got {value!r} instead."
+    )
