@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from skmtl.aggregation.kinds import GramianWeighting, checked_number
-from skmtl.aggregation.newton import solve_weighted_inverse
+from skmtl.aggregation.kinds import checked_number
+from skmtl.aggregation.newton import EquationWeighting, solve_weighted_inverse
 from skmtl.base import GradientUse
 
 
-class FairGrad(GramianWeighting):
+class FairGrad(EquationWeighting):
     r"""Share the improvement among the tasks in the alpha-fair way.
 
     .. math:: (G w)^\alpha = 1 / w, \qquad w > 0
@@ -49,4 +49,4 @@ class FairGrad(GramianWeighting):
     def _weights(self, gramian: Tensor, **options: Any) -> Tensor:
         alpha = checked_number(self, "alpha", self.alpha, 0.0)
         equal = torch.ones_like(gramian[..., 0])
-        return equal if alpha == 0 else solve_weighted_inverse(gramian, equal, alpha)
+        return equal if alpha == 0 else solve_weighted_inverse(gramian, equal, alpha, start=options.get("start"))

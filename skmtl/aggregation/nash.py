@@ -7,12 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from skmtl.aggregation.kinds import GramianWeighting
-from skmtl.aggregation.newton import solve_weighted_inverse
+from skmtl.aggregation.newton import EquationWeighting, solve_weighted_inverse
 from skmtl.base import GradientUse
 
 
-class NashMTL(GramianWeighting):
+class NashMTL(EquationWeighting):
     r"""Take the Nash bargaining solution: the direction with the largest product of the tasks' improvements.
 
     .. math:: G w = 1 / w, \qquad w > 0
@@ -41,4 +40,4 @@ class NashMTL(GramianWeighting):
     _use = GradientUse(max_norm=1.0)
 
     def _weights(self, gramian: Tensor, **options: Any) -> Tensor:
-        return solve_weighted_inverse(gramian, torch.ones_like(gramian[..., 0]), 1.0)
+        return solve_weighted_inverse(gramian, torch.ones_like(gramian[..., 0]), 1.0, start=options.get("start"))

@@ -3,20 +3,77 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
-from skmtl.aggregation.numerics import unit_diagonal
+from skmtl.aggregation.kinds import GramianWeighting, solve_finite
+from skmtl.aggregation.numerics import cosines_and_norms
 
+Array = NDArray[np.float64]
+
+# Relative steps below this size are taken whole: the function is close to its quadratic model there.
+_SHORT = 0.2
 # Where no solution exists, this is added to the diagonal of the cosines.
 RIDGE = 1e-8
 # Rounding grows with the solution; a solution is accepted with at most this relative rounding error, that of the fallback with the second.
 ROUNDING, ROUNDING_OF_FALLBACK = 1e-6, 1e-2
 
 
-def solve_weighted_inverse(gramian: Tensor, weights: Tensor, power: float = 1.0, *, tol: float = 1e-12, max_iter: int = 200) -> Tensor:
+class EquationWeighting(GramianWeighting):
+    """A gradient weighting whose weights solve that equation: in training, each step starts from the weights of the step before."""
+
+    def initial_state(self, n_members: int, n_tasks: int, *, device: Any = None) -> dict[str, Tensor]:
+        """Return weights that are not known yet.
+
+        Parameters
+        ----------
+        n_members, n_tasks : int
+            Numbers E and T.
+        device : torch.device or str, default=None
+            Where the tensor lies; None = the CPU.
+
+        Returns
+        -------
+        dict of str to Tensor
+            "start", of shape (E, T).
+        """
+        return {"start": torch.full((n_members, n_tasks), torch.nan, dtype=torch.float64, device=device)}
+
+    def weights_and_state(self, gramian: Tensor, state: dict[str, Tensor], **options: Any) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the weights, found from those of the step before, and these weights to start from in the next step.
+
+        Parameters
+        ----------
+        gramian : Tensor of shape (E, T, T)
+            Inner products of the task gradients.
+        state : dict of str to Tensor
+            As from `initial_state`. Never changed.
+        **options : object
+            As for `weights`.
+
+        Returns
+        -------
+        weights : Tensor of shape (E, T)
+            One weight a task, float64.
+        state : dict of str to Tensor
+            New tensors.
+        """
+        weights = solve_finite(self, gramian, start=state["start"], **self._options(gramian, **options))
+        return weights, {"start": weights}
+
+    def _options(self, gramian: Tensor, **options: Any) -> dict[str, Any]:
+        """Return what ``_weights`` is given besides the Gramian and the start."""
+        return {}
+
+
+def solve_weighted_inverse(
+    gramian: Tensor, weights: Tensor, power: float = 1.0, *, start: Tensor | None = None, tol: float = 1e-12, max_iter: int = 200
+) -> Tensor:
     r"""Solve :math:`(G a)^{power} = w / a`, entry by entry, for :math:`a > 0`.
 
     It is where the gradient of a strictly convex function vanishes,
@@ -36,6 +93,9 @@ def solve_weighted_inverse(gramian: Tensor, weights: Tensor, power: float = 1.0,
         Positive; broadcast against the leading axes of `gramian`.
     power : float, default=1.0
         1 for Nash-MTL, alpha for FairGrad, 2 for PIVRG and SVFair.
+    start : Tensor of shape (..., T), default=None
+        Where to start, such as the solution of a similar equation; a member with an entry that is not positive and finite starts from the
+        solution for orthogonal gradients, as all do with None. The solution is the same.
     tol : float, default=1e-12
         Largest relative residual :math:`|G a - (w/a)^r| / (w/a)^r`; where rounding does not allow it, what rounding allows.
     max_iter : int, default=200
@@ -67,71 +127,100 @@ def solve_weighted_inverse(gramian: Tensor, weights: Tensor, power: float = 1.0,
     weights = weights.to(torch.float64).expand(gramian.shape[:-1])
     if not (weights > 0).all():
         raise ValueError("weights must be positive and finite for every task. Shift or clip them before they are passed.")
+    cosines, norms = cosines_and_norms(gramian.to(torch.float64).cpu().numpy())
+    near = None if start is None else start.cpu().numpy()
+    return torch.as_tensor(solve_equation(cosines, norms, weights.cpu().numpy(), power, near, tol=tol, max_iter=max_iter), device=gramian.device)
+
+
+def solve_equation(cosines: Array, norms: Array, weights: Array, power: float, start: Array | None = None, *, tol: float = 1e-12, max_iter: int = 200) -> Array:
+    """Do what `solve_weighted_inverse` says for arrays: cosines of the gradients, (..., T, T), and their norms, (..., T)."""
     exponent = 1.0 / power
-    cosines, norms = unit_diagonal(gramian.to(torch.float64))
-    # With b = norms * a the equation reads C b = scores * b ** -exponent; scores are brought to geometric mean 1, which scales b.
-    logs = exponent * weights.log() + (exponent - 1.0) * norms.log()
-    level = logs.mean(-1, keepdim=True)
-    scores = (logs - level).exp()
-    solution, solved = damped_newton(cosines, scores, exponent, tol=tol, rounding=ROUNDING, max_iter=max_iter)
-    if not solved.all():
-        ridged = cosines + RIDGE * torch.eye(cosines.shape[-1], dtype=cosines.dtype, device=cosines.device)
-        fallback, _ = damped_newton(ridged, scores, exponent, tol=tol, rounding=ROUNDING_OF_FALLBACK, max_iter=max_iter)
-        solution = torch.where(solved[..., None], solution, fallback)
-        warnings.warn(
-            f"{int((~solved).sum())} of {solved.numel()} Gramians are Pareto-stationary within rounding: some average of their gradients is zero, "
-            "and no weights solve the equation. The weights are those of gradients with a small independent part; the tasks in that average hardly move.",
-            ConvergenceWarning,
-            stacklevel=2,
-        )
-    return solution * (level / (1.0 + exponent)).exp() / norms
+    with np.errstate(all="ignore"):
+        # With b = norms * a the equation reads C b = scores * b ** -exponent; scores are brought to geometric mean 1, which scales b.
+        logs = exponent * np.log(weights) + (exponent - 1.0) * np.log(norms)
+        level = logs.sum(-1, keepdims=True) / logs.shape[-1]
+        scores = np.exp(logs - level)
+        orthogonal = scores ** (1.0 / (1.0 + exponent))
+        unit = np.exp(level / (1.0 + exponent)) / norms
+        first = orthogonal
+        if start is not None:
+            near = start / unit
+            first = np.where(((near > 0) & (near < np.inf)).all(-1, keepdims=True), near, orthogonal)
+        solution, solved = damped_newton(cosines, scores, exponent, first, tol=tol, rounding=ROUNDING, max_iter=max_iter)
+        if not solved.all():
+            ridged = cosines + RIDGE * np.eye(cosines.shape[-1])
+            fallback, _ = damped_newton(ridged, scores, exponent, orthogonal, tol=tol, rounding=ROUNDING_OF_FALLBACK, max_iter=max_iter)
+            solution = np.where(solved[..., None], solution, fallback)
+            warnings.warn(
+                f"{(~solved).sum()} of {solved.size} Gramians are Pareto-stationary within rounding: some average of their gradients is zero, "
+                "and no weights solve the equation. The weights are those of gradients with a small independent part; the tasks in that average hardly move.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        result: Array = solution * unit
+    return result
 
 
-def damped_newton(matrix: Tensor, scores: Tensor, exponent: float, *, tol: float, rounding: float, max_iter: int) -> tuple[Tensor, Tensor]:
-    """Solve ``matrix @ b = scores * b ** -exponent`` for b > 0; return the best b seen, (..., T), and whether it solves, (...).
+def damped_newton(
+    matrix: Array, scores: Array, exponent: float, solution: Array, *, tol: float, rounding: float, max_iter: int
+) -> tuple[Array, NDArray[np.bool_]]:
+    """Solve ``matrix @ b = scores * b ** -exponent`` for b > 0, from a first guess; return the best b seen, (..., T), and whether it solves, (...).
 
     Found means within `tol`, or within rounding where that is the coarser of the two; a member whose rounding error exceeds `rounding` is given up.
+    Numpy, because calls of torch cost several times as much where matrices are small.
     """
-    solution = scores ** (1.0 / (1.0 + exponent))
-    solved = torch.zeros(scores.shape[:-1], dtype=torch.bool, device=scores.device)
-    lost = torch.zeros_like(solved)
-    best, smallest, magnitudes = solution, torch.full_like(solution[..., 0], torch.inf), matrix.abs()
+    solved = np.zeros(scores.shape[:-1], dtype=bool)
+    lost = np.zeros_like(solved)
+    best, smallest, magnitudes = solution, np.full(scores.shape[:-1], np.inf), np.abs(matrix)
     for _ in range(max_iter):
         pull = scores * solution**-exponent
-        residual = ((matrix @ solution[..., None])[..., 0] - pull) / pull
-        floor = 4e-16 * scores.shape[-1] * ((magnitudes @ solution[..., None])[..., 0] / pull).amax(-1)
-        error = residual.abs().amax(-1)
+        residual = _times(matrix, solution) / pull - 1.0
+        floor = 4e-16 * scores.shape[-1] * (_times(magnitudes, solution) / pull).max(-1)
+        error = np.abs(residual).max(-1)
         improved = error < smallest
-        best, smallest = torch.where(improved[..., None], solution, best), torch.where(improved, error, smallest)
-        solved = solved | (error <= tol) | ((error <= 2 * floor) & (floor < rounding))
-        lost = lost | ~error.isfinite() | (floor >= rounding)
-        if (solved | lost).all():
+        best, smallest = np.where(improved[..., None], solution, best), np.where(improved, error, smallest)
+        solved |= (error <= tol) | ((error <= 2 * floor) & (floor < rounding))
+        lost |= ~np.isfinite(error) | (floor >= rounding)
+        done = solved | lost
+        if done.all():
             break
         step = _relative_step(matrix, solution, pull, residual, exponent)
-        solution = torch.where((solved | lost)[..., None], solution, solution * _damped(matrix, scores, solution, step, residual * pull, exponent))
+        solution = np.where(done[..., None], solution, solution * _damped(matrix, scores, solution, step, residual * pull, exponent))
     return best, solved
 
 
-def _relative_step(matrix: Tensor, solution: Tensor, pull: Tensor, residual: Tensor, exponent: float) -> Tensor:
+def _times(matrix: Array, vector: Array) -> Array:
+    product: Array = (matrix @ vector[..., None])[..., 0]
+    return product
+
+
+def _relative_step(matrix: Array, solution: Array, pull: Array, residual: Array, exponent: float) -> Array:
     """Newton's step divided by the solution."""
-    scale = (solution**2 + exponent * pull * solution).rsqrt()
+    scale = 1.0 / np.sqrt(solution**2 + exponent * pull * solution)
     weighed = solution * scale
     hessian = weighed[..., :, None] * matrix * weighed[..., None, :]
-    hessian.diagonal(dim1=-2, dim2=-1).add_(exponent * pull * solution * scale**2)
-    factor, _ = torch.linalg.cholesky_ex(hessian)
-    right = -(residual * pull * solution * scale)[..., None]
-    return torch.cholesky_solve(right, factor)[..., 0] * scale
+    diagonal = np.arange(matrix.shape[-1])
+    hessian[..., diagonal, diagonal] += exponent * pull * solution * scale**2
+    finite = np.isfinite(hessian).all((-1, -2))
+    if not finite.all():  # such a member is lost; it must not keep the others from being solved
+        hessian[~finite] = np.eye(matrix.shape[-1])
+    step: Array = np.linalg.solve(hessian, -(residual * pull * solution * scale)[..., None])[..., 0] * scale
+    return step
 
 
-def _damped(matrix: Tensor, scores: Tensor, solution: Tensor, step: Tensor, gradient: Tensor, exponent: float) -> Tensor:
+def _damped(matrix: Array, scores: Array, solution: Array, step: Array, gradient: Array, exponent: float) -> Array:
     """Factors by which the solution is multiplied: the step, shortened until it neither leaves the positive numbers nor shoots past the minimum."""
-    length = (0.99 / (-step).amax(-1).clamp(min=0.99))[..., None]
-    downhill = (gradient * solution * step).sum(-1, keepdim=True)
+    if np.abs(step).max() < _SHORT:
+        return 1.0 + step
+    length = (0.99 / np.maximum((-step).max(-1), 0.99))[..., None]
+    uphill = solution * step
+    downhill = (gradient * uphill).sum(-1, keepdims=True)
     for _ in range(40):
         trial = solution * (1.0 + length * step)
-        slope = (((matrix @ trial[..., None])[..., 0] - scores * trial**-exponent) * solution * step).sum(-1, keepdim=True)
-        past = (slope > 0.5 * downhill.abs()) & (length > 1e-9)
+        slope = ((_times(matrix, trial) - scores * trial**-exponent) * uphill).sum(-1, keepdims=True)
+        past = (slope > 0.5 * np.abs(downhill)) & (length > 1e-9)
         if not past.any():
             break
-        length = torch.where(past, length / 2, length)
-    return 1.0 + length * step
+        length = np.where(past, length / 2, length)
+    factors: Array = 1.0 + length * step
+    return factors

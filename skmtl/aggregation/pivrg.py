@@ -8,13 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from skmtl.aggregation.kinds import GramianWeighting, checked_number, solve_finite, weighted_rows
-from skmtl.aggregation.newton import solve_weighted_inverse
+from skmtl.aggregation.kinds import checked_number, solve_finite, weighted_rows
+from skmtl.aggregation.newton import EquationWeighting, solve_weighted_inverse
 from skmtl.aggregation.numerics import checked_gramian
 from skmtl.base import GradientUse
 
 
-class PIVRG(GramianWeighting):
+class PIVRG(EquationWeighting):
     r"""Share the improvement fairly, more of it for tasks that are behind what they reach alone.
 
     .. math:: (G w)^2 = p / w, \qquad w > 0, \qquad p = T \operatorname{softmax}(s / \tau), \qquad
@@ -90,8 +90,7 @@ class PIVRG(GramianWeighting):
         Tensor of shape (..., T)
             One weight a task, float64; NaN for a member whose Gramian is not finite.
         """
-        equal = torch.zeros_like(checked_gramian(gramian, "PIVRG")[..., 0])
-        return solve_finite(self, gramian, priorities=self.priorities(equal if scores is None else scores))
+        return solve_finite(self, gramian, **self._options(gramian, scores=scores))
 
     def aggregate(self, jacobian: Tensor, *, scores: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         """Return the weighted sum of the task gradients, without clipping or rescaling.
@@ -112,5 +111,10 @@ class PIVRG(GramianWeighting):
         """
         return weighted_rows(self, jacobian, scores=scores, generator=generator)
 
+    def _options(self, gramian: Tensor, **options: Any) -> dict[str, Any]:
+        scores = options.get("scores")
+        equal = torch.zeros_like(checked_gramian(gramian, "PIVRG")[..., 0])
+        return {"priorities": self.priorities(equal if scores is None else scores)}
+
     def _weights(self, gramian: Tensor, **options: Any) -> Tensor:
-        return solve_weighted_inverse(gramian, options["priorities"], 2.0)
+        return solve_weighted_inverse(gramian, options["priorities"], 2.0, start=options.get("start"))

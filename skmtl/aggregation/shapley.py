@@ -8,6 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 from torch import Tensor
 
@@ -100,7 +101,7 @@ def shapley_values(
     elif method == "permutation" and utility == "voldet":
         shares = _sampled(_prefix_volumes, cosines, present, n_permutations, random_state, empty=1.0) + _share_of_the_first(present)
     else:
-        shares = _volume_shares(cosines, present)
+        shares = torch.as_tensor(volume_shares(cosines.cpu().numpy(), present.cpu().numpy()), device=cosines.device)
     if utility == "voldetpro":
         opposed = opposition(cosines)
         shares = shares + opposed.sum(-1) / 2
@@ -125,16 +126,16 @@ def _check_choices(n_tasks: int, utility: str, method: str, n_permutations: int)
 
 
 # ---------------------------------------------------------------------- the volume, in closed form
-def _volume_shares(cosines: Tensor, present: Tensor) -> Tensor:
-    """Return Owen's integral of the determinant, and 1 / T for the empty set."""
-    eigenvalues, vectors = torch.linalg.eigh(cosines)
-    eigenvalues = eigenvalues.clamp(min=0)
-    nodes, weights = (torch.as_tensor(values, device=cosines.device) for values in _gauss_legendre(-(-cosines.shape[-1] // 2)))
-    factors = 1 + nodes[:, None] * (eigenvalues.unsqueeze(-2) - 1)
-    others = factors.prod(-1, keepdim=True) / factors  # no factor is 0: all nodes are below 1
+def volume_shares(cosines: NDArray[np.float64], present: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return Owen's integral of the determinant, and 1 / T for the empty set, for finite cosines, (..., T, T), and the tasks with a gradient, (..., T)."""
+    eigenvalues, vectors = np.linalg.eigh(cosines)
+    eigenvalues = np.maximum(eigenvalues, 0)
+    nodes, weights = _gauss_legendre(-(-cosines.shape[-1] // 2))
+    factors = 1 + nodes[:, None] * (eigenvalues[..., None, :] - 1)
+    others = factors.prod(-1, keepdims=True) / factors  # no factor is 0: all nodes are below 1
     integral = (weights @ others) * (eigenvalues - 1)
-    shares = (vectors.square() @ integral.unsqueeze(-1)).squeeze(-1)
-    return shares + _share_of_the_first(present)
+    shares: NDArray[np.float64] = (vectors**2 @ integral[..., None])[..., 0] + 1 / np.maximum(present.sum(-1, keepdims=True), 1)
+    return shares
 
 
 def _share_of_the_first(present: Tensor) -> Tensor:

@@ -129,7 +129,8 @@ class ShapleyWeighted(LossBasedWeighting):
         shares = shapley_values(gramian, self.utility, n_permutations=self.n_permutations, random_state=0)
         finite = gramian.isfinite().all(-1).all(-1)[:, None]
         known = torch.where(finite, shares, 0.0)
-        return torch.where(finite, priorities(known, squared_norms(gramian) > 0, tau), torch.nan)
+        weights = priorities(known.cpu().numpy(), (squared_norms(gramian) > 0).cpu().numpy(), tau)
+        return torch.where(finite, torch.as_tensor(weights, device=gramian.device), torch.nan)
 
     def _start(self, zeros: Tensor) -> State:
         return self._method()._start(zeros)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from skmtl.aggregation.kinds import GramianWeighting, checked_number, solve_finite
-from skmtl.aggregation.newton import solve_weighted_inverse
-from skmtl.aggregation.numerics import squared_norms
-from skmtl.aggregation.shapley import UTILITIES, shapley_values
+from skmtl.aggregation.kinds import checked_number, solve_finite
+from skmtl.aggregation.newton import EquationWeighting, solve_equation
+from skmtl.aggregation.numerics import cosines_and_norms, squared_norms
+from skmtl.aggregation.shapley import UTILITIES, shapley_values, volume_shares
 from skmtl.aggregation.voldet import negative_cosine_fraction
 from skmtl.base import GradientUse
+
+Array = NDArray[np.float64]
 
 CONFLICT = 0.25  # share of negative cosines above which utility="auto" takes VolDetPro: section 5.5 of the paper
 LARGEST_RATIO = 2.0  # kappa_max of appendix H.1: the largest priority is at most this many times the mean
@@ -20,7 +24,7 @@ SMALLEST_TAU = 0.1  # where priorities differ less than that at any temperature,
 SMALLEST_PRIORITY = 1e-12  # a priority of 0 would have no solution
 
 
-class SVFair(GramianWeighting):
+class SVFair(EquationWeighting):
     r"""Weights that give every task a gain in proportion to how far its gradient deviates from the others.
 
     With the task gradients :math:`g_i`, their Gramian :math:`G` and the Shapley values :math:`\phi` of their conflict,
@@ -106,7 +110,7 @@ class SVFair(GramianWeighting):
         Tensor of shape (..., T)
             One positive weight a task, float64; NaN for a member whose Gramian is not finite.
         """
-        return solve_finite(self, gramian, random_state=0 if generator is None else generator)
+        return solve_finite(self, gramian, **self._options(gramian, generator=generator))
 
     def use(self) -> GradientUse:
         """Return how a network takes and applies the gradients.
@@ -121,12 +125,23 @@ class SVFair(GramianWeighting):
         max_norm = None if self.max_norm is None else checked_number(self, "max_norm", self.max_norm, 0, strict=True)
         return GradientUse(max_norm=max_norm, head_gradient=self.head_gradient, times_tasks=True)
 
+    def _options(self, gramian: Tensor, **options: Any) -> dict[str, Any]:
+        generator = options.get("generator")
+        return {"random_state": 0 if generator is None else generator}
+
     def _weights(self, gramian: Tensor, **options: Any) -> Tensor:
         if self.utility not in (*UTILITIES, "auto"):
             raise ValueError(f"The 'utility' parameter of SVFair must be one of {(*UTILITIES, 'auto')}. Got {self.utility!r} instead.")
         tau = None if self.tau == "auto" else checked_number(self, "tau", self.tau, 0, strict=True)
-        shares = self._shapley_values(gramian, **options)
-        return solve_weighted_inverse(gramian, priorities(shares, squared_norms(gramian) > 0, tau), power=2.0)
+        cosines, norms = cosines_and_norms(gramian.cpu().numpy())
+        present = (squared_norms(gramian) > 0).cpu().numpy()
+        if self.utility == "voldet":
+            shares = np.where(present, volume_shares(cosines, present), 0.0)
+        else:
+            shares = self._shapley_values(gramian, options["random_state"]).cpu().numpy()
+        start = options.get("start")
+        solution = solve_equation(cosines, norms, priorities(shares, present, tau), 2.0, None if start is None else start.cpu().numpy())
+        return torch.as_tensor(solution, device=gramian.device)
 
     def _shapley_values(self, gramian: Tensor, random_state: int | torch.Generator) -> Tensor:
         if self.utility != "auto":
@@ -138,27 +153,28 @@ class SVFair(GramianWeighting):
         return shares
 
 
-def priorities(shares: Tensor, present: Tensor, tau: float | None) -> Tensor:
+def priorities(shares: Array, present: NDArray[np.bool_], tau: float | None) -> Array:
     """Return softmax(shares / tau) over the tasks that have a gradient, and 1 / their number for those that have none; None = "auto"."""
-    n_present = present.sum(-1, keepdim=True).clamp(min=1).to(shares.dtype)
-    largest = shares.masked_fill(~present, -torch.inf).amax(-1, keepdim=True)
-    gaps = torch.where(present, largest - shares, torch.inf)
-    inverse = _largest_inverse_temperature(gaps, n_present) if tau is None else torch.full_like(n_present, 1 / tau)
-    relative = torch.where(present, (-inverse * gaps).exp(), 0.0)
-    omega = (relative / relative.sum(-1, keepdim=True)).clamp(min=SMALLEST_PRIORITY)
-    return torch.where(present, omega, 1 / n_present)
+    n_present = np.maximum(present.sum(-1, keepdims=True), 1)
+    with np.errstate(invalid="ignore"):
+        gaps = np.where(present, np.where(present, shares, -np.inf).max(-1, keepdims=True) - shares, np.inf)
+        relative = np.exp(-(_largest_inverse_temperature(gaps, n_present) if tau is None else 1 / tau) * gaps)
+        omega = np.maximum(relative / relative.sum(-1, keepdims=True), SMALLEST_PRIORITY)
+    weights: Array = np.where(present, omega, 1 / n_present)
+    return weights
 
 
-def _largest_inverse_temperature(gaps: Tensor, n_present: Tensor) -> Tensor:
+def _largest_inverse_temperature(gaps: Array, n_present: NDArray[np.int64]) -> Array:
     """Return the largest 1 / tau at which no priority exceeds LARGEST_RATIO times the mean: appendix H.1, by bisection."""
 
-    def allowed(inverse: Tensor) -> Tensor:
-        return n_present <= LARGEST_RATIO * (-inverse * gaps).exp().sum(-1, keepdim=True)
+    def allowed(inverse: Array) -> NDArray[np.bool_]:
+        fits: NDArray[np.bool_] = n_present <= LARGEST_RATIO * np.exp(-inverse * gaps).sum(-1, keepdims=True)
+        return fits
 
-    high = torch.full_like(n_present, 1 / SMALLEST_TAU)
-    low = torch.where(allowed(high), high, 0.0)
+    high = np.full(n_present.shape, 1 / SMALLEST_TAU)
+    low = np.where(allowed(high), high, 1e-300)  # not 0, which times an infinite gap is no number
     for _ in range(50):
         middle = (low + high) / 2
         fits = allowed(middle)
-        low, high = torch.where(fits, middle, low), torch.where(fits, high, middle)
+        low, high = np.where(fits, middle, low), np.where(fits, high, middle)
     return low

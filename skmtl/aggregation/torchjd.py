@@ -25,9 +25,32 @@ def from_torchjd(module: Any) -> Aggregator:
     except ImportError as error:  # unpickled where it is not installed
         raise ImportError("TorchJD objects as aggregator= need the torchjd package: pip install 'skmtl[torchjd]'.") from error
     if isinstance(module, Weighting):
-        return TorchJDWeighting(module)
+        return TorchJDAggregator(_Weighed(module)) if _reads_jacobian(module) else TorchJDWeighting(module)
     weighting = getattr(module, "gramian_weighting", None)
     return TorchJDAggregator(module) if weighting is None else TorchJDWeighting(weighting)
+
+
+def _reads_jacobian(weighting: Any) -> bool:
+    """Whether a weighting, or the one that it wraps, is declared to read the matrix of the gradients and not their Gramian."""
+    if hasattr(weighting, "weighting"):
+        return _reads_jacobian(weighting.weighting)
+    return any(kind.__name__ == "_MatrixWeighting" for kind in type(weighting).__mro__)
+
+
+class _Weighed:
+    """A weighting of Jacobians as what turns a Jacobian into a direction."""
+
+    def __init__(self, weighting: Any):
+        self.weighting = weighting
+
+    def __call__(self, jacobian: Tensor) -> Tensor:
+        direction: Tensor = self.weighting(jacobian) @ jacobian
+        return direction
+
+    def reset(self) -> None:
+        """Forget what the weighting remembers."""
+        if hasattr(self.weighting, "reset"):
+            self.weighting.reset()
 
 
 class TorchJDWeighting(GradientWeighting):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -12,29 +12,11 @@ from torch import Tensor
 from skmtl.network.activations import IN_PLACE
 from skmtl.network.architecture import Architecture
 from skmtl.network.embeddings import Embeddings
+from skmtl.network.jacobian import TrunkJacobian
+from skmtl.network.layers import Layer
 
 # Tasks from which on the derivatives of heads that share rows are summed by the product itself.
 _JOINED_FROM = 4
-
-
-@dataclass(frozen=True)
-class _Layer:
-    """Tensors of one layer for one shape of batch; all are views of parameters, gradients or buffers, (items, width, rows)."""
-
-    weight: Tensor
-    bias: Tensor
-    source: Tensor
-    out: Tensor
-    dweight: Tensor | None
-    dbias: Tensor | None
-    dout: Tensor
-    dsource: Tensor
-    activated: bool
-    # Part of the weight through which the derivative in the source is wanted.
-    way_back: Tensor
-    # Dropout: factors of the outputs, and the outputs times these.
-    mask: Tensor | None = None
-    dropped: Tensor | None = None
 
 
 class StackedNetwork:
@@ -121,7 +103,7 @@ class StackedNetwork:
         self.forward(x, codes)
         return self._shared
 
-    def _advance(self, layer: _Layer) -> None:
+    def _advance(self, layer: Layer) -> None:
         torch.baddbmm(layer.bias, layer.weight, layer.source, out=layer.out)
         if layer.activated:
             self._activate(layer.out)
@@ -136,14 +118,14 @@ class StackedNetwork:
         # The derivative in the inputs is wanted in their embedded columns only.
         embedded = slice(architecture.n_inputs, None)
         self._dembedded = dsource = empty(e, self._embeddings.width, n_rows)
-        self._trunk: list[_Layer] = []
+        self._trunk: list[Layer] = []
         source = x
         for i in range(architecture.n_trunk_layers):
             weight, bias = self._layer_of(self.parameters, i)
             dweight, dbias = self._layer_of(self.gradients, i)
             out, dout = empty(e, weight.shape[1], n_rows), empty(e, weight.shape[1], n_rows)
             way_back = weight[:, :, embedded] if i == 0 else weight
-            self._trunk.append(self._with_dropout(_Layer(weight, bias, source, out, dweight, dbias, dout, dsource, activated=True, way_back=way_back)))
+            self._trunk.append(self._with_dropout(Layer(weight, bias, source, out, dweight, dbias, dout, dsource, activated=True, way_back=way_back)))
             source, dsource = self._trunk[-1].dropped if self._trunk[-1].dropped is not None else out, dout
         # Heads see (E, width, B) where tasks share rows, else (E, T, width, B).
         width = architecture.trunk_sizes[-1]
@@ -161,7 +143,7 @@ class StackedNetwork:
         elif t > 1:
             dsource = empty(e * t, back_width, n_rows)
         self._dhead_input = dsource
-        self._heads: list[_Layer] = []
+        self._heads: list[Layer] = []
         for i in range(architecture.n_head_layers):
             weight, bias = self._layer_of(self.parameters, architecture.n_trunk_layers + i)
             dweight, dbias = self._layer_of(self.gradients, architecture.n_trunk_layers + i)
@@ -173,7 +155,7 @@ class StackedNetwork:
             weight, bias, dweight, dbias = (part.view(*joined, -1) for part in (weight, bias, dweight, dbias))
             out, dout = empty(e, t, width, n_rows), empty(e, t, width, n_rows)
             layer_source = source if i == 0 else source.view(e * t, -1, n_rows)
-            layer = _Layer(
+            layer = Layer(
                 weight,
                 bias,
                 layer_source,
@@ -189,13 +171,14 @@ class StackedNetwork:
             dropped = self._heads[-1].dropped
             source, dsource = out if dropped is None else dropped, dout.view(e * t, width, n_rows)
         self._scores, self.score_gradient = out, dout
+        self._jacobian = TrunkJacobian(self._trunk, self._embeddings, self.architecture.activation, self.n_tasks, shared_rows=self.shared_rows)
         self._inputs = x
 
     def _layer_of(self, tensors: list[Tensor], i: int) -> list[Tensor]:
         """Weight and bias of the i-th layer, heads after the trunk."""
         return tensors[self._first + 2 * i : self._first + 2 * i + 2]
 
-    def _with_dropout(self, layer: _Layer) -> _Layer:
+    def _with_dropout(self, layer: Layer) -> Layer:
         """Give a hidden layer the buffers of dropout, where there is any."""
         if self.dropout is None or not layer.activated:
             return layer
@@ -222,10 +205,6 @@ class StackedNetwork:
             self._backward_heads(trunk_dscores, parameters=False, inputs=True, joined=self._joined)
         if not self._joined:
             self._gather_tasks()
-        self._backward_trunk()
-
-    def _backward_trunk(self) -> None:
-        """Reverse pass of the trunk, from the derivative in its output."""
         for i, layer in reversed(list(enumerate(self._trunk))):
             self._deactivate(layer)
             self._differentiate(layer, parameters=True, inputs=i > 0 or self._embeddings.width > 0)
@@ -248,14 +227,14 @@ class StackedNetwork:
                 return
             torch.bmm(first.way_back.transpose(1, 2), first.dout.view(e * t, -1, n_rows), out=self._dhead_input)
 
-    def _deactivate(self, layer: _Layer) -> None:
+    def _deactivate(self, layer: Layer) -> None:
         """Turn the derivative in a layer's output into that in its products."""
         if layer.mask is not None:
             layer.dout.mul_(layer.mask)
         self._activate_backward(layer.dout, layer.out)
 
     @staticmethod
-    def _differentiate(layer: _Layer, *, parameters: bool, inputs: bool) -> None:
+    def _differentiate(layer: Layer, *, parameters: bool, inputs: bool) -> None:
         if parameters:
             torch.bmm(layer.dout, layer.source.transpose(1, 2), out=layer.dweight)
             torch.sum(layer.dout, 2, keepdim=True, out=layer.dbias)
@@ -289,21 +268,9 @@ class StackedNetwork:
         Tensor of shape (E, T, P)
             One row a task.
         """
-        e, t = self.n_members, self.n_tasks
         if not self.has_trunk:
-            return dscores.new_zeros(e, t, 0)
-        dout = self.representation_gradient(dscores, head_dscores)
-        blocks: list[Tensor] = []
-        for i, layer in reversed(list(enumerate(self._trunk))):
-            dout = dout.clone() if layer.mask is None else dout * self._per_task(layer.mask)
-            self._activate_backward(dout, self._per_task(layer.out).expand_as(dout))
-            dweight = torch.matmul(dout, self._per_task(layer.source).transpose(2, 3))
-            blocks = [dweight.reshape(e, t, -1), dout.sum(3), *blocks]
-            if i > 0 or self._embeddings.width:
-                dout = torch.matmul(layer.way_back.transpose(1, 2).unsqueeze(1), dout)
-        if self._embeddings.width:
-            blocks = [*self._embeddings.jacobian(dout, shared_rows=self.shared_rows), *blocks]
-        return torch.cat(blocks, 2) if blocks else dscores.new_zeros(e, t, 0)
+            return dscores.new_zeros(self.n_members, self.n_tasks, 0)
+        return self._jacobian.rows(self.representation_gradient(dscores, head_dscores))
 
     @property
     def has_trunk(self) -> bool:
@@ -319,10 +286,19 @@ class StackedNetwork:
         self._backward_heads(dscores, parameters=head_dscores is dscores, inputs=True)
         return self._dhead_input.view(self.n_members, self.n_tasks, -1, self._dhead_input.shape[2])
 
-    def backward_trunk(self, derivative: Tensor) -> None:
-        """Fill the trunk's gradients from the derivative in its outputs, (E, width, rows)."""
-        self._dshared.copy_(derivative)
-        self._backward_trunk()
+    def representation_gramian(self, dscores: Tensor) -> Tensor:
+        r"""Return inner products, (E, T, T) in double precision, of the task gradients in what heads that share rows see.
+
+        For linear heads W the gradient is a product, :math:`W_i^\top D_i`, and the inner products are those of the factors,
+        :math:`\langle W_i W_j^\top, D_i D_j^\top \rangle`: no gradient is written out.
+        """
+        e, t, k, n_rows = dscores.shape
+        if len(self._heads) > 1:
+            rows = self.representation_gradient(dscores).flatten(2).double()
+            return rows @ rows.mT
+        weight = self._heads[0].way_back.reshape(e, t * k, -1).double()
+        scores = dscores.reshape(e, t * k, n_rows).double()
+        return ((weight @ weight.mT) * (scores @ scores.mT)).view(e, t, k, t, k).sum((2, 4))
 
     def clip_trunk_gradient(self, max_norm: float | None, scale: float = 1.0) -> None:
         """Multiply the trunk's gradients by ``scale``, then shorten those of every network to at most ``max_norm``."""

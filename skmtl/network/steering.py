@@ -18,6 +18,9 @@ from skmtl.network.batches import Batch
 from skmtl.network.losses import Loss
 from skmtl.network.stacked import StackedNetwork
 
+# Weight of a task that has not been weighed yet.
+_UNKNOWN = torch.inf
+
 
 @dataclass
 class Step:
@@ -76,8 +79,7 @@ class Step:
         """Multiply the derivative of every task's loss, in place, by weights (E, T)."""
         if weights is None:
             return derivative
-        limit = torch.finfo(derivative.dtype).max
-        return derivative.mul_(weights.clamp(-limit, limit).to(derivative.dtype)[..., None, None])
+        return derivative.mul_(_castable(weights, derivative)[..., None, None])
 
 
 class Steering:
@@ -243,9 +245,10 @@ class GradientSteering(Steering):
         self.use = aggregator.use() if isinstance(aggregator, GradientWeighting) else GradientUse()
 
     def _fresh(self, n_members: int) -> dict[str, Any]:
+        shape = (n_members, self.n_tasks)
         own = {
-            "_weights": torch.full((n_members, self.n_tasks), torch.nan, dtype=torch.float64, device=self.device),
-            "_scores": torch.zeros((n_members, self.n_tasks), dtype=torch.float64, device=self.device),
+            "_weights": torch.full(shape, _UNKNOWN, dtype=torch.float64, device=self.device),
+            "_scores": torch.zeros(shape, dtype=torch.float64, device=self.device),
             "_age": torch.zeros(n_members, dtype=torch.int64),
         }
         return {**super()._fresh(n_members), **own}
@@ -262,45 +265,50 @@ class GradientSteering(Steering):
             return
         due = self.state["_age"].numpy() % self.use.every == 0
         self.state["_age"] += 1
-        if not due.any():
-            network.backward(heads, step.weighted(trunk.clone(), self.state["_weights"]))
-        elif self.use.at == "representation":
-            rows = network.representation_gradient(trunk, heads)
-            self._weigh(rows.flatten(2), step, due)
-            network.backward_trunk(torch.einsum("et,etwb->ewb", self._held(rows.dtype), rows))
-        else:
+        _, present = _presence(step)
+        if isinstance(self.aggregator, JacobianAggregator):
+            network.set_trunk_gradient(self._direction(network.trunk_jacobian(trunk, heads), present, due))
+            return
+        if due.any() and self.use.at == "parameters":
             rows = network.trunk_jacobian(trunk, heads)
-            direction = self._weigh(rows, step, due)
-            network.set_trunk_gradient((self._held(rows.dtype).unsqueeze(1) @ rows).squeeze(1) if direction is None else direction)
+            weights = self._weights(_gramian(rows), present, due)
+            network.set_trunk_gradient((_castable(weights, rows).unsqueeze(1) @ rows).squeeze(1))
+        else:
+            weights = self._weights(network.representation_gramian(trunk) if due.any() else None, present, due)
+            network.backward(heads, step.weighted(trunk.clone(), weights))
         scale = float(self.n_tasks) if self.use.times_tasks else 1.0
         if self.use.max_norm is not None or scale != 1.0:
             network.clip_trunk_gradient(self.use.max_norm, scale)
         if self.use.head_gradient == "weighted":
-            network.scale_head_gradients(scale * self._held(trunk.dtype))
-        if step.record and isinstance(self.aggregator, GradientWeighting):
-            self._note(self.state["_weights"], _presence(step)[1])
+            network.scale_head_gradients(_castable(scale * weights, trunk))
+        if step.record:
+            self._note(weights, present)
 
-    def _held(self, dtype: torch.dtype) -> Tensor:
-        """Return the present weights."""
-        limit = torch.finfo(dtype).max
-        weights: Tensor = self.state["_weights"].clamp(-limit, limit).to(dtype)
-        return weights
+    def _weights(self, gramian: Tensor | None, present: Tensor, due: NDArray[np.bool_]) -> Tensor:
+        """Return weights, (E, T), anew for the lanes that are due.
 
-    def _weigh(self, rows: Tensor, step: Step, due: NDArray[np.bool_]) -> Tensor | None:
-        """Set the weights of the lanes that are due, or return the direction of a plug-in that reads the Jacobian; rows (E, T, P)."""
-        present = _presence(step)[1]
-        by_gramian = isinstance(self.aggregator, GradientWeighting)
-        shown = _gramian(rows) if by_gramian else rows
-        direction = None if by_gramian else torch.zeros_like(rows[:, 0])
-        if by_gramian:
-            self._gramian = shown
+        A task that is absent keeps its weight for later steps; one that has none yet gets the mean of the others.
+        """
+        held: Tensor = self.state["_weights"]
+        if gramian is not None:
+            self._gramian = gramian
+            for lanes, tasks in _patterns(present, due):
+                result = self._call(gramian, lanes, tasks).double()
+                if len(tasks) * len(lanes) == held.numel():
+                    held = self.state["_weights"] = result
+                else:
+                    held[np.ix_(lanes, tasks)] = result
+        unknown = held == _UNKNOWN
+        if not bool(unknown.any()):
+            return held
+        known = (~unknown).sum(1, keepdim=True)
+        return torch.where(unknown, torch.where(unknown, 0.0, held).sum(1, keepdim=True) / known.clamp(min=1), held)
+
+    def _direction(self, rows: Tensor, present: Tensor, due: NDArray[np.bool_]) -> Tensor:
+        """Return what a plug-in that reads the Jacobian, (E, T, P), makes of it, (E, P)."""
+        direction = torch.zeros_like(rows[:, 0])
         for lanes, tasks in _patterns(present, due):
-            result = self._call(shown, lanes, tasks)
-            if direction is None:
-                self.state["_weights"][lanes] = 0.0
-                self.state["_weights"][np.ix_(lanes, tasks)] = result.double()
-            else:
-                direction[lanes] = result.to(direction)
+            direction[lanes] = self._call(rows, lanes, tasks).to(direction)
         return direction
 
     def _call(self, shown: Tensor, lanes: NDArray[np.intp], tasks: NDArray[np.intp]) -> Tensor:
@@ -323,7 +331,10 @@ class GradientSteering(Steering):
         else:
             result, new = self.aggregator.direction_and_state(part, own, **options)
         for name, values in new.items():
-            _put(remembered[name], values, lanes, tasks, everything)
+            if everything and len(lanes) == len(values):
+                self.state[name] = values
+            else:
+                _put(remembered[name], values, lanes, tasks, everything)
         return result
 
 
@@ -339,6 +350,12 @@ def _presence(step: Step) -> tuple[Tensor, Tensor]:
     shares = step.batch.weights.sum(2).double()
     present = shares > 0
     return shares, present if step.importance is None else present & (step.importance > 0)
+
+
+def _castable(weights: Tensor, like: Tensor) -> Tensor:
+    """Return weights in the precision of a tensor, cut to what it can hold."""
+    limit = torch.finfo(like.dtype).max
+    return weights.clamp(-limit, limit).to(like.dtype)
 
 
 def _gramian(rows: Tensor) -> Tensor:
@@ -358,6 +375,8 @@ def _patterns(present: Tensor, due: NDArray[np.bool_]) -> list[tuple[NDArray[np.
 
 def _part(values: Any, lanes: NDArray[np.intp], tasks: NDArray[np.intp], everything: bool) -> Any:
     """Return a state's entries of some lanes and tasks."""
+    if everything and len(lanes) == len(values):
+        return values
     own = values[lanes]
     return own if everything or own.ndim == 1 else own[np.ix_(np.arange(len(lanes)), *[tasks] * (own.ndim - 1))]
 

@@ -1,0 +1,27 @@
+"""One layer of stacked networks, as views that are taken once for each shape of batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Tensors of one layer for one shape of batch; all are views of parameters, gradients or buffers, (items, width, rows)."""
+
+    weight: Tensor
+    bias: Tensor
+    source: Tensor
+    out: Tensor
+    dweight: Tensor | None
+    dbias: Tensor | None
+    dout: Tensor
+    dsource: Tensor
+    activated: bool
+    # Part of the weight through which the derivative in the source is wanted.
+    way_back: Tensor
+    # Dropout: factors of the outputs, and the outputs times these.
+    mask: Tensor | None = None
+    dropped: Tensor | None = None
