@@ -101,7 +101,10 @@ class GradientWeighting(Aggregator):
         raise NotImplementedError
 
     def weights_and_state(self, gramian: Any, state: dict[str, Any], **options: Any) -> tuple[Any, dict[str, Any]]:
-        """Return the weights and what to remember."""
+        """Return the weights and what to remember.
+
+        An entry "unsolved" of the state, (E,), says where the method's equation had no solution; its mean over a pass is noted down.
+        """
         return self.weights(gramian, **options), state
 
     def use(self) -> GradientUse:
@@ -110,7 +113,15 @@ class GradientWeighting(Aggregator):
 
 
 class JacobianAggregator(Aggregator):
-    """Turns the Jacobian of the trunk into one direction entry by entry; heads follow their own losses."""
+    """Turns the Jacobian of the trunk into one direction entry by entry; heads follow their own losses.
+
+    Attributes
+    ----------
+    ignores_zero_rows : bool
+        Whether a row of zeros changes nothing: tasks without a label in the batch are then shown as such, instead of left out.
+    """
+
+    ignores_zero_rows: bool = False
 
     def aggregate(self, jacobian: Any) -> Any:
         """Return a direction of shape (E, P) from the rows of the tasks with a label in the batch, (E, T, P)."""

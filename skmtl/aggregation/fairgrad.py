@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
+import numpy as np
 from torch import Tensor
 
 from skmtl.aggregation.kinds import checked_number
-from skmtl.aggregation.newton import EquationWeighting, solve_weighted_inverse
+from skmtl.aggregation.newton import Array, EquationWeighting
 from skmtl.base import GradientUse
 
 
@@ -46,7 +46,6 @@ class FairGrad(EquationWeighting):
     def __init__(self, alpha: float = 2.0) -> None:
         self.alpha = alpha
 
-    def _weights(self, gramian: Tensor, **options: Any) -> Tensor:
+    def _equation(self, cosines: Array, norms: Array, gramian: Tensor, **options: Any) -> tuple[Array, float]:
         alpha = checked_number(self, "alpha", self.alpha, 0.0)
-        equal = torch.ones_like(gramian[..., 0])
-        return equal if alpha == 0 else solve_weighted_inverse(gramian, equal, alpha, start=options.get("start"))
+        return np.ones_like(norms), alpha

@@ -42,6 +42,7 @@ class GradDrop(JacobianAggregator):
     """
 
     random = True
+    ignores_zero_rows = True
 
     def __init__(self, leak: Any = 0.0) -> None:
         self.leak = leak

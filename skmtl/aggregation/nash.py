@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
+import numpy as np
 from torch import Tensor
 
-from skmtl.aggregation.newton import EquationWeighting, solve_weighted_inverse
+from skmtl.aggregation.newton import Array, EquationWeighting
 from skmtl.base import GradientUse
 
 
@@ -39,5 +39,5 @@ class NashMTL(EquationWeighting):
 
     _use = GradientUse(max_norm=1.0)
 
-    def _weights(self, gramian: Tensor, **options: Any) -> Tensor:
-        return solve_weighted_inverse(gramian, torch.ones_like(gramian[..., 0]), 1.0, start=options.get("start"))
+    def _equation(self, cosines: Array, norms: Array, gramian: Tensor, **options: Any) -> tuple[Array, float]:
+        return np.ones_like(norms), 1.0

@@ -40,9 +40,10 @@ class EquationWeighting(GramianWeighting):
         Returns
         -------
         dict of str to Tensor
-            "start", of shape (E, T).
+            "start", of shape (E, T), and "unsolved", (E,): whether the last equation had no solution.
         """
-        return {"start": torch.full((n_members, n_tasks), torch.nan, dtype=torch.float64, device=device)}
+        unsolved = torch.zeros(n_members, dtype=torch.float64, device=device)
+        return {"start": torch.full((n_members, n_tasks), torch.nan, dtype=torch.float64, device=device), "unsolved": unsolved}
 
     def weights_and_state(self, gramian: Tensor, state: dict[str, Tensor], **options: Any) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the weights, found from those of the step before, and these weights to start from in the next step.
@@ -63,12 +64,28 @@ class EquationWeighting(GramianWeighting):
         state : dict of str to Tensor
             New tensors.
         """
-        weights = solve_finite(self, gramian, start=state["start"], **self._options(gramian, **options))
-        return weights, {"start": weights}
+        packed = solve_finite(self, gramian, start=state["start"], **self._options(gramian, **options))
+        return packed[..., :-1], {"start": packed[..., :-1], "unsolved": packed[..., -1]}
 
     def _options(self, gramian: Tensor, **options: Any) -> dict[str, Any]:
-        """Return what ``_weights`` is given besides the Gramian and the start."""
+        """Return what `_equation` is given besides the Gramian."""
         return {}
+
+    def _equation(self, cosines: Array, norms: Array, gramian: Tensor, **options: Any) -> tuple[Array, float]:
+        """Return the weights w of the equation, (..., T), and its power."""
+        raise NotImplementedError
+
+    def _weights(self, gramian: Tensor, **options: Any) -> Tensor:
+        """Return the solution; with a start also, behind it, whether there was none."""
+        cosines, norms = cosines_and_norms(gramian.cpu().numpy())
+        start = options.pop("start", None)
+        weights, power = self._equation(cosines, norms, gramian, **options)
+        solution, solved = solve_equation(cosines, norms, weights, power, None if start is None else start.cpu().numpy())
+        if start is None:
+            warn_of_unsolved(solved)
+        else:
+            solution = np.concatenate([solution, ~solved[..., None]], axis=-1)
+        return torch.as_tensor(solution, device=gramian.device)
 
 
 def solve_weighted_inverse(
@@ -129,11 +146,28 @@ def solve_weighted_inverse(
         raise ValueError("weights must be positive and finite for every task. Shift or clip them before they are passed.")
     cosines, norms = cosines_and_norms(gramian.to(torch.float64).cpu().numpy())
     near = None if start is None else start.cpu().numpy()
-    return torch.as_tensor(solve_equation(cosines, norms, weights.cpu().numpy(), power, near, tol=tol, max_iter=max_iter), device=gramian.device)
+    solution, solved = solve_equation(cosines, norms, weights.cpu().numpy(), power, near, tol=tol, max_iter=max_iter)
+    warn_of_unsolved(solved)
+    return torch.as_tensor(solution, device=gramian.device)
 
 
-def solve_equation(cosines: Array, norms: Array, weights: Array, power: float, start: Array | None = None, *, tol: float = 1e-12, max_iter: int = 200) -> Array:
-    """Do what `solve_weighted_inverse` says for arrays: cosines of the gradients, (..., T, T), and their norms, (..., T)."""
+def warn_of_unsolved(solved: NDArray[np.bool_]) -> None:
+    """Warn where an equation had no solution and the fallback was taken."""
+    if not solved.all():
+        warnings.warn(
+            f"{(~solved).sum()} of {solved.size} Gramians are Pareto-stationary within rounding: some average of their gradients is zero, "
+            "and no weights solve the equation. The weights are those of gradients with a small independent part; the tasks in that average hardly move.",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
+
+
+def solve_equation(
+    cosines: Array, norms: Array, weights: Array, power: float, start: Array | None = None, *, tol: float = 1e-12, max_iter: int = 200
+) -> tuple[Array, NDArray[np.bool_]]:
+    """Do what `solve_weighted_inverse` says for arrays: cosines of the gradients, (..., T, T), their norms, (..., T); tell which are solved, (...)."""
+    if power == 0:  # a = w
+        return np.array(np.broadcast_to(weights, norms.shape)), np.ones(norms.shape[:-1], dtype=bool)
     exponent = 1.0 / power
     with np.errstate(all="ignore"):
         # With b = norms * a the equation reads C b = scores * b ** -exponent; scores are brought to geometric mean 1, which scales b.
@@ -151,14 +185,8 @@ def solve_equation(cosines: Array, norms: Array, weights: Array, power: float, s
             ridged = cosines + RIDGE * np.eye(cosines.shape[-1])
             fallback, _ = damped_newton(ridged, scores, exponent, orthogonal, tol=tol, rounding=ROUNDING_OF_FALLBACK, max_iter=max_iter)
             solution = np.where(solved[..., None], solution, fallback)
-            warnings.warn(
-                f"{(~solved).sum()} of {solved.size} Gramians are Pareto-stationary within rounding: some average of their gradients is zero, "
-                "and no weights solve the equation. The weights are those of gradients with a small independent part; the tasks in that average hardly move.",
-                ConvergenceWarning,
-                stacklevel=2,
-            )
-        result: Array = solution * unit
-    return result
+        solution *= unit
+    return solution, solved
 
 
 def damped_newton(
@@ -204,7 +232,11 @@ def _relative_step(matrix: Array, solution: Array, pull: Array, residual: Array,
     finite = np.isfinite(hessian).all((-1, -2))
     if not finite.all():  # such a member is lost; it must not keep the others from being solved
         hessian[~finite] = np.eye(matrix.shape[-1])
-    step: Array = np.linalg.solve(hessian, -(residual * pull * solution * scale)[..., None])[..., 0] * scale
+    right = -(residual * pull * solution * scale)[..., None]
+    try:
+        step: Array = np.linalg.solve(hessian, right)[..., 0] * scale
+    except np.linalg.LinAlgError:  # exactly singular
+        step = np.linalg.solve(hessian + RIDGE * np.eye(matrix.shape[-1]), right)[..., 0] * scale
     return step
 
 

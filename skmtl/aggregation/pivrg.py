@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from skmtl.aggregation.kinds import checked_number, solve_finite, weighted_rows
-from skmtl.aggregation.newton import EquationWeighting, solve_weighted_inverse
+from skmtl.aggregation.newton import Array, EquationWeighting
 from skmtl.aggregation.numerics import checked_gramian
 from skmtl.base import GradientUse
 
@@ -116,5 +117,5 @@ class PIVRG(EquationWeighting):
         equal = torch.zeros_like(checked_gramian(gramian, "PIVRG")[..., 0])
         return {"priorities": self.priorities(equal if scores is None else scores)}
 
-    def _weights(self, gramian: Tensor, **options: Any) -> Tensor:
-        return solve_weighted_inverse(gramian, options["priorities"], 2.0, start=options.get("start"))
+    def _equation(self, cosines: Array, norms: Array, gramian: Tensor, **options: Any) -> tuple[Array, float]:
+        return np.broadcast_to(options["priorities"].cpu().numpy(), norms.shape), 2.0

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from skmtl.aggregation.kinds import checked_number, solve_finite
-from skmtl.aggregation.newton import EquationWeighting, solve_equation
-from skmtl.aggregation.numerics import cosines_and_norms, squared_norms
+from skmtl.aggregation.newton import EquationWeighting
+from skmtl.aggregation.numerics import squared_norms
 from skmtl.aggregation.shapley import UTILITIES, shapley_values, volume_shares
 from skmtl.aggregation.voldet import negative_cosine_fraction
 from skmtl.base import GradientUse
@@ -48,7 +48,7 @@ class SVFair(EquationWeighting):
     max_norm : float or None, default=1.0
         Length to which a network clips the step of the trunk.
     head_gradient : {"own", "weighted"}, default="own"
-        What a network's heads follow: the loss of their task, or that loss times :math:`\alpha_i`.
+        What a network's heads follow: the loss of their task, or that loss times :math:`T \alpha_i`.
 
     See Also
     --------
@@ -129,19 +129,16 @@ class SVFair(EquationWeighting):
         generator = options.get("generator")
         return {"random_state": 0 if generator is None else generator}
 
-    def _weights(self, gramian: Tensor, **options: Any) -> Tensor:
+    def _equation(self, cosines: Array, norms: Array, gramian: Tensor, **options: Any) -> tuple[Array, float]:
         if self.utility not in (*UTILITIES, "auto"):
             raise ValueError(f"The 'utility' parameter of SVFair must be one of {(*UTILITIES, 'auto')}. Got {self.utility!r} instead.")
         tau = None if self.tau == "auto" else checked_number(self, "tau", self.tau, 0, strict=True)
-        cosines, norms = cosines_and_norms(gramian.cpu().numpy())
         present = (squared_norms(gramian) > 0).cpu().numpy()
         if self.utility == "voldet":
             shares = np.where(present, volume_shares(cosines, present), 0.0)
         else:
             shares = self._shapley_values(gramian, options["random_state"]).cpu().numpy()
-        start = options.get("start")
-        solution = solve_equation(cosines, norms, priorities(shares, present, tau), 2.0, None if start is None else start.cpu().numpy())
-        return torch.as_tensor(solution, device=gramian.device)
+        return priorities(shares, present, tau), 2.0
 
     def _shapley_values(self, gramian: Tensor, random_state: int | torch.Generator) -> Tensor:
         if self.utility != "auto":

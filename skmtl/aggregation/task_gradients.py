@@ -13,6 +13,7 @@ from torch import Tensor
 from skmtl.aggregation.kinds import checked_number, weighted_rows
 from skmtl.aggregation.numerics import Generators
 from skmtl.aggregation.registry import AGGREGATORS
+from skmtl.aggregation.torchjd import from_torchjd, is_torchjd
 from skmtl.base import GradientUse, GradientWeighting
 
 GRADIENT_METHODS: dict[str, Callable[[], GradientWeighting]] = {name: kind for name, kind in AGGREGATORS.items() if issubclass(kind, GradientWeighting)}
@@ -194,7 +195,11 @@ class TaskGradients(GradientWeighting):
         return self._method().diagnostics(gramian)
 
     def _method(self) -> GradientWeighting:
-        method = GRADIENT_METHODS[self.method]() if isinstance(self.method, str) and self.method in GRADIENT_METHODS else self.method
+        method = self.method
+        if isinstance(method, str) and method in GRADIENT_METHODS:
+            method = GRADIENT_METHODS[method]()
+        elif is_torchjd(method):
+            method = from_torchjd(method)
         if not isinstance(method, GradientWeighting) or isinstance(method, TaskGradients):
             raise ValueError(
                 f"The 'method' parameter of TaskGradients must be one of {', '.join(GRADIENT_METHODS)}, or a gradient weighting such as UPGrad(). "

@@ -32,9 +32,10 @@ def from_torchjd(module: Any) -> Aggregator:
 
 def _reads_jacobian(weighting: Any) -> bool:
     """Whether a weighting, or the one that it wraps, is declared to read the matrix of the gradients and not their Gramian."""
-    if hasattr(weighting, "weighting"):
-        return _reads_jacobian(weighting.weighting)
-    return any(kind.__name__ == "_MatrixWeighting" for kind in type(weighting).__mro__)
+    kinds = {kind.__name__ for kind in type(weighting).__mro__}
+    if "_MatrixWeighting" in kinds or "_GramianWeighting" in kinds:
+        return "_MatrixWeighting" in kinds
+    return _reads_jacobian(weighting.weighting) if hasattr(weighting, "weighting") else False
 
 
 class _Weighed:
@@ -67,7 +68,7 @@ class TorchJDWeighting(GradientWeighting):
 
     def weights_and_state(self, gramian: Tensor, state: dict[str, Any], **options: Any) -> tuple[Tensor, dict[str, Any]]:
         """Return the weights, (E, T); the copies change in place."""
-        return _each(state["module"], gramian, options["generator"]), state
+        return _each(state, gramian, options["generator"]), state
 
 
 class TorchJDAggregator(JacobianAggregator):
@@ -84,7 +85,7 @@ class TorchJDAggregator(JacobianAggregator):
 
     def direction_and_state(self, jacobian: Tensor, state: dict[str, Any], **options: Any) -> tuple[Tensor, dict[str, Any]]:
         """Return the direction, (E, P); the copies change in place."""
-        return _each(state["module"], jacobian, options["generator"]), state
+        return _each(state, jacobian, options["generator"], columns=True), state
 
 
 def _copies(module: Any, count: int) -> dict[str, Any]:
@@ -93,18 +94,27 @@ def _copies(module: Any, count: int) -> dict[str, Any]:
         copies[e] = copy.deepcopy(module)
         if hasattr(module, "reset"):
             copies[e].reset()
-    return {"module": copies}
+    return {"module": copies, "n_tasks": np.zeros(count, dtype=int)}
 
 
-def _each(modules: Any, matrices: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
-    """Call every network's module; what it draws from the global generator is drawn from the network's own, and nothing is left behind."""
+def _each(state: dict[str, Any], matrices: Tensor, generators: Sequence[torch.Generator], *, columns: bool = False) -> Tensor:
+    """Call every network's module: weights, or with ``columns`` directions.
+
+    What a module draws from the global generator is drawn from the network's own, and nothing is left behind. A module whose history is of
+    another number of tasks (one was absent) forgets it; a matrix that is not finite gives NaN.
+    """
     results = []
-    state = torch.random.get_rng_state()
+    n_tasks = matrices.shape[1]
+    before = torch.random.get_rng_state()
     try:
-        for module, matrix, generator in zip(modules, matrices, generators, strict=True):
+        for e, (module, matrix, generator) in enumerate(zip(state["module"], matrices, generators, strict=True)):
             seed = torch.randint(2**62, (), generator=generator, device=generator.device)
             torch.default_generator.manual_seed(int(seed))
-            results.append(module(matrix).detach())
+            if state["n_tasks"][e] not in (0, n_tasks) and hasattr(module, "reset"):
+                module.reset()
+            state["n_tasks"][e] = n_tasks
+            bad = not bool(matrix.isfinite().all())
+            results.append(torch.full_like(matrix[0] if columns else matrix[:, 0], torch.nan) if bad else module(matrix).detach())
     finally:
-        torch.random.set_rng_state(state)
+        torch.random.set_rng_state(before)
     return torch.stack(results)

@@ -31,7 +31,7 @@ def members_of(estimator: Any, tasks: TaskSet) -> int:
 def aggregator_of(estimator: Any) -> Aggregator | None:
     """Return what the fleet is given; None for the mean, which is the fleet's own way."""
     aggregator = resolve_aggregator(estimator.aggregator)
-    return None if isinstance(aggregator, Mean) else aggregator
+    return None if type(aggregator) is Mean else aggregator
 
 
 def ensemble(
@@ -55,7 +55,7 @@ def _with_baselines(problem: Problem, members: Sequence[Member], what: str) -> l
     if not problem.watching:
         warnings.warn(
             f"{what} takes its scores from validation rows, of which there are none here: all tasks have equal priority. "
-            "Set early_stopping=True or 'auto', or give tasks at least 5 labelled rows.",
+            "partial_fit never has any; fit has with early_stopping='auto' and tasks of at least 5 labelled rows.",
             UserWarning,
             stacklevel=4,
         )
@@ -64,6 +64,6 @@ def _with_baselines(problem: Problem, members: Sequence[Member], what: str) -> l
     watched = np.array([[problem.watches(name, split) for name in problem.names] for split in range(len(members))])
     alone = [problem.alone(member, t, split) for split, member in enumerate(members) for t in range(n_tasks)]
     trained = train_fleet(problem.architecture(), problem.data, alone, problem.training(record=False))
-    losses = np.array([member.validation_curve.min() if len(member.validation_curve) else 0.0 for member in trained])
+    losses = np.array([np.nanmin(curve) if np.isfinite(curve := member.validation_curve).any() else 0.0 for member in trained])
     baselines = np.where(watched, losses.reshape(watched.shape), 0.0)
     return [replace(member, baselines=own) for member, own in zip(members, baselines, strict=True)]

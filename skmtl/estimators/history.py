@@ -34,7 +34,7 @@ def weighted_curve(task_losses: NDArray[np.float64], weights: NDArray[np.float64
 def diagnostic_curves(trained: Sequence[TrainedMember]) -> dict[str, NDArray[np.float64]]:
     """Return what aggregators said of the task gradients, mean over the members still running, by name."""
     names = sorted({name for member in trained for entry in member.diagnostics for name in entry})
-    return {name: mean_curve([np.array([entry.get(name, 0.0) for entry in member.diagnostics]) for member in trained]) for name in names}
+    return {name: mean_curve([np.array([entry.get(name, np.nan) for entry in member.diagnostics]) for member in trained]) for name in names}
 
 
 def entries(loss: NDArray[np.float64], **curves: NDArray[np.float64]) -> list[dict[str, Any]]:

@@ -148,13 +148,8 @@ class MultiTaskNetwork(VersionedState, DocLinks, CallbackSupport, ClassNamePrefi
 
     # ------------------------------------------------------------------ fit
     def _fit(self, X: Any, y: Any, sample_weight: Any) -> Any:
-        again = self.warm_start and hasattr(self, "members_")
-        tasks, weight, categorical = self._as_tasks(X, y, sample_weight, reset=not again)
-        rng = check_random_state(self.random_state)
-        split_seed, first_seed = rng.randint(_LARGEST_SEED, size=2).tolist()
-        learnt = self._known(tasks) if again else {"categorical_features": categorical}
-        problem = Problem(self, tasks, sample_weight=weight, split_seed=split_seed, **learnt)
-        members = ensemble(problem, first_seed, first_seed, self._task_weights(problem.names), self._started(problem) if again else None)
+        problem, first_seed, started = self._prepare(X, y, sample_weight)
+        members = ensemble(problem, first_seed, first_seed, self._task_weights(problem.names), started)
         with fit_callbacks(self, X, y, max_passes=self.max_iter, metadata={"sample_weight": sample_weight}) as on_pass:
 
             def told(n_done: int, now: Any) -> bool:
@@ -162,10 +157,28 @@ class MultiTaskNetwork(VersionedState, DocLinks, CallbackSupport, ClassNamePrefi
 
             trained = self._train(problem, members, problem.training(record=True), None if on_pass is None else told)
             self._store(problem, problem.names, trained)
-        self._seeds, self._n_calls = [first_seed, split_seed], 0
-        if self.verbose:
-            print(f"[{type(self).__name__}] {len(tasks)} tasks, {self.n_iter_} passes, training loss {self.loss_curve_[-1]:.4g}")
+        self._finish(problem, first_seed)
         return self
+
+    def _prepare(self, X: Any, y: Any, sample_weight: Any) -> tuple[Problem, int, list[TrainedMember] | None]:
+        """Check the input; return it as a problem, the first seed, and what training starts from."""
+        again = self.warm_start and hasattr(self, "members_")
+        tasks, weight, categorical = self._as_tasks(X, y, sample_weight, reset=not again)
+        split_seed, first_seed = self._drawn_seeds()
+        learnt = self._known(tasks) if again else {"categorical_features": categorical}
+        problem = Problem(self, tasks, sample_weight=weight, split_seed=split_seed, **learnt)
+        return problem, first_seed, self._started(problem) if again else None
+
+    def _drawn_seeds(self) -> list[int]:
+        """Draw the seeds of the validation splits and of everything else."""
+        seeds: list[int] = check_random_state(self.random_state).randint(_LARGEST_SEED, size=2).tolist()
+        return seeds
+
+    def _finish(self, problem: Problem, first_seed: int) -> None:
+        """Close a fit whose networks are stored."""
+        self._seeds, self._n_calls = [first_seed, problem.split_seed], 0
+        if self.verbose:
+            print(f"[{type(self).__name__}] {len(problem.train)} tasks, {self.n_iter_} passes, training loss {self.loss_curve_[-1]:.4g}")
 
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Any:
         """Take one pass over these rows; the first call learns how to read inputs and code targets."""
@@ -177,9 +190,8 @@ class MultiTaskNetwork(VersionedState, DocLinks, CallbackSupport, ClassNamePrefi
             self._check_declared(declared)
         problem = Problem(self, tasks, sample_weight=weight, hold_out=False, **learnt)
         if first:
-            split_seed, first_seed = check_random_state(self.random_state).randint(_LARGEST_SEED, size=2).tolist()
-            self._seeds = [first_seed, split_seed]
-            self._n_calls = 0
+            split_seed, first_seed = self._drawn_seeds()
+            self._seeds, self._n_calls = [first_seed, split_seed], 0
         started = None if first else self._started(problem)
         members = ensemble(problem, self._seeds[0], self._seeds[1] + self._n_calls, self._task_weights(problem.names), started)
         trained = self._train(problem, members, problem.training(record=True, passes=1))
@@ -188,7 +200,7 @@ class MultiTaskNetwork(VersionedState, DocLinks, CallbackSupport, ClassNamePrefi
         earlier = None if first else (self.task_loss_curve_, self.aggregation_weights_, self.history_, self.n_iter_)
         self._store(problem, problem.names, trained)
         self._n_calls += 1
-        self._solver_states = [(self.solver, member.solver_state, member.n_steps, member.aggregator_state) for member in trained]
+        self._solver_states = [(self.solver, member.solver_state, member.n_steps, member.aggregator, member.aggregator_state) for member in trained]
         if earlier is not None:
             task_losses, weights, history, n_iter = earlier
             self.task_loss_curve_ = np.concatenate([task_losses, self.task_loss_curve_])
@@ -218,10 +230,10 @@ class MultiTaskNetwork(VersionedState, DocLinks, CallbackSupport, ClassNamePrefi
                 f"This {type(self).__name__} goes on from networks of another shape: hidden_layer_sizes, head_hidden_layer_sizes, activation, "
                 "task_embedding_dim and task_column must be those of the first fit. Set warm_start=False or fit a clone."
             )
-        states = self._solver_states or [("", [], 0, {})] * len(self.members_)
+        states = self._solver_states or [("", [], 0, "", {})] * len(self.members_)
         return [
-            TrainedMember(parameters=own, solver=solver, solver_state=state, n_steps=n, aggregator_state=remembered)
-            for own, (solver, state, n, remembered) in zip(self.members_, states, strict=True)
+            TrainedMember(parameters=own, solver=solver, solver_state=state, n_steps=n, aggregator=aggregator, aggregator_state=remembered)
+            for own, (solver, state, n, aggregator, remembered) in zip(self.members_, states, strict=True)
         ]
 
     def _declared(self, tasks: TaskSet, classes: Any, weight: NDArray[np.float64] | None) -> Any:

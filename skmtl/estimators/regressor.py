@@ -72,7 +72,7 @@ class MultiTaskRegressor(RegressionOutputs, RegressorMixin, MultiTaskNetwork):
     aggregator : str or object, default="mean"
         How the tasks' losses or gradients become one step: a name of :data:`skmtl.aggregation.AGGREGATORS`, an object of
         :mod:`skmtl.aggregation`, or an Aggregator or Weighting of TorchJD. "mean" steps along the weighted mean of the losses. All others see
-        the losses times ``task_weights`` of mean 1, task by task; an object that is given is never changed.
+        the losses times ``task_weights`` of mean 1, task by task (which methods without a scale undo); an object that is given is never changed.
     categorical_features : "from_dtype", array-like or None, default="from_dtype"
         Columns that hold categories: those of pandas' category dtype, or these (names, positions or a boolean mask over the
         columns of X), or none. Levels that are missing or were not in training have a level of their own.

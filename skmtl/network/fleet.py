@@ -11,7 +11,7 @@ import torch
 from joblib import Parallel, delayed
 from sklearn.exceptions import ConvergenceWarning
 
-from skmtl.base import Aggregator, GradientWeighting, LossTerm
+from skmtl.base import Aggregator, GradientWeighting, JacobianAggregator, LossTerm
 from skmtl.network.architecture import Architecture
 from skmtl.network.batches import DeviceData, batch_shape
 from skmtl.network.members import FleetData, Member, TrainedMember, Training, any_rows
@@ -65,7 +65,7 @@ def train_fleet(
     progress : callable, optional
         Called with the number of members that a stack has finished.
     together : bool, default=False
-        Members belong to one ensemble: all take as many steps a pass as the largest of them.
+        All members belong to one ensemble, whatever their ``ensemble`` says: all take as many steps a pass as the largest of them.
     on_pass : callable, optional
         Called in this process after every pass, with the number of passes made and a function that returns all members as
         they would be if training ended now; True ends training. For members that train together.
@@ -92,10 +92,11 @@ def train_fleet(
     >>> [member.parameters[-1].shape for member in trained]
     [(1, 1, 1), (2, 1, 1), (3, 1, 1)]
     """
-    _check_aggregator(aggregator, data)
+    _check_aggregator(aggregator, data, members)
     device = resolve_device(training.device)
+    by_gradients = isinstance(aggregator, (GradientWeighting, JacobianAggregator))
     workers = 1 if device.type != "cpu" else max(1, torch.get_num_threads() if n_workers is None else n_workers)
-    parts = _parts(architecture, data, members, training, device, workers, together=together, all_at_once=on_pass is not None)
+    parts = _parts(architecture, data, members, training, device, workers, together=together, all_at_once=on_pass is not None, by_gradients=by_gradients)
     shared = (architecture, data, training, aggregator, terms)
     advance = progress or _ignore
     trained: dict[int, TrainedMember] = {}
@@ -163,11 +164,15 @@ def _parts(
     *,
     together: bool,
     all_at_once: bool,
+    by_gradients: bool,
 ) -> list[_Part]:
     """Group members by (watched or not, tasks, steps, rows a step) and cut large groups into one part a worker, the costliest first."""
     shapes = [batch_shape(member.train, training.batch_size) for member in members]
-    if together:
-        shapes = [max(shapes)] * len(members)
+    ensembles = [0 if together else member.ensemble for member in members]
+    largest: dict[int | None, tuple[int, int]] = {}
+    for number, shape in zip(ensembles, shapes, strict=True):
+        largest[number] = max(shape, largest.get(number, shape))
+    shapes = [shape if number is None else largest[number] for number, shape in zip(ensembles, shapes, strict=True)]
     groups: dict[tuple[bool, int, int, int], list[int]] = {}
     for position, (member, shape) in enumerate(zip(members, shapes, strict=True)):
         n_tasks = data.y.shape[1] if data.shared_rows else len(member.train)
@@ -177,6 +182,8 @@ def _parts(
         rows = n_rows * (1 if data.shared_rows else n_tasks)
         widths = sum(architecture.trunk_sizes) + sum(architecture.head_sizes) * (n_tasks if data.shared_rows else 1)
         lane = np.dtype(training.dtype).itemsize * (2 * rows * widths + 6 * architecture.n_parameters(n_tasks))
+        if by_gradients:  # every task's derivatives in the trunk's outputs, and its gradient, also in double precision
+            lane += n_tasks * (np.dtype(training.dtype).itemsize * rows * sum(architecture.trunk_sizes) + 16 * architecture.n_parameters(1))
         n_parts = 1 if all_at_once else max(1, min(workers, len(positions) // _WORTH_A_WORKER))
         for start in range(n_parts):
             own = positions[start::n_parts]
@@ -185,9 +192,10 @@ def _parts(
     return sorted(parts, key=lambda part: -part.cost)
 
 
-def _check_aggregator(aggregator: Aggregator | None, data: FleetData) -> None:
+def _check_aggregator(aggregator: Aggregator | None, data: FleetData, members: Sequence[Member]) -> None:
     """Raise where an aggregator cannot be used with these data."""
-    if isinstance(aggregator, GradientWeighting) and aggregator.use().at == "representation" and not data.shared_rows:
+    at = aggregator.use().at if isinstance(aggregator, GradientWeighting) else None
+    if at == "representation" and not data.shared_rows and any(len(member.train) > 1 for member in members):
         raise ValueError(
             f"{aggregator} weighs gradients at the representation, which only tasks that share rows have in common; "
             'here each task has rows of its own. Set at="parameters".'

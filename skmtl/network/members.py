@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +49,16 @@ class FleetData:
         """Whether a row may have a label for every task."""
         return self.y.ndim == 2
 
+    @classmethod
+    def joined(cls, tables: Sequence[FleetData]) -> FleetData:
+        """Return one table with the rows of several of one layout, in their order."""
+
+        def rows(name: str) -> Any:
+            parts = [getattr(table, name) for table in tables]
+            return None if parts[0] is None else np.concatenate(parts)
+
+        return tables[0] if len(tables) == 1 else cls(rows("X"), rows("y"), rows("sample_weight"), rows("groups"), rows("codes"))
+
 
 @dataclass(frozen=True)
 class Member:
@@ -76,6 +87,8 @@ class Member:
         What to go on from: its parameters and, where it has them, the states of its solver and its aggregator; None = a fresh draw.
     baselines : ndarray of shape (T,), optional
         Validation losses that aggregators which read scores hold the tasks against; None = none.
+    ensemble : int, optional
+        Members with one number take as many steps a pass as the largest of them; None = as many as its own rows need.
 
     Examples
     --------
@@ -97,6 +110,12 @@ class Member:
     label: str = "network"
     start: TrainedMember | None = None
     baselines: NDArray[np.floating] | None = None
+    ensemble: int | None = None
+
+    def moved(self, by: int) -> Member:
+        """Return the member for a table in which its rows stand so many rows further down."""
+        train, validation, evaluation = ([rows + by for rows in part] for part in (self.train, self.validation, self.evaluation))
+        return replace(self, train=train, validation=validation, evaluation=evaluation)
 
 
 @dataclass(frozen=True)
@@ -179,6 +198,8 @@ class TrainedMember:
         Steps that the solver state has seen, where the solver counts them (Adam).
     aggregator_state : dict of ndarray
         What the aggregator remembers; empty unless asked for.
+    aggregator : str
+        Aggregator that the state belongs to; another one starts afresh.
     solver : str
         Solver that the state belongs to; another one starts afresh.
 
@@ -201,6 +222,7 @@ class TrainedMember:
     solver_state: list[list[NDArray[np.floating]]] = field(default_factory=list)
     n_steps: int = 0
     aggregator_state: dict[str, NDArray[np.generic]] = field(default_factory=dict)
+    aggregator: str = ""
     solver: str = ""
 
 

@@ -118,7 +118,7 @@ class Stack:
             self.steering.gradients(step)
             self._penalise()
             self.solver.step()
-            self.steering.after_step(step, lambda x=batch.x, codes=batch.codes: self.watching.forward(x, codes))  # type: ignore[misc]
+            self.steering.after_step(step, lambda x=batch.x, codes=batch.codes: self.network.forward(x, codes, draw=False))  # type: ignore[misc]
             if step.record and step.sums is not None:
                 losses.append(step.sums)
         return torch.stack(losses).double().mean(0).cpu().numpy() if self.training.record else None
@@ -242,7 +242,7 @@ class Stack:
             if member.start is not None and member.start.solver == self.training.solver:
                 self.solver.resume(int(lane), member.start.n_steps, member.start.solver_state)
             if member.start is not None:
-                self.steering.resume(int(lane), member.start.aggregator_state)
+                self.steering.resume(int(lane), member.start.aggregator, member.start.aggregator_state)
             if self.training.dropout:
                 self.generators[self.lanes[lane]] = torch.Generator(self.data.x.device).manual_seed(member.order_seed)
 
@@ -301,7 +301,7 @@ class Stack:
         """Return the solver's steps in a lane and, where wanted, what solver and aggregator remember."""
         state: dict[str, Any] = {"n_steps": int(self.solver.steps[lane])}
         if self.training.keep_solver_state:
-            state |= {"solver_state": self.solver.state_of(lane), "aggregator_state": self.steering.state_of(lane)}
+            state |= {"solver_state": self.solver.state_of(lane), "aggregator_state": self.steering.state_of(lane), "aggregator": self.steering.name}
         return state
 
     def _as_of_now(self) -> list[TrainedMember]:

@@ -80,12 +80,14 @@ class StackedNetwork:
         return StackedNetwork(self.architecture, self.parameters, self.gradients, shared_rows=self.shared_rows)
 
     # ------------------------------------------------------------------ forward
-    def forward(self, x: Tensor, codes: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, codes: Tensor | None = None, *, draw: bool = True) -> Tensor:
         """Return the scores, (E, T, k, B), of inputs (E, p, rows) and category codes (E, c, rows).
 
         Columns of the inputs after the numeric ones are overwritten with the embeddings. The scores live in a buffer that the
-        next call overwrites. Passing the same tensor object again, with new contents, saves laying out the views anew.
+        next call overwrites. Passing the same tensor object again, with new contents, saves laying out the views anew. ``draw=False``
+        leaves out the same units as the last call.
         """
+        self._draw = draw
         if x is not self._inputs:
             self._lay_out(x)
         if self._embeddings.width:
@@ -108,7 +110,8 @@ class StackedNetwork:
         if layer.activated:
             self._activate(layer.out)
         if layer.mask is not None and self.dropout is not None:
-            self.dropout(layer.mask)
+            if self._draw:
+                self.dropout(layer.mask)
             torch.mul(layer.out, layer.mask, out=layer.dropped)
 
     def _lay_out(self, x: Tensor) -> None:
@@ -303,12 +306,12 @@ class StackedNetwork:
     def clip_trunk_gradient(self, max_norm: float | None, scale: float = 1.0) -> None:
         """Multiply the trunk's gradients by ``scale``, then shorten those of every network to at most ``max_norm``."""
         gradients = self.gradients[: self._split]
-        factors = torch.full_like(gradients[0].flatten(1)[:, 0], scale)
+        factors = torch.full((self.n_members,), scale, dtype=torch.float64, device=gradients[0].device)
         if max_norm is not None:
-            norms = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(part.flatten(1), dim=1) for part in gradients]), dim=0)
+            norms = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(part.flatten(1), dim=1, dtype=torch.float64) for part in gradients]), dim=0)
             factors = factors * (max_norm / (scale * norms)).clamp(max=1.0)
         for part in gradients:
-            part.mul_(factors.view(-1, *[1] * (part.ndim - 1)))
+            part.mul_(factors.to(part.dtype).view(-1, *[1] * (part.ndim - 1)))
 
     def scale_head_gradients(self, weights: Tensor) -> None:
         """Multiply the gradients of every task's head by its weight, (E, T)."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
 from skmtl.base import Aggregator, GradientUse, GradientWeighting, JacobianAggregator, LossTerm, LossWeighting
@@ -101,7 +99,7 @@ class Steering:
         self.generators: list[torch.Generator] = []
         self._constant = self._weight_sums = self._weight_counts = torch.zeros(0)
         self._gramian: Tensor | None = None
-        self._unsolved = self._n_steps = 0
+        self._unsolved = self._asked = torch.zeros(0)
 
     # ------------------------------------------------------------------ lanes
     def open(self, order_seeds: Sequence[int]) -> None:
@@ -126,11 +124,18 @@ class Steering:
         """Return what is remembered in a lane in numpy; what is no array is left aside."""
         return {name: values[lane].cpu().numpy().copy() for name, values in self.state.items() if isinstance(values, Tensor)}
 
-    def resume(self, lane: int, state: dict[str, NDArray[Any]]) -> None:
-        """Go on in a lane from what :meth:`state_of` gave."""
+    def resume(self, lane: int, name: str, state: dict[str, NDArray[Any]]) -> None:
+        """Go on in a lane from what :meth:`state_of` gave; what another aggregator remembers is left aside."""
+        if name != self.name:
+            return
         for name, saved in state.items():
             if name in self.state and tuple(self.state[name].shape[1:]) == np.shape(saved):
                 self.state[name][lane] = torch.as_tensor(saved).to(self.state[name])
+
+    @property
+    def name(self) -> str:
+        """Which aggregator the state belongs to."""
+        return str(self.aggregator)
 
     def _fresh(self, n_members: int) -> dict[str, Any]:
         return {} if self.aggregator is None else self.aggregator.initial_state(n_members, self.n_tasks, device=self.device)
@@ -149,7 +154,8 @@ class Steering:
         """Start the notes of a pass."""
         self._weight_sums = torch.zeros((n_members, self.n_tasks), dtype=torch.float64, device=self.device)
         self._weight_counts = torch.zeros_like(self._weight_sums)
-        self._gramian, self._unsolved, self._n_steps = None, 0, 0
+        self._unsolved, self._asked = torch.zeros_like(self._weight_sums[:, 0]), torch.zeros_like(self._weight_sums[:, 0])
+        self._gramian = None
 
     def gradients(self, step: Step) -> None:
         """Fill the networks' gradients."""
@@ -179,8 +185,8 @@ class Steering:
         if self._gramian is None:
             return weights, {}
         notes = {name: values.double().cpu().numpy() for name, values in self.aggregator.diagnostics(self._gramian).items()}
-        if self._unsolved:
-            notes["unsolved"] = np.full(len(weights), self._unsolved / self._n_steps)
+        if "unsolved" in self.state:
+            notes["unsolved"] = (self._unsolved / self._asked.clamp(min=1)).cpu().numpy()
         return weights, notes
 
 
@@ -249,13 +255,13 @@ class GradientSteering(Steering):
         own = {
             "_weights": torch.full(shape, _UNKNOWN, dtype=torch.float64, device=self.device),
             "_scores": torch.zeros(shape, dtype=torch.float64, device=self.device),
-            "_age": torch.zeros(n_members, dtype=torch.int64),
+            "_good_for": torch.zeros(n_members, dtype=torch.int64),  # steps
         }
         return {**super()._fresh(n_members), **own}
 
     def end_pass(self, scores: Tensor | None) -> None:  # noqa: D102
         if scores is not None:
-            self.state["_scores"] = scores.double()
+            self.state["_scores"] = torch.where(scores.isfinite(), scores.double(), 0.0)
 
     def gradients(self, step: Step) -> None:  # noqa: D102
         trunk, heads = step.with_terms(step.weighted(step.derivative(), step.importance))
@@ -263,8 +269,7 @@ class GradientSteering(Steering):
         if not step.train_trunk or not network.has_trunk:
             network.backward(heads, None if one else trunk, trunk=False)
             return
-        due = self.state["_age"].numpy() % self.use.every == 0
-        self.state["_age"] += 1
+        due = self.state["_good_for"].numpy() == 0
         _, present = _presence(step)
         if isinstance(self.aggregator, JacobianAggregator):
             network.set_trunk_gradient(self._direction(network.trunk_jacobian(trunk, heads), present, due))
@@ -281,6 +286,7 @@ class GradientSteering(Steering):
             network.clip_trunk_gradient(self.use.max_norm, scale)
         if self.use.head_gradient == "weighted":
             network.scale_head_gradients(_castable(scale * weights, trunk))
+        self.state["_good_for"] -= (self.state["_good_for"] > 0).long()
         if step.record:
             self._note(weights, present)
 
@@ -293,11 +299,8 @@ class GradientSteering(Steering):
         if gramian is not None:
             self._gramian = gramian
             for lanes, tasks in _patterns(present, due):
-                result = self._call(gramian, lanes, tasks).double()
-                if len(tasks) * len(lanes) == held.numel():
-                    held = self.state["_weights"] = result
-                else:
-                    held[np.ix_(lanes, tasks)] = result
+                held[np.ix_(lanes, tasks)] = self._call(gramian, lanes, tasks).double()
+                self.state["_good_for"][lanes] = self.use.every
         unknown = held == _UNKNOWN
         if not bool(unknown.any()):
             return held
@@ -307,34 +310,29 @@ class GradientSteering(Steering):
     def _direction(self, rows: Tensor, present: Tensor, due: NDArray[np.bool_]) -> Tensor:
         """Return what a plug-in that reads the Jacobian, (E, T, P), makes of it, (E, P)."""
         direction = torch.zeros_like(rows[:, 0])
+        if self.aggregator.ignores_zero_rows:  # type: ignore[union-attr]
+            present = torch.ones_like(present)
         for lanes, tasks in _patterns(present, due):
             direction[lanes] = self._call(rows, lanes, tasks).to(direction)
         return direction
 
     def _call(self, shown: Tensor, lanes: NDArray[np.intp], tasks: NDArray[np.intp]) -> Tensor:
         """Call the plug-in for the gradients of some tasks in some lanes, and keep its state."""
-        everything = len(tasks) == self.n_tasks
         remembered = {name: values for name, values in self.state.items() if not name.startswith("_")}
-        own = {name: _part(values, lanes, tasks, everything) for name, values in remembered.items()}
+        own = {name: _part(values, lanes, tasks) for name, values in remembered.items()}
         options = self._drawing(lanes)
-        part = shown if len(lanes) == len(shown) else shown[lanes]
-        part = part if everything else part[:, tasks]
-        if isinstance(self.aggregator, GradientWeighting):
-            part = part if everything else part[:, :, tasks]
-            if "scores" in self.aggregator.reads:
-                options["scores"] = _part(self.state["_scores"], lanes, tasks, everything)
-            with warnings.catch_warnings(record=True) as caught:
-                warnings.simplefilter("always", ConvergenceWarning)
-                result, new = self.aggregator.weights_and_state(part, own, **options)
-            self._unsolved += bool(caught)
-            self._n_steps += 1
+        if isinstance(self.aggregator, JacobianAggregator):
+            result, new = self.aggregator.direction_and_state(shown[np.ix_(lanes, tasks)], own, **options)
         else:
-            result, new = self.aggregator.direction_and_state(part, own, **options)
+            if "scores" in self.aggregator.reads:
+                options["scores"] = _part(self.state["_scores"], lanes, tasks)
+            result, new = self.aggregator.weights_and_state(_part(shown, lanes, tasks), own, **options)
         for name, values in new.items():
-            if everything and len(lanes) == len(values):
-                self.state[name] = values
-            else:
-                _put(remembered[name], values, lanes, tasks, everything)
+            target = remembered[name]
+            target[_index(target, lanes, tasks)] = values.to(target) if isinstance(values, Tensor) else values
+        if "unsolved" in new:
+            self._unsolved[lanes] += new["unsolved"].nan_to_num()
+            self._asked[lanes] += 1
         return result
 
 
@@ -373,14 +371,13 @@ def _patterns(present: Tensor, due: NDArray[np.bool_]) -> list[tuple[NDArray[np.
     return [(lanes, tasks) for lanes, tasks in groups if len(lanes) and len(tasks)]
 
 
-def _part(values: Any, lanes: NDArray[np.intp], tasks: NDArray[np.intp], everything: bool) -> Any:
-    """Return a state's entries of some lanes and tasks."""
-    if everything and len(lanes) == len(values):
-        return values
-    own = values[lanes]
-    return own if everything or own.ndim == 1 else own[np.ix_(np.arange(len(lanes)), *[tasks] * (own.ndim - 1))]
+def _index(values: Any, lanes: NDArray[np.intp], tasks: NDArray[np.intp]) -> Any:
+    """Return the index of some lanes and, along all other axes, some tasks."""
+    return lanes if values.ndim == 1 else np.ix_(lanes, *[tasks] * (values.ndim - 1))
 
 
-def _put(target: Any, values: Any, lanes: NDArray[np.intp], tasks: NDArray[np.intp], everything: bool) -> None:
-    """Write entries of some lanes and tasks back."""
-    target[lanes if everything or target.ndim == 1 else np.ix_(lanes, *[tasks] * (target.ndim - 1))] = values
+def _part(values: Any, lanes: NDArray[np.intp], tasks: NDArray[np.intp]) -> Any:
+    """Return a copy of the entries of some lanes and tasks."""
+    if len(lanes) == len(values) and all(size == len(tasks) for size in values.shape[1:]):
+        return values.clone() if isinstance(values, Tensor) else values.copy()
+    return values[_index(values, lanes, tasks)]
