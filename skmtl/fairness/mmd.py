@@ -1,0 +1,123 @@
+"""Maximum mean discrepancy between the groups' scores."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from skmtl.fairness.groups import GroupedRows, as_one_set, checked_vectors, one_number
+
+# Distance, in kernel lengths, beyond which the kernel is zero in every precision.
+_FAR = 30.0
+
+
+def mmd_penalty(scores: Tensor, groups: Tensor, *, length: float = 0.1, pairs: str = "max") -> Tensor:
+    r"""Squared maximum mean discrepancy between the scores of two groups.
+
+    .. math:: \frac{1}{n_a^2} \sum_{i, i' \in a} k(s_i, s_{i'}) - \frac{2}{n_a n_b} \sum_{i \in a, j \in b} k(s_i, s_j)
+        + \frac{1}{n_b^2} \sum_{j, j' \in b} k(s_j, s_{j'}), \qquad k(s, s') = e^{-(s - s')^2 / \ell^2}
+
+    It is 0 only where the two groups' scores are distributed alike.
+
+    Parameters
+    ----------
+    scores : Tensor of shape (n,)
+        Predicted probabilities, or other numbers on the scale of `length`.
+    groups : Tensor of shape (n,)
+        Code of every row's group; rows with a negative code or NaN take no part.
+    length : float, default=0.1
+        Length of the kernel, that of the code that goes with [1]_.
+    pairs : {"max", "mean"}, default="max"
+        What counts with more than two groups: the largest value over pairs, or their mean.
+
+    Returns
+    -------
+    Tensor of shape ()
+        Between 0 and 2, differentiable in `scores`; 0 with a gradient of zero where fewer than two groups have rows.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ, or `length` is not positive.
+
+    Notes
+    -----
+    Pairs of a row with itself count (the biased form), and no root is taken: its slope has no limit at 0. Where n is large for the
+    scores' range the kernel is written as a Fourier series cut off at rounding error, so that time and memory grow with n, not with its square.
+
+    References
+    ----------
+    .. [1] Wang et al., "Understanding and improving fairness-accuracy trade-offs in multi-task learning", KDD 2021, equation (7b).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skmtl.fairness import mmd_penalty
+    >>> mmd_penalty(torch.tensor([0.2, 0.2, 0.3]), torch.tensor([0, 0, 1]))  # 1 - 2 / e + 1
+    tensor(1.2642)
+    """
+    if not (isinstance(length, (int, float)) and 0 < length < math.inf):
+        raise ValueError(f"The 'length' parameter of mmd_penalty must be a number > 0. Got {length!r} instead.")
+    values, codes = checked_vectors(scores, groups, "mmd_penalty")
+    rows = as_one_set(values, codes)
+    bounds = (float(values.detach().min()), float(values.detach().max())) if values.numel() else (0.0, 0.0)
+    return one_number(values, rows, mmd_differences(values, rows, length=length, bounds=bounds), pairs, "mmd_penalty")
+
+
+def mmd_differences(values: Tensor, rows: GroupedRows, *, length: float, bounds: tuple[float, float]) -> Tensor:
+    """Return the squared discrepancy of every pair of groups, (E, T, S, P), of values (E, T, B) within ``bounds``."""
+    first, second = rows.pairs
+    period, n_waves = _series(bounds[1] - bounds[0], length, values.dtype)
+    if 2 * n_waves > values.shape[-1]:
+        return _by_kernel(values, rows, length, first, second)
+    wave = torch.arange(1, n_waves + 1, dtype=values.dtype, device=values.device)
+    power = 2 * length * math.sqrt(math.pi) / period * torch.exp(-((math.pi * length / period * wave) ** 2))
+    means = rows.means(_waves(values - bounds[0], 2 * math.pi / period * wave))
+    return ((means[..., first, :] - means[..., second, :]).square() * power.repeat(2)).sum(-1)
+
+
+class _Waves(torch.autograd.Function):
+    """Cosines and sines of values (..., ) times frequencies (M,), (..., 2 M); the way back reuses them, where autograd would compute them anew."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, frequencies: Tensor) -> Tensor:
+        phase = values.unsqueeze(-1) * frequencies
+        waves = phase.new_empty(*values.shape, 2 * len(frequencies))
+        cosines, sines = waves.tensor_split(2, -1)
+        torch.cos(phase, out=cosines)
+        torch.sin(phase, out=sines)
+        ctx.save_for_backward(waves, frequencies)
+        return waves
+
+    @staticmethod
+    def backward(ctx: Any, *derivatives: Tensor) -> tuple[Tensor, None]:
+        waves, frequencies = ctx.saved_tensors
+        cosines, sines = waves.tensor_split(2, -1)
+        by_cosine, by_sine = derivatives[0].tensor_split(2, -1)
+        return torch.addcmul(cosines * by_sine, sines, by_cosine, value=-1) @ frequencies, None
+
+
+def _waves(values: Tensor, frequencies: Tensor) -> Tensor:
+    waves: Tensor = _Waves.apply(values, frequencies)  # type: ignore[no-untyped-call]
+    return waves
+
+
+def _series(span: float, length: float, dtype: torch.dtype) -> tuple[float, float]:
+    """Return the period and the number of waves that give the kernel on an interval to rounding error.
+
+    The series is that of the kernel repeated with the period; repeats and waves are left out once they are below rounding.
+    """
+    reach = math.sqrt(-math.log(torch.finfo(dtype).eps))
+    period = span + reach * length
+    waves = reach * period / (math.pi * length)
+    return period, math.ceil(waves) if math.isfinite(waves) else math.inf
+
+
+def _by_kernel(values: Tensor, rows: GroupedRows, length: float, first: Tensor, second: Tensor) -> Tensor:
+    distances = ((values.unsqueeze(-1) - values.unsqueeze(-2)) / length).clamp(-_FAR, _FAR)
+    inner = rows.means(torch.exp(-distances.square())) @ rows.shares.mT
+    own = inner.diagonal(dim1=-2, dim2=-1)
+    return (own[..., first] - 2 * inner[..., first, second] + own[..., second]).clamp(min=0)

@@ -1,0 +1,231 @@
+"""Gaps between the rates of groups, and what chance alone would make of them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import hypergeom
+from sklearn.exceptions import UndefinedMetricWarning
+from sklearn.utils import check_random_state
+
+from skmtl.metrics.errors import as_given
+from skmtl.metrics.labelled import Score, columns_of, id_name, labelled_tasks
+
+# Whether the rows that a rate is taken of are the positive ones.
+_SIDES = {"fpr": (False,), "tpr": (True,), "equalized_odds": (False, True)}
+_OWN_NAME = {False: "negative", True: "positive"}
+
+
+def group_rate_gap(y_true: Any, y_pred: Any, sensitive_features: Any, *, rate: str = "fpr", pos_label: Any = None, task: Any = None) -> Score:
+    r"""Largest difference of a rate between two groups, one value a task.
+
+    .. math:: \max_{a, a'} \big| P(\hat y = 1 \mid y = 0, a) - P(\hat y = 1 \mid y = 0, a') \big|
+
+    for the false positive rate; for the true positive rate given y = 1. "equalized_odds" is the larger of the two gaps.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n,) or (n, T)
+        True labels, NaN where unknown, and predicted labels.
+    sensitive_features : array-like of shape (n,) or (n, q)
+        Group of every row; with several columns their intersections are the groups. A row with a missing value takes no part.
+    rate : {"fpr", "tpr", "equalized_odds"}, default="fpr"
+        What should be equal in all groups.
+    pos_label : label, default=None
+        The positive class, held against the rest; None = 1, for labels that are 0 and 1 or -1 and 1.
+    task : array-like of shape (n,), optional
+        Task of every row in long form, where ``y_true`` is (n,).
+
+    Returns
+    -------
+    float or ndarray of shape (T,)
+        Between 0 and 1: a number for labels of shape (n,) without tasks, else one value a task. NaN where fewer than two groups have a rate.
+
+    Warns
+    -----
+    UndefinedMetricWarning
+        Names groups that are left out because they have no row of the kind that the rate is taken of, and tasks whose gap is NaN.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ or labels are not of the kind that `pos_label` asks for.
+
+    See Also
+    --------
+    chance_gap : The gap to expect if groups are treated alike.
+
+    Examples
+    --------
+    >>> from skmtl.metrics import group_rate_gap
+    >>> group_rate_gap([0, 0, 0, 0, 1], [1, 0, 1, 1, 0], ["f", "f", "m", "m", "m"])
+    0.5
+    """
+    values = []
+    for name, sides in _counts(y_true, y_pred, sensitive_features, rate, pos_label, task):
+        _warn_of_gaps(name, sides)
+        values.append(max(float(np.ptp(side.rates)) for side in sides) if all(len(side.rates) > 1 for side in sides) else np.nan)
+    return as_given(y_true, task, np.array(values))
+
+
+def chance_gap(
+    y_true: Any,
+    y_pred: Any,
+    sensitive_features: Any,
+    *,
+    rate: str = "fpr",
+    pos_label: Any = None,
+    task: Any = None,
+    n_draws: int = 2000,
+    random_state: Any = 0,
+) -> Score:
+    """Return the gap that :func:`group_rate_gap` has on average if groups are treated alike, one value a task.
+
+    It is the mean over all ways to deal the groups anew among rows with the same true label, which keeps the predictions and the sizes of the groups. A
+    measured gap that is not well above it says nothing about unequal treatment.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n,) or (n, T)
+        True labels, NaN where unknown, and predicted labels.
+    sensitive_features : array-like of shape (n,) or (n, q)
+        Group of every row; with several columns their intersections are the groups. A row with a missing value takes no part.
+    rate : {"fpr", "tpr", "equalized_odds"}, default="fpr"
+        What should be equal in all groups.
+    pos_label : label, default=None
+        The positive class, held against the rest; None = 1, for labels that are 0 and 1 or -1 and 1.
+    task : array-like of shape (n,), optional
+        Task of every row in long form, where ``y_true`` is (n,).
+    n_draws : int, default=2000
+        Draws of the groups where there are more than two; with two groups the mean is exact.
+    random_state : int, RandomState instance or None, default=0
+        Source of the draws.
+
+    Returns
+    -------
+    float or ndarray of shape (T,)
+        In the form of :func:`group_rate_gap`. NaN where fewer than two groups have a rate.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ or labels are not of the kind that `pos_label` asks for.
+
+    Examples
+    --------
+    >>> from skmtl.metrics import chance_gap, group_rate_gap
+    >>> y_true, y_pred, group = [0, 0, 0, 0], [1, 0, 0, 0], ["f", "f", "m", "m"]
+    >>> group_rate_gap(y_true, y_pred, group), chance_gap(y_true, y_pred, group)  # one false positive must be in some group
+    (0.5, 0.5)
+    """
+    if not (isinstance(n_draws, (int, np.integer)) and n_draws >= 1):
+        raise ValueError(f"n_draws must be an int >= 1. Got {n_draws!r}.")
+    generator = np.random.default_rng(check_random_state(random_state).randint(2**31 - 1))
+    values = [
+        _mean_of_largest([_gaps_by_chance(side, n_draws, generator) for side in sides]) if all(len(side.rates) > 1 for side in sides) else np.nan
+        for _, sides in _counts(y_true, y_pred, sensitive_features, rate, pos_label, task)
+    ]
+    return as_given(y_true, task, np.array(values))
+
+
+# ---------------------------------------------------------------------- counts
+@dataclass(frozen=True)
+class _Side:
+    """Rows of one true label, counted by group: those that have any, and the names of the groups that have none."""
+
+    positive: bool
+    sizes: NDArray[np.int64]
+    hits: NDArray[np.int64]
+    without: list[str]
+
+    @property
+    def rates(self) -> NDArray[np.float64]:
+        return self.hits / self.sizes
+
+
+def _counts(y_true: Any, y_pred: Any, sensitive_features: Any, rate: str, pos_label: Any, task: Any) -> Iterator[tuple[str, list[_Side]]]:
+    """Name of every task, and its rows counted by group for every label that the rate looks at."""
+    if rate not in _SIDES:
+        raise ValueError(f"rate must be one of {', '.join(_SIDES)}. Got {rate!r}.")
+    names, codes = _groups(sensitive_features, len(columns_of(y_true)[0]))
+    predicted = columns_of(y_pred)
+    own_groups = labelled_tasks(y_true, [codes] * len(predicted), task, None)  # the groups, in the place of predictions, of every task's labelled rows
+    for one, known in zip(labelled_tasks(y_true, predicted, task, None), own_groups, strict=True):
+        group = known.prediction.astype(np.intp)
+        truth, hit = (_is_positive(values, pos_label, one.name, what) for values, what in ((one.y, "y_true"), (one.prediction, "y_pred")))
+        sides = []
+        for positive in _SIDES[rate]:
+            rows = (truth == positive) & (group >= 0)
+            sizes, hits = np.bincount(group[rows], minlength=len(names)), np.bincount(group[rows & hit], minlength=len(names))
+            seen = sizes > 0
+            sides.append(_Side(positive, sizes[seen], hits[seen], [name for name, any_row in zip(names, seen, strict=True) if not any_row]))
+        yield one.name, sides
+
+
+def _groups(sensitive_features: Any, n: int) -> tuple[list[str], NDArray[np.intp]]:
+    """Names of the groups, and the position of every row's group among them, -1 where a value is missing."""
+    if np.ndim(sensitive_features) not in (1, 2):
+        raise ValueError(f"sensitive_features must have shape (n,) or (n, q). Got an array with {np.ndim(sensitive_features)} dimensions.")
+    frame = pd.DataFrame(sensitive_features)
+    if len(frame) != n or frame.shape[1] == 0:
+        raise ValueError(f"sensitive_features has {len(frame)} rows and {frame.shape[1]} columns; y_true has {n} rows, and at least one column is needed.")
+    codes = np.zeros(n, dtype=np.intp)
+    names = [""]
+    for j in range(frame.shape[1]):
+        own, found = pd.factorize(frame.iloc[:, j])
+        codes = np.where((codes < 0) | (own < 0), -1, codes * len(found) + own)
+        names = [f"{name}, {id_name(value)}".removeprefix(", ") for name in names for value in found]
+    kept, compact = np.unique(codes[codes >= 0], return_inverse=True)
+    codes[codes >= 0] = compact
+    return [names[code] for code in kept], codes
+
+
+def _is_positive(values: NDArray[Any], pos_label: Any, name: str, what: str) -> NDArray[np.bool_]:
+    if pos_label is None:
+        found = set(np.unique(values).tolist())
+        if not (found <= {0, 1} or found <= {-1, 1}):
+            shown = ", ".join(map(repr, sorted(found, key=str)[:4]))
+            raise ValueError(f"{what} of task {name!r} holds {shown}: without pos_label labels and predictions must be 0 and 1, or -1 and 1.")
+        pos_label = 1
+    positive: NDArray[np.bool_] = values == pos_label
+    return positive
+
+
+def _warn_of_gaps(name: str, sides: list[_Side]) -> None:
+    for side in sides:
+        kind = _OWN_NAME[side.positive]
+        if len(side.sizes) < 2:
+            warnings.warn(f"The gap of task {name!r} is not defined: fewer than two groups have {kind} rows.", UndefinedMetricWarning, stacklevel=3)
+        elif side.without:
+            left_out = ", ".join(map(repr, side.without))
+            warnings.warn(f"Groups without {kind} rows are left out of the gap of task {name!r}: {left_out}.", UndefinedMetricWarning, stacklevel=3)
+
+
+# ---------------------------------------------------------------------- chance
+def _gaps_by_chance(side: _Side, n_draws: int, generator: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Gaps that groups of these sizes have by chance, ascending, and their probabilities."""
+    hits, n_rows = int(side.hits.sum()), int(side.sizes.sum())
+    if len(side.sizes) == 2:
+        first = np.arange(max(0, hits - side.sizes[1]), min(hits, side.sizes[0]) + 1)
+        gaps = np.abs(first / side.sizes[0] - (hits - first) / side.sizes[1])
+        chances = hypergeom.pmf(first, n_rows, hits, side.sizes[0])
+    else:
+        dealt = generator.multivariate_hypergeometric(side.sizes, hits, size=n_draws)
+        gaps, chances = np.ptp(dealt / side.sizes, axis=1), np.full(n_draws, 1 / n_draws)
+    order = np.argsort(gaps)
+    return gaps[order], chances[order]
+
+
+def _mean_of_largest(parts: list[tuple[NDArray[np.float64], NDArray[np.float64]]]) -> float:
+    """Mean of the largest of independent numbers."""
+    support = np.unique(np.concatenate([gaps for gaps, _ in parts]))
+    below = np.ones(len(support))
+    for gaps, chances in parts:
+        below *= np.concatenate([[0.0], np.cumsum(chances)])[np.searchsorted(gaps, support, side="right")]
+    return float((support * np.diff(below, prepend=0.0)).sum())
