@@ -1,15 +1,25 @@
-"""Which tasks help each other: features of pairs, measured gains, and their prediction."""
+"""Which tasks help each other: features of pairs, measured gains, their prediction, and the published rivals."""
 
+from skmtl.affinity.ensemble_affinity import EnsembleAffinity
 from skmtl.affinity.featurizer import TaskRelationFeaturizer
 from skmtl.affinity.gain_regressor import PairwiseGainRegressor
 from skmtl.affinity.gains import PairwiseGains
+from skmtl.affinity.gradient_affinity import GradientTaskAffinity
+from skmtl.affinity.higher_order import HigherOrderAffinity
+from skmtl.affinity.linear_surrogate import LinearSurrogate
 from skmtl.affinity.matrix import affinity_matrix
 from skmtl.affinity.measure import collect_pairwise_gains
 from skmtl.affinity.prediction import gain_predictor, out_of_fold_predictions, predict_affinity
+from skmtl.affinity.tagging import TaggingAffinity
 
 __all__ = [
+    "EnsembleAffinity",
+    "GradientTaskAffinity",
+    "HigherOrderAffinity",
+    "LinearSurrogate",
     "PairwiseGainRegressor",
     "PairwiseGains",
+    "TaggingAffinity",
     "TaskRelationFeaturizer",
     "affinity_matrix",
     "collect_pairwise_gains",

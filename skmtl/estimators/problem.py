@@ -49,6 +49,21 @@ class Problem:
         How to read inputs and code targets, and the tasks, where they are known from earlier data; some tasks may have no row now.
     hold_out : bool
         False takes no rows for validation, whatever the estimator says.
+
+    Examples
+    --------
+    One network for the first two tasks, trained with an estimator's settings:
+
+    >>> from skmtl import MultiTaskRegressor
+    >>> from skmtl.datasets import make_grouped_tasks
+    >>> from skmtl.estimators import Problem
+    >>> from skmtl.network import train_fleet
+    >>> tasks = make_grouped_tasks(n_tasks=4, n_groups=2, random_state=0).task_set
+    >>> problem = Problem(MultiTaskRegressor(max_iter=5), tasks, separate=True)
+    >>> member = problem.member(tasks.names[:2], seed=0, order_seed=0)
+    >>> trained = train_fleet(problem.architecture(), problem.data, [member], problem.training(record=True))
+    >>> trained[0].task_loss_curve.shape
+    (5, 2)
     """
 
     def __init__(

@@ -1,0 +1,232 @@
+"""ETAP: what updates have in common, bent to measured gains, plus what group membership says of the rest."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.dummy import DummyRegressor
+from sklearn.linear_model import Ridge, RidgeCV
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import SplineTransformer
+from threadpoolctl import threadpool_limits
+from torch import Tensor
+
+from skmtl._sklearn_compat import Interval
+from skmtl.affinity.gains import PairwiseGains
+from skmtl.affinity.higher_order import check_gains
+from skmtl.affinity.joint import JointNetworks
+from skmtl.affinity.measure import collect_pairwise_gains
+from skmtl.affinity.rival import AffinityEstimator, mean_over_others
+from skmtl.affinity.tagging import average_known
+from skmtl.tasks import TaskSet
+
+_ALPHAS = np.logspace(-6, 2, 17)
+# Fewest distinct scores that a spline is bent to; below, a mean is all that can be fitted.
+_FEWEST = 4
+
+
+class EnsembleAffinity(AffinityEstimator):
+    r"""Ensemble task affinity predictor (ETAP): update similarity, a spline, and a ridge on the residual.
+
+    The affinity score of a pair is what an update for the source does to the target's loss, to first order and relative to that loss,
+    averaged over the training of one network of all tasks; that of a group is the mean over its members [1]_:
+
+    .. math:: s_{ij} = \operatorname{mean}_\tau \frac{\langle \nabla_{\theta_s} L_i, \nabla_{\theta_s} L_j \rangle}{L_i}, \qquad
+              s_{G \to i} = \frac{1}{|G| - 1} \sum_{j \in G, j \ne i} s_{ij}
+
+    A cubic B-spline of the score is fitted to measured gains of some pairs, and a ridge regression from who is in the group, (T,), to
+    the residuals of all targets, (T,), corrects it.
+
+    Parameters
+    ----------
+    estimator : MultiTaskRegressor, MultiTaskClassifier or None, default=None
+        Network of all tasks and of pairs; None = one of the tasks' kind with default settings.
+    pair_fraction : float, default=0.25
+        Share of the pairs that are measured where ``fit`` is given no gains.
+    every : int, default=1
+        Passes over the data from one comparison of updates to the next.
+    max_samples : int or None, default=256
+        Most training rows of a task in a comparison, drawn anew every time; None = all.
+    n_knots : int, default=5
+        Knots of the spline, at quantiles of the measured pairs' scores.
+    n_repeats : int, default=1
+        Networks of all tasks, and measurements of every pair, that are averaged.
+    n_jobs : int or None, default=None
+        As in :func:`skmtl.affinity.collect_pairwise_gains`.
+    memory : str, joblib.Memory or None, default=None
+        Where finished measurements are kept.
+    random_state : int, RandomState or None, default=None
+        Seed.
+
+    Attributes
+    ----------
+    affinity_ : DataFrame of shape (T, T)
+        Predicted gains of pairs: row = target, column = source; larger = helps more; diagonal 0.
+    scores_ : DataFrame of shape (T, T)
+        Affinity scores, before spline and residual.
+    spline_ : Pipeline
+        From the score of a group to the gain.
+    residual_ : RidgeCV or Ridge
+        From who is in a group, (n, T), to the residuals of all targets, (n, T); Ridge where a single pair was measured.
+    gains_ : PairwiseGains
+        The measured pairs.
+    task_names_ : list of str
+        Names of the tasks.
+
+    Raises
+    ------
+    TypeError
+        From ``fit``, if ``tasks`` is not a TaskSet or ``gains`` no PairwiseGains.
+    ValueError
+        From ``fit``, if there are fewer than two tasks, the estimator is of another kind than the tasks or has no hidden layer, or
+        ``gains`` holds another task or no known gain.
+
+    Warns
+    -----
+    UserWarning
+        Names tasks whose loss is zero, on which no effect can be measured; their rows are NaN.
+
+    See Also
+    --------
+    TaggingAffinity : The step itself in place of its first order.
+
+    Notes
+    -----
+    The published code takes updates without or with momentum, in every step; here they are plain gradients, and the weights that training would keep are
+    compared after every pass (``every``) in which they are new. As in that code the target of the residual's regression is 0 for
+    tasks outside the group, and one penalty serves all targets; penalties are chosen by leaving out single measurements.
+
+    References
+    ----------
+    .. [1] Ayman, Mukhopadhyay and Laszka, "Ensemble prediction of task affinity for efficient multi-task learning", ICLR 2026.
+
+    Examples
+    --------
+    >>> from skmtl import MultiTaskRegressor
+    >>> from skmtl.affinity import EnsembleAffinity
+    >>> from skmtl.datasets import make_grouped_tasks
+    >>> tasks = make_grouped_tasks(n_tasks=5, n_groups=2, random_state=0).task_set
+    >>> affinity = EnsembleAffinity(MultiTaskRegressor(max_iter=10), pair_fraction=0.5, random_state=0).fit(tasks)
+    >>> affinity.affinity_.shape, len(affinity.gains_.pairs)
+    ((5, 5), 10)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **AffinityEstimator._parameter_constraints,
+        "pair_fraction": [Interval(Real, 0, 1, closed="right")],
+        "every": [Interval(Integral, 1, None, closed="left")],
+        "max_samples": [Interval(Integral, 1, None, closed="left"), None],
+        "n_knots": [Interval(Integral, 2, None, closed="left")],
+        "n_repeats": [Interval(Integral, 1, None, closed="left")],
+        "n_jobs": [Integral, None],
+        "memory": "no_validation",
+    }
+
+    def __init__(
+        self,
+        estimator: Any = None,
+        *,
+        pair_fraction: float = 0.25,
+        every: int = 1,
+        max_samples: int | None = 256,
+        n_knots: int = 5,
+        n_repeats: int = 1,
+        n_jobs: int | None = None,
+        memory: Any = None,
+        random_state: Any = None,
+    ):
+        self.estimator = estimator
+        self.pair_fraction = pair_fraction
+        self.every = every
+        self.max_samples = max_samples
+        self.n_knots = n_knots
+        self.n_repeats = n_repeats
+        self.n_jobs = n_jobs
+        self.memory = memory
+        self.random_state = random_state
+
+    def fit(self, tasks: TaskSet, gains: PairwiseGains | None = None) -> EnsembleAffinity:
+        """Train the network of all tasks, measure some pairs, and fit spline and residual.
+
+        Parameters
+        ----------
+        tasks : TaskSet
+            Rows of the tasks.
+        gains : PairwiseGains, optional
+            Measured gains of some pairs of these tasks; None measures a share of the pairs.
+
+        Returns
+        -------
+        EnsembleAffinity
+            The fitted estimate.
+        """
+        estimator, seed = self._begin(tasks)
+        if gains is not None:
+            check_gains(gains, tasks)
+        joint = JointNetworks(estimator, tasks, int(self.n_repeats), seed)
+        tables: list[NDArray[np.float64]] = []
+
+        def compare(k: int, parameters: list[Tensor]) -> None:
+            losses, gradients = joint.task_gradients(parameters, joint.training_sample(k, self.max_samples, draw=len(tables)))
+            tables.append(update_scores(losses.numpy(), gradients.numpy()))
+
+        joint.train(compare, int(self.every))
+        scores = average_known(tables, tasks.names)
+        self.scores_ = pd.DataFrame(scores, index=pd.Index(tasks.names), columns=pd.Index(tasks.names))
+        if gains is None:
+            settings = {"pairs": float(self.pair_fraction), "n_repeats": int(self.n_repeats), "n_jobs": self.n_jobs, "memory": self.memory}
+            gains = collect_pairwise_gains(tasks, estimator, random_state=seed, **settings)
+        self.gains_ = gains
+        self._fit_gains(gains)
+        pairs = np.eye(len(tasks), dtype=bool)
+        both = (pairs[:, None] | pairs[None, :]).reshape(-1, len(tasks))
+        predicted = self._group_gains(both).reshape(len(tasks), len(tasks), -1)
+        self._finish(tasks, predicted[np.arange(len(tasks)), :, np.arange(len(tasks))])
+        return self
+
+    def _fit_gains(self, gains: PairwiseGains) -> None:
+        """Fit spline and residual to measured pairs."""
+        position = {name: k for k, name in enumerate(self.task_names_)}
+        target, source = (np.array([position[name] for name in column], dtype=np.intp) for column in gains.pairs.T)
+        score = self.scores_.to_numpy()[target, source]
+        known = np.isfinite(gains.values) & np.isfinite(score)
+        if not known.any():
+            raise ValueError("gains holds no pair whose gain and score are known; EnsembleAffinity needs at least one measured pair.")
+        target, source, score, value = target[known], source[known], score[known], gains.values[known]
+        _, first, group = np.unique(gains.groups[known], return_index=True, return_inverse=True)
+        members = np.zeros((len(first), len(position)))
+        members[group, target] = members[group, source] = 1.0
+        residuals = np.zeros_like(members)
+        with threadpool_limits(limits=1, user_api="blas"):
+            self.spline_ = spline(score, value, int(self.n_knots))
+            residuals[group, target] = value - self.spline_.predict(score[:, None])
+            self.residual_ = (RidgeCV(alphas=_ALPHAS) if len(members) > 1 else Ridge()).fit(members, residuals)
+
+    def _group_gains(self, members: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Spline of the mean score and the residual's correction; 0 in a group of one."""
+        score = mean_over_others(self.scores_.to_numpy(), members)
+        known = np.isfinite(score)
+        bent = np.full(score.shape, np.nan)
+        bent[known] = self.spline_.predict(score[known][:, None])
+        gains: NDArray[np.float64] = bent + self.residual_.predict(members.astype(np.float64))
+        return np.where(members.sum(1, keepdims=True) > 1, gains, 0.0)
+
+
+def update_scores(losses: NDArray[np.float64], gradients: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Inner products of gradients, (T, P), over the loss of the row's task, (T, T); NaN where that is zero."""
+    products = gradients @ gradients.T
+    known = (losses > 0) & np.isfinite(losses)
+    scores: NDArray[np.float64] = np.divide(products, losses[:, None], out=np.full(products.shape, np.nan), where=known[:, None])
+    return scores
+
+
+def spline(score: NDArray[np.float64], value: NDArray[np.float64], n_knots: int) -> Pipeline:
+    """Fit a cubic B-spline that goes on linearly outside; the mean where there are few distinct scores."""
+    if len(np.unique(score)) < max(_FEWEST, n_knots):
+        return make_pipeline(DummyRegressor()).fit(score[:, None], value)
+    bend = SplineTransformer(n_knots, knots="quantile", extrapolation="linear")
+    return make_pipeline(bend, RidgeCV(alphas=_ALPHAS)).fit(score[:, None], value)

@@ -1,0 +1,184 @@
+"""Networks of all tasks together, looked at while they train: where trajectories, gradients and look-aheads come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from skmtl.aggregation import Mean, resolve_aggregator
+from skmtl.estimators import MultiTaskNetwork, Problem
+from skmtl.network import StackedNetwork, TrainedMember, train_fleet
+from skmtl.tasks import TaskSet
+
+# Called with the number of the network and its parameters, each with a leading axis of length 1.
+Visit = Callable[[int, list[Tensor]], None]
+# Numbers that the hidden layers of a look-ahead may hold at once (8 bytes each, outputs and derivatives).
+_HELD_AT_ONCE = 10_000_000
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Rows of every task.
+
+    Attributes
+    ----------
+    x : Tensor of shape (1, columns, T * B)
+        Inputs, task after task, with room for embeddings.
+    codes : Tensor of shape (1, c, T * B) or None
+        Category codes.
+    labels, weights : Tensor of shape (1, T, B)
+        Encoded targets; weights that sum to 1 a task, 0 for padding.
+    """
+
+    x: Tensor
+    codes: Tensor | None
+    labels: Tensor
+    weights: Tensor
+
+
+class JointNetworks:
+    """Networks of all tasks that differ in their seeds and validation rows.
+
+    Each task has rows of its own, as in the networks that gains are measured with.
+
+    Parameters
+    ----------
+    estimator : MultiTaskRegressor or MultiTaskClassifier
+        Settings; it is not changed.
+    tasks : TaskSet
+        All tasks.
+    n_networks : int
+        Number of networks.
+    seed : int
+        Seed of everything random.
+    test_size : float, optional
+        Share of every task's rows that no network trains on; 0 = none.
+    """
+
+    def __init__(self, estimator: MultiTaskNetwork, tasks: TaskSet, n_networks: int, seed: int, *, test_size: float = 0.0):
+        estimator._check_settings()
+        settings = {"split_seed": seed, "separate": True, "categorical_features": estimator.categorical_features}
+        self.problem = Problem(estimator, tasks, **settings)
+        self.tasks = self.test = tasks
+        if test_size:
+            self.tasks, self.test = tasks.hold_out(test_size, seed)
+            self.problem = Problem(estimator, self.tasks, self.test, reader=self.problem.reader, targets=self.problem.targets, **settings)
+        self.estimator, self.names, self.seed = estimator, tasks.names, seed
+        self.architecture = self.problem.architecture()
+        weights = estimator._task_weights(self.names)
+        self.members = [self.problem.member(self.names, seed + k, seed + k, weights, split=k) for k in range(n_networks)]
+        if not self.architecture.n_trunk_parameters:
+            raise ValueError("The estimator has hidden_layer_sizes=(): its tasks share nothing, so none can help another. Give it a hidden layer.")
+
+    def train(self, visit: Visit, every: int) -> list[TrainedMember]:
+        """Train all networks, and visit each every few passes with the weights it would keep, where these are new."""
+        seen = np.zeros(len(self.members), dtype=int)
+
+        def show(members: list[TrainedMember], last: bool) -> None:
+            for k, member in enumerate(members):
+                if member.best_iteration > seen[k] or (last and seen[k] == 0):
+                    seen[k] = member.best_iteration
+                    visit(k, stacked(member))
+
+        def on_pass(n_done: int, now: Callable[[], list[TrainedMember]]) -> bool:
+            if n_done % every == 0:
+                show(now(), last=False)
+            return False
+
+        aggregator = resolve_aggregator(self.estimator.aggregator)
+        trained = train_fleet(
+            self.architecture,
+            self.problem.data,
+            self.members,
+            self.problem.training(record=False),
+            aggregator=None if isinstance(aggregator, Mean) else aggregator,
+            together=True,
+            on_pass=on_pass,
+        )
+        show(trained, last=True)
+        return trained
+
+    # ------------------------------------------------------------------ rows
+    def training_sample(self, k: int, size: int | None, draw: int = 0) -> Sample:
+        """Return training rows of every task for the k-th network, at most ``size`` a task, drawn anew for every ``draw``."""
+        rows = [chosen_rows(own, size, self.seed, draw) for own in self.members[k].train]
+        return self._sample(rows, [self.problem.data.y[own] for own in rows])
+
+    def test_sample(self) -> Sample:
+        """Return the rows of every task that no network trains on."""
+        labels = [self.problem.targets.encode(name, self.test.targets(name)) for name in self.names]
+        return self._sample(self.members[0].evaluation, labels)
+
+    def _sample(self, rows: Sequence[NDArray[np.intp]], labels: Sequence[NDArray[np.floating]]) -> Sample:
+        data, longest = self.problem.data, max(len(own) for own in rows)
+        index, y, weights = np.zeros((len(rows), longest), dtype=np.intp), np.zeros((len(rows), longest)), np.zeros((len(rows), longest))
+        for t, (own, targets) in enumerate(zip(rows, labels, strict=True)):
+            index[t, : len(own)], y[t, : len(own)], weights[t, : len(own)] = own, targets, 1 / len(own)
+        x = torch.zeros(1, self.architecture.trunk_sizes[0], index.size, dtype=torch.float64)
+        x[0, : self.architecture.n_inputs] = torch.as_tensor(data.X[index.ravel()].T)
+        codes = None if data.codes is None else torch.as_tensor(data.codes[index.ravel()].T[None].astype(np.int64))
+        return Sample(x, codes, torch.as_tensor(y[None]), torch.as_tensor(weights[None]))
+
+    # ------------------------------------------------------------------ losses and gradients
+    def losses(self, scores: Tensor, labels: Tensor) -> Tensor:
+        """Return the loss of every cell, (E, T, B), of scores (E, T, k, B)."""
+        loss = self.problem.targets.loss
+        if loss == "squared_error":
+            return (scores[:, :, 0] - labels) ** 2
+        if loss == "binary_cross_entropy":
+            return functional.softplus(scores[:, :, 0]) - labels * scores[:, :, 0]
+        log_probabilities = torch.log_softmax(scores.masked_fill(self.surplus[None, :, :, None], -torch.inf), 2)
+        chosen = labels.long().expand(len(scores), -1, -1).unsqueeze(2)
+        return -log_probabilities.gather(2, chosen).squeeze(2)
+
+    @property
+    def surplus(self) -> Tensor:
+        """Scores of a head that its task does not use, (T, k)."""
+        n_classes = self.members[0].n_classes
+        used = np.full(len(self.names), self.architecture.n_outputs) if n_classes is None or self.architecture.n_outputs == 1 else np.asarray(n_classes)
+        return torch.as_tensor(np.arange(self.architecture.n_outputs) >= used[:, None])
+
+    def task_gradients(self, parameters: list[Tensor], sample: Sample) -> tuple[Tensor, Tensor]:
+        """Return every task's loss, (T,), and its gradient in the trunk, (T, P)."""
+        network = StackedNetwork(self.architecture, parameters, shared_rows=False)
+        leaf = network.forward(sample.x, sample.codes).clone().requires_grad_()
+        with torch.enable_grad():
+            losses = (self.losses(leaf, sample.labels) * sample.weights).sum(2)
+            (derivative,) = torch.autograd.grad(losses.sum(), leaf)
+        return losses[0].detach(), network.trunk_jacobian(derivative)[0]
+
+    def losses_after(self, parameters: list[Tensor], steps: Tensor, sample: Sample) -> Tensor:
+        """Return every task's loss, (S, T), after each of S steps of the trunk, (S, P), taken one at a time."""
+        first = self.architecture.n_trunk_parameters
+        held = sum(self.architecture.trunk_sizes) * sample.x.shape[2]
+        blocks = []
+        for part in torch.split(steps, max(1, _HELD_AT_ONCE // held)):
+            ahead = [tensor.expand(len(part), *tensor.shape[1:]).clone() for tensor in parameters]
+            network = StackedNetwork(self.architecture, ahead, shared_rows=False)
+            network.set_trunk_gradient(part)
+            for tensor, step in zip(ahead[:first], network.gradients[:first], strict=True):
+                tensor.add_(step)
+            x = sample.x.expand(len(part), -1, -1)
+            embedded = self.architecture.trunk_sizes[0] > self.architecture.n_inputs
+            codes = None if sample.codes is None else sample.codes.expand(len(part), -1, -1)
+            scores = network.forward(x.clone() if embedded else x, codes)
+            blocks.append((self.losses(scores, sample.labels) * sample.weights).sum(2))
+        return torch.cat(blocks)
+
+
+def stacked(member: TrainedMember) -> list[Tensor]:
+    """Return the parameters of a network in float64, with a leading axis of length 1."""
+    return [torch.as_tensor(np.asarray(part, dtype=np.float64)[None]) for part in member.parameters]
+
+
+def chosen_rows(rows: NDArray[np.intp], size: int | None, seed: int, draw: int) -> NDArray[np.intp]:
+    """Draw rows without replacement; what is drawn of a task depends on its number of rows only."""
+    if size is None or len(rows) <= size:
+        return rows
+    return rows[np.random.default_rng((seed, draw, len(rows))).permutation(len(rows))[:size]]

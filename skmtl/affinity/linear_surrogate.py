@@ -1,0 +1,214 @@
+"""Linear surrogate: which tasks are in a group, as a linear model of what each of them gains."""
+
+from __future__ import annotations
+
+import warnings
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import check_random_state
+
+from skmtl._sklearn_compat import Interval
+from skmtl.affinity.random_groups import random_groups
+from skmtl.affinity.rival import AffinityEstimator
+from skmtl.affinity.tagging import relative_decrease
+from skmtl.estimators import MultiTaskNetwork, measure_groups
+from skmtl.tasks import TaskSet
+from skmtl.validation import Stage
+
+# Random groups for every task, where their number is not given; largest group.
+_GROUPS_A_TASK = 8
+_LARGEST_GROUP = 5
+
+
+class LinearSurrogate(AffinityEstimator):
+    r"""Linear surrogate: ridge regression of measured gains on who is in the group.
+
+    Random groups are trained. For every target i, over the groups G that hold it,
+
+    .. math:: \mathrm{gain}_{G \to i} \approx c_i + \sum_{j \in G, j \ne i} A_{ij}
+
+    with a penalty on A and none on c [1]_. The affinity of a pair is what the source adds to the target's gain in a group.
+
+    Parameters
+    ----------
+    estimator : MultiTaskRegressor, MultiTaskClassifier or None, default=None
+        Network of every group; None = one of the tasks' kind with default settings.
+    n_groups : int or None, default=None
+        Number of random groups; None = eight for every task.
+    group_size : int or None, default=None
+        Tasks of a group; None = five, at most half of the tasks and at least two.
+    alpha : float, default=1.0
+        Penalty on the coefficients.
+    test_size : float, default=0.3
+        Share of every task's rows that losses are taken on.
+    n_repeats : int, default=1
+        Measurements with fresh splits and seeds that gains are averaged over.
+    n_jobs : int or None, default=None
+        Most processes that a large fleet is spread over; None = as many as torch may use threads.
+    random_state : int, RandomState or None, default=None
+        Seed of groups, splits and networks.
+    verbose : int, default=0
+        1 prints a line a repeat.
+
+    Attributes
+    ----------
+    affinity_ : DataFrame of shape (T, T)
+        Coefficients: row = target, column = source; larger = helps more; diagonal 0; 0 for two tasks that were never in one group.
+    intercept_ : ndarray of shape (T,)
+        The constants c.
+    groups_ : ndarray of bool of shape (n_groups, T)
+        The random groups.
+    group_gains_ : DataFrame of shape (n_groups, T)
+        Their measured gains over the tasks alone, NaN where a task is not in the group.
+    task_names_ : list of str
+        Names of the tasks.
+
+    Raises
+    ------
+    TypeError
+        From ``fit``, if ``tasks`` is not a TaskSet.
+    ValueError
+        From ``fit``, if there are fewer than two tasks or the estimator is of another kind than the tasks.
+
+    Warns
+    -----
+    UserWarning
+        Names tasks whose gains are undefined because their loss alone is zero.
+
+    Notes
+    -----
+    The published method has one target and regresses its loss on the indicators of all sources, without an intercept in the paper and
+    with one in the code; the sign is turned here by taking gains. Groups of two leave the constant and the coefficients of
+    a target undetermined without a penalty.
+
+    References
+    ----------
+    .. [1] Li, Nguyen and Zhang, "Identification of negative transfers in multitask learning using surrogate models", TMLR 2023.
+
+    Examples
+    --------
+    >>> from skmtl import MultiTaskRegressor
+    >>> from skmtl.affinity import LinearSurrogate
+    >>> from skmtl.datasets import make_grouped_tasks
+    >>> tasks = make_grouped_tasks(n_tasks=4, n_groups=2, random_state=0).task_set
+    >>> surrogate = LinearSurrogate(MultiTaskRegressor(max_iter=5), n_groups=6, random_state=0).fit(tasks)
+    >>> surrogate.affinity_.shape, surrogate.group_gains_.shape
+    ((4, 4), (6, 4))
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **AffinityEstimator._parameter_constraints,
+        "n_groups": [Interval(Integral, 1, None, closed="left"), None],
+        "group_size": [Interval(Integral, 2, None, closed="left"), None],
+        "alpha": [Interval(Real, 0, None, closed="neither")],
+        "test_size": [Interval(Real, 0, 1, closed="neither")],
+        "n_repeats": [Interval(Integral, 1, None, closed="left")],
+        "n_jobs": [Integral, None],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        estimator: Any = None,
+        *,
+        n_groups: int | None = None,
+        group_size: int | None = None,
+        alpha: float = 1.0,
+        test_size: float = 0.3,
+        n_repeats: int = 1,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ):
+        self.estimator = estimator
+        self.n_groups = n_groups
+        self.group_size = group_size
+        self.alpha = alpha
+        self.test_size = test_size
+        self.n_repeats = n_repeats
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, tasks: TaskSet) -> LinearSurrogate:
+        """Train random groups and fit the coefficients.
+
+        Parameters
+        ----------
+        tasks : TaskSet
+            Rows of the tasks.
+
+        Returns
+        -------
+        LinearSurrogate
+            The fitted estimate.
+        """
+        estimator, seed = self._begin(tasks)
+        n_tasks = len(tasks)
+        size = max(2, min(_LARGEST_GROUP, n_tasks // 2)) if self.group_size is None else min(int(self.group_size), n_tasks)
+        count = _GROUPS_A_TASK * n_tasks if self.n_groups is None else int(self.n_groups)
+        self.groups_ = random_groups(tasks.names, size, count, seed)
+        alone, together = self._measure(estimator, tasks, seed)
+        gains = relative_decrease(alone, together)
+        self.group_gains_ = self._by_group(self.groups_, gains)
+        coefficients, self.intercept_ = membership_ridge(self.groups_, gains, float(self.alpha))
+        unknown = [name for name, loss in zip(tasks.names, alone, strict=True) if not (loss > 0 and np.isfinite(loss))]
+        if unknown:
+            coefficients[[tasks.names.index(name) for name in unknown]] = np.nan
+            warnings.warn(f"The affinity is NaN where the single-task test loss is zero or not finite: target {', '.join(unknown)}.", UserWarning, stacklevel=2)
+        self._finish(tasks, coefficients)
+        return self
+
+    def _measure(self, estimator: MultiTaskNetwork, tasks: TaskSet, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return mean test losses of the tasks alone, (T,), and in every group, (n_groups, T), NaN outside."""
+        names, rng, n_repeats = tasks.names, check_random_state(seed), int(self.n_repeats)
+        groups = [[name] for name in names] + [[names[t] for t in np.flatnonzero(group)] for group in self.groups_]
+        losses = np.zeros((len(groups), len(names)))
+        for repeat in range(n_repeats):
+            split = int(rng.randint(np.iinfo(np.int32).max))
+            train, test = tasks.hold_out(float(self.test_size), split)
+            stage = Stage(f"Random groups, repeat {repeat + 1} of {n_repeats}", len(groups), self.verbose)
+            outcomes = measure_groups(estimator, train, test, groups, seed=split, n_workers=self.n_jobs, progress=stage.advance)
+            for row, (group, outcome) in enumerate(zip(groups, outcomes, strict=True)):
+                losses[row, [names.index(name) for name in group]] += np.array(outcome.losses) / n_repeats
+        return losses[: len(names)].diagonal().copy(), np.where(self.groups_, losses[len(names) :], np.nan)
+
+    def _group_gains(self, members: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Constant of the target and coefficients of the others; 0 in a group of one."""
+        gains: NDArray[np.float64] = self.intercept_ + members @ self.affinity_.to_numpy().T
+        return np.where(members.sum(1, keepdims=True) > 1, gains, 0.0)
+
+
+def membership_ridge(members: NDArray[np.bool_], gains: NDArray[np.float64], alpha: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Regress every task's gains on who else is in the group, over the groups that have a gain of it.
+
+    Parameters
+    ----------
+    members : ndarray of shape (n, T)
+        Who is in the group.
+    gains : ndarray of shape (n, T)
+        Gains, NaN where there is none.
+    alpha : float
+        Penalty on the coefficients.
+
+    Returns
+    -------
+    coefficients : ndarray of shape (T, T)
+        Row = target, column = who is in the group; 0 on the diagonal.
+    intercepts : ndarray of shape (T,)
+        Constants, which are not penalised; 0 for a task without a gain.
+    """
+    known = np.isfinite(gains).astype(np.float64)
+    count = np.maximum(known.sum(0), 1.0)
+    X, y = members.astype(np.float64), np.where(known > 0, gains, 0.0)
+    means, mean_gain = known.T @ X / count[:, None], y.sum(0) / count
+    # Sums of squares and products over each target's own groups, centred: (T, T, T) and (T, T).
+    squares = np.matmul(known.T[:, None, :] * X.T, X) - count[:, None, None] * means[:, :, None] * means[:, None, :]
+    products = y.T @ X - (count * mean_gain)[:, None] * means
+    system = squares + alpha * np.eye(X.shape[1])
+    coefficients: NDArray[np.float64] = np.linalg.solve(system, products[:, :, None])[:, :, 0]
+    np.fill_diagonal(coefficients, 0.0)  # the target is in all of its groups: nothing is learnt of it
+    return coefficients, mean_gain - (means * coefficients).sum(1)

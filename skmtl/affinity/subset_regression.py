@@ -1,0 +1,127 @@
+"""Many penalised regressions on the rows of random sets of tasks, all at once."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from torch import Tensor
+
+# Largest curvature of a loss in its scores.
+CURVATURE = {"squared_error": 2.0, "binary_cross_entropy": 0.25, "cross_entropy": 0.5}
+# Numbers of the sets' curvature matrices, and of their rows' scores, that are held at once.
+_HELD_AT_ONCE = 10_000_000
+
+
+@dataclass(frozen=True)
+class TaskRows:
+    """Rows of every task for a linear model of their scores, f + Z b.
+
+    Attributes
+    ----------
+    offset : Tensor of shape (T, B, k)
+        Scores f without the model.
+    features : Tensor of shape (T, B, k, d)
+        Features Z of every score.
+    labels, weights : Tensor of shape (T, B)
+        Targets; weights that sum to 1 a task.
+    """
+
+    offset: Tensor
+    features: Tensor
+    labels: Tensor
+    weights: Tensor
+
+
+def fit_subsets(
+    rows: TaskRows,
+    members: Tensor,
+    alpha: float,
+    loss: str,
+    losses: Callable[[Tensor, Tensor], Tensor],
+    *,
+    max_iter: int = 500,
+    tol: float = 1e-6,
+) -> Tensor:
+    r"""Fit the coefficients of every set of tasks.
+
+    .. math:: \min_b \frac{1}{|S|} \sum_{t \in S} L_t(f_t + Z_t b) + \frac{\alpha}{2} \lVert b \rVert^2
+
+    by steps with an upper bound of the curvature, factorised once for every set: exact in one step for the squared error; for the
+    others with Nesterov's momentum, which starts anew where it leads uphill.
+
+    Parameters
+    ----------
+    rows : TaskRows
+        Rows of all tasks.
+    members : Tensor of shape (m, T)
+        Sets of tasks, True for a member.
+    alpha : float
+        Penalty.
+    loss : str
+        Name of the loss.
+    losses : callable
+        Loss of every cell, (E, T, B), of scores (E, T, k, B) and labels (1, T, B).
+    max_iter, tol : int and float
+        Most steps, and the change of a set's coefficients, relative to the largest one, at which they end.
+
+    Returns
+    -------
+    Tensor of shape (m, d)
+        Coefficients.
+
+    Warns
+    -----
+    ConvergenceWarning
+        Says how many sets are still moving after the last step.
+    """
+    d = rows.features.shape[3]
+    weighted = rows.features * rows.weights[:, :, None, None]
+    curvature = CURVATURE[loss] * torch.einsum("tbkd,tbke->tde", weighted, rows.features)
+    at_once = max(1, _HELD_AT_ONCE // max(d * d, rows.offset.numel()))
+    found, unfinished = [], 0
+    for sets in torch.split(members, at_once):
+        share = sets.double() / sets.sum(1, keepdim=True)
+        bound = (share @ curvature.flatten(1)).view(-1, d, d) + alpha * torch.eye(d, dtype=torch.float64)
+        factor = torch.linalg.cholesky(bound)
+        coefficients = ahead = torch.zeros(len(sets), d, dtype=torch.float64)
+        momentum = torch.ones(len(sets), 1, dtype=torch.float64)
+        for _ in range(1 if loss == "squared_error" else max_iter):
+            gradient = _gradient(rows, share, ahead, losses) + alpha * ahead
+            new = ahead - torch.cholesky_solve(gradient.unsqueeze(2), factor).squeeze(2)
+            change = new - coefficients
+            momentum = torch.where((gradient * change).sum(1, keepdim=True) > 0, 1.0, momentum)
+            faster = (1 + (1 + 4 * momentum**2).sqrt()) / 2
+            ahead, coefficients, momentum = new + (momentum - 1) / faster * change, new, faster
+            moving = change.abs().amax(1) > tol * new.abs().amax(1)
+            if not moving.any():
+                break
+        unfinished += int(moving.sum()) if loss != "squared_error" else 0
+        found.append(coefficients)
+    if unfinished:
+        warnings.warn(f"{unfinished} of {len(members)} regressions have not converged after {max_iter} steps. Raise alpha.", ConvergenceWarning, stacklevel=2)
+    return torch.cat(found)
+
+
+def task_losses(rows: TaskRows, coefficients: Tensor, losses: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """Return the mean loss of every task, (m, T), under every set's coefficients, (m, d)."""
+    at_once = max(1, _HELD_AT_ONCE // rows.offset.numel())
+    return torch.cat([(losses(_scores(rows, part), rows.labels[None]) * rows.weights).sum(2) for part in torch.split(coefficients, at_once)])
+
+
+def _scores(rows: TaskRows, coefficients: Tensor) -> Tensor:
+    """Scores of all rows under every set's coefficients, (m, T, k, B)."""
+    change = (coefficients @ rows.features.flatten(0, 2).T).view(-1, *rows.offset.shape)
+    return (rows.offset + change).transpose(2, 3)
+
+
+def _gradient(rows: TaskRows, share: Tensor, coefficients: Tensor, losses: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """Gradient of the mean loss of every set's tasks, (m, d)."""
+    leaf = _scores(rows, coefficients).requires_grad_()
+    with torch.enable_grad():
+        total = (losses(leaf, rows.labels[None]) * rows.weights * share.unsqueeze(2)).sum()
+        (derivative,) = torch.autograd.grad(total, leaf)
+    return derivative.transpose(2, 3).flatten(1) @ rows.features.flatten(0, 2)

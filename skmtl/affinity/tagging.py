@@ -1,0 +1,159 @@
+"""TAG: what a step on one task does to the losses of the others."""
+
+from __future__ import annotations
+
+import warnings
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from skmtl._sklearn_compat import Interval
+from skmtl.affinity.joint import JointNetworks
+from skmtl.affinity.rival import AffinityEstimator
+from skmtl.tasks import TaskSet
+
+
+class TaggingAffinity(AffinityEstimator):
+    r"""Inter-task affinity of TAG: the look-ahead of the other tasks' losses after a step on one task.
+
+    .. math:: Z_{j \to i} = 1 - \frac{L_i(\theta_s - \eta \nabla_{\theta_s} L_j, \theta_i)}{L_i(\theta_s, \theta_i)}
+
+    averaged over the training of one network of all tasks [1]_. Only the trunk :math:`\theta_s` takes the step; the heads
+    :math:`\theta_i` stay. Both losses are taken on the rows that the gradient came from.
+
+    Parameters
+    ----------
+    estimator : MultiTaskRegressor, MultiTaskClassifier or None, default=None
+        Network of all tasks; None = one of the tasks' kind with default settings.
+    learning_rate : float or None, default=None
+        Size of the step; None = the estimator's ``learning_rate_init``.
+    every : int, default=1
+        Passes over the data from one look-ahead to the next.
+    max_samples : int or None, default=256
+        Most training rows of a task in a look-ahead, drawn anew every time; None = all.
+    n_repeats : int, default=1
+        Networks, with seeds and validation rows of their own, that the affinities are averaged over.
+    random_state : int, RandomState or None, default=None
+        Seed.
+
+    Attributes
+    ----------
+    affinity_ : DataFrame of shape (T, T)
+        Row = target, column = source of the step; larger = helps more; diagonal 0.
+    n_look_aheads_ : int
+        Measurements that were averaged.
+    task_names_ : list of str
+        Names of the tasks.
+
+    Raises
+    ------
+    TypeError
+        From ``fit``, if ``tasks`` is not a TaskSet.
+    ValueError
+        From ``fit``, if there are fewer than two tasks, the estimator is of another kind than the tasks or has no hidden layer.
+
+    Warns
+    -----
+    UserWarning
+        Names tasks whose loss is zero, on which no effect can be measured; their rows are NaN.
+
+    See Also
+    --------
+    EnsembleAffinity : The same to first order, fitted to measured gains.
+
+    Notes
+    -----
+    The published code measures in every step and counts the epochs up to the one that early stopping returns to. Here the weights that
+    training would keep are measured, after every pass (``every``) in which they are new; a measurement in every step costs as
+    many look-aheads more as a pass has steps. The step is a plain gradient step, whatever the solver; the published one includes
+    momentum. All look-aheads of a measurement are one stack of networks.
+
+    References
+    ----------
+    .. [1] Fifty et al., "Efficiently identifying task groupings for multi-task learning", NeurIPS 2021, equation (1).
+
+    Examples
+    --------
+    >>> from skmtl import MultiTaskRegressor
+    >>> from skmtl.affinity import TaggingAffinity
+    >>> from skmtl.datasets import make_grouped_tasks
+    >>> tasks = make_grouped_tasks(n_tasks=4, n_groups=2, random_state=0).task_set
+    >>> TaggingAffinity(MultiTaskRegressor(max_iter=10), random_state=0).fit(tasks).affinity_.shape
+    (4, 4)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **AffinityEstimator._parameter_constraints,
+        "learning_rate": [Interval(Real, 0, None, closed="neither"), None],
+        "every": [Interval(Integral, 1, None, closed="left")],
+        "max_samples": [Interval(Integral, 1, None, closed="left"), None],
+        "n_repeats": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        estimator: Any = None,
+        *,
+        learning_rate: float | None = None,
+        every: int = 1,
+        max_samples: int | None = 256,
+        n_repeats: int = 1,
+        random_state: Any = None,
+    ):
+        self.estimator = estimator
+        self.learning_rate = learning_rate
+        self.every = every
+        self.max_samples = max_samples
+        self.n_repeats = n_repeats
+        self.random_state = random_state
+
+    def fit(self, tasks: TaskSet) -> TaggingAffinity:
+        """Train the network of all tasks and look ahead.
+
+        Parameters
+        ----------
+        tasks : TaskSet
+            Training rows of the tasks.
+
+        Returns
+        -------
+        TaggingAffinity
+            The fitted estimate.
+        """
+        estimator, seed = self._begin(tasks)
+        joint = JointNetworks(estimator, tasks, int(self.n_repeats), seed)
+        rate = float(estimator.learning_rate_init if self.learning_rate is None else self.learning_rate)
+        tables: list[NDArray[np.float64]] = []
+
+        def look_ahead(k: int, parameters: list[Tensor]) -> None:
+            sample = joint.training_sample(k, self.max_samples, draw=len(tables))
+            before, gradients = joint.task_gradients(parameters, sample)
+            after = joint.losses_after(parameters, -rate * gradients, sample)
+            tables.append(relative_decrease(before.numpy()[:, None], after.numpy().T))
+
+        joint.train(look_ahead, int(self.every))
+        self.n_look_aheads_ = len(tables)
+        self._finish(tasks, average_known(tables, tasks.names))
+        return self
+
+
+def relative_decrease(before: NDArray[np.float64], after: NDArray[np.float64]) -> NDArray[np.float64]:
+    """1 - after / before, NaN where there was no loss or one is not finite."""
+    known = (before > 0) & np.isfinite(before) & np.isfinite(after)
+    ratio: NDArray[np.float64] = np.divide(after, before, out=np.full(np.broadcast(before, after).shape, np.nan), where=known)
+    return 1.0 - ratio
+
+
+def average_known(tables: list[NDArray[np.float64]], names: list[str]) -> NDArray[np.float64]:
+    """Mean of tables (T, T), each cell over those that know it; warns of targets that none knows."""
+    stack = np.stack(tables)
+    known = np.isfinite(stack)
+    count = known.sum(0)
+    mean: NDArray[np.float64] = np.divide(np.where(known, stack, 0.0).sum(0), count, out=np.full(count.shape, np.nan), where=count > 0)
+    unknown = [name for name, row in zip(names, np.isnan(mean), strict=True) if row.any()]
+    if unknown:
+        warnings.warn(f"The affinity is NaN where a task's loss is zero or not finite: target {', '.join(unknown)}.", UserWarning, stacklevel=3)
+    return mean
