@@ -22,7 +22,7 @@ ROOMS: dict[str, tuple[str, str]] = {
     "skmtl.fairness": ("Fairness", "What is added to a loss so that groups are treated alike."),
     "skmtl.representation": ("Representation", "Low-rank linear models, and what a shared representation costs a task in the minority."),
     "skmtl.spurious": ("Spurious task relations", "Which tasks mislead which, and heads that are not misled."),
-    "skmtl.model_selection": ("Model selection", "Splitters for targets with gaps."),
+    "skmtl.model_selection": ("Model selection", "Splitters for targets with gaps, and a search that trains all candidates at once."),
     "skmtl.metrics": ("Metrics", "Numbers about predictions for many tasks, targets with gaps, and groups."),
     "skmtl.plotting": ("Displays", "Pictures of fitted estimators and results."),
     "skmtl.report": ("Reports", "Results as one self-contained HTML file."),

@@ -133,7 +133,16 @@ class JacobianAggregator(Aggregator):
 
 
 class LossTerm(BaseEstimator):
-    """A term that is added to the loss and sees scores, labels and groups of the batch."""
+    """A term that is added to the loss and sees scores, labels and groups of the batch.
+
+    Attributes
+    ----------
+    per_task : bool
+        Whether the term is a sum over tasks of what depends on that task's scores alone. Its gradients are then multiplied by whatever the task's
+        loss is multiplied by, and by a network's own ``term_weights``.
+    """
+
+    per_task: bool = False
 
     def values(self, scores: Any, labels: Any, weights: Any, groups: Any) -> tuple[Any, Any]:
         """Return the term as the trunk sees it and as the heads see it.
@@ -141,7 +150,7 @@ class LossTerm(BaseEstimator):
         Parameters
         ----------
         scores : Tensor of shape (E, T, k, B)
-            Outputs of the heads, before any link function.
+            Outputs of the heads, before any link function; where `per_task`, minus infinity for classes that a task does not have.
         labels, weights : Tensor of shape (E, T, B)
             Targets and loss weights; weight 0 = the row has no label for the task.
         groups : Tensor of shape (E, 1 or T, B) or None

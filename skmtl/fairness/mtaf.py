@@ -78,6 +78,8 @@ class MTAF(LossTerm):
     tensor([0.1155])
     """
 
+    per_task = True
+
     def __init__(
         self,
         loss: Any = "mmd",

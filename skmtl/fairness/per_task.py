@@ -64,6 +64,8 @@ class PerTaskFairness(LossTerm):
     tensor([0.6932])
     """
 
+    per_task = True
+
     def __init__(
         self,
         loss: Any = "mmd",

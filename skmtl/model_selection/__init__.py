@@ -1,5 +1,6 @@
 """Choosing models of many tasks."""
 
+from skmtl.model_selection.fleet_search import FleetSearchCV
 from skmtl.validation import MultiTaskKFold
 
-__all__ = ["MultiTaskKFold"]
+__all__ = ["FleetSearchCV", "MultiTaskKFold"]

@@ -18,6 +18,10 @@ class Loss:
         """Return the derivative of the weighted sum in the scores, (E, T, k, B), in ``out`` where given."""
         raise NotImplementedError
 
+    def visible(self, scores: Tensor) -> Tensor:
+        """Return the scores as terms see them: minus infinity for a class that a task does not have."""
+        return scores
+
     def sums_and_derivative(self, scores: Tensor, labels: Tensor, weights: Tensor, out: Tensor) -> tuple[Tensor, Tensor]:
         """Return the weighted sums, (E, T), and their derivative in the scores, in ``out``."""
         return (self.values(scores, labels) * weights).sum(2), self.derivative(scores, labels, weights, out)
@@ -61,16 +65,16 @@ class CrossEntropy(Loss):
         """Take the number of classes of every task, (E, T)."""
         self.n_classes = n_classes
 
-    def _logits(self, scores: Tensor) -> Tensor:
+    def visible(self, scores: Tensor) -> Tensor:  # noqa: D102
         surplus = torch.arange(scores.shape[2], device=scores.device) >= self.n_classes.unsqueeze(-1)
         return scores.masked_fill(surplus.unsqueeze(-1), -torch.inf)
 
     def values(self, scores: Tensor, labels: Tensor) -> Tensor:  # noqa: D102
-        log_probabilities = torch.log_softmax(self._logits(scores), 2)
+        log_probabilities = torch.log_softmax(self.visible(scores), 2)
         return -log_probabilities.gather(2, labels.long().unsqueeze(2)).squeeze(2)
 
     def derivative(self, scores: Tensor, labels: Tensor, weights: Tensor, out: Tensor | None = None) -> Tensor:  # noqa: D102
-        probabilities = torch.softmax(self._logits(scores), 2)
+        probabilities = torch.softmax(self.visible(scores), 2)
         index = labels.long().unsqueeze(2)
         probabilities.scatter_add_(2, index, torch.full_like(probabilities[:, :, :1], -1.0))
         return torch.mul(probabilities, weights.unsqueeze(2), out=out)

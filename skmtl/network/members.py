@@ -89,6 +89,8 @@ class Member:
         Validation losses that aggregators which read scores hold the tasks against; None = none.
     ensemble : int, optional
         Members with one number take as many steps a pass as the largest of them; None = as many as its own rows need.
+    term_weights : ndarray of shape (2, T), optional
+        What terms of single tasks are multiplied by, as the trunk and as the heads see them; None = 1.
 
     Examples
     --------
@@ -111,6 +113,7 @@ class Member:
     start: TrainedMember | None = None
     baselines: NDArray[np.floating] | None = None
     ensemble: int | None = None
+    term_weights: NDArray[np.floating] | None = None
 
     def moved(self, by: int) -> Member:
         """Return the member for a table in which its rows stand so many rows further down."""

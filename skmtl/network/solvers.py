@@ -15,16 +15,23 @@ from torch import Tensor
 
 SOLVERS = ("adam", "adamw", "adagrad", "sgd")
 
+# Numbers that vector instructions take at once, or more.
+_MULTIPLE = 64
 _BETA1, _BETA2, _EPSILON, _MOMENTUM, _ACCUMULATOR = 0.9, 0.999, 1e-8, 0.9, 0.1
 
 
 class ParameterBlock:
-    """One flat buffer cut into contiguous tensors of given shapes, so that a solver works on all of them at once."""
+    """One flat buffer cut into contiguous tensors of given shapes, so that a solver works on all of them at once.
+
+    It ends in zeros up to a multiple of 64 numbers: kernels treat what is left over by other instructions, which round otherwise, and what a
+    network becomes must not depend on where in the buffer it lies.
+    """
 
     def __init__(self, shapes: Sequence[tuple[int, ...]], dtype: torch.dtype, device: torch.device):
         sizes = [torch.Size(shape).numel() for shape in shapes]
-        self.flat = torch.zeros(sum(sizes), dtype=dtype, device=device)
-        self.tensors = [part.view(shape) for part, shape in zip(torch.split(self.flat, sizes), shapes, strict=True)]
+        self.flat = torch.zeros(-(-sum(sizes) // _MULTIPLE) * _MULTIPLE, dtype=dtype, device=device)
+        parts = torch.split(self.flat[: sum(sizes)], sizes)
+        self.tensors = [part.view(shape) for part, shape in zip(parts, shapes, strict=True)]
 
     def like(self) -> ParameterBlock:
         """Return a block of zeros of the same shapes."""

@@ -112,7 +112,7 @@ class Stack:
         losses: list[Tensor] = []
         orders = [(self.members[e].order_seed, int(self.watch.n_iter[e])) for e in self.lanes]
         self.steering.begin_pass(len(self.lanes))
-        settings = (self.task_weights, self.importance, self.training.train_trunk, self.training.record)
+        settings = (self.task_weights, self.importance, self.term_weights, self.training.train_trunk, self.training.record)
         for batch in self.stream.batches(self.table, orders):
             step = Step(self.network, self.loss, self.terms, batch, self.network.forward(batch.x, batch.codes), *settings)
             self.steering.gradients(step)
@@ -264,6 +264,8 @@ class Stack:
         weights = np.stack([ones if m.task_weights is None else np.asarray(m.task_weights, dtype=float) for m in members])
         self.task_weights = self._tensor(weights / weights.sum(1, keepdims=True))
         self.importance = None if (weights == weights[:, :1]).all() else self._tensor(weights / weights.mean(1, keepdims=True))
+        given, ones = [m.term_weights for m in members], np.ones((2, self.n_tasks))
+        self.term_weights = None if all(own is None for own in given) else self._tensor(np.stack([ones if own is None else own for own in given]))
         baselines = [m.baselines for m in members if m.baselines is not None]
         self.baselines = self._tensor(np.stack(baselines)) if len(baselines) == len(members) else None
         self.decay = self._decay()

@@ -32,6 +32,8 @@ class Step:
         Weights of the tasks in the loss, which sum to 1.
     importance : Tensor of shape (E, T) or None
         The same with mean 1; None where all are 1.
+    term_weights : Tensor of shape (E, 2, T) or None
+        What each network multiplies the terms of each task by, as the trunk and as the heads see them.
     train_trunk, record : bool
         Whether the trunk is trained; whether losses and weights are noted down.
     sums : Tensor of shape (E, T) or None
@@ -45,6 +47,7 @@ class Step:
     scores: Tensor
     task_weights: Tensor
     importance: Tensor | None
+    term_weights: Tensor | None
     train_trunk: bool
     record: bool
     sums: Tensor | None = None
@@ -58,19 +61,28 @@ class Step:
         self.sums, derivative = self.loss.sums_and_derivative(*arguments)
         return derivative
 
-    def with_terms(self, derivative: Tensor) -> tuple[Tensor, Tensor]:
-        """Add the terms' derivatives as the trunk and as the heads see them."""
+    def with_terms(self, derivative: Tensor, *factors: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Add the terms' derivatives as the trunk and as the heads see them; factors, (E, T), are what the tasks' losses have been multiplied by."""
         trunk = heads = derivative
         for term in self.terms:
             leaf = self.scores.detach().clone().requires_grad_()
-            to_trunk, to_heads = term.values(leaf, self.batch.labels, self.batch.weights, self.batch.groups)
-            trunk = trunk + torch.autograd.grad(to_trunk.sum(), leaf, retain_graph=True)[0]
-            heads = heads + torch.autograd.grad(to_heads.sum(), leaf)[0]
+            to_trunk, to_heads = term.values(self.loss.visible(leaf) if term.per_task else leaf, self.batch.labels, self.batch.weights, self.batch.groups)
+            alike = trunk is heads and to_trunk is to_heads and self.term_weights is None
+            trunk_slope = torch.autograd.grad(to_trunk.sum(), leaf, retain_graph=not alike)[0]
+            head_slope = trunk_slope if alike else torch.autograd.grad(to_heads.sum(), leaf)[0]
+            if term.per_task:
+                trunk_factors, head_factors = (None, None) if self.term_weights is None else self.term_weights.unbind(1)
+                for factor in (*factors, trunk_factors):
+                    trunk_slope = self.weighted(trunk_slope, factor)
+                for factor in () if alike else (*factors, head_factors):
+                    head_slope = self.weighted(head_slope, factor)
+            trunk = trunk + trunk_slope
+            heads = trunk if alike else heads + head_slope
         return trunk, heads
 
-    def backward(self, derivative: Tensor) -> None:
+    def backward(self, derivative: Tensor, *factors: Tensor | None) -> None:
         """Let trunk and heads follow one derivative, and the terms."""
-        trunk, heads = self.with_terms(derivative)
+        trunk, heads = self.with_terms(derivative, *factors)
         self.network.backward(heads, None if trunk is heads else trunk, trunk=self.train_trunk)
 
     def weighted(self, derivative: Tensor, weights: Tensor | None) -> Tensor:
@@ -162,7 +174,7 @@ class Steering:
         derivative = step.derivative()
         if self.n_tasks > 1:
             derivative *= step.task_weights[..., None, None]
-        step.backward(derivative)
+        step.backward(derivative, step.task_weights if self.n_tasks > 1 else None)
         self._constant = step.task_weights
 
     def after_step(self, step: Step, scores_after: Callable[[], Tensor]) -> None:
@@ -208,7 +220,7 @@ class LossSteering(Steering):
             reading = {"gramian": gramian} if "gramian" in self.aggregator.reads else {}
             signals["gradient_norms"] = gramian.diagonal(dim1=1, dim2=2).clamp(min=0).sqrt()
         weights = self.aggregator.loss_weights(losses, self.state, present=present, **self._drawing(), **reading)
-        step.backward(step.weighted(derivative, weights))
+        step.backward(step.weighted(derivative, weights), step.importance, weights)
         step.signals = {**signals, "weights": weights}
         if step.record:
             self._note(weights.double(), present)
@@ -264,7 +276,7 @@ class GradientSteering(Steering):
             self.state["_scores"] = torch.where(scores.isfinite(), scores.double(), 0.0)
 
     def gradients(self, step: Step) -> None:  # noqa: D102
-        trunk, heads = step.with_terms(step.weighted(step.derivative(), step.importance))
+        trunk, heads = step.with_terms(step.weighted(step.derivative(), step.importance), step.importance)
         network, one = step.network, trunk is heads
         if not step.train_trunk or not network.has_trunk:
             network.backward(heads, None if one else trunk, trunk=False)

@@ -1,0 +1,244 @@
+"""Grid search whose networks train as fleets."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Sequence
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from joblib import effective_n_jobs
+from sklearn.base import clone, is_classifier
+from sklearn.model_selection import GridSearchCV, ParameterGrid, check_cv
+from sklearn.utils import indexable
+from sklearn.utils.parallel import Parallel
+
+from skmtl._sklearn_compat import check_method_params, fit_context, insert_error_scores, warn_or_raise_about_fit_failures
+from skmtl.model_selection.jobs import evaluate
+from skmtl.validation import DocLinks
+
+
+class FleetSearchCV(DocLinks, GridSearchCV):
+    """Grid search that trains candidates and folds at once.
+
+    Does what :class:`sklearn.model_selection.GridSearchCV` does, with the same parameters, attributes and scores, in less time: networks of one
+    shape that share the settings of the training loop (solver, batch size, passes, patience, dropout, precision) and the aggregator train as one
+    fleet, whichever candidate and fold they belong to. Step sizes, penalties, task weights, seeds, the number of members and what
+    becomes of the inputs cost no fleet of their own. Grids over other parameters train one fleet for each value.
+
+    In a pipeline that ends in a network the earlier steps are fitted once for every fold and distinct setting of their own, and
+    all networks train afterwards. Whatever else is searched is fitted one by one.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A MultiTaskRegressor or MultiTaskClassifier, a Pipeline that ends in one, or any other estimator, which is fitted in the ordinary way.
+    param_grid : dict or list of dict
+        Names of parameters and the values to try, as for GridSearchCV.
+    scoring : str, callable, list, tuple, dict or None, default=None
+        Scorer or scorers, such as those of :data:`skmtl.metrics.multitask_scorers`; None = the estimator's ``score``.
+    cv : int, splitter, iterable or None, default=None
+        Folds; None = 5. Classifiers whose labels have gaps need a :class:`skmtl.model_selection.MultiTaskKFold`.
+    refit : bool, str or callable, default=True
+        Whether to fit the best candidate on all rows; the name of the score that decides, where there are several; or a function of
+        ``cv_results_`` that returns the index of the best candidate.
+    n_jobs : int or None, default=None
+        Processes for ordinary fits and for the steps before networks, and the most that a large fleet is spread over (None: as
+        many as torch may use threads). Scores of fleets are computed in this process.
+    pre_dispatch : int or str, default="2*n_jobs"
+        Ordinary fits that are dispatched at once.
+    return_train_score : bool, default=False
+        Whether to score on training rows too.
+    error_score : "raise" or number, default=nan
+        Score of a candidate on a fold where its fit fails; the others are not affected.
+    verbose : int, default=0
+        Larger values print more, as in GridSearchCV; fits in fleets are reported when they are scored.
+
+    Attributes
+    ----------
+    cv_results_ : dict of ndarray
+        One entry a candidate in every column, as in GridSearchCV. The fit time of a network in a fleet is its share of the fleet's, by
+        passes; earlier steps that are fitted once count in equal parts for all that use them.
+    best_estimator_ : estimator
+        The best candidate, fitted on all rows in the ordinary way. Only with ``refit``.
+    best_score_ : float
+        Its mean score over folds. Not where ``refit`` is a function.
+    best_params_ : dict
+        Its parameters.
+    best_index_ : int
+        Its index in ``cv_results_``.
+    scorer_ : callable or dict
+        What candidates were scored by.
+    n_splits_ : int
+        Number of folds.
+    refit_time_ : float
+        Seconds of the fit on all rows. Only with ``refit``.
+    multimetric_ : bool
+        Whether there are several scores.
+    feature_names_in_ : ndarray of str
+        Column names of X, where it was a DataFrame. Only with ``refit``.
+
+    Raises
+    ------
+    ValueError
+        In ``fit``, if all fits fail, a candidate has an unknown parameter, or labels of a classifier have gaps and ``cv`` is not a splitter that bears them.
+
+    Warns
+    -----
+    UserWarning
+        If callbacks are registered on the search itself: they are not called, for there is no fit of one candidate to tell them of.
+    FitFailedWarning
+        If some fits failed.
+    ConvergenceWarning
+        Names candidates and folds whose training diverged.
+
+    See Also
+    --------
+    MultiTaskKFold : Folds for targets with gaps.
+
+    Notes
+    -----
+    Scores differ from those of GridSearchCV by rounding, which training magnifies: by less than 1e-8 with ``dtype="float64"``. A network with callbacks in its
+    parameter ``callbacks`` is fitted in the ordinary way, for they may end its training.
+
+    All training rows of all folds and settings of earlier steps are held in memory at once.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmtl import MultiTaskRegressor
+    >>> from skmtl.model_selection import FleetSearchCV, MultiTaskKFold
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(120, 4))
+    >>> Y = np.column_stack([X[:, 0], X[:, 0] + X[:, 1]]) + 0.1 * rng.normal(size=(120, 2))
+    >>> Y[:40, 1] = np.nan
+    >>> grid = {"alpha": [0.1, 1.0], "learning_rate_init": [0.003, 0.03]}
+    >>> model = MultiTaskRegressor((16,), max_iter=20, n_members=1, random_state=0)
+    >>> search = FleetSearchCV(model, grid, cv=MultiTaskKFold(3, random_state=0)).fit(X, Y)
+    >>> search.best_params_["learning_rate_init"], search.predict(X).shape
+    (0.03, (120, 2))
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        param_grid: Any,
+        *,
+        scoring: Any = None,
+        cv: Any = None,
+        refit: Any = True,
+        n_jobs: int | None = None,
+        pre_dispatch: int | str = "2*n_jobs",
+        return_train_score: bool = False,
+        error_score: float | str = np.nan,
+        verbose: int = 0,
+    ):
+        super().__init__(
+            estimator,
+            param_grid,
+            scoring=scoring,
+            cv=cv,
+            refit=refit,
+            n_jobs=n_jobs,
+            pre_dispatch=pre_dispatch,
+            return_train_score=return_train_score,
+            error_score=error_score,
+            verbose=verbose,
+        )
+
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X: Any, y: Any = None, **params: Any) -> FleetSearchCV:
+        """Fit and score all candidates on all folds, and the best one on all rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+            Inputs, in long form with the task column.
+        y : array-like of shape (n,) or (n, T)
+            Targets; NaN where a row has no label for a task.
+        **params : dict
+            What estimator, scorers and splitter ask for, such as ``sample_weight``; entries with one value a row are split with the folds.
+
+        Returns
+        -------
+        FleetSearchCV
+            The fitted search.
+        """
+        if getattr(self, "_skl_callbacks", None):
+            warnings.warn(
+                "FleetSearchCV does not call the callbacks registered on it by set_callbacks: its candidates train at once. "
+                "Use GridSearchCV to watch them one by one.",
+                UserWarning,
+                stacklevel=3,
+            )
+        scorers, refit_metric = self._get_scorers()
+        X, y = indexable(X, y)
+        params = check_method_params(X, params=params)
+        routed = self._get_routed_params_for_fit(params)
+        self._checked_cv_orig = self._folds(y)
+        self.n_splits_ = self._checked_cv_orig.get_n_splits(X, y, **routed.splitter.split)
+        splits = list(self._checked_cv_orig.split(X, y, **routed.splitter.split))
+        if len(splits) != self.n_splits_:
+            raise ValueError(f"cv.split and cv.get_n_splits return inconsistent results. Expected {self.n_splits_} splits, got {len(splits)}.")
+        base, candidates = clone(self.estimator), list(ParameterGrid(self.param_grid))
+        if self.verbose > 0:
+            print(f"Fitting {len(splits)} folds for each of {len(candidates)} candidates, totalling {len(candidates) * len(splits)} fits")
+        settings = {
+            "scorer": scorers,
+            "fit_params": routed.estimator.fit,
+            "score_params": routed.scorer.score,
+            "return_train_score": self.return_train_score,
+            "return_n_test_samples": True,
+            "return_times": True,
+            "error_score": self.error_score,
+            "verbose": self.verbose,
+        }
+        n_workers = None if self.n_jobs is None else effective_n_jobs(self.n_jobs)
+        with Parallel(n_jobs=self.n_jobs, pre_dispatch=self.pre_dispatch) as parallel:
+            out = evaluate(base, candidates, splits, X, y, parallel=parallel, n_workers=n_workers, settings=settings)
+        if not out:
+            raise ValueError("No fits were performed: param_grid holds no candidate, or cv makes no split.")
+        warn_or_raise_about_fit_failures(out, self.error_score)
+        if callable(self.scoring):
+            insert_error_scores(out, self.error_score)
+        self._choose(candidates, out, refit_metric)
+        if self.refit:
+            self._refit(base, X, y, routed.estimator.fit)
+        self.scorer_ = getattr(scorers, "_scorers", scorers)
+        return self
+
+    def _folds(self, y: Any) -> Any:
+        """Return the splitter; say what helps where it would have to stratify labels with gaps."""
+        classifier = is_classifier(self.estimator)
+        if classifier and (self.cv is None or isinstance(self.cv, Integral)) and pd.isna(np.asarray(y, dtype=object)).any():
+            raise ValueError(
+                f"cv={self.cv!r} cannot stratify the labels in y, which have gaps. Set cv=MultiTaskKFold(n_splits=5, random_state=0) of skmtl.model_selection."
+            )
+        return check_cv(self.cv, y, classifier=classifier)
+
+    def _choose(self, candidates: Sequence[dict[str, Any]], out: list[dict[str, Any]], refit_metric: str) -> None:
+        """Lay out the results and choose the best candidate."""
+        results = self._format_results(candidates, self.n_splits_, out)
+        first = out[0]["test_scores"]
+        self.multimetric_ = isinstance(first, dict)
+        if callable(self.scoring) and self.multimetric_:
+            self._check_refit_for_multimetric(first)
+            refit_metric = self.refit
+        if self.refit or not self.multimetric_:
+            self.best_index_ = self._select_best_index(self.refit, refit_metric, results)
+            if not callable(self.refit):
+                self.best_score_ = results[f"mean_test_{refit_metric}"][self.best_index_]
+            self.best_params_ = results["params"][self.best_index_]
+        self.cv_results_ = results
+
+    def _refit(self, base: Any, X: Any, y: Any, fit_params: dict[str, Any]) -> None:
+        """Fit the best candidate on all rows."""
+        self.best_estimator_ = clone(base).set_params(**clone(self.best_params_, safe=False))
+        start = time.perf_counter()
+        self.best_estimator_.fit(X, *([] if y is None else [y]), **fit_params)
+        self.refit_time_ = time.perf_counter() - start
+        if hasattr(self.best_estimator_, "feature_names_in_"):
+            self.feature_names_in_ = self.best_estimator_.feature_names_in_

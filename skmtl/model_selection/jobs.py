@@ -1,0 +1,241 @@
+"""The fits of a search: which of them train in fleets, on what, and how all of them are scored."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sklearn.base import BaseEstimator, clone
+from sklearn.pipeline import Pipeline
+from sklearn.utils.parallel import Parallel, delayed
+
+from skmtl._sklearn_compat import check_method_params, fit_and_score, safe_split
+from skmtl.estimators import fit_together, trains_in_fleets
+
+
+@dataclass
+class Rows:
+    """What a network is fitted on: rows of a fold, as the steps before the network leave them.
+
+    Attributes
+    ----------
+    X, y : array-like
+        Training data.
+    params : dict
+        What else ``fit`` is given.
+    pipeline : Pipeline or None
+        The fitted steps before the network, with a placeholder in its position.
+    error : Exception or None
+        What fitting these steps raised.
+    seconds : float
+        Time that they took.
+    n_users : int
+        Number of fits that share them.
+    """
+
+    X: Any = None
+    y: Any = None
+    params: dict[str, Any] = field(default_factory=dict)
+    pipeline: Pipeline | None = None
+    error: Exception | None = None
+    seconds: float = 0.0
+    n_users: int = 0
+
+
+@dataclass
+class Job:
+    """One candidate on one fold.
+
+    Attributes
+    ----------
+    candidate, split : (int, dict), (int, (ndarray, ndarray))
+        Number and parameters of the candidate; number and rows of the fold.
+    estimator : estimator
+        A clone with the candidate's parameters.
+    rows : tuple
+        Key of the rows that the network is fitted on.
+    """
+
+    candidate: tuple[int, dict[str, Any]]
+    split: tuple[int, tuple[Any, Any]]
+    estimator: Any
+    rows: tuple[Hashable, ...] = ()
+
+
+class Placeholder(BaseEstimator):
+    """Last step of a pipeline that notes down what another would be fitted on."""
+
+    def __init__(self, estimator: Any = None):
+        self.estimator = estimator
+
+    def fit(self, X: Any, y: Any = None, **params: Any) -> Placeholder:
+        """Note down what is given."""
+        self.seen_ = (X, y, params)
+        return self
+
+    def get_metadata_routing(self) -> Any:
+        """Ask for the metadata that the other asks for."""
+        return self.estimator.get_metadata_routing()
+
+
+class Made:
+    """A fit that has been made, for scikit-learn to score: its estimator's next ``fit`` does nothing, or raises what the fit raised."""
+
+    def __init__(self, estimator: Any, error: Exception | None):
+        self.estimator, self.error = estimator, error
+        self.traceback = None if error is None else error.__traceback__
+
+    def set_params(self, **params: Any) -> Any:
+        """Return the estimator, which has its parameters, with a ``fit`` for one call."""
+        vars(self.estimator)["fit"] = self._fit
+        return self.estimator
+
+    def _fit(self, *data: Any, **params: Any) -> None:
+        del vars(self.estimator)["fit"]
+        if self.error is not None:
+            raise self.error.with_traceback(self.traceback)
+
+
+def evaluate(
+    base: Any,
+    candidates: Sequence[dict[str, Any]],
+    splits: Sequence[tuple[Any, Any]],
+    X: Any,
+    y: Any,
+    *,
+    parallel: Parallel,
+    n_workers: int | None,
+    settings: dict[str, Any],
+) -> list[dict[str, Any]]:
+    """Fit and score every candidate on every fold, folds fastest.
+
+    Parameters
+    ----------
+    base : estimator
+        What candidates are clones of.
+    candidates : sequence of dict
+        Their parameters.
+    splits : sequence of (ndarray, ndarray)
+        Training and test rows of every fold.
+    X, y : array-like
+        All rows.
+    parallel : Parallel
+        Runs steps before networks, and ordinary fits.
+    n_workers : int or None
+        Most processes of a fleet.
+    settings : dict
+        Arguments of scikit-learn's own function that fits and scores.
+
+    Returns
+    -------
+    list of dict
+        What that function returns.
+    """
+    jobs = [
+        Job((c, parameters), split, clone(base).set_params(**clone(parameters, safe=False)))
+        for c, parameters in enumerate(candidates)
+        for split in enumerate(splits)
+    ]
+    rows = _rows_of_networks(jobs, base, X, y, parallel, settings["fit_params"])
+    in_fleets = [job for job in jobs if job.rows and set(rows[job.rows].params) <= {"sample_weight"}]
+    made = _made(in_fleets, rows, n_workers)
+    progress = [{"split_progress": (job.split[0], len(splits)), "candidate_progress": (job.candidate[0], len(candidates))} for job in jobs]
+    ordinary = [k for k, job in enumerate(jobs) if id(job) not in made]
+    fitted = parallel(delayed(_fit_and_score)(jobs[k].estimator, jobs[k], X, y, 0.0, **progress[k], **settings) for k in ordinary)
+    out = dict(zip(ordinary, fitted, strict=True))
+    for k, job in enumerate(jobs):
+        if id(job) in made:
+            estimator, seconds = made[id(job)]
+            out[k] = _fit_and_score(estimator, job, X, y, seconds, **progress[k], **settings)
+    return [out[k] for k in range(len(jobs))]
+
+
+def _fit_and_score(estimator: Any, job: Job, X: Any, y: Any, seconds: float, **settings: Any) -> dict[str, Any]:
+    """Let scikit-learn fit and score, and add the time that the fit took before."""
+    train, test = job.split[1]
+    result: dict[str, Any] = fit_and_score(estimator, X, y, train=train, test=test, parameters=job.candidate[1], **settings)
+    result["fit_time"] += seconds
+    return result
+
+
+# ---------------------------------------------------------------------- what networks are fitted on
+def _rows_of_networks(
+    jobs: Sequence[Job], base: Any, X: Any, y: Any, parallel: Parallel, fit_params: Mapping[str, Any] | None
+) -> dict[tuple[Hashable, ...], Rows]:
+    """Return the rows of every network that can train in a fleet, and note their key in its job."""
+    folds: dict[int, Rows] = {}
+    rows: dict[tuple[Hashable, ...], Rows] = {}
+    pipelines: dict[tuple[Hashable, ...], tuple[Pipeline, Rows]] = {}
+    for job in jobs:
+        if not trains_in_fleets(_network(job.estimator)):
+            continue
+        fold, (train, _) = job.split
+        if fold not in folds:
+            X_train, y_train = safe_split(base, X, y, train)
+            folds[fold] = Rows(X_train, y_train, check_method_params(X, params=fit_params, indices=train))
+        job.rows = (fold, *_steps_before(job))
+        if isinstance(job.estimator, Pipeline):
+            pipelines.setdefault(job.rows, (job.estimator, folds[fold]))
+        else:
+            rows[job.rows] = folds[fold]
+    rows.update(zip(pipelines, parallel(delayed(_before_network)(pipeline, fold) for pipeline, fold in pipelines.values()), strict=True))
+    for job in jobs:
+        if job.rows:
+            rows[job.rows].n_users += 1
+    return rows
+
+
+def _network(estimator: Any) -> Any:
+    """Return what would train in a fleet: the estimator, or the last step of a pipeline whose callbacks need not see it trained."""
+    if isinstance(estimator, Pipeline):
+        return None if getattr(estimator, "_skl_callbacks", None) else estimator.steps[-1][1]
+    return estimator
+
+
+def _steps_before(job: Job) -> tuple[Hashable, ...]:
+    """Return the candidate's parameters that reach beyond the network, in a form that is equal for equal values."""
+    if not isinstance(job.estimator, Pipeline):
+        return ()
+    last = job.estimator.steps[-1][0]
+    beyond = sorted((name, value) for name, value in job.candidate[1].items() if not name.startswith(f"{last}__"))
+    return tuple((name, type(value), value) if isinstance(value, (str, int, float)) else (name, id(value)) for name, value in beyond)
+
+
+def _before_network(pipeline: Pipeline, fold: Rows) -> Rows:
+    """Fit the steps before the network on a fold; the pipeline itself does it, with a placeholder for the network."""
+    start = time.perf_counter()
+    pipeline = clone(pipeline)
+    name, network = pipeline.steps[-1]
+    pipeline.steps[-1] = (name, Placeholder(network))
+    try:
+        pipeline.fit(fold.X, fold.y, **fold.params)
+        X, y, params = pipeline.steps[-1][1].seen_
+    except Exception as error:  # as in scikit-learn's searches: whatever a fit raises is that fit's
+        return Rows(error=error, seconds=time.perf_counter() - start)
+    return Rows(X, y, params, pipeline, seconds=time.perf_counter() - start)
+
+
+# ---------------------------------------------------------------------- fleets
+def _made(jobs: Sequence[Job], rows: Mapping[tuple[Hashable, ...], Rows], n_workers: int | None) -> dict[int, tuple[Made, float]]:
+    """Train the networks of jobs in fleets; return the fits and their seconds by the jobs' identities."""
+    sound = [job for job in jobs if rows[job.rows].error is None]
+    networks = [_network(job.estimator) for job in sound]
+    data = [(own.X, own.y, own.params.get("sample_weight")) for own in (rows[job.rows] for job in sound)]
+    labels = [f"candidate {job.candidate[0]} on fold {job.split[0]}" for job in sound]
+    outcomes = dict(zip(map(id, sound), fit_together(networks, data, labels=labels, n_workers=n_workers), strict=True))
+    made = {}
+    for job in jobs:
+        own, outcome = rows[job.rows], outcomes.get(id(job))
+        seconds = own.seconds / own.n_users
+        if outcome is None:
+            made[id(job)] = Made(job.estimator, own.error), seconds
+            continue
+        whole = job.estimator
+        if own.pipeline is not None:
+            whole = copy.copy(own.pipeline)
+            whole.steps = [*own.pipeline.steps[:-1], job.estimator.steps[-1]]
+        made[id(job)] = Made(whole, outcome.error), seconds + outcome.seconds
+    return made
