@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -86,9 +87,9 @@ class GramianWeighting(GradientWeighting):
 def solve_finite(method: GramianWeighting, gramian: Tensor, **options: Any) -> Tensor:
     """Call ``method._weights`` on a float64 copy in which a Gramian that is not finite is replaced, and fill its weights with NaN."""
     matrix = checked_gramian(gramian, type(method).__name__)
-    finite = matrix.isfinite().all(-1).all(-1)
-    if bool(finite.all()):
+    if math.isfinite(matrix.sum().item()):
         return method._weights(matrix, **options)
+    finite = matrix.isfinite().all(-1).all(-1)
     identity = torch.eye(matrix.shape[-1], dtype=matrix.dtype, device=matrix.device)
     weights = method._weights(torch.where(finite[..., None, None], matrix, identity), **options)
     return torch.where(finite.reshape(*finite.shape, *[1] * (weights.ndim - finite.ndim)), weights, torch.nan)

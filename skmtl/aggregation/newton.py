@@ -18,6 +18,8 @@ Array = NDArray[np.float64]
 
 # Relative steps below this size are taken whole: the function is close to its quadratic model there.
 _SHORT = 0.2
+# Steps that are tried before members are looked at one by one.
+_PLAIN_STEPS = 12
 # Where no solution exists, this is added to the diagonal of the cosines.
 RIDGE = 1e-8
 # Rounding grows with the solution; a solution is accepted with at most this relative rounding error, that of the fallback with the second.
@@ -180,6 +182,9 @@ def solve_equation(
         if start is not None:
             near = start / unit
             first = np.where(((near > 0) & (near < np.inf)).all(-1, keepdims=True), near, orthogonal)
+        solution = _plain_newton(cosines, scores, exponent, first, tol=tol, max_iter=min(max_iter, _PLAIN_STEPS))
+        if solution is not None:
+            return solution * unit, np.ones(norms.shape[:-1], dtype=bool)
         solution, solved = damped_newton(cosines, scores, exponent, first, tol=tol, rounding=ROUNDING, max_iter=max_iter)
         if not solved.all():
             ridged = cosines + RIDGE * np.eye(cosines.shape[-1])
@@ -187,6 +192,19 @@ def solve_equation(
             solution = np.where(solved[..., None], solution, fallback)
         solution *= unit
     return solution, solved
+
+
+def _plain_newton(matrix: Array, scores: Array, exponent: float, solution: Array, *, tol: float, max_iter: int) -> Array | None:
+    """Do what `damped_newton` does where nothing is in its way; None unless all members are solved within a few steps."""
+    for _ in range(max_iter):
+        pull = scores * solution**-exponent
+        residual = _times(matrix, solution) / pull - 1.0
+        if np.abs(residual).max() <= tol:
+            return solution
+        step = _relative_step(matrix, solution, pull, residual, exponent)
+        factors = 1.0 + step if np.abs(step).max() < _SHORT else _damped(matrix, scores, solution, step, residual * pull, exponent)
+        solution = solution * factors
+    return None
 
 
 def damped_newton(
@@ -229,9 +247,8 @@ def _relative_step(matrix: Array, solution: Array, pull: Array, residual: Array,
     hessian = weighed[..., :, None] * matrix * weighed[..., None, :]
     diagonal = np.arange(matrix.shape[-1])
     hessian[..., diagonal, diagonal] += exponent * pull * solution * scale**2
-    finite = np.isfinite(hessian).all((-1, -2))
-    if not finite.all():  # such a member is lost; it must not keep the others from being solved
-        hessian[~finite] = np.eye(matrix.shape[-1])
+    if not np.isfinite(hessian.sum()):  # such a member is lost; it must not keep the others from being solved
+        hessian[~np.isfinite(hessian).all((-1, -2))] = np.eye(matrix.shape[-1])
     right = -(residual * pull * solution * scale)[..., None]
     try:
         step: Array = np.linalg.solve(hessian, right)[..., 0] * scale
@@ -242,8 +259,6 @@ def _relative_step(matrix: Array, solution: Array, pull: Array, residual: Array,
 
 def _damped(matrix: Array, scores: Array, solution: Array, step: Array, gradient: Array, exponent: float) -> Array:
     """Factors by which the solution is multiplied: the step, shortened until it neither leaves the positive numbers nor shoots past the minimum."""
-    if np.abs(step).max() < _SHORT:
-        return 1.0 + step
     length = (0.99 / np.maximum((-step).max(-1), 0.99))[..., None]
     uphill = solution * step
     downhill = (gradient * uphill).sum(-1, keepdims=True)

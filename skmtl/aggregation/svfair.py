@@ -11,7 +11,6 @@ from torch import Tensor
 
 from skmtl.aggregation.kinds import checked_number, solve_finite
 from skmtl.aggregation.newton import EquationWeighting
-from skmtl.aggregation.numerics import squared_norms
 from skmtl.aggregation.shapley import UTILITIES, shapley_values, volume_shares
 from skmtl.aggregation.voldet import negative_cosine_fraction
 from skmtl.base import GradientUse
@@ -133,7 +132,7 @@ class SVFair(EquationWeighting):
         if self.utility not in (*UTILITIES, "auto"):
             raise ValueError(f"The 'utility' parameter of SVFair must be one of {(*UTILITIES, 'auto')}. Got {self.utility!r} instead.")
         tau = None if self.tau == "auto" else checked_number(self, "tau", self.tau, 0, strict=True)
-        present = (squared_norms(gramian) > 0).cpu().numpy()
+        present = np.diagonal(gramian.cpu().numpy(), axis1=-2, axis2=-1) > 0
         if self.utility == "voldet":
             shares = np.where(present, volume_shares(cosines, present), 0.0)
         else:

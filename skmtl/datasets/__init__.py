@@ -6,6 +6,7 @@ from skmtl.datasets.grouped_tasks import make_grouped_tasks
 from skmtl.datasets.junior_school import load_junior_school
 from skmtl.datasets.landmine import fetch_landmine
 from skmtl.datasets.law_school import fetch_law_school
+from skmtl.datasets.majority_minority_tasks import make_majority_minority_tasks
 from skmtl.datasets.mhc_binding import fetch_mhc_binding
 from skmtl.datasets.mortgage import load_mortgage
 from skmtl.datasets.school import fetch_school
@@ -20,4 +21,5 @@ __all__ = [
     "load_junior_school",
     "load_mortgage",
     "make_grouped_tasks",
+    "make_majority_minority_tasks",
 ]

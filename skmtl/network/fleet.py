@@ -188,7 +188,8 @@ def _parts(
         for start in range(n_parts):
             own = positions[start::n_parts]
             n_lanes = len(own) if all_at_once else min(members_that_fit(lane, device), len(own))
-            parts.append(_Part(own, (n_steps, n_rows), n_lanes, n_lanes * rows * architecture.n_parameters(1)))
+            products = n_lanes * rows * architecture.n_parameters(1) * (n_tasks if by_gradients and data.shared_rows else 1)
+            parts.append(_Part(own, (n_steps, n_rows), n_lanes, products))
     return sorted(parts, key=lambda part: -part.cost)
 
 

@@ -44,12 +44,23 @@ class TrunkJacobian:
         blocks = self._of_shared_rows(derivative) if self.shared_rows else self._of_own_rows(derivative)
         return torch.cat(blocks, 2) if blocks else derivative.new_zeros(*derivative.shape[:2], 0)
 
-    def _of_shared_rows(self, derivative: Tensor) -> list[Tensor]:
-        e, t, _, n_rows = derivative.shape
+    def rows_below_linear_heads(self, weight: Tensor, dscores: Tensor) -> Tensor:
+        """Return the gradients, (E, T, P), of tasks that share rows, from the weights of heads with one score, (E, T, width), and dscores, (E, T, B)."""
         if not self._buffers:
-            self._allocate(derivative)
-        blocks: list[Tensor] = []
+            self._allocate(weight, dscores.shape[2])
+        torch.mul(weight.transpose(1, 2).unsqueeze(3), dscores.unsqueeze(1), out=self._buffers[-1])
+        return torch.cat(self._down(), 2)
+
+    def _of_shared_rows(self, derivative: Tensor) -> list[Tensor]:
+        if not self._buffers:
+            self._allocate(derivative, derivative.shape[3])
         self._buffers[-1].copy_(derivative.transpose(1, 2))
+        return self._down()
+
+    def _down(self) -> list[Tensor]:
+        """Go from the derivative in the trunk's output, in the last buffer, to the gradients."""
+        e, _, t, n_rows = self._buffers[-1].shape
+        blocks: list[Tensor] = []
         for i, layer in reversed(list(enumerate(self.trunk))):
             dout, source = self._buffers[i + 1], self._sources[i]
             if layer.mask is not None:
@@ -65,11 +76,11 @@ class TrunkJacobian:
             blocks = [*self.embeddings.jacobian(self._buffers[0].transpose(1, 2), shared_rows=True), *blocks]
         return blocks
 
-    def _allocate(self, derivative: Tensor) -> None:
+    def _allocate(self, like: Tensor, n_rows: int) -> None:
         """Lay out derivatives, (E, width, T, B), in the embedded inputs and in every layer's output; and sources above a row of ones."""
-        e, t, _, n_rows = derivative.shape
+        e, t = like.shape[:2]
         widths = [self.embeddings.width, *(layer.out.shape[1] for layer in self.trunk)]
-        self._buffers = [derivative.new_empty(e, own, t, n_rows) for own in widths]
+        self._buffers = [like.new_empty(e, own, t, n_rows) for own in widths]
         self._sources = [layer.source.new_ones(e, layer.source.shape[1] + 1, n_rows) for layer in self.trunk]
 
     def _of_own_rows(self, derivative: Tensor) -> list[Tensor]:

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from threadpoolctl import threadpool_limits
 
 
 @contextmanager
 def numeric_mode(n_threads: int) -> Iterator[None]:
-    """Run with this many torch threads and denormal numbers flushed to zero, in the calling thread; both are restored.
+    """Run with this many torch threads, one thread of numpy's, and denormal numbers flushed to zero, in the calling thread; all are restored.
 
     Weights of dying units shrink into denormal numbers, on which a processor is up to a hundred times slower. The flag
     belongs to a thread and does not reach torch's own worker threads, hence fleets prefer several threads with one torch
@@ -39,7 +40,8 @@ def numeric_mode(n_threads: int) -> Iterator[None]:
     torch.set_num_threads(n_threads)
     torch.set_flush_denormal(True)
     try:
-        yield
+        with threadpool_limits(limits=1, user_api="blas"):  # numpy's threads, waiting between small systems, would hold torch's up
+            yield
     finally:
         torch.set_flush_denormal(flushed)
         torch.set_num_threads(threads)

@@ -14,11 +14,12 @@ from torch import Tensor
 from skmtl.base import Aggregator, LossTerm
 from skmtl.network.architecture import Architecture
 from skmtl.network.batches import BatchStream, DeviceData, build_table
+from skmtl.network.by_gradients import build_steering
 from skmtl.network.losses import BinaryCrossEntropy, CrossEntropy, Loss, SquaredError
 from skmtl.network.members import Member, TrainedMember, Training, any_rows
 from skmtl.network.solvers import ParameterBlock, build_solver
 from skmtl.network.stacked import StackedNetwork
-from skmtl.network.steering import Step, build_steering
+from skmtl.network.steps import Step
 from skmtl.network.stopping import Watch
 
 # Called after a pass with the passes made and the members as they are now; True ends training.

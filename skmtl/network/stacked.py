@@ -273,6 +273,11 @@ class StackedNetwork:
         """
         if not self.has_trunk:
             return dscores.new_zeros(self.n_members, self.n_tasks, 0)
+        if self._trunk and self.shared_rows and len(self._heads) == 1 and dscores.shape[2] == 1:
+            rows = self._jacobian.rows_below_linear_heads(self._heads[0].way_back.view(self.n_members, self.n_tasks, -1), dscores.squeeze(2))
+            if head_dscores is not None:
+                self._backward_heads(head_dscores, parameters=True, inputs=False)
+            return rows
         return self._jacobian.rows(self.representation_gradient(dscores, head_dscores))
 
     @property
@@ -308,7 +313,7 @@ class StackedNetwork:
         gradients = self.gradients[: self._split]
         factors = torch.full((self.n_members,), scale, dtype=torch.float64, device=gradients[0].device)
         if max_norm is not None:
-            norms = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(part.flatten(1), dim=1, dtype=torch.float64) for part in gradients]), dim=0)
+            norms = torch.linalg.vector_norm(torch.cat([part.flatten(1) for part in gradients], 1), dim=1, dtype=torch.float64)
             factors = factors * (max_norm / (scale * norms)).clamp(max=1.0)
         for part in gradients:
             part.mul_(factors.to(part.dtype).view(-1, *[1] * (part.ndim - 1)))

@@ -1,0 +1,105 @@
+"""One step of a stack, as what steers it sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from skmtl.base import LossTerm
+from skmtl.network.batches import Batch
+from skmtl.network.losses import Loss
+from skmtl.network.stacked import StackedNetwork
+
+
+@dataclass
+class Step:
+    """One step of a stack: scores of a batch and what they are judged by.
+
+    Attributes
+    ----------
+    network, loss, terms, batch, scores
+        The networks, their loss and terms, the batch and its scores.
+    task_weights : Tensor of shape (E, T)
+        Weights of the tasks in the loss, which sum to 1.
+    importance : Tensor of shape (E, T) or None
+        The same with mean 1; None where all are 1.
+    term_weights : Tensor of shape (E, 2, T) or None
+        What each network multiplies the terms of each task by, as the trunk and as the heads see them.
+    train_trunk, record : bool
+        Whether the trunk is trained; whether losses and weights are noted down.
+    sums : Tensor of shape (E, T) or None
+        Losses of the tasks in the batch, once they are known.
+    """
+
+    network: StackedNetwork
+    loss: Loss
+    terms: Sequence[LossTerm]
+    batch: Batch
+    scores: Tensor
+    task_weights: Tensor
+    importance: Tensor | None
+    term_weights: Tensor | None
+    train_trunk: bool
+    record: bool
+    sums: Tensor | None = None
+    signals: dict[str, Tensor] = field(default_factory=dict)
+
+    def derivative(self, *, losses: bool = False) -> Tensor:
+        """Return the derivative of the tasks' losses in the scores; note the losses down where they are wanted."""
+        arguments = self.scores, self.batch.labels, self.batch.weights, self.network.score_gradient
+        if not (losses or self.record):
+            return self.loss.derivative(*arguments)
+        self.sums, derivative = self.loss.sums_and_derivative(*arguments)
+        return derivative
+
+    def with_terms(self, derivative: Tensor, *factors: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Add the terms' derivatives as the trunk and as the heads see them; factors, (E, T), are what the tasks' losses have been multiplied by."""
+        trunk = heads = derivative
+        for term in self.terms:
+            leaf = self.scores.detach().clone().requires_grad_()
+            to_trunk, to_heads = term.values(self.loss.visible(leaf) if term.per_task else leaf, self.batch.labels, self.batch.weights, self.batch.groups)
+            alike = trunk is heads and to_trunk is to_heads and self.term_weights is None
+            trunk_slope = torch.autograd.grad(to_trunk.sum(), leaf, retain_graph=not alike)[0]
+            head_slope = trunk_slope if alike else torch.autograd.grad(to_heads.sum(), leaf)[0]
+            if term.per_task:
+                trunk_factors, head_factors = (None, None) if self.term_weights is None else self.term_weights.unbind(1)
+                for factor in (*factors, trunk_factors):
+                    trunk_slope = self.weighted(trunk_slope, factor)
+                for factor in () if alike else (*factors, head_factors):
+                    head_slope = self.weighted(head_slope, factor)
+            trunk = trunk + trunk_slope
+            heads = trunk if alike else heads + head_slope
+        return trunk, heads
+
+    def backward(self, derivative: Tensor, *factors: Tensor | None) -> None:
+        """Let trunk and heads follow one derivative, and the terms."""
+        trunk, heads = self.with_terms(derivative, *factors)
+        self.network.backward(heads, None if trunk is heads else trunk, trunk=self.train_trunk)
+
+    def weighted(self, derivative: Tensor, weights: Tensor | None) -> Tensor:
+        """Multiply the derivative of every task's loss, in place, by weights (E, T)."""
+        if weights is None:
+            return derivative
+        return derivative.mul_(castable(weights, derivative)[..., None, None])
+
+
+def presence(step: Step) -> tuple[Tensor, Tensor]:
+    """Return the weight of each task's labels in the batch, (E, T), and which tasks take part."""
+    shares = step.batch.weights.sum(2).double()
+    present = shares > 0
+    return shares, present if step.importance is None else present & (step.importance > 0)
+
+
+def castable(weights: Tensor, like: Tensor) -> Tensor:
+    """Return weights in the precision of a tensor, cut to what it can hold."""
+    limit = torch.finfo(like.dtype).max
+    return weights.clamp(-limit, limit).to(like.dtype)
+
+
+def gramian_of(rows: Tensor) -> Tensor:
+    """Return inner products in double precision, so that rounding makes no Gramian indefinite."""
+    exact = rows.double()
+    return exact @ exact.mT

@@ -1,0 +1,64 @@
+"""What a linear model needs to know of every task: second moments, gathered once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skmtl.tasks import TaskSet
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Second moments of T tasks, means over each task's rows.
+
+    Attributes
+    ----------
+    second : ndarray of shape (T, p, p), or (1, p, p) where all tasks have the same rows
+        Of the inputs.
+    cross : ndarray of shape (T, p)
+        Of inputs and target.
+    power : ndarray of shape (T,)
+        Of the target.
+    weight : ndarray of shape (T,)
+        Weights of the tasks, summing to one.
+    input_mean : ndarray of shape (T, p)
+        What was taken off the inputs; zeros without an intercept.
+    target_mean : ndarray of shape (T,)
+        What was taken off the target.
+    """
+
+    second: Array
+    cross: Array
+    power: Array
+    weight: Array
+    input_mean: Array
+    target_mean: Array
+
+    @classmethod
+    def of(cls, tasks: TaskSet, weight: Array, *, row_weight: Array | None = None, centre: bool = False) -> Moments:
+        """Gather the moments of regression tasks whose table is an array; ``row_weight`` are weights of the table's rows."""
+        X, names, p = tasks.X, tasks.names, tasks.n_features_in_
+        shared = len(tasks) > 1 and bool((tasks.sizes == len(X)).all())
+        second, cross, power = np.empty((1 if shared else len(tasks), p, p)), np.empty((len(tasks), p)), np.empty(len(tasks))
+        input_mean, target_mean = np.zeros((len(tasks), p)), np.zeros(len(tasks))
+        for t, name in enumerate(names):
+            rows, y = tasks.rows(name), tasks.targets(name)
+            x, w = X[rows], np.ones(len(rows)) if row_weight is None else row_weight[rows]
+            w = w / w.sum()
+            if centre:
+                input_mean[t], target_mean[t] = w @ x, w @ y
+                x, y = x - input_mean[t], y - target_mean[t]
+            weighted = x * w[:, None]
+            if t < len(second):
+                second[t] = weighted.T @ x
+            cross[t], power[t] = y @ weighted, w @ y**2
+        return cls(second, cross, power, weight / weight.sum(), input_mean, target_mean)
+
+    def ridged(self, alpha: float) -> Moments:
+        """Return the moments under which a squared error contains ``alpha`` times the squared length of the coefficients."""
+        return self if alpha == 0 else replace(self, second=self.second + alpha * np.eye(self.second.shape[-1]))

@@ -1,0 +1,224 @@
+"""Risk of every task over the sizes of a shared representation, and the tasks that a size starves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.utils.parallel import Parallel, delayed
+
+from skmtl.estimators import MultiTaskRegressor
+from skmtl.representation.folds import Labels, as_rows, fold_errors
+from skmtl.representation.low_rank import LowRankMultiTaskRegressor
+from skmtl.validation import MultiTaskKFold
+
+Array = NDArray[np.float64]
+
+# A task is starved where it keeps less than this share of what its own model explains,
+_STARVED_BELOW = 0.5
+# and the rows say so by this many standard errors of the mean difference of squared errors.
+_STANDARD_ERRORS = 2.0
+
+
+@dataclass(frozen=True, eq=False)
+class RepresentationPath:
+    """Held-out risks of T tasks for several sizes of the representation they share.
+
+    Made by :func:`representation_path`.
+
+    Attributes
+    ----------
+    ranks : tuple of int
+        Sizes of the representation, in the order in which they were given.
+    task_names : tuple of str
+        Names of the tasks.
+    risks : ndarray of shape (ranks, T)
+        Mean squared error on held-out rows.
+    single_task_risks : ndarray of shape (T,)
+        That of each task's own model.
+    trivial_risks : ndarray of shape (T,)
+        That of the mean of the training targets.
+    starved : ndarray of bool of shape (ranks, T)
+        Where the shared model explains far less than the task's own.
+    smallest_rank_ : int or None
+        Smallest size that starves no task; None where all do.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmtl.representation import RepresentationPath
+    >>> starved = np.array([[False, True], [False, False]])
+    >>> risks = np.array([[0.1, 1.0], [0.1, 0.2]])
+    >>> path = RepresentationPath((1, 2), ("north", "south"), risks, np.array([0.1, 0.1]), np.ones(2), starved)
+    >>> path.smallest_rank_, path.starved_tasks(1)
+    (2, ['south'])
+    """
+
+    ranks: tuple[int, ...]
+    task_names: tuple[str, ...]
+    risks: Array
+    single_task_risks: Array
+    trivial_risks: Array
+    starved: NDArray[np.bool_]
+    smallest_rank_: int | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        fair = [rank for rank, starved in zip(self.ranks, self.starved, strict=True) if not starved.any()]
+        object.__setattr__(self, "smallest_rank_", min(fair, default=None))
+
+    @property
+    def explained(self) -> Array:
+        """Share of each task's trivial risk that the shared model takes away, (ranks, T); NaN where the trivial risk is zero."""
+        return _explained(self.risks, self.trivial_risks)
+
+    @property
+    def single_task_explained(self) -> Array:
+        """Share of each task's trivial risk that its own model takes away, (T,)."""
+        return _explained(self.single_task_risks, self.trivial_risks)
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row a rank and task: rank, task, risk, explained, single_task_explained, starved."""
+        n = len(self.ranks)
+        return pd.DataFrame(
+            {
+                "rank": np.repeat(self.ranks, len(self.task_names)),
+                "task": np.tile(np.array(self.task_names, dtype=object), n),
+                "risk": self.risks.ravel(),
+                "explained": self.explained.ravel(),
+                "single_task_explained": np.tile(self.single_task_explained, n),
+                "starved": self.starved.ravel(),
+            }
+        )
+
+    def starved_tasks(self, rank: int) -> list[str]:
+        """Return the names of the tasks that a rank starves.
+
+        Parameters
+        ----------
+        rank : int
+            One of ``ranks``.
+
+        Returns
+        -------
+        list of str
+            In the order of ``task_names``.
+        """
+        if rank not in self.ranks:
+            raise ValueError(f"rank must be one of the ranks of this path, {list(self.ranks)}. Got {rank!r}.")
+        return [name for name, starved in zip(self.task_names, self.starved[self.ranks.index(rank)], strict=True) if starved]
+
+
+def representation_path(
+    estimator: Any, X: Any, y: Any, *, ranks: Iterable[int], cv: Any = 5, n_jobs: int | None = None, task_weights: Any = None
+) -> RepresentationPath:
+    r"""Measure every task's risk on held-out rows over the size of the shared representation.
+
+    With :math:`e = 1 - \text{risk} / \text{trivial risk}`, the explained share, a task is starved at a rank where
+    :math:`e < e_{own} / 2`, :math:`e_{own} > 0` is that of the task's own single-task model, and the held-out rows' squared errors
+    under the two models differ by more than two standard errors.
+
+    Parameters
+    ----------
+    estimator : LowRankMultiTaskRegressor or MultiTaskRegressor
+        Neither fitted nor changed. The size is its ``rank``, or the width of its last shared layer. A task's own model is ridge
+        regression with a penalty chosen by leave-one-out, or a network of its own with the widths that `estimator` has.
+    X : array-like of shape (n, p)
+        Inputs, in long form with the task column.
+    y : array-like of shape (n,) or (n, T)
+        Targets, NaN where a row has no label for a task (wide form).
+    ranks : iterable of int
+        Sizes to try.
+    cv : int or splitter, default=5
+        Number of folds of a shuffled :class:`skmtl.model_selection.MultiTaskKFold` with a fixed seed, or a splitter.
+    n_jobs : int, optional
+        Folds that are fitted at once.
+    task_weights : array-like of shape (T,), dict or None, default=None
+        Weights of the tasks in the shared model's loss, in place of the estimator's own: larger ones for tasks that should be heard.
+
+    Returns
+    -------
+    RepresentationPath
+        With ``risks``, ``starved`` and ``smallest_rank_``.
+
+    Raises
+    ------
+    TypeError
+        If `estimator` is of another kind.
+    ValueError
+        If `ranks` is empty or out of range, or a task has no row in the training or in no test part of the folds.
+
+    Notes
+    -----
+    A linear model starts at each rank from the subspace of the rank before, so training losses fall along the path. A small
+    representation serves the tasks of a majority; that minority tasks then lose what they could explain alone is the finding of [1]_.
+
+    References
+    ----------
+    .. [1] Li, Oymak, "On the fairness of multitask representation learning", ICASSP 2023.
+
+    Examples
+    --------
+    >>> from skmtl.datasets import make_majority_minority_tasks
+    >>> from skmtl.representation import LowRankMultiTaskRegressor, representation_path
+    >>> planted = make_majority_minority_tasks(12, 2, n_features=8, majority_rank=2, minority_rank=2, noise=0.1, random_state=0)
+    >>> X = planted.data.assign(task=planted.task)
+    >>> path = representation_path(LowRankMultiTaskRegressor(task_column="task"), X, planted.target, ranks=[2, 4])
+    >>> path.starved_tasks(2)
+    ['minority_0', 'minority_1']
+    >>> path.smallest_rank_
+    4
+    """
+    if not isinstance(estimator, (LowRankMultiTaskRegressor, MultiTaskRegressor)):
+        raise TypeError(f"estimator must be a LowRankMultiTaskRegressor or a MultiTaskRegressor. Got {type(estimator).__name__}.")
+    wanted = _checked_ranks(ranks)
+    model = clone(estimator)
+    if task_weights is not None:
+        model.set_params(task_weights=task_weights)
+    X, y = (as_rows(part) for part in (X, y))
+    labels = Labels.of(model, X, y)
+    weights = model.task_weights
+    if weights is not None and not isinstance(weights, dict) and np.shape(weights) == (len(labels.names),):
+        model.set_params(task_weights=dict(zip(labels.names, weights, strict=True)))  # a fold may meet the tasks in another order
+    splitter = MultiTaskKFold(int(cv), task_column=model.task_column, random_state=0) if isinstance(cv, Integral) else cv
+    sizes = sorted(set(wanted))
+    folds = Parallel(n_jobs=n_jobs)(delayed(fold_errors)(model, X, y, labels, train, test, sizes) for train, test in splitter.split(X, y))
+    errors: Array = np.concatenate([errors for errors, _ in folds], axis=1)
+    tasks: NDArray[np.intp] = np.concatenate([tasks for _, tasks in folds])
+    if lacking := [name for t, name in enumerate(labels.names) if not (tasks == t).any()]:
+        raise ValueError(f"Task {lacking[0]!r} has no labelled row in any test part; its risk cannot be measured. Drop it, or give another cv.")
+    return _path(wanted, labels.names, errors[[0, 1, *(2 + sizes.index(rank) for rank in wanted)]], tasks)
+
+
+def _path(ranks: tuple[int, ...], names: Sequence[str], errors: Array, tasks: NDArray[np.intp]) -> RepresentationPath:
+    """From squared errors of held-out rows, (trivial, own, *ranks) by rows, to the path."""
+    counts = np.bincount(tasks, minlength=len(names))
+    means: Array = np.stack([np.bincount(tasks, row, minlength=len(names)) / counts for row in errors])
+    trivial, own, risks = means[0], means[1], means[2:]
+    starved = np.zeros(risks.shape, dtype=bool)
+    for r, row in enumerate(errors[2:]):
+        worse = row - errors[1]
+        squares = np.bincount(tasks, worse**2, minlength=len(names)) / counts
+        error = np.sqrt((squares - (risks[r] - own) ** 2).clip(min=0) / np.maximum(counts - 1, 1))
+        clear = risks[r] - own > _STANDARD_ERRORS * error
+        explains, could = trivial - risks[r], trivial - own
+        starved[r] = clear & (could > 0) & (explains < _STARVED_BELOW * could)
+    return RepresentationPath(ranks, tuple(names), risks, own, trivial, starved)
+
+
+def _checked_ranks(ranks: Any) -> tuple[int, ...]:
+    sizes = [ranks] if isinstance(ranks, Integral) else list(ranks)
+    if not sizes or not all(isinstance(size, (int, np.integer)) and not isinstance(size, bool) and size >= 1 for size in sizes):
+        raise ValueError(f"ranks must hold whole numbers of at least 1. Got {ranks!r}.")
+    return tuple(int(size) for size in sizes)
+
+
+def _explained(risks: Array, trivial: Array) -> Array:
+    share: Array = 1 - np.divide(risks, trivial, out=np.full(np.shape(risks), np.nan), where=np.broadcast_to(trivial > 0, np.shape(risks)))
+    return share
