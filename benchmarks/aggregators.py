@@ -269,7 +269,7 @@ PLACES = {
     "Newton: steps, the rest": ["skmtl.aggregation.newton:_relative_step"],
     "Newton: damping": ["skmtl.aggregation.newton:_damped"],
     "Newton: stopping": ["skmtl.aggregation.newton:damped_newton"],
-    "Newton: scaling": ["skmtl.aggregation.svfair:solve_weighted_inverse"],
+    "Newton: scaling": ["skmtl.aggregation.newton:solve_equation"],
     "quadratic programs": ["skmtl.aggregation.upgrad:nonnegative_minimum"],
     "weights, the rest": ["skmtl.aggregation.svfair:SVFair.weights", "skmtl.aggregation.kinds:GramianWeighting.weights"],
     "writing the direction": ["skmtl.network.stacked:StackedNetwork.set_trunk_gradient", "skmtl.network.stacked:StackedNetwork.scale_head_gradients"],

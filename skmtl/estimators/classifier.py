@@ -12,10 +12,14 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 
 from skmtl._sklearn_compat import fit_context
+from skmtl.base import LossTerm
+from skmtl.estimators.inputs import as_pandas
 from skmtl.estimators.network import MultiTaskNetwork
 from skmtl.estimators.outputs import ClassificationOutputs
 from skmtl.estimators.problem import Problem
+from skmtl.estimators.sensitive import group_codes, labelled_rows, named_columns, warn_of_missing_groups, without_columns
 from skmtl.estimators.targets import CodedLabels
+from skmtl.fairness import MTAF, PerTaskFairness
 from skmtl.network import TrainedMember
 from skmtl.tasks import Kind, TaskSet, tidy_labels
 
@@ -78,6 +82,10 @@ class MultiTaskClassifier(ClassificationOutputs, ClassifierMixin, MultiTaskNetwo
         How the tasks' losses or gradients become one step: a name of :data:`skmtl.aggregation.AGGREGATORS`, an object of
         :mod:`skmtl.aggregation`, or an Aggregator or Weighting of TorchJD. "mean" steps along the weighted mean of the losses. All others see
         the losses times ``task_weights`` of mean 1, task by task (which methods without a scale undo); an object that is given is never changed.
+    fairness : MTAF, PerTaskFairness or None, default=None
+        Term of :mod:`skmtl.fairness` that is added to the loss; ``fit`` then needs ``sensitive_features``.
+    sensitive_as_input : bool, default=False
+        Whether columns of X that ``sensitive_features`` names are inputs too; if not, they may be absent in ``predict``.
     categorical_features : "from_dtype", array-like or None, default="from_dtype"
         Columns that hold categories: those of pandas' category dtype, or these (names, positions or a boolean mask over the
         columns of X), or none. Levels that are missing or were not in training have a level of their own.
@@ -154,9 +162,83 @@ class MultiTaskClassifier(ClassificationOutputs, ClassifierMixin, MultiTaskNetwo
 
     _kind: ClassVar[Kind] = "classification"
     _targets: CodedLabels
+    _sensitive_columns: Sequence[Any] = ()
+    # Users need no set_fit_request: with metadata routing, sensitive_features reach fit wherever they are passed.
+    __metadata_request__fit: ClassVar[dict[str, bool]] = {"sensitive_features": True}
+    __metadata_request__partial_fit: ClassVar[dict[str, bool]] = {"sensitive_features": True}
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **MultiTaskNetwork._parameter_constraints,
+        "fairness": [LossTerm, None],
+        "sensitive_as_input": ["boolean"],
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = (64,),
+        head_hidden_layer_sizes: Any = (),
+        *,
+        activation: str = "relu",
+        solver: str = "adamw",
+        alpha: float | str = "auto",
+        batch_size: int | str = "auto",
+        learning_rate_init: float = 3e-3,
+        max_iter: int = 200,
+        early_stopping: bool | str = "auto",
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 20,
+        tol: float = 1e-4,
+        dropout: float = 0.0,
+        standardize: bool = True,
+        n_members: int | str = "auto",
+        task_embedding_dim: int | str = "auto",
+        task_column: Any = None,
+        task_weights: Any = None,
+        aggregator: Any = "mean",
+        fairness: Any = None,
+        sensitive_as_input: bool = False,
+        categorical_features: Any = "from_dtype",
+        embedding_dim: int | str = "auto",
+        dtype: str = "auto",
+        device: str = "auto",
+        warm_start: bool = False,
+        callbacks: Any = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ):
+        super().__init__(
+            hidden_layer_sizes,
+            head_hidden_layer_sizes,
+            activation=activation,
+            solver=solver,
+            alpha=alpha,
+            batch_size=batch_size,
+            learning_rate_init=learning_rate_init,
+            max_iter=max_iter,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            tol=tol,
+            dropout=dropout,
+            standardize=standardize,
+            n_members=n_members,
+            task_embedding_dim=task_embedding_dim,
+            task_column=task_column,
+            task_weights=task_weights,
+            aggregator=aggregator,
+            categorical_features=categorical_features,
+            embedding_dim=embedding_dim,
+            dtype=dtype,
+            device=device,
+            warm_start=warm_start,
+            callbacks=callbacks,
+            random_state=random_state,
+            verbose=verbose,
+        )
+        self.fairness = fairness
+        self.sensitive_as_input = sensitive_as_input
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any, *, sample_weight: Any = None) -> MultiTaskClassifier:
+    def fit(self, X: Any, y: Any, *, sample_weight: Any = None, sensitive_features: Any = None) -> MultiTaskClassifier:
         """Train the network.
 
         Parameters
@@ -167,17 +249,21 @@ class MultiTaskClassifier(ClassificationOutputs, ClassifierMixin, MultiTaskNetwo
             Labels; NaN or None where a row has no label for a task (wide form).
         sample_weight : array-like of shape (n,), optional
             Weights of the rows in each task's mean.
+        sensitive_features : array-like of shape (n,) or (n, k), str or list of str, optional
+            What the groups of the fairness term are made of: values, whose combinations are the groups, or names of columns of X. Rows with a
+            missing value take no part in the term.
 
         Returns
         -------
         MultiTaskClassifier
             The fitted estimator.
         """
-        self._fit(X, y, sample_weight)
+        X, groups = self._grouped(X, y, sensitive_features)
+        self._fit(X, y, sample_weight, groups)
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X: Any, y: Any, classes: Any = None, *, sample_weight: Any = None) -> MultiTaskClassifier:
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, *, sample_weight: Any = None, sensitive_features: Any = None) -> MultiTaskClassifier:
         """Take one pass over these rows, from where the last call ended.
 
         The first call learns how inputs are standardised and which tasks there are. Nothing is held out.
@@ -193,6 +279,8 @@ class MultiTaskClassifier(ClassificationOutputs, ClassifierMixin, MultiTaskNetwo
             those in y.
         sample_weight : array-like of shape (n,), optional
             Weights of the rows in each task's mean.
+        sensitive_features : array-like of shape (n,) or (n, k), str or list of str, optional
+            As in ``fit``.
 
         Returns
         -------
@@ -204,7 +292,34 @@ class MultiTaskClassifier(ClassificationOutputs, ClassifierMixin, MultiTaskNetwo
         ValueError
             If a later call brings another task, another class, or columns of X that were not in the first.
         """
-        return self._partial_fit(X, y, sample_weight, classes)
+        X, groups = self._grouped(X, y, sensitive_features)
+        return self._partial_fit(X, y, sample_weight, classes, groups)
+
+    def _grouped(self, X: Any, y: Any, sensitive_features: Any) -> tuple[Any, NDArray[np.int64] | None]:
+        """Return the inputs, and the group of every row where they are given."""
+        self._check_settings()
+        if "_sensitive_columns" in vars(self):
+            del self._sensitive_columns
+        if sensitive_features is None:
+            if self.fairness is not None:
+                raise ValueError(f"fairness={self.fairness!r} needs sensitive_features in fit: the groups that are to be treated alike.")
+            return X, None
+        codes, groups = group_codes(X, sensitive_features, len(as_pandas(X)) if hasattr(X, "__len__") else np.shape(X)[0])
+        named = [] if self.sensitive_as_input else named_columns(X, sensitive_features)
+        if named:
+            self._sensitive_columns = named
+        if self.fairness is not None:
+            warn_of_missing_groups(codes, groups, labelled_rows(y))
+        return without_columns(X, self._sensitive_columns), codes
+
+    def _prepare(self, X: Any, y: Any, sample_weight: Any, groups: NDArray[np.int64] | None = None) -> tuple[Problem, int, list[TrainedMember] | None]:
+        prepared = super()._prepare(X, y, sample_weight, groups)
+        if isinstance(self.fairness, (MTAF, PerTaskFairness)):
+            self.fairness.check(prepared[0].names)
+        return prepared
+
+    def _checked_inputs(self, X: Any, names: Sequence[str]) -> tuple[Any, NDArray[np.intp] | None]:
+        return super()._checked_inputs(without_columns(X, self._sensitive_columns), names)
 
     def _store(self, problem: Problem, names: Sequence[str], trained: Sequence[TrainedMember]) -> None:
         super()._store(problem, names, trained)

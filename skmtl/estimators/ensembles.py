@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skmtl.aggregation import Mean, resolve_aggregator
-from skmtl.base import Aggregator, GradientWeighting
+from skmtl.base import Aggregator, GradientWeighting, LossTerm
 from skmtl.estimators.problem import Problem
 from skmtl.network import Member, TrainedMember, train_fleet
 from skmtl.tasks import TaskSet
@@ -32,6 +32,12 @@ def aggregator_of(estimator: Any) -> Aggregator | None:
     """Return what the fleet is given; None for the mean, which is the fleet's own way."""
     aggregator = resolve_aggregator(estimator.aggregator)
     return None if type(aggregator) is Mean else aggregator
+
+
+def terms_of(estimator: Any) -> list[LossTerm]:
+    """Return the terms that an estimator adds to the loss."""
+    fairness = getattr(estimator, "fairness", None)
+    return [] if fairness is None else [fairness]
 
 
 def ensemble(

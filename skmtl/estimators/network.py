@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from skmtl._sklearn_compat import Interval, StrOptions
 from skmtl.aggregation import resolve_aggregator
 from skmtl.estimators.categories import resolve_categorical
-from skmtl.estimators.ensembles import aggregator_of, ensemble
+from skmtl.estimators.ensembles import aggregator_of, ensemble, terms_of
 from skmtl.estimators.gathering import as_target, checked_weight, long_tasks, weighted_rows, wide_tasks
 from skmtl.estimators.history import diagnostic_curves, entries, mean_curve, weighted_curve
 from skmtl.estimators.inputs import as_pandas, check_inputs, column_position, take_column
@@ -147,8 +147,8 @@ class MultiTaskNetwork(VersionedState, DocLinks, CallbackSupport, ClassNamePrefi
         return tags
 
     # ------------------------------------------------------------------ fit
-    def _fit(self, X: Any, y: Any, sample_weight: Any) -> Any:
-        problem, first_seed, started = self._prepare(X, y, sample_weight)
+    def _fit(self, X: Any, y: Any, sample_weight: Any, groups: NDArray[np.int64] | None = None) -> Any:
+        problem, first_seed, started = self._prepare(X, y, sample_weight, groups)
         members = ensemble(problem, first_seed, first_seed, self._task_weights(problem.names), started)
         with fit_callbacks(self, X, y, max_passes=self.max_iter, metadata={"sample_weight": sample_weight}) as on_pass:
 
@@ -160,13 +160,13 @@ class MultiTaskNetwork(VersionedState, DocLinks, CallbackSupport, ClassNamePrefi
         self._finish(problem, first_seed)
         return self
 
-    def _prepare(self, X: Any, y: Any, sample_weight: Any) -> tuple[Problem, int, list[TrainedMember] | None]:
+    def _prepare(self, X: Any, y: Any, sample_weight: Any, groups: NDArray[np.int64] | None = None) -> tuple[Problem, int, list[TrainedMember] | None]:
         """Check the input; return it as a problem, the first seed, and what training starts from."""
         again = self.warm_start and hasattr(self, "members_")
         tasks, weight, categorical = self._as_tasks(X, y, sample_weight, reset=not again)
         split_seed, first_seed = self._drawn_seeds()
         learnt = self._known(tasks) if again else {"categorical_features": categorical}
-        problem = Problem(self, tasks, sample_weight=weight, split_seed=split_seed, **learnt)
+        problem = Problem(self, tasks, sample_weight=weight, split_seed=split_seed, groups=groups, **learnt)
         return problem, first_seed, self._started(problem) if again else None
 
     def _drawn_seeds(self) -> list[int]:
@@ -180,7 +180,7 @@ class MultiTaskNetwork(VersionedState, DocLinks, CallbackSupport, ClassNamePrefi
         if self.verbose:
             print(f"[{type(self).__name__}] {len(problem.train)} tasks, {self.n_iter_} passes, training loss {self.loss_curve_[-1]:.4g}")
 
-    def _partial_fit(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Any:
+    def _partial_fit(self, X: Any, y: Any, sample_weight: Any, classes: Any = None, groups: NDArray[np.int64] | None = None) -> Any:
         """Take one pass over these rows; the first call learns how to read inputs and code targets."""
         first = not hasattr(self, "members_")
         tasks, weight, categorical = self._as_tasks(X, y, sample_weight, reset=first)
@@ -188,7 +188,7 @@ class MultiTaskNetwork(VersionedState, DocLinks, CallbackSupport, ClassNamePrefi
         learnt = {"categorical_features": categorical, "targets": declared} if first else self._known(tasks)
         if not first and classes is not None:
             self._check_declared(declared)
-        problem = Problem(self, tasks, sample_weight=weight, hold_out=False, **learnt)
+        problem = Problem(self, tasks, sample_weight=weight, hold_out=False, groups=groups, **learnt)
         if first:
             split_seed, first_seed = self._drawn_seeds()
             self._seeds, self._n_calls = [first_seed, split_seed], 0
@@ -212,7 +212,8 @@ class MultiTaskNetwork(VersionedState, DocLinks, CallbackSupport, ClassNamePrefi
 
     def _train(self, problem: Problem, members: list[Any], training: Training, on_pass: Any = None) -> list[TrainedMember]:
         """Train the members of one ensemble."""
-        return train_fleet(problem.architecture(), problem.data, members, training, aggregator=aggregator_of(self), together=True, on_pass=on_pass)
+        arguments = problem.architecture(), problem.data, members, training
+        return train_fleet(*arguments, aggregator=aggregator_of(self), terms=terms_of(self), together=True, on_pass=on_pass)
 
     def _known(self, tasks: TaskSet) -> dict[str, Any]:
         """Return what was learnt about inputs, targets and tasks, for tasks that are all known."""

@@ -49,6 +49,8 @@ class Problem:
         How to read inputs and code targets, and the tasks, where they are known from earlier data; some tasks may have no row now.
     hold_out : bool
         False takes no rows for validation, whatever the estimator says.
+    groups : ndarray of int, optional
+        Group of every row of ``train.X`` for terms of the loss, negative where unknown.
 
     Examples
     --------
@@ -80,6 +82,7 @@ class Problem:
         targets: Targets | None = None,
         names: list[str] | None = None,
         hold_out: bool = True,
+        groups: NDArray[np.int64] | None = None,
     ):
         self.estimator, self.train, self.test, self.split_seed = estimator, train, test, split_seed
         self.measuring = separate is True  # parts of parts: a task may be small without fault of the user's
@@ -89,6 +92,7 @@ class Problem:
         weights = None if sample_weight is None else {name: sample_weight[train.rows(name)] for name in train.names}
         self.targets: Targets = learn_targets(train, weights) if targets is None else targets
         self.names = train.names if names is None else names
+        self.groups = groups
         self._splits: dict[int, dict[str, tuple[NDArray[np.intp], NDArray[np.intp]]]] = {}
         if self.shared:
             self._lay_out_shared(sample_weight)
@@ -115,7 +119,7 @@ class Problem:
         for t, name in enumerate(self.names):
             if name in train:
                 Y[train.rows(name), t] = self.targets.encode(name, train.targets(name))
-        self.data = FleetData(numeric, Y, sample_weight, codes=codes)
+        self.data = FleetData(numeric, Y, sample_weight, self.groups, codes)
 
     def _lay_out_separate(self, sample_weight: NDArray[np.float64] | None) -> None:
         """Lay out a list of rows for every task, training rows first, then the rows to score."""
@@ -133,7 +137,10 @@ class Problem:
             weight = None if weight is None else np.concatenate([weight, np.ones(len(scored))])
         numeric, codes = (None if parts[0] is None else np.concatenate(parts) for parts in zip(*tables, strict=True))
         assert numeric is not None
-        self.data = FleetData(numeric, np.concatenate(y), weight, codes=codes)
+        groups = None
+        if self.groups is not None:
+            groups = np.concatenate([self.groups[index], np.full(len(numeric) - len(index), -1)])
+        self.data = FleetData(numeric, np.concatenate(y), weight, groups, codes)
 
     def _rows(self, split: int) -> dict[str, tuple[NDArray[np.intp], NDArray[np.intp]]]:
         """Training and validation rows of one of the splits, by task, or under "" where tasks share rows."""

@@ -75,7 +75,7 @@ def trains_in_fleets(estimator: Any) -> bool:
     Returns
     -------
     bool
-        True for a MultiTaskRegressor or MultiTaskClassifier without callbacks; subclasses with a ``fit`` of their own train alone.
+        True for a MultiTaskRegressor or MultiTaskClassifier without callbacks and without a fairness term; subclasses with a ``fit`` of their own train alone.
 
     Examples
     --------
@@ -87,7 +87,8 @@ def trains_in_fleets(estimator: Any) -> bool:
     """
     if getattr(type(estimator), "fit", None) not in (MultiTaskRegressor.fit, MultiTaskClassifier.fit):
         return False
-    return not (estimator.callbacks or getattr(estimator, "_skl_callbacks", None))
+    alone = estimator.callbacks or getattr(estimator, "_skl_callbacks", None) or getattr(estimator, "fairness", None) is not None
+    return not alone
 
 
 def fit_together(
