@@ -166,7 +166,6 @@ class GradientTaskAffinity(AffinityEstimator):
             for k, member in enumerate(trained):
                 projection = Projection(joint, int(self.n_dimensions), seed + k)
                 samples = joint.training_sample(k, self.max_samples), joint.test_sample()
-                samples = joint.training_sample(k, self.max_samples), joint.test_sample()
                 fitting, testing = (_task_rows(joint, stacked(member), sample, projection) for sample in samples)
                 tables.append(self._affinity(joint, *_scaled(fitting, testing)))
         self._finish(tasks, average_known(tables, tasks.names))

@@ -23,7 +23,7 @@ from skmtl.estimators.inputs import as_pandas, check_inputs, column_position, ta
 from skmtl.estimators.prediction import Predictor
 from skmtl.estimators.problem import Problem
 from skmtl.network import ACTIVATIONS, SOLVERS, TrainedMember, Training, resolve_device, train_fleet
-from skmtl.tasks import Kind, TaskSet, encode_task_ids, task_name
+from skmtl.tasks import Kind, TaskSet, known_task_codes, read_task_weights
 from skmtl.validation import CallbackSupport, DocLinks, VersionedState, fit_callbacks
 
 _LARGEST_SEED = np.iinfo(np.int32).max
@@ -279,22 +279,7 @@ class MultiTaskNetwork(VersionedState, DocLinks, CallbackSupport, ClassNamePrefi
         """Raise where the known labels of a task cannot be what the estimator predicts."""
 
     def _task_weights(self, names: Sequence[str]) -> NDArray[np.float64] | None:
-        if self.task_weights is None:
-            return None
-        given = self.task_weights
-        if isinstance(given, dict):
-            named = {task_name(key): value for key, value in given.items()}
-            unknown = set(named) - set(names)
-            if unknown:
-                raise ValueError(f"task_weights names the task {min(unknown)!r}, which is not in y.")
-            given = [named.get(name, 1.0) for name in names]
-        try:
-            weights = np.asarray(given, dtype=float)
-        except (TypeError, ValueError):
-            weights = np.full(len(names), np.nan)
-        if weights.shape != (len(names),) or not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
-            raise ValueError(f"task_weights must hold {len(names)} finite weights >= 0, one a task and not all zero. Got {self.task_weights!r}.")
-        return weights
+        return None if self.task_weights is None else read_task_weights(self.task_weights, names)
 
     # ------------------------------------------------------------------ what fit leaves behind
     def _store(self, problem: Problem, names: Sequence[str], trained: Sequence[TrainedMember]) -> None:
@@ -383,10 +368,4 @@ class MultiTaskNetwork(VersionedState, DocLinks, CallbackSupport, ClassNamePrefi
         ids, inputs = check_inputs(self, X, reset=False, task_column=self.task_column)
         if ids is None:
             return inputs, None
-        found, codes = encode_task_ids(ids, "task_column")
-        known = {name: t for t, name in enumerate(names)}
-        unknown = [name for name in found if name not in known]
-        if unknown:
-            shown = ", ".join(repr(name) for name in names[:5])
-            raise ValueError(f"Task {unknown[0]!r} was not in fit; this {type(self).__name__} knows {len(known)} tasks: {shown}{', ...' * (len(known) > 5)}.")
-        return inputs, np.array([known[name] for name in found], dtype=np.intp)[codes]
+        return inputs, known_task_codes(ids, names, type(self).__name__)

@@ -23,7 +23,7 @@ class LossSteering(Steering):
 
     def gradients(self, step: Step) -> None:  # noqa: D102
         derivative = step.weighted(step.derivative(losses=True), step.importance)
-        losses, present = self._mean_losses(step, step.sums)
+        self._seen = losses, present = self._mean_losses(step, step.sums)
         reading, signals = {}, {}
         if "gramian" in self.aggregator.reads or "gradient_norms" in self.aggregator.needs:
             gramian = gramian_of(step.network.trunk_jacobian(derivative))
@@ -36,7 +36,7 @@ class LossSteering(Steering):
             self._note(weights.double(), present)
 
     def after_step(self, step: Step, scores_after: Callable[[], Tensor]) -> None:  # noqa: D102
-        losses, present = self._mean_losses(step, step.sums)
+        losses, present = self._seen
         if self.aggregator.advances == "pass":
             share = step.batch.weights.sum(2).double()
             self._loss_sums += torch.where(present, losses * share, 0.0)

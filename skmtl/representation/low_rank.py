@@ -17,8 +17,9 @@ from threadpoolctl import threadpool_limits
 from skmtl._sklearn_compat import Interval, fit_context
 from skmtl.estimators import RegressionOutputs
 from skmtl.representation.moments import Moments
-from skmtl.representation.reading import known_codes, read_inputs, read_row_weight, read_task_weights, read_tasks
+from skmtl.representation.reading import read_inputs, read_row_weight, read_tasks
 from skmtl.representation.solver import Solution, solve
+from skmtl.tasks import known_task_codes, read_task_weights
 from skmtl.validation import DocLinks, VersionedState
 
 Array = NDArray[np.float64]
@@ -176,7 +177,12 @@ class LowRankMultiTaskRegressor(RegressionOutputs, VersionedState, DocLinks, Reg
         weight = read_row_weight(sample_weight, tasks)
         self.task_names_ = tasks.names
         with threadpool_limits(limits=1, user_api="blas"):  # threads that wait for each other cost more than these small products
-            return Moments.of(tasks, read_task_weights(self.task_weights, tasks.names), row_weight=weight, centre=self.fit_intercept)
+            return Moments.of(
+                tasks,
+                np.ones(len(tasks)) if self.task_weights is None else read_task_weights(self.task_weights, tasks.names),
+                row_weight=weight,
+                centre=self.fit_intercept,
+            )
 
     def _solved(self, moments: Moments, rank: int, start: Array | None = None) -> Solution:
         """Return the solution of a rank, from the given directions or from the moments."""
@@ -206,7 +212,7 @@ class LowRankMultiTaskRegressor(RegressionOutputs, VersionedState, DocLinks, Reg
         ids, inputs = read_inputs(self, X, reset=False)
         if ids is None:
             return list((inputs @ self.coef_.T + self.intercept_).T), None
-        codes = known_codes(ids, self.task_names_, type(self).__name__)
+        codes = known_task_codes(ids, self.task_names_, type(self).__name__)
         predicted = np.einsum("ij,ij->i", inputs, self.coef_[codes]) + self.intercept_[codes]
         return [predicted[codes == t] for t in range(len(self.task_names_))], codes
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from numbers import Integral
 from typing import Any
 
@@ -13,7 +12,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_consistent_length, validate_data
 
 from skmtl._sklearn_compat import check_sample_weight
-from skmtl.tasks import TaskSet, encode_task_ids, task_name
+from skmtl.tasks import TaskSet
 
 Array = NDArray[np.float64]
 
@@ -60,37 +59,6 @@ def read_row_weight(sample_weight: Any, tasks: TaskSet) -> Array | None:
         if not weight[tasks.rows(name)].any():
             raise ValueError(f"sample_weight is zero for every labelled row of task {name!r}: no sample is left to learn it from.")
     return weight
-
-
-def read_task_weights(given: Any, names: Sequence[str]) -> Array:
-    """Return the weights of named tasks; ones where none are given."""
-    if given is None:
-        return np.ones(len(names))
-    values = given
-    if isinstance(given, dict):
-        named = {task_name(key): value for key, value in given.items()}
-        unknown = set(named) - set(names)
-        if unknown:
-            raise ValueError(f"task_weights names the task {min(unknown)!r}, which is not in y.")
-        values = [named.get(name, 1.0) for name in names]
-    try:
-        weights = np.asarray(values, dtype=float)
-    except (TypeError, ValueError):
-        weights = np.full(len(names), np.nan)
-    if weights.shape != (len(names),) or not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
-        raise ValueError(f"task_weights must hold {len(names)} finite weights >= 0, one a task and not all zero. Got {given!r}.")
-    return weights
-
-
-def known_codes(ids: Any, names: Sequence[str], estimator_name: str) -> NDArray[np.intp]:
-    """Return the position in ``names`` of every row's task."""
-    found, codes = encode_task_ids(ids, "task_column")
-    known = {name: t for t, name in enumerate(names)}
-    unknown = [name for name in found if name not in known]
-    if unknown:
-        shown = ", ".join(repr(name) for name in names[:5])
-        raise ValueError(f"Task {unknown[0]!r} was not in fit; this {estimator_name} knows {len(known)} tasks: {shown}{', ...' * (len(known) > 5)}.")
-    return np.array([known[name] for name in found], dtype=np.intp)[codes]
 
 
 def _column_position(X: Any, column: Any) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -141,3 +141,82 @@ def _as_column(ids: Any, what: str) -> NDArray[Any]:
     if values.ndim != 1:
         raise ValueError(f"{what} must have shape (n,). Got an array with {values.ndim} dimensions.")
     return values
+
+
+def known_task_codes(ids: ArrayLike, names: Sequence[str], owner: str) -> NDArray[np.intp]:
+    """Return the position of every row's task among known tasks.
+
+    Parameters
+    ----------
+    ids : array-like of shape (n,)
+        Task column.
+    names : sequence of str
+        Tasks of the fit.
+    owner : str
+        How the message calls the estimator that knows them.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        Positions in ``names``.
+
+    Raises
+    ------
+    ValueError
+        If a task is not known.
+
+    Examples
+    --------
+    >>> from skmtl.tasks import known_task_codes
+    >>> known_task_codes([7.0, 9.0, 7.0], ["9", "7"], "model")
+    array([1, 0, 1])
+    """
+    found, codes = encode_task_ids(ids, "task_column")
+    known = {name: t for t, name in enumerate(names)}
+    unknown = [name for name in found if name not in known]
+    if unknown:
+        shown = ", ".join(repr(name) for name in names[:5])
+        raise ValueError(f"Task {unknown[0]!r} was not in fit; this {owner} knows {len(known)} tasks: {shown}{', ...' * (len(known) > 5)}.")
+    return np.array([known[name] for name in found], dtype=np.intp)[codes]
+
+
+def read_task_weights(given: Any, names: Sequence[str]) -> NDArray[np.float64]:
+    """Return the weights of named tasks.
+
+    Parameters
+    ----------
+    given : array-like of shape (T,) or dict
+        Weights in the order of the names, or by name; a dict leaves others at 1.
+    names : sequence of str
+        Tasks in order.
+
+    Returns
+    -------
+    ndarray of shape (T,)
+        Finite weights of at least 0, not all zero.
+
+    Raises
+    ------
+    ValueError
+        If a weight is missing, negative or not finite, all are zero, or a name is unknown.
+
+    Examples
+    --------
+    >>> from skmtl.tasks import read_task_weights
+    >>> read_task_weights({"b": 2.0}, ["a", "b"])
+    array([1., 2.])
+    """
+    values = given
+    if isinstance(given, dict):
+        named = {task_name(key): value for key, value in given.items()}
+        unknown = set(named) - set(names)
+        if unknown:
+            raise ValueError(f"task_weights names the task {min(unknown)!r}, which is not in y.")
+        values = [named.get(name, 1.0) for name in names]
+    try:
+        weights = np.asarray(values, dtype=float)
+    except (TypeError, ValueError):
+        weights = np.full(len(names), np.nan)
+    if weights.shape != (len(names),) or not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
+        raise ValueError(f"task_weights must hold {len(names)} finite weights >= 0, one a task and not all zero. Got {given!r}.")
+    return weights
