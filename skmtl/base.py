@@ -144,6 +144,16 @@ class LossTerm(BaseEstimator):
 
     per_task: bool = False
 
+    def check(self, task_names: Any) -> None:
+        """Raise ValueError where a parameter does not fit tasks of these names."""
+
+    def unweighted(self) -> LossTerm:
+        """Return what networks whose terms differ in their weights alone have in common; a term of single tasks."""
+        return self
+
+    def multipliers(self, n_tasks: int) -> Any:
+        """Return what the gradients of :meth:`unweighted` are multiplied by for trunk and heads, (2, T), or None where both are the same."""
+
     def values(self, scores: Any, labels: Any, weights: Any, groups: Any) -> tuple[Any, Any]:
         """Return the term as the trunk sees it and as the heads see it.
 

@@ -14,8 +14,8 @@ from skmtl.cli.comparison import compare
 from skmtl.cli.data import read_data
 from skmtl.cli.errors import InputError
 from skmtl.cli.files import FILES, check_folder, contents, write
-from skmtl.cli.progress import progress_bar
 from skmtl.cli.text import closing, opening, plain, results, say
+from skmtl.validation import progress_bar
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

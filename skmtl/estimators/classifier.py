@@ -17,9 +17,8 @@ from skmtl.estimators.inputs import as_pandas
 from skmtl.estimators.network import MultiTaskNetwork
 from skmtl.estimators.outputs import ClassificationOutputs
 from skmtl.estimators.problem import Problem
-from skmtl.estimators.sensitive import group_codes, labelled_rows, named_columns, warn_of_missing_groups, without_columns
+from skmtl.estimators.sensitive import Groups, group_codes, named_columns, warn_of_missing_groups, without_columns
 from skmtl.estimators.targets import CodedLabels
-from skmtl.fairness import MTAF, PerTaskFairness
 from skmtl.network import TrainedMember
 from skmtl.tasks import Kind, TaskSet, tidy_labels
 
@@ -258,7 +257,7 @@ class MultiTaskClassifier(ClassificationOutputs, ClassifierMixin, MultiTaskNetwo
         MultiTaskClassifier
             The fitted estimator.
         """
-        X, groups = self._grouped(X, y, sensitive_features)
+        X, groups = self._grouped(X, sensitive_features)
         self._fit(X, y, sample_weight, groups)
         return self
 
@@ -292,31 +291,28 @@ class MultiTaskClassifier(ClassificationOutputs, ClassifierMixin, MultiTaskNetwo
         ValueError
             If a later call brings another task, another class, or columns of X that were not in the first.
         """
-        X, groups = self._grouped(X, y, sensitive_features)
+        X, groups = self._grouped(X, sensitive_features)
         return self._partial_fit(X, y, sample_weight, classes, groups)
 
-    def _grouped(self, X: Any, y: Any, sensitive_features: Any) -> tuple[Any, NDArray[np.int64] | None]:
-        """Return the inputs, and the group of every row where they are given."""
+    def _grouped(self, X: Any, sensitive_features: Any) -> tuple[Any, Groups | None]:
         self._check_settings()
         if "_sensitive_columns" in vars(self):
             del self._sensitive_columns
         if sensitive_features is None:
-            if self.fairness is not None:
-                raise ValueError(f"fairness={self.fairness!r} needs sensitive_features in fit: the groups that are to be treated alike.")
             return X, None
         codes, groups = group_codes(X, sensitive_features, len(as_pandas(X)) if hasattr(X, "__len__") else np.shape(X)[0])
         named = [] if self.sensitive_as_input else named_columns(X, sensitive_features)
         if named:
             self._sensitive_columns = named
-        if self.fairness is not None:
-            warn_of_missing_groups(codes, groups, labelled_rows(y))
-        return without_columns(X, self._sensitive_columns), codes
+        return without_columns(X, self._sensitive_columns), Groups(codes, groups)
 
-    def _prepare(self, X: Any, y: Any, sample_weight: Any, groups: NDArray[np.int64] | None = None) -> tuple[Problem, int, list[TrainedMember] | None]:
-        prepared = super()._prepare(X, y, sample_weight, groups)
-        if isinstance(self.fairness, (MTAF, PerTaskFairness)):
-            self.fairness.check(prepared[0].names)
-        return prepared
+    def _check_problem(self, problem: Problem) -> None:
+        if self.fairness is None:
+            return
+        self.fairness.check(problem.names)
+        if problem.groups is None:
+            raise ValueError(f"fairness={self.fairness!r} needs sensitive_features in fit: the groups that are to be treated alike.")
+        warn_of_missing_groups(problem.groups, problem.train)
 
     def _checked_inputs(self, X: Any, names: Sequence[str]) -> tuple[Any, NDArray[np.intp] | None]:
         return super()._checked_inputs(without_columns(X, self._sensitive_columns), names)

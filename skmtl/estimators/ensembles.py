@@ -34,10 +34,13 @@ def aggregator_of(estimator: Any) -> Aggregator | None:
     return None if type(aggregator) is Mean else aggregator
 
 
-def terms_of(estimator: Any) -> list[LossTerm]:
-    """Return the terms that an estimator adds to the loss."""
-    fairness = getattr(estimator, "fairness", None)
-    return [] if fairness is None else [fairness]
+def terms_of(problem: Problem) -> list[LossTerm]:
+    """Return the terms that an estimator adds to the loss, without the weights that its networks have for them; none whose weights are all 0."""
+    term = getattr(problem.estimator, "fairness", None)
+    if term is None:
+        return []
+    weights = term.multipliers(len(problem.names))
+    return [] if weights is not None and not weights.any() else [term.unweighted()]
 
 
 def ensemble(

@@ -22,6 +22,7 @@ from skmtl.estimators.history import diagnostic_curves, entries, mean_curve, wei
 from skmtl.estimators.inputs import as_pandas, check_inputs, column_position, take_column
 from skmtl.estimators.prediction import Predictor
 from skmtl.estimators.problem import Problem
+from skmtl.estimators.sensitive import Groups
 from skmtl.network import ACTIVATIONS, SOLVERS, TrainedMember, Training, resolve_device, train_fleet
 from skmtl.tasks import Kind, TaskSet, known_task_codes, read_task_weights
 from skmtl.validation import CallbackSupport, DocLinks, VersionedState, fit_callbacks
@@ -147,7 +148,7 @@ class MultiTaskNetwork(VersionedState, DocLinks, CallbackSupport, ClassNamePrefi
         return tags
 
     # ------------------------------------------------------------------ fit
-    def _fit(self, X: Any, y: Any, sample_weight: Any, groups: NDArray[np.int64] | None = None) -> Any:
+    def _fit(self, X: Any, y: Any, sample_weight: Any, groups: Groups | None = None) -> Any:
         problem, first_seed, started = self._prepare(X, y, sample_weight, groups)
         members = ensemble(problem, first_seed, first_seed, self._task_weights(problem.names), started)
         with fit_callbacks(self, X, y, max_passes=self.max_iter, metadata={"sample_weight": sample_weight}) as on_pass:
@@ -160,13 +161,18 @@ class MultiTaskNetwork(VersionedState, DocLinks, CallbackSupport, ClassNamePrefi
         self._finish(problem, first_seed)
         return self
 
-    def _prepare(self, X: Any, y: Any, sample_weight: Any, groups: NDArray[np.int64] | None = None) -> tuple[Problem, int, list[TrainedMember] | None]:
+    def _grouped(self, X: Any, sensitive_features: Any) -> tuple[Any, Groups | None]:
+        """Return the inputs, and the groups where they are given."""
+        return X, None
+
+    def _prepare(self, X: Any, y: Any, sample_weight: Any, groups: Groups | None = None) -> tuple[Problem, int, list[TrainedMember] | None]:
         """Check the input; return it as a problem, the first seed, and what training starts from."""
         again = self.warm_start and hasattr(self, "members_")
         tasks, weight, categorical = self._as_tasks(X, y, sample_weight, reset=not again)
         split_seed, first_seed = self._drawn_seeds()
         learnt = self._known(tasks) if again else {"categorical_features": categorical}
         problem = Problem(self, tasks, sample_weight=weight, split_seed=split_seed, groups=groups, **learnt)
+        self._check_problem(problem)
         return problem, first_seed, self._started(problem) if again else None
 
     def _drawn_seeds(self) -> list[int]:
@@ -180,7 +186,7 @@ class MultiTaskNetwork(VersionedState, DocLinks, CallbackSupport, ClassNamePrefi
         if self.verbose:
             print(f"[{type(self).__name__}] {len(problem.train)} tasks, {self.n_iter_} passes, training loss {self.loss_curve_[-1]:.4g}")
 
-    def _partial_fit(self, X: Any, y: Any, sample_weight: Any, classes: Any = None, groups: NDArray[np.int64] | None = None) -> Any:
+    def _partial_fit(self, X: Any, y: Any, sample_weight: Any, classes: Any = None, groups: Groups | None = None) -> Any:
         """Take one pass over these rows; the first call learns how to read inputs and code targets."""
         first = not hasattr(self, "members_")
         tasks, weight, categorical = self._as_tasks(X, y, sample_weight, reset=first)
@@ -189,6 +195,7 @@ class MultiTaskNetwork(VersionedState, DocLinks, CallbackSupport, ClassNamePrefi
         if not first and classes is not None:
             self._check_declared(declared)
         problem = Problem(self, tasks, sample_weight=weight, hold_out=False, groups=groups, **learnt)
+        self._check_problem(problem)
         if first:
             split_seed, first_seed = self._drawn_seeds()
             self._seeds, self._n_calls = [first_seed, split_seed], 0
@@ -213,7 +220,7 @@ class MultiTaskNetwork(VersionedState, DocLinks, CallbackSupport, ClassNamePrefi
     def _train(self, problem: Problem, members: list[Any], training: Training, on_pass: Any = None) -> list[TrainedMember]:
         """Train the members of one ensemble."""
         arguments = problem.architecture(), problem.data, members, training
-        return train_fleet(*arguments, aggregator=aggregator_of(self), terms=terms_of(self), together=True, on_pass=on_pass)
+        return train_fleet(*arguments, aggregator=aggregator_of(self), terms=terms_of(problem), together=True, on_pass=on_pass)
 
     def _known(self, tasks: TaskSet) -> dict[str, Any]:
         """Return what was learnt about inputs, targets and tasks, for tasks that are all known."""
@@ -251,6 +258,9 @@ class MultiTaskNetwork(VersionedState, DocLinks, CallbackSupport, ClassNamePrefi
             sizes = getattr(self, what)
             if not all(isinstance(size, Integral) and int(size) >= 1 for size in ([sizes] if isinstance(sizes, Integral) else sizes)):
                 raise ValueError(f"The {what!r} parameter of {type(self).__name__} must hold positive whole widths. Got {sizes!r} instead.")
+
+    def _check_problem(self, problem: Problem) -> None:
+        """Raise or warn where settings do not fit the tasks."""
 
     def _as_tasks(self, X: Any, y: Any, sample_weight: Any, *, reset: bool) -> tuple[TaskSet, NDArray[np.float64] | None, Any]:
         """Check the input; return it as a TaskSet, with the weights of its rows and the positions of categorical columns."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import replace
 from numbers import Integral
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from skmtl.estimators.reading import InputReader
+from skmtl.estimators.sensitive import Groups
 from skmtl.estimators.targets import CodedLabels, Targets, learn_targets
 from skmtl.network import Architecture, FleetData, Member, TrainedMember, Training
 from skmtl.tasks import TaskSet
@@ -23,6 +25,9 @@ _SMALLEST_BATCH, _LARGEST_BATCH, _ROWS_OF_ALL_TASKS = 16, 256, 512
 _DECOUPLED_DECAY, _PENALTY = 1.0, 1e-4
 # Widest embedding of tasks that "auto" takes.
 _TASK_EMBEDDING = 8
+
+# Training and validation rows of every task.
+_Split = dict[str, tuple[NDArray[np.intp], NDArray[np.intp]]]
 
 
 class Problem:
@@ -49,8 +54,8 @@ class Problem:
         How to read inputs and code targets, and the tasks, where they are known from earlier data; some tasks may have no row now.
     hold_out : bool
         False takes no rows for validation, whatever the estimator says.
-    groups : ndarray of int, optional
-        Group of every row of ``train.X`` for terms of the loss, negative where unknown.
+    groups : Groups, optional
+        Group of every row of ``train.X`` for terms of the loss.
 
     Examples
     --------
@@ -82,7 +87,7 @@ class Problem:
         targets: Targets | None = None,
         names: list[str] | None = None,
         hold_out: bool = True,
-        groups: NDArray[np.int64] | None = None,
+        groups: Groups | None = None,
     ):
         self.estimator, self.train, self.test, self.split_seed = estimator, train, test, split_seed
         self.measuring = separate is True  # parts of parts: a task may be small without fault of the user's
@@ -93,11 +98,23 @@ class Problem:
         self.targets: Targets = learn_targets(train, weights) if targets is None else targets
         self.names = train.names if names is None else names
         self.groups = groups
-        self._splits: dict[int, dict[str, tuple[NDArray[np.intp], NDArray[np.intp]]]] = {}
+        self._known_splits: dict[Any, dict[int, _Split]] = {}
         if self.shared:
             self._lay_out_shared(sample_weight)
         else:
             self._lay_out_separate(sample_weight)
+
+    def under(self, estimator: Any, split_seed: int) -> Problem:
+        """Return the same table for an estimator that reads rows alike; what is worked out of it is shared."""
+        other = copy.copy(self)
+        other.estimator, other.split_seed, other.hold_out = estimator, split_seed, estimator.early_stopping is not False
+        return other
+
+    @property
+    def _splits(self) -> dict[int, _Split]:
+        """Validation splits that are known, by number."""
+        drawn = (self.split_seed, self.estimator.early_stopping, self.estimator.validation_fraction) if self.hold_out else None
+        return self._known_splits.setdefault(drawn, {})
 
     def _learn_reader(self, categorical_features: Any, sample_weight: NDArray[np.float64] | None) -> InputReader:
         index = np.concatenate([self.train.rows(name) for name in self.train.names])
@@ -119,7 +136,7 @@ class Problem:
         for t, name in enumerate(self.names):
             if name in train:
                 Y[train.rows(name), t] = self.targets.encode(name, train.targets(name))
-        self.data = FleetData(numeric, Y, sample_weight, self.groups, codes)
+        self.data = FleetData(numeric, Y, sample_weight, None if self.groups is None else self.groups.codes, codes)
 
     def _lay_out_separate(self, sample_weight: NDArray[np.float64] | None) -> None:
         """Lay out a list of rows for every task, training rows first, then the rows to score."""
@@ -139,11 +156,12 @@ class Problem:
         assert numeric is not None
         groups = None
         if self.groups is not None:
-            groups = np.concatenate([self.groups[index], np.full(len(numeric) - len(index), -1)])
+            groups = np.concatenate([self.groups.codes[index], np.full(len(numeric) - len(index), -1)])
         self.data = FleetData(numeric, np.concatenate(y), weight, groups, codes)
 
-    def _rows(self, split: int) -> dict[str, tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    def _rows(self, split: int) -> _Split:
         """Training and validation rows of one of the splits, by task, or under "" where tasks share rows."""
+        split = split if self.hold_out else 0
         if split not in self._splits:
             held = self._hold_out(self.split_seed + split)
             if self.shared:
@@ -219,6 +237,7 @@ class Problem:
             n_classes=n_classes,
             label=" + ".join(names) if len(names) <= 3 else f"{names[0]} + {len(names) - 1} more tasks",
             start=start,
+            term_weights=self._term_weights(names),
         )
 
     def watches(self, name: str, split: int) -> bool:
@@ -231,6 +250,12 @@ class Problem:
         if self.shared:
             return replace(member, task_weights=np.eye(len(self.names))[t], start=None)
         return self.member([self.names[t]], member.seed, member.order_seed, split=split)
+
+    def _term_weights(self, names: Sequence[str]) -> NDArray[np.float64] | None:
+        """Return the weights of the loss's terms for these tasks."""
+        term = getattr(self.estimator, "fairness", None)
+        weights: NDArray[np.float64] | None = None if term is None else term.multipliers(len(self.names))
+        return None if weights is None else weights[:, [self.names.index(name) for name in names]]
 
     def _alpha(self) -> float:
         """Weight decay: decoupled decay acts once a step whatever the gradients are, so it has another scale than a penalty."""

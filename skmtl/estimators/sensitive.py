@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from skmtl.estimators.inputs import as_pandas, take_column
+from skmtl.tasks import TaskSet
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Groups of people: the position of every row's group in ``names``, -1 where unknown."""
+
+    codes: NDArray[np.int64]
+    names: list[Any]
 
 
 def named_columns(X: Any, sensitive_features: Any) -> list[Any]:
@@ -75,22 +85,15 @@ def group_codes(X: Any, sensitive_features: Any, n_rows: int) -> tuple[NDArray[n
     return codes, groups
 
 
-def labelled_rows(y: Any) -> dict[str, NDArray[np.intp]]:
-    """Return the labelled rows of every column of y, by name, or of y itself."""
-    table = as_pandas(y)
-    table = table if isinstance(table, pd.DataFrame) else pd.DataFrame(np.asarray(table, dtype=object))
-    return {str(name): np.flatnonzero(~pd.isna(table.iloc[:, t].to_numpy(dtype=object))) for t, name in enumerate(table.columns)}
-
-
-def warn_of_missing_groups(codes: NDArray[np.int64], groups: Sequence[Any], labelled: dict[str, NDArray[np.intp]]) -> None:
+def warn_of_missing_groups(groups: Groups, tasks: TaskSet) -> None:
     """Warn where a fairness term has nothing to compare: too few groups at all, or among the labelled rows of a task."""
-    if len(groups) < 2:
-        what = "all sensitive_features are missing" if not groups else f"sensitive_features hold one group only, {groups[0]!r}"
-        warnings.warn(f"The fairness term has no effect: {what}.", UserWarning, stacklevel=4)
+    if len(groups.names) < 2:
+        what = "all sensitive_features are missing" if not groups.names else f"sensitive_features hold one group only, {groups.names[0]!r}"
+        warnings.warn(f"The fairness term has no effect: {what}.", UserWarning, stacklevel=5)
         return
-    for name, rows in labelled.items():
-        present = set(codes[rows[rows < len(codes)]].tolist()) - {-1}
-        if len(present) < len(groups):
-            absent = next(group for k, group in enumerate(groups) if k not in present)
+    for name in tasks.names:
+        present = set(groups.codes[tasks.rows(name)].tolist()) - {-1}
+        if len(present) < len(groups.names):
+            absent = next(group for k, group in enumerate(groups.names) if k not in present)
             rest = "the fairness term has no effect on the task" if len(present) < 2 else "the fairness term compares the others"
-            warnings.warn(f"Task {name!r} has no labelled row of the group {absent!r}; {rest}.", UserWarning, stacklevel=4)
+            warnings.warn(f"Task {name!r} has no labelled row of the group {absent!r}; {rest}.", UserWarning, stacklevel=5)

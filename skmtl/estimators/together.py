@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import copy
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import joblib
 
+from skmtl.base import Aggregator, LossTerm
 from skmtl.estimators.classifier import MultiTaskClassifier
-from skmtl.estimators.ensembles import aggregator_of, ensemble
+from skmtl.estimators.ensembles import aggregator_of, ensemble, terms_of
 from skmtl.estimators.problem import Problem
 from skmtl.estimators.regressor import MultiTaskRegressor
 from skmtl.network import Architecture, FleetData, Member, TrainedMember, Training, train_fleet
@@ -35,11 +35,14 @@ _OF_THE_NETWORK = {
     "task_embedding_dim",
     "task_weights",
     "aggregator",
+    "fairness",
     "dtype",
     "device",
     "random_state",
     "verbose",
 }
+# What an estimator learns of the columns when it reads rows.
+_LEARNT_OF_COLUMNS = ("n_features_in_", "feature_names_in_", "_wide_2d", "_sensitive_columns")
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ def trains_in_fleets(estimator: Any) -> bool:
     Returns
     -------
     bool
-        True for a MultiTaskRegressor or MultiTaskClassifier without callbacks and without a fairness term; subclasses with a ``fit`` of their own train alone.
+        True for a MultiTaskRegressor or MultiTaskClassifier without callbacks; subclasses with a ``fit`` of their own train alone.
 
     Examples
     --------
@@ -87,13 +90,12 @@ def trains_in_fleets(estimator: Any) -> bool:
     """
     if getattr(type(estimator), "fit", None) not in (MultiTaskRegressor.fit, MultiTaskClassifier.fit):
         return False
-    alone = estimator.callbacks or getattr(estimator, "_skl_callbacks", None) or getattr(estimator, "fairness", None) is not None
-    return not alone
+    return not (estimator.callbacks or getattr(estimator, "_skl_callbacks", None))
 
 
 def fit_together(
     estimators: Sequence[MultiTaskRegressor | MultiTaskClassifier],
-    data: Sequence[tuple[Any, Any, Any]],
+    data: Sequence[tuple[Any, Any, Mapping[str, Any]]],
     *,
     labels: Sequence[str] | None = None,
     n_workers: int | None = None,
@@ -101,16 +103,16 @@ def fit_together(
     """Fit every estimator on data of its own, as few fleets.
 
     What an estimator becomes is what its ``fit`` makes of it, up to rounding. Estimators whose networks have one shape and share
-    the settings of the training loop and the aggregator train as one fleet; seeds, step sizes, penalties, task weights and rows
-    are each network's own. A fit that fails leaves the others alone.
+    the settings of the training loop, the aggregator and the terms of the loss train as one fleet; seeds, penalties, task weights,
+    weights of terms and rows are each network's own. A fit that fails leaves the others alone.
 
     Parameters
     ----------
     estimators : sequence of MultiTaskRegressor or MultiTaskClassifier
         What to fit, in place; distinct objects, for all of which :func:`trains_in_fleets` holds.
-    data : sequence of (X, y, sample_weight)
-        Training data of every estimator, as ``fit`` takes them; sample_weight may be None. Estimators that are given the very
-        same objects, and read them alike, share the checked and encoded table.
+    data : sequence of (X, y, dict)
+        Training data of every estimator, and what else its ``fit`` is given: "sample_weight", "sensitive_features". Estimators that are
+        given the very same objects, and read them alike, share the checked and encoded table.
     labels : sequence of str, optional
         How warnings call the estimators.
     n_workers : int, optional
@@ -128,7 +130,7 @@ def fit_together(
     >>> from skmtl.estimators import fit_together
     >>> X = np.random.default_rng(0).normal(size=(60, 3))
     >>> models = [MultiTaskRegressor(max_iter=5, alpha=alpha, random_state=0) for alpha in (0.0, 1.0, -1.0)]
-    >>> outcomes = fit_together(models, [(X, X[:, :2], None)] * 3)
+    >>> outcomes = fit_together(models, [(X, X[:, :2], {})] * 3)
     >>> [type(outcome.error).__name__ for outcome in outcomes]
     ['NoneType', 'NoneType', 'InvalidParameterError']
     >>> models[1].predict(X).shape
@@ -136,7 +138,7 @@ def fit_together(
     """
     outcomes: dict[int, FitOutcome] = {}
     fleets: dict[Any, list[_Fit]] = {}
-    tables: dict[Any, _Table] = {}
+    tables: dict[Any, Problem] = {}
     for k, (estimator, given) in enumerate(zip(estimators, data, strict=True)):
         start = time.perf_counter()
         try:
@@ -158,13 +160,14 @@ class _Fit:
     """One estimator with what is to be trained."""
 
     estimator: Any
-    given: tuple[Any, Any, Any]
+    given: tuple[Any, Any, Mapping[str, Any]]
     problem: Problem
     members: list[Member]
     first_seed: int
     architecture: Architecture
     training: Training
-    aggregator: Any
+    aggregator: Aggregator | None
+    terms: list[LossTerm]
     position: int = 0
     seconds: float = 0.0
 
@@ -173,48 +176,38 @@ class _Fit:
         """What all networks of a fleet have in common; with one step size solvers round as they do for a network alone, and Adam is quicker."""
         table = self.problem.data
         layout = (table.y.shape[1:], *(part is None for part in (table.sample_weight, table.groups, table.codes)))
-        return self.architecture, self.training, self.members[0].learning_rate, _identity(self.aggregator), layout
+        return self.architecture, self.training, self.members[0].learning_rate, _identity((self.aggregator, self.terms)), layout
 
 
-class _Table:
-    """Encoded rows that several estimators learn from, and their validation splits."""
-
-    def __init__(self, estimator: Any, problem: Problem):
-        self.estimator, self.problem = estimator, problem
-        self.splits = {self._key(estimator, problem.split_seed): problem._splits}
-
-    def under(self, estimator: Any) -> tuple[Problem, int]:
-        """Return the problem under the settings of an estimator that reads rows alike, and the estimator's first seed."""
-        estimator._check_settings()
-        for name in ("n_features_in_", "feature_names_in_", "_wide_2d"):
-            if name in vars(self.estimator):
-                setattr(estimator, name, getattr(self.estimator, name))
-            else:
-                vars(estimator).pop(name, None)
-        problem = copy.copy(self.problem)
-        problem.estimator, problem.hold_out = estimator, estimator.early_stopping is not False
-        problem.split_seed, first_seed = estimator._drawn_seeds()
-        problem._splits = self.splits.setdefault(self._key(estimator, problem.split_seed), {})
-        return problem, first_seed
-
-    @staticmethod
-    def _key(estimator: Any, split_seed: int) -> tuple[Any, ...]:
-        return split_seed, estimator.early_stopping, estimator.validation_fraction
-
-
-def _prepared(estimator: Any, given: tuple[Any, Any, Any], tables: dict[Any, _Table]) -> _Fit:
-    """Check an estimator's settings and data and return what is to be trained."""
-    X, y, sample_weight = given
+def _prepared(estimator: Any, given: tuple[Any, Any, Mapping[str, Any]], tables: dict[Any, Problem]) -> _Fit:
+    """Check an estimator's settings and data and return what is to be trained; tables hold the rows that were read."""
+    X, y, params = given
     settings = {name: value for name, value in estimator.get_params(deep=False).items() if name not in _OF_THE_NETWORK}
-    key = (type(estimator), *map(id, given), _identity(settings))
+    key = (type(estimator), id(X), id(y), *((name, id(params[name])) for name in sorted(params)), _identity(settings))
     started = None
     if key in tables and not estimator.warm_start:
-        problem, first_seed = tables[key].under(estimator)
+        problem, first_seed = _again(estimator, tables[key])
     else:
-        problem, first_seed, started = estimator._prepare(X, y, sample_weight)
-        tables[key] = _Table(estimator, problem)
+        inputs, groups = estimator._grouped(X, params.get("sensitive_features"))
+        problem, first_seed, started = estimator._prepare(inputs, y, params.get("sample_weight"), groups)
+        tables[key] = problem
     members = ensemble(problem, first_seed, first_seed, estimator._task_weights(problem.names), started)
-    return _Fit(estimator, given, problem, members, first_seed, problem.architecture(), problem.training(record=True), aggregator_of(estimator))
+    settings_of_fleet = problem.architecture(), problem.training(record=True), aggregator_of(estimator), terms_of(problem)
+    return _Fit(estimator, given, problem, members, first_seed, *settings_of_fleet)
+
+
+def _again(estimator: Any, read: Problem) -> tuple[Problem, int]:
+    """Return rows that another estimator has read alike under the settings of this one, and its first seed."""
+    estimator._check_settings()
+    for name in _LEARNT_OF_COLUMNS:
+        if name in vars(read.estimator):
+            setattr(estimator, name, getattr(read.estimator, name))
+        else:
+            vars(estimator).pop(name, None)
+    split_seed, first_seed = estimator._drawn_seeds()
+    problem = read.under(estimator, split_seed)
+    estimator._check_problem(problem)
+    return problem, first_seed
 
 
 def _identity(value: Any) -> Any:
@@ -231,7 +224,7 @@ def _train(fits: Sequence[_Fit], n_workers: int | None) -> Iterable[tuple[int, F
     data, members = _one_table(fits)
     one = fits[0]
     try:
-        trained = train_fleet(one.architecture, data, members, one.training, aggregator=one.aggregator, n_workers=n_workers)
+        trained = train_fleet(one.architecture, data, members, one.training, aggregator=one.aggregator, terms=one.terms, n_workers=n_workers)
     except Exception:  # the culprit raises again below, in its own fit
         return [(fit.position, _alone(fit)) for fit in fits]
     seconds = (time.perf_counter() - start) / sum(member.n_iter for member in trained)
@@ -260,9 +253,9 @@ def _stored(fit: _Fit, trained: list[TrainedMember], seconds_a_pass: float) -> F
 def _alone(fit: _Fit) -> FitOutcome:
     """Fit one estimator in the ordinary way."""
     start = time.perf_counter()
-    X, y, sample_weight = fit.given
+    X, y, params = fit.given
     try:
-        fit.estimator.fit(X, y, sample_weight=sample_weight)
+        fit.estimator.fit(X, y, **params)
     except Exception as error:  # as above
         return FitOutcome(error, fit.seconds + time.perf_counter() - start)
     return FitOutcome(seconds=fit.seconds + time.perf_counter() - start)

@@ -1,6 +1,7 @@
 """Choosing models of many tasks."""
 
 from skmtl.model_selection.fleet_search import FleetSearchCV
+from skmtl.model_selection.sweep import fairness_sweep
 from skmtl.validation import MultiTaskKFold
 
-__all__ = ["FleetSearchCV", "MultiTaskKFold"]
+__all__ = ["FleetSearchCV", "MultiTaskKFold", "fairness_sweep"]

@@ -15,6 +15,9 @@ from sklearn.utils.parallel import Parallel, delayed
 from skmtl._sklearn_compat import check_method_params, fit_and_score, safe_split
 from skmtl.estimators import fit_together, trains_in_fleets
 
+# What else the networks of a fleet may be given to fit.
+_KNOWN = {"sample_weight", "sensitive_features"}
+
 
 @dataclass
 class Rows:
@@ -140,7 +143,7 @@ def evaluate(
         for split in enumerate(splits)
     ]
     rows = _rows_of_networks(jobs, base, X, y, parallel, settings["fit_params"])
-    in_fleets = [job for job in jobs if job.rows and set(rows[job.rows].params) <= {"sample_weight"}]
+    in_fleets = [job for job in jobs if job.rows and set(rows[job.rows].params) <= _KNOWN]
     made = _made(in_fleets, rows, n_workers)
     progress = [{"split_progress": (job.split[0], len(splits)), "candidate_progress": (job.candidate[0], len(candidates))} for job in jobs]
     ordinary = [k for k, job in enumerate(jobs) if id(job) not in made]
@@ -223,7 +226,7 @@ def _made(jobs: Sequence[Job], rows: Mapping[tuple[Hashable, ...], Rows], n_work
     """Train the networks of jobs in fleets; return the fits and their seconds by the jobs' identities."""
     sound = [job for job in jobs if rows[job.rows].error is None]
     networks = [_network(job.estimator) for job in sound]
-    data = [(own.X, own.y, own.params.get("sample_weight")) for own in (rows[job.rows] for job in sound)]
+    data = [(own.X, own.y, own.params) for own in (rows[job.rows] for job in sound)]
     labels = [f"candidate {job.candidate[0]} on fold {job.split[0]}" for job in sound]
     outcomes = dict(zip(map(id, sound), fit_together(networks, data, labels=labels, n_workers=n_workers), strict=True))
     made = {}

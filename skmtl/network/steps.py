@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -61,17 +62,17 @@ class Step:
         for term in self.terms:
             leaf = self.scores.detach().clone().requires_grad_()
             to_trunk, to_heads = term.values(self.loss.visible(leaf) if term.per_task else leaf, self.batch.labels, self.batch.weights, self.batch.groups)
-            alike = trunk is heads and to_trunk is to_heads and self.term_weights is None
-            trunk_slope = torch.autograd.grad(to_trunk.sum(), leaf, retain_graph=not alike)[0]
-            head_slope = trunk_slope if alike else torch.autograd.grad(to_heads.sum(), leaf)[0]
+            one = to_trunk is to_heads
+            to_trunk = torch.autograd.grad(to_trunk.sum(), leaf, retain_graph=not one)[0]
+            to_heads = to_trunk if one else torch.autograd.grad(to_heads.sum(), leaf)[0]
             if term.per_task:
-                trunk_factors, head_factors = (None, None) if self.term_weights is None else self.term_weights.unbind(1)
-                for factor in (*factors, trunk_factors):
-                    trunk_slope = self.weighted(trunk_slope, factor)
-                for factor in () if alike else (*factors, head_factors):
-                    head_slope = self.weighted(head_slope, factor)
-            trunk = trunk + trunk_slope
-            heads = trunk if alike else heads + head_slope
+                own = (None, None) if self.term_weights is None else self.term_weights.unbind(1)
+                one = one and (own[0] is None or torch.equal(*own))
+                to_trunk = _times(to_trunk, *factors, own[0])
+                to_heads = to_trunk if one else _times(to_heads, *factors, own[1])
+            alike = one and trunk is heads
+            trunk = trunk + to_trunk
+            heads = trunk if alike else heads + to_heads
         return trunk, heads
 
     def backward(self, derivative: Tensor, *factors: Tensor | None) -> None:
@@ -84,6 +85,14 @@ class Step:
         if weights is None:
             return derivative
         return derivative.mul_(castable(weights, derivative)[..., None, None])
+
+
+def _times(derivative: Tensor, *factors: Tensor | None) -> Tensor:
+    """Return a derivative, (E, T, k, B), times factors (E, T)."""
+    given = [factor for factor in factors if factor is not None]
+    if not given:
+        return derivative
+    return derivative * castable(math.prod(given[1:], start=given[0]), derivative)[..., None, None]
 
 
 def presence(step: Step) -> tuple[Tensor, Tensor]:

@@ -2,6 +2,7 @@
 
 from skmtl.validation.callbacks import CallbackSupport, OnPass, Reconstruct, fit_callbacks
 from skmtl.validation.progress import Stage, progress_to
+from skmtl.validation.progress_bar import progress_bar
 from skmtl.validation.splitters import MultiTaskKFold
 from skmtl.validation.state import DOCS_URL, DocLinks, VersionedState, VersionMismatchWarning, frame_from_arrays, frame_to_arrays, running_versions
 
@@ -18,6 +19,7 @@ __all__ = [
     "fit_callbacks",
     "frame_from_arrays",
     "frame_to_arrays",
+    "progress_bar",
     "progress_to",
     "running_versions",
 ]

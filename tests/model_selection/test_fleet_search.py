@@ -9,14 +9,15 @@ import pytest
 import sklearn
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
-from sklearn.exceptions import FitFailedWarning
+from sklearn.exceptions import FitFailedWarning, UndefinedMetricWarning
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
 from skmtl import MultiTaskClassifier, MultiTaskRegressor
-from skmtl.metrics import make_multitask_scorer, multitask_accuracy, multitask_mse, multitask_scorers
+from skmtl.fairness import MTAF, PerTaskFairness
+from skmtl.metrics import group_rate_gap, make_multitask_scorer, multitask_accuracy, multitask_mse, multitask_scorers
 from skmtl.model_selection import FleetSearchCV, MultiTaskKFold
 
 TINY = {"hidden_layer_sizes": (5,), "max_iter": 5, "n_members": 2, "dtype": "float64", "random_state": 0}
@@ -269,6 +270,44 @@ def test_weights_reach_the_last_step_of_a_pipeline(routing, wide):
         pipeline = Pipeline([("scale", scale), ("network", network)])
         scorer = make_multitask_scorer(multitask_mse, greater_is_better=False)
         both(pipeline, {"network__alpha": [0.1, 1.0]}, X, Y, {"sample_weight" if routing else "network__sample_weight": weight}, scoring=scorer)
+
+
+# ---------------------------------------------------------------------- fairness
+@pytest.fixture
+def people(labels, rng):
+    group = np.where(labels[0][:, 0] + rng.normal(size=60) > 0, "f", "m")
+    return *labels, group
+
+
+@pytest.mark.parametrize("term", [MTAF("mmd", head_ratio=0.5), PerTaskFairness("gap", criterion="equalized_odds")])
+def test_fairness_terms_of_different_weights_score_as_in_a_grid_search_and_share_a_fleet(term, people, monkeypatch):
+    X, Y, group = people
+    sizes = fleets_of(monkeypatch)
+    scorer = make_multitask_scorer(group_rate_gap, greater_is_better=False, needs=("sensitive_features",))
+    with sklearn.config_context(enable_metadata_routing=True), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UndefinedMetricWarning)  # folds of a few rows
+        both(MultiTaskClassifier(**TINY, fairness=term), {"fairness__weight": [0.5, 2.0, [1.0, 0.0, 3.0]]}, X, Y, {"sensitive_features": group}, scoring=scorer)
+    assert sizes == [3 * 2 * 2]
+
+
+def test_weight_zero_is_searched_as_the_network_without_a_term(people, monkeypatch):
+    X, Y, group = people
+    sizes = fleets_of(monkeypatch)
+    with sklearn.config_context(enable_metadata_routing=True):
+        grid = {"fairness": [None, MTAF("gap", weight=0.0), MTAF("gap", weight=5.0)]}
+        search = both(MultiTaskClassifier(**TINY), grid, X, Y, {"sensitive_features": group})
+    assert sorted(sizes) == [4, 8]
+    assert search.cv_results_["mean_test_score"][0] == search.cv_results_["mean_test_score"][1]
+
+
+@pytest.mark.parametrize("routing", [False, True])
+def test_sensitive_features_reach_the_last_step_of_a_pipeline(routing, people):
+    X, Y, group = people
+    with sklearn.config_context(enable_metadata_routing=routing):
+        pipeline = Pipeline([("scale", StandardScaler()), ("network", MultiTaskClassifier(**TINY, fairness=MTAF("gap")))])
+        given = {"sensitive_features" if routing else "network__sensitive_features": group}
+        grid = {"network__fairness__weight": [0.1, 3.0], "scale__with_mean": [True, False]}
+        both(pipeline, grid, X, Y, given)
 
 
 # ---------------------------------------------------------------------- anything else

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from skmtl.validation import progress_to
+from skmtl.validation.progress import progress_to
 
 
 @contextmanager
@@ -17,6 +17,12 @@ def progress_bar() -> Iterator[None]:
     ------
     None
         Nothing; the bar disappears when the context ends.
+
+    Examples
+    --------
+    >>> from skmtl.validation import Stage, progress_bar
+    >>> with progress_bar():  # no terminal, no bar
+    ...     Stage("pairs", total=2).advance(2)
     """
     if not (sys.stdout.isatty() and sys.stderr.isatty()):
         yield
