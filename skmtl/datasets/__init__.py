@@ -1,6 +1,7 @@
 """Data sets: benchmarks that are looked up or fetched, small sets that PyPI packages ship, and generators that know the truth."""
 
 from skmtl.datasets.adult import fetch_adult
+from skmtl.datasets.fair_tasks import make_fair_tasks
 from skmtl.datasets.german_credit import fetch_german_credit
 from skmtl.datasets.grouped_tasks import make_grouped_tasks
 from skmtl.datasets.junior_school import load_junior_school
@@ -10,6 +11,7 @@ from skmtl.datasets.majority_minority_tasks import make_majority_minority_tasks
 from skmtl.datasets.mhc_binding import fetch_mhc_binding
 from skmtl.datasets.mortgage import load_mortgage
 from skmtl.datasets.school import fetch_school
+from skmtl.datasets.spurious_tasks import make_spurious_tasks
 
 __all__ = [
     "fetch_adult",
@@ -20,6 +22,8 @@ __all__ = [
     "fetch_school",
     "load_junior_school",
     "load_mortgage",
+    "make_fair_tasks",
     "make_grouped_tasks",
     "make_majority_minority_tasks",
+    "make_spurious_tasks",
 ]

@@ -144,7 +144,9 @@ def build_table(data: DeviceData, members: Sequence[Sequence[Rows]], length: int
 
 def label_weights(data: FleetData, index: NDArray[np.int64], share: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the weights of labels in their task's mean, (E, T, N), from each row's share, (E, slots, N)."""
-    if data.sample_weight is not None:
+    if data.sample_weight is not None and data.sample_weight.ndim == 2:
+        share = share * data.sample_weight[index[:, 0]].transpose(0, 2, 1)
+    elif data.sample_weight is not None:
         share = share * data.sample_weight[index]
     if data.shared_rows:
         labelled = ~np.isnan(data.y)

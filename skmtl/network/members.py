@@ -23,8 +23,8 @@ class FleetData:
     y : ndarray of shape (n,) or (n, T)
         Targets or class codes. One column: every row has one label, and each task of a member lists rows of its own.
         T columns: tasks share rows; NaN where a row has no label for a task.
-    sample_weight : ndarray of shape (n,), optional
-        Non-negative weights of the rows.
+    sample_weight : ndarray of shape (n,) or (n, T), optional
+        Non-negative weights of the rows; where tasks share rows, also of every label.
     groups : ndarray of shape (n,), optional
         Integer code of every row's group for loss terms, negative where unknown.
     codes : ndarray of shape (n, c), optional

@@ -1,0 +1,301 @@
+"""Heads that are not misled by the labels of other tasks."""
+
+from __future__ import annotations
+
+import copy
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, MultiOutputMixin, clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from skmtl._sklearn_compat import Interval, StrOptions, fit_context
+from skmtl.estimators import MultiTaskClassifier
+from skmtl.spurious.adversary import LabelAdversary
+from skmtl.spurious.detector import SpuriousTaskDetector
+from skmtl.spurious.heads import label_codes, with_new_heads
+from skmtl.spurious.reweighting import independence_weights
+from skmtl.validation import DocLinks, VersionedState
+
+_LARGEST_SEED = np.iinfo(np.int32).max
+# strength=1: one percent of the variance of a label that the adversary explains costs as much as one nat.
+_NATS = 100.0
+
+
+class DebiasedClassifier(VersionedState, DocLinks, ClassifierMixin, MultiOutputMixin, BaseEstimator):
+    r"""Retrain the heads of a multi-task network so that they disregard the labels of spuriously related tasks.
+
+    Tasks whose labels go together in the training data teach the head of one task to rely on inputs that belong to another [1]_. That pays off
+    until the labels no longer go together. A detector names the tasks :math:`S_i` that are spurious for task i. Then the trunk is kept as it is, and the
+    heads of the tasks that have any are trained further. The other heads stay as they are.
+
+    "adversarial": for each spurious task j an adversary sees the scores of head i and the label of task i, and predicts the label of task j.
+    The heads minimise
+
+    .. math:: \frac1T \sum_i \Bigl( L_i + 100 \, \text{strength} \sum_{j \in S_i} R^2_{ij} \Bigr)
+
+    with the log loss :math:`L_i`, and with :math:`R^2_{ij}` the share of the variance of label j, within the classes of task i, that the adversary explains.
+    The adversary is a least-squares model for each class of task i, which is at its best response in every step; heads follow its gradient reversed.
+
+    "reweight": the rows of task i are weighted so that label i is independent of each label j,
+
+    .. math:: w = \Bigl( \frac{P(y_i) P(y_j)}{P(y_i, y_j)} \Bigr)^{\text{strength}}
+
+    for one spurious task, by iterative proportional fitting for several. Weights are cut at 10 times their mean.
+
+    Parameters
+    ----------
+    estimator : MultiTaskClassifier or FrozenEstimator
+        Network for wide targets; it is cloned and fitted. ``FrozenEstimator(network)`` keeps a trained one.
+    detector : SpuriousTaskDetector or None, default=None
+        What says which tasks are spurious for which: any estimator whose ``fit(Y)`` leaves ``spurious_`` behind, (T, T) bool. A FrozenEstimator of a
+        fitted one keeps what it has found. None = ``SpuriousTaskDetector()``.
+    method : {"adversarial", "reweight"}, default="adversarial"
+        How heads are retrained.
+    strength : float, default=1.0
+        How much, in the formulae above. 0 trains the heads further and does not debias them.
+    max_iter : int, default=50
+        Most steps of training for the heads, on all rows or on at most 1,024 of them at a time. Adversarial training ends earlier, once for five steps no
+        adversary has explained more than one percent of the variance of a label above chance.
+    random_state : int, RandomState or None, default=None
+        Seed of the order of rows, and of the estimator and the detector where their own is None.
+
+    Attributes
+    ----------
+    estimator_ : MultiTaskClassifier
+        The network with its first heads.
+    debiased_ : MultiTaskClassifier
+        The same trunk with the heads that predict; all methods of a fitted network work.
+    detector_ : SpuriousTaskDetector
+        The fitted detector.
+    spurious_ : ndarray of bool of shape (T, T)
+        [i, j]: head i was trained to disregard the label of task j.
+    classes_ : ndarray or list of ndarray
+        Sorted classes: a list with one array a task for 2-D y, else one array.
+    n_iter_ : int
+        Steps of training that the heads took; 0 where no task is spurious for another.
+    task_names_ : list of str
+        Names of the tasks.
+    n_outputs_ : int
+        Number of tasks T.
+    n_features_in_ : int
+        Number of columns of X.
+    feature_names_in_ : ndarray of str
+        Column names of X, where it was a DataFrame.
+
+    Raises
+    ------
+    TypeError
+        If ``estimator`` is not a MultiTaskClassifier.
+    ValueError
+        In ``fit``, if a parameter is out of range, the estimator is in long form, where no row has two labels, or it has a fairness term, which new heads
+        would not keep.
+
+    Warns
+    -----
+    UserWarning
+        With method="reweight", names the tasks some of whose combinations of labels have no row.
+
+    See Also
+    --------
+    SpuriousTaskDetector : Says which tasks are spurious for which.
+    split_by_label_combination : Test sets on which labels do not go together.
+
+    Notes
+    -----
+    The detector cannot tell a spurious relation from a real one (see there). Where the relation is real and stays, debiased heads are worse:
+    compare on data in which you know that it does not hold.
+
+    The two methods have different goals. Weights take away the relation of the *labels*. The adversary also takes away what speaks in both tasks' inputs, such
+    as a common background, as far as it tells label j; it does so for given label i, because label i itself tells label j, and that head i may know.
+
+    Only the appendix of [1]_ was at hand. It says that per-task predictors are trained adversarially on a fixed encoder; the form of the adversary and its
+    strength are ours.
+
+    References
+    ----------
+    .. [1] Chai, Lu, Wang, "Identifying and mitigating spurious correlation in multi-task learning", CVPR 2025.
+
+    Examples
+    --------
+    >>> from skmtl import MultiTaskClassifier
+    >>> from skmtl.datasets import make_spurious_tasks
+    >>> from skmtl.spurious import DebiasedClassifier
+    >>> shifted = make_spurious_tasks(random_state=0)
+    >>> model = DebiasedClassifier(MultiTaskClassifier(n_members=2), random_state=0).fit(shifted.data, shifted.target)
+    >>> vanilla = model.estimator_.score(shifted.test_data, shifted.test_target)
+    >>> bool(model.score(shifted.test_data, shifted.test_target) > vanilla)
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "estimator": "no_validation",  # type: ignore[dict-item]
+        "detector": "no_validation",  # type: ignore[dict-item]
+        "method": [StrOptions({"adversarial", "reweight"})],
+        "strength": [Interval(Real, 0, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        estimator: Any,
+        *,
+        detector: Any = None,
+        method: str = "adversarial",
+        strength: float = 1.0,
+        max_iter: int = 50,
+        random_state: Any = None,
+    ):
+        self.estimator = estimator
+        self.detector = detector
+        self.method = method
+        self.strength = strength
+        self.max_iter = max_iter
+        self.random_state = random_state
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        return tags
+
+    # ------------------------------------------------------------------ fit
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X: Any, y: Any, *, sample_weight: Any = None) -> DebiasedClassifier:
+        """Train the network, find spurious tasks, and retrain the heads that they mislead.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+            Inputs.
+        y : array-like of shape (n, T) or (n,)
+            Labels; NaN or None where a row has no label for a task.
+        sample_weight : array-like of shape (n,), optional
+            Weights of the rows, in the network, the detector and the heads.
+
+        Returns
+        -------
+        DebiasedClassifier
+            The fitted estimator.
+        """
+        seeds = check_random_state(self.random_state).randint(_LARGEST_SEED, size=3).tolist()
+        self.estimator_ = self._trained(X, y, sample_weight, seeds[0])
+        self.n_features_in_, self.n_outputs_ = self.estimator_.n_features_in_, self.estimator_.n_outputs_
+        if hasattr(self.estimator_, "feature_names_in_"):
+            self.feature_names_in_ = self.estimator_.feature_names_in_
+        self.task_names_, self.classes_ = list(self.estimator_.task_names_), self.estimator_.classes_
+        codes = label_codes(self.estimator_, y)
+        weight = np.ones(len(codes)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+        if weight.shape != (len(codes),):
+            raise ValueError(f"sample_weight must have shape ({len(codes)},), one weight a row. Got shape {weight.shape}.")
+        self.spurious_ = self._detected(codes, None if sample_weight is None else weight, seeds[1])
+        self.debiased_ = self._retrained(X, codes, weight, seeds[2])
+        return self
+
+    def _trained(self, X: Any, y: Any, sample_weight: Any, seed: int) -> MultiTaskClassifier:
+        """Return the network with its first heads."""
+        frozen = isinstance(self.estimator, FrozenEstimator)
+        network = self.estimator.estimator if frozen else self.estimator
+        if not isinstance(network, MultiTaskClassifier):
+            raise TypeError(f"The estimator of a DebiasedClassifier must be a MultiTaskClassifier, or a FrozenEstimator of one. Got {type(network).__name__}.")
+        if network.task_column is not None:
+            raise ValueError(
+                f"The estimator of a DebiasedClassifier has task_column={network.task_column!r}: in long form no row has labels for two tasks, so nothing "
+                "can be said about how labels go together. Give y one column a task."
+            )
+        if network.fairness is not None:
+            raise ValueError("The estimator of a DebiasedClassifier has a fairness term, which its new heads would not keep. Set fairness=None.")
+        if frozen:
+            check_is_fitted(network)
+            return network
+        network = clone(network)
+        if network.random_state is None and self.random_state is not None:
+            network.set_params(random_state=seed)
+        return network.fit(X, y, sample_weight=sample_weight)
+
+    def _detected(self, codes: NDArray[np.float64], weight: NDArray[np.float64] | None, seed: int) -> NDArray[np.bool_]:
+        """Fit the detector and return what it found."""
+        self.detector_ = SpuriousTaskDetector() if self.detector is None else clone(self.detector)
+        if self.random_state is not None and self.detector_.get_params().get("random_state", 0) is None:
+            self.detector_.set_params(random_state=seed)
+        if not isinstance(self.detector_, FrozenEstimator):
+            self.detector_.fit(pd.DataFrame(codes, columns=self.task_names_), **({} if weight is None else {"sample_weight": weight}))
+        spurious = np.array(self.detector_.spurious_, dtype=bool)
+        if spurious.shape != 2 * (self.n_outputs_,):
+            raise ValueError(f"spurious_ of the detector must have shape ({self.n_outputs_}, {self.n_outputs_}), one row a task. Got {spurious.shape}.")
+        np.fill_diagonal(spurious, False)
+        return spurious
+
+    def _retrained(self, X: Any, codes: NDArray[np.float64], weight: NDArray[np.float64], seed: int) -> MultiTaskClassifier:
+        """Return the network with new heads for the tasks that have spurious tasks."""
+        self.n_iter_ = 0
+        if not self.spurious_.any():
+            return copy.copy(self.estimator_)
+        adversary = None
+        if self.method == "reweight":
+            weight = independence_weights(codes, self.spurious_, weight, self.strength, self.task_names_)
+        elif self.strength > 0:
+            adversary = LabelAdversary(self.spurious_, int(np.nanmax(codes)) + 1, _NATS * self.strength)
+        chosen: NDArray[np.bool_] = np.any(self.spurious_, axis=1)
+        changed, self.n_iter_ = with_new_heads(self.estimator_, X, codes, chosen, sample_weight=weight, adversary=adversary, n_steps=self.max_iter, seed=seed)
+        return changed
+
+    # ------------------------------------------------------------------ predict
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Predict the most probable class.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+            Inputs.
+
+        Returns
+        -------
+        ndarray of shape (n, T) or (n,)
+            Labels in their own type.
+        """
+        check_is_fitted(self, "debiased_")
+        return self.debiased_.predict(X)
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64] | list[NDArray[np.float64]]:
+        """Predict class probabilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+            Inputs.
+
+        Returns
+        -------
+        list of ndarray of shape (n, k_t), or ndarray of shape (n, k)
+            For 2-D y one array a task, else one array; columns as in ``classes_``.
+        """
+        check_is_fitted(self, "debiased_")
+        return self.debiased_.predict_proba(X)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the accuracy, mean over tasks; NaN labels are skipped.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+            Inputs.
+        y : array-like of shape (n, T) or (n,)
+            True labels, NaN where unknown.
+        sample_weight : array-like of shape (n,), optional
+            Weights of the rows.
+
+        Returns
+        -------
+        float
+            Between 0 and 1.
+        """
+        check_is_fitted(self, "debiased_")
+        return self.debiased_.score(X, y, sample_weight)

@@ -1,0 +1,274 @@
+"""Which tasks are spuriously related, from the labels alone."""
+
+from __future__ import annotations
+
+import warnings
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+
+from skmtl._sklearn_compat import Interval, check_sample_weight, fit_context
+from skmtl.spurious.correlation import Array, Indicators, correlation_and_shift
+from skmtl.tasks import tidy_labels, wide_columns
+from skmtl.validation import DocLinks, VersionedState
+
+# Fewest rows with labels for both tasks of a pair that anything is said about.
+MIN_COMMON_ROWS = 10
+# Level at which a corrected p-value counts.
+LEVEL = 0.05
+# More labels than this are no classes but numbers.
+_MOST_CLASSES = 100
+
+
+class SpuriousTaskDetector(VersionedState, DocLinks, BaseEstimator):
+    r"""Find pairs of tasks whose correlation depends on how often the classes of one of them occur.
+
+    For tasks i and j the rows are resampled so that :math:`P(Y_i = 1) = p'`, the labels of j being carried along. Where the labels of the two tasks are
+    independent, or identical, their correlation stays the same; otherwise it changes in general, and the size of the change is the sign of a spurious
+    relation [1]_. Nothing is drawn: what resampling leads to follows from the table of labels. With :math:`\beta_c = P(Y_j = 1 \mid Y_i = c)`, which
+    resampling does not change,
+
+    .. math:: \rho_{ij}(p) = (\beta_1 - \beta_0) \sqrt{\frac{p (1 - p)}{q (1 - q)}}, \quad q = \beta_0 + (\beta_1 - \beta_0) p, \qquad
+              \text{shift}_{ij} = \max_{p'} \lvert \rho_{ij}(p') - \rho_{ij}(p_i) \rvert .
+
+    For tasks of more than two classes each class c of i is held against the rest, :math:`\rho` is the multiple correlation of its indicator with the
+    label of j,
+
+    .. math:: \rho_c(p)^2 = p (1 - p) \sum_d \frac{(\beta_{1d} - \beta_{0d})^2}{q_d},
+
+    which is the formula above where j has two classes, and the largest change over classes counts. Missing labels: a pair is judged by the rows that have both.
+
+    Parameters
+    ----------
+    priors : array-like of float, default=(0.1, 0.3, 0.5, 0.7, 0.9)
+        The values of p', for the second of two classes, or for every class of several.
+    threshold : float, default=0.1
+        Task j is spurious for task i where ``shift_[i, j]`` is larger.
+    n_bootstrap : int, default=0
+        Bootstrap draws of the rows; 0 = none, no p-values.
+    random_state : int, RandomState or None, default=None
+        Seed of the bootstrap.
+
+    Attributes
+    ----------
+    shift_ : ndarray of shape (T, T)
+        [i, j]: largest absolute change of the correlation of the labels of i and j when the classes of i are resampled; not symmetric. 0 on the
+        diagonal, NaN where the pair has fewer than 10 common rows or a task has one class only in them.
+    correlation_ : ndarray of shape (T, T)
+        Correlation of the labels as they are; where i or j has several classes, the strongest multiple correlation, without a sign.
+    spurious_ : ndarray of bool of shape (T, T)
+        [i, j]: task j is spurious for task i. With a bootstrap, the corrected p-value must be below 0.05, too.
+    p_values_ : ndarray of shape (T, T)
+        With a bootstrap: p-values of "the shift is at most ``threshold``", corrected for the number of pairs.
+    n_common_ : ndarray of int of shape (T, T)
+        Rows with labels for both tasks.
+    table_ : DataFrame
+        One row a pair: task, other, n_rows, correlation, shift, p_value (with a bootstrap), spurious; the largest shift first.
+    task_names_ : list of str
+        Names of the tasks: the columns of Y.
+    n_features_in_ : int
+        Number of tasks T.
+    feature_names_in_ : ndarray of str
+        Column names of Y, where it was a DataFrame.
+
+    Raises
+    ------
+    ValueError
+        In ``fit``, if a parameter is out of range, a task has no label, or its labels are no classes.
+
+    Warns
+    -----
+    UserWarning
+        Names pairs of tasks that nothing can be said about.
+
+    See Also
+    --------
+    DebiasedClassifier : Heads that disregard spurious tasks.
+
+    Notes
+    -----
+    **What it cannot tell.** It sees labels, not causes. A real but imperfect relation (wet roads and rain) shifts as an artefact of how the data were
+    collected does. What it separates is "independent or identical" from "partly related"; which partly related tasks keep their relation where the model will
+    be used is for you to know. A relation that is the same in both directions, :math:`\beta_1 = 1 - \beta_0`, has no shift at :math:`p' = 1 - p`. The shift
+    depends on which of the two tasks is resampled and on how often classes occur, so the threshold has no meaning that is the same for all data sets. A
+    common cause that moves the inputs but leaves labels uncorrelated is not seen.
+
+    **p-values.** With shifts S*, from rows drawn with replacement, and their standard deviations s over draws, the p-value of a pair is the share of draws
+    in which the largest of (S* - shift) / s over all pairs reaches (shift - threshold) / s of this pair, the fit itself counted as a draw. This single-step
+    max-T correction (Westfall and Young) bounds the probability of any false discovery and needs no more draws for more pairs; the smallest p-value is
+    1 / (n_bootstrap + 1).
+
+    **Corrections.** The appendix of [1]_ prints :math:`E[Y_i Y_j] = p_i / \hat\alpha_1`, which should be :math:`p_i \hat\alpha_1`; here the right formula is
+    used. The lower bound of its Theorem 1 does not hold for all tables and is not used. The correlation of tasks with several classes is not defined there.
+    Holding single classes of both tasks against the rest would make identical labels of three classes shift; the multiple correlation does not.
+
+    References
+    ----------
+    .. [1] Chai, Lu, Wang, "Identifying and mitigating spurious correlation in multi-task learning", CVPR 2025, appendix C and D.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmtl.spurious import SpuriousTaskDetector
+    >>> rng = np.random.default_rng(0)
+    >>> smiling = rng.integers(0, 2, 500)
+    >>> young = np.where(rng.random(500) < 0.8, smiling, rng.integers(0, 2, 500))
+    >>> Y = np.column_stack([smiling, young, 1 - smiling])
+    >>> detector = SpuriousTaskDetector().fit(Y)
+    >>> detector.spurious_
+    array([[False,  True, False],
+           [ True, False,  True],
+           [False,  True, False]])
+    """
+
+    p_values_: Array
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "priors": ["array-like"],
+        "threshold": [Interval(Real, 0, None, closed="left")],
+        "n_bootstrap": [Interval(Integral, 0, None, closed="left")],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(self, *, priors: Any = (0.1, 0.3, 0.5, 0.7, 0.9), threshold: float = 0.1, n_bootstrap: int = 0, random_state: Any = None):
+        self.priors = priors
+        self.threshold = threshold
+        self.n_bootstrap = n_bootstrap
+        self.random_state = random_state
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
+        return tags
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, Y: Any, y: Any = None, *, sample_weight: Any = None) -> SpuriousTaskDetector:
+        """Measure the shifts of all pairs of tasks.
+
+        Parameters
+        ----------
+        Y : array-like of shape (n, T)
+            Labels, one column a task; NaN or None where a row has no label.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n,), optional
+            Weights of the rows.
+
+        Returns
+        -------
+        SpuriousTaskDetector
+            The fitted detector.
+        """
+        priors = self._checked_priors()
+        names, codes, n_classes = _coded(Y)
+        weight = np.ones(len(codes)) if sample_weight is None else check_sample_weight(sample_weight, codes, dtype=np.float64, ensure_non_negative=True)
+        self.task_names_, self.n_features_in_ = names, len(names)
+        if isinstance(Y, pd.DataFrame) and all(isinstance(name, str) for name in Y.columns):
+            self.feature_names_in_ = np.array(names, dtype=object)
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+
+        counted = ~np.isnan(codes) & (weight > 0)[:, None]
+        self.n_common_ = counted.T.astype(np.int64) @ counted
+        patterns, cell = np.unique(np.nan_to_num(codes, nan=-1.0), axis=0, return_inverse=True)
+        cell = cell.ravel()
+        indicators = Indicators.of(np.where(patterns < 0, np.nan, patterns), n_classes)
+
+        def measured(row_weight: Array) -> tuple[Array, Array]:
+            counts = np.bincount(cell, weights=row_weight, minlength=len(patterns)).astype(np.float64)
+            correlation, shift = correlation_and_shift(indicators, counts, priors)
+            shift[self.n_common_ < MIN_COMMON_ROWS] = correlation[self.n_common_ < MIN_COMMON_ROWS] = np.nan
+            np.fill_diagonal(shift, 0.0)
+            return correlation, shift
+
+        self.correlation_, self.shift_ = measured(weight)
+        np.fill_diagonal(self.correlation_, 1.0)
+        self.spurious_ = np.nan_to_num(self.shift_, nan=0.0) > self.threshold
+        if hasattr(self, "p_values_"):
+            del self.p_values_
+        if self.n_bootstrap:
+            rng = check_random_state(self.random_state)
+            draws = [measured(weight * _draw(rng, len(codes)))[1] for _ in range(self.n_bootstrap)]
+            self.p_values_ = _corrected_p_values(self.shift_, np.stack(draws), self.threshold)
+            self.spurious_ &= np.nan_to_num(self.p_values_, nan=1.0) < LEVEL
+        self._warn_of_unknown_pairs()
+        self.table_ = self._as_table()
+        return self
+
+    def _checked_priors(self) -> Array:
+        priors: Array = np.asarray(self.priors, dtype=np.float64)
+        if priors.ndim != 1 or len(priors) == 0 or not ((priors > 0) & (priors < 1)).all():
+            raise ValueError(
+                f"The 'priors' parameter of SpuriousTaskDetector must hold at least one number, each between 0 and 1. Got {self.priors!r} instead."
+            )
+        return priors
+
+    def _warn_of_unknown_pairs(self) -> None:
+        unknown = np.argwhere(np.triu(np.isnan(self.shift_) | np.isnan(self.shift_.T)))
+        if len(unknown):
+            shown = ", ".join(f"{self.task_names_[i]!r} and {self.task_names_[j]!r} ({self.n_common_[i, j]} common rows)" for i, j in unknown[:5])
+            more = f" and {len(unknown) - 5} more pairs" if len(unknown) > 5 else ""
+            warnings.warn(
+                f"Nothing can be said about {shown}{more}: a pair needs at least {MIN_COMMON_ROWS} rows with labels for both tasks, and two classes "
+                "of each in them. Their shift is NaN, and they count as not spurious.",
+                UserWarning,
+                stacklevel=4,
+            )
+
+    def _as_table(self) -> pd.DataFrame:
+        """Return all ordered pairs, the largest shift first."""
+        i, j = np.nonzero(~np.eye(self.n_features_in_, dtype=bool))
+        names = np.array(self.task_names_, dtype=object)
+        columns = {"task": names[i], "other": names[j], "n_rows": self.n_common_[i, j], "correlation": self.correlation_[i, j], "shift": self.shift_[i, j]}
+        if self.n_bootstrap:
+            columns["p_value"] = self.p_values_[i, j]
+        table = pd.DataFrame({**columns, "spurious": self.spurious_[i, j]})
+        return table.sort_values("shift", ascending=False, kind="stable", ignore_index=True)
+
+
+def _coded(Y: Any) -> tuple[list[str], Array, list[int]]:
+    """Return the names of the tasks, class codes, (n, T), NaN where unknown, and the numbers of classes."""
+    if not hasattr(Y, "columns"):
+        Y = np.asarray(Y, dtype=object) if isinstance(Y, (list, tuple)) else Y
+    names, columns = wide_columns(Y)
+    codes, n_classes = np.full((len(columns[0]), len(columns)), np.nan), []
+    for t, (name, column) in enumerate(zip(names, columns, strict=True)):
+        known = ~pd.isna(column)
+        if not known.any():
+            raise ValueError(f"Task {name!r} has no labelled row in Y.")
+        labels = tidy_labels(np.asarray(column)[known])
+        if labels.dtype.kind == "f":
+            raise ValueError(
+                f"Task {name!r} has the label {labels[labels != np.floor(labels)][:1].tolist()} in Y; SpuriousTaskDetector needs classes. Bin it first."
+            )
+        classes, codes[known, t] = np.unique(labels, return_inverse=True)
+        if len(classes) > _MOST_CLASSES:
+            raise ValueError(
+                f"Task {name!r} has {len(classes)} different labels in Y; SpuriousTaskDetector takes classes, at most {_MOST_CLASSES}. Bin them first."
+            )
+        n_classes.append(len(classes))
+    return names, codes, n_classes
+
+
+def _draw(rng: np.random.RandomState, n: int) -> Array:
+    """Return how often each row is drawn, with replacement."""
+    return np.bincount(rng.randint(n, size=n), minlength=n).astype(np.float64)
+
+
+def _corrected_p_values(shift: Array, draws: Array, threshold: float) -> Array:
+    """Return single-step max-T p-values of "the shift is at most the threshold", (T, T); NaN where the shift is."""
+    off = ~np.eye(len(shift), dtype=bool) & ~np.isnan(shift)
+    change = np.nan_to_num(draws[:, off] - shift[off])  # a draw in which a task lost a class tells nothing
+    spread = change.std(0)
+    moving = spread > 1e-12
+    statistic = np.where(moving, (shift[off] - threshold) / np.where(moving, spread, 1.0), np.where(shift[off] > threshold, np.inf, -np.inf))
+    largest = (change[:, moving] / spread[moving]).max(1) if moving.any() else np.full(len(draws), -np.inf)
+    p_values = np.full_like(shift, np.nan)
+    p_values[off] = (1 + (largest[:, None] >= statistic).sum(0)) / (1 + len(draws))
+    np.fill_diagonal(p_values, 1.0)
+    return p_values
