@@ -144,8 +144,11 @@ class LossTerm(BaseEstimator):
 
     per_task: bool = False
 
-    def check(self, task_names: Any) -> None:
-        """Raise ValueError where a parameter does not fit tasks of these names."""
+    def check(self, task_names: Any, n_classes: Any = None) -> None:
+        """Raise ValueError where a parameter does not fit tasks of these names, and of these numbers of classes."""
+
+    def row_sets(self, task_names: Any) -> Any:
+        """Return the sets of rows in which each task's groups are compared: (positive or negative, code of the positive class); None = all rows."""
 
     def unweighted(self) -> LossTerm:
         """Return what networks whose terms differ in their weights alone have in common; a term of single tasks."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import pandas as pd
@@ -309,10 +309,19 @@ class MultiTaskClassifier(ClassificationOutputs, ClassifierMixin, MultiTaskNetwo
     def _check_problem(self, problem: Problem) -> None:
         if self.fairness is None:
             return
-        self.fairness.check(problem.names)
-        if problem.groups is None:
-            raise ValueError(f"fairness={self.fairness!r} needs sensitive_features in fit: the groups that are to be treated alike.")
-        warn_of_missing_groups(problem.groups, problem.train)
+        classes = cast(CodedLabels, problem.targets).classes
+        self.fairness.check(problem.names, [len(classes[name]) for name in problem.names])
+        self._check_groups(problem.groups)
+        assert problem.groups is not None
+        sets = self.fairness.row_sets(problem.names)
+        warn_of_missing_groups(problem.groups, problem.train, classes, {} if sets is None else dict(zip(problem.names, sets, strict=True)))
+
+    def _check_groups(self, groups: Groups | None) -> None:
+        if self.fairness is not None and groups is None:
+            raise ValueError(
+                f"fairness={self.fairness!r} needs sensitive_features in fit: the groups that are to be treated alike. In a pipeline or search, call "
+                "sklearn.set_config(enable_metadata_routing=True) and pass fit(X, y, sensitive_features=...), or pass <step>__sensitive_features=..."
+            )
 
     def _checked_inputs(self, X: Any, names: Sequence[str]) -> tuple[Any, NDArray[np.intp] | None]:
         return super()._checked_inputs(without_columns(X, self._sensitive_columns), names)

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from skmtl.estimators.classifier import MultiTaskClassifier
-from skmtl.estimators.ensembles import aggregator_of, members_of
+from skmtl.estimators.ensembles import aggregator_of, members_of, terms_of
 from skmtl.estimators.network import MultiTaskNetwork
 from skmtl.estimators.problem import Problem
 from skmtl.estimators.regressor import MultiTaskRegressor
+from skmtl.estimators.sensitive import Groups
 from skmtl.network import train_fleet
 from skmtl.tasks import TaskSet
 
@@ -118,6 +119,7 @@ def fit_groups(
     seed: int,
     like: Any,
     sample_weight: NDArray[np.float64] | None = None,
+    people: Groups | None = None,
     n_workers: int | None = None,
 ) -> list[MultiTaskRegressor | MultiTaskClassifier]:
     """Fit one estimator for every group, all as one fleet.
@@ -136,6 +138,8 @@ def fit_groups(
         Fitted or half-fitted estimator whose ``task_column``, layout and input columns the new ones share.
     sample_weight : ndarray, optional
         Weights of the rows of ``tasks.X``.
+    people : Groups, optional
+        Group of every row of ``tasks.X``, for the estimator's fairness term.
     n_workers : int, optional
         Most processes for large fleets, by default as many as torch may use threads.
 
@@ -157,12 +161,14 @@ def fit_groups(
     True
     """
     estimator._check_settings()
-    problem = Problem(estimator, tasks, sample_weight=sample_weight, split_seed=seed, separate=True, categorical_features=estimator.categorical_features)
+    settings = {"sample_weight": sample_weight, "groups": people, "categorical_features": estimator.categorical_features}
+    problem = Problem(estimator, tasks, split_seed=seed, separate=True, **settings)
+    estimator._check_problem(problem)
     weights = _weights_of_groups(estimator, tasks, groups)
     n_members = members_of(estimator, tasks)
     members = [problem.member(group, seed + k, seed + k, weight, split=k) for group, weight in zip(groups, weights, strict=True) for k in range(n_members)]
-    training, aggregator = problem.training(record=True), aggregator_of(estimator)
-    trained = train_fleet(problem.architecture(), problem.data, members, training, aggregator=aggregator, n_workers=_workers(n_workers))
+    fleet = problem.architecture(), problem.data, members, problem.training(record=True)
+    trained = train_fleet(*fleet, aggregator=aggregator_of(estimator), terms=terms_of(problem), n_workers=_workers(n_workers))
     fitted = []
     for g, group in enumerate(groups):
         one = clone(estimator).set_params(task_column=like.task_column, task_weights=weights[g])

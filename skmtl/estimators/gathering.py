@@ -53,8 +53,39 @@ def wide_tasks(inputs: Any, y: Any, kind: Kind, check: Check, known: tuple[bool,
     return TaskSet.from_wide(inputs, y, kind=kind)
 
 
-def long_tasks(inputs: Any, y: Any, ids: Any, kind: Kind, check: Check) -> TaskSet:
-    """Return the tasks of a target in long form; ``ids`` is the task column."""
+def long_tasks(inputs: Any, y: Any, ids: Any, kind: Kind, check: Check | None = None) -> TaskSet:
+    """Return the tasks of a target in long form.
+
+    Parameters
+    ----------
+    inputs : DataFrame or ndarray of shape (n, p)
+        Checked inputs.
+    y : Series or ndarray of shape (n,)
+        Targets, none missing.
+    ids : array-like of shape (n,)
+        The task column.
+    kind : {"regression", "classification"}
+        Kind of the tasks.
+    check : callable or None
+        Called with the name and the labels of every task; raises where they cannot be predicted.
+
+    Returns
+    -------
+    TaskSet
+        The tasks.
+
+    Raises
+    ------
+    ValueError
+        If y has another shape, or a target is missing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmtl.estimators import long_tasks
+    >>> long_tasks(np.eye(4), np.arange(4.0), ["a", "b", "a", "b"], "regression").names
+    ['a', 'b']
+    """
     if np.ndim(y) != 1:
         raise ValueError(f"With task_column, y must have shape (n,). Got an array with {np.ndim(y)} dimensions.")
     names, codes = encode_task_ids(ids, "task_column")
@@ -62,13 +93,37 @@ def long_tasks(inputs: Any, y: Any, ids: Any, kind: Kind, check: Check) -> TaskS
     if pd.isna(labels).any():
         name = task_name(np.asarray(ids, dtype=object)[pd.isna(labels).argmax()])
         raise ValueError(f"Task {name!r} has a missing target in y; in long form every row needs one. Drop such rows first.")
-    for t, name in enumerate(names):
-        check(name, labels[codes == t])
+    if check is not None:
+        for t, name in enumerate(names):
+            check(name, labels[codes == t])
     return TaskSet.from_long(inputs, tidy_labels(labels) if kind == "classification" else labels, ids, kind=kind)
 
 
 def as_target(y: Any) -> Any:
-    """Return targets as an array of shape (n,) or (n, T); frames and series stay what they are."""
+    """Return targets as an array of shape (n,) or (n, T); frames and series stay what they are.
+
+    Parameters
+    ----------
+    y : array-like, frame or series of shape (n,) or (n, T)
+        Targets, NaN where a label is missing.
+
+    Returns
+    -------
+    ndarray, DataFrame or Series
+        The targets.
+
+    Raises
+    ------
+    ValueError
+        If y is sparse, complex, empty, ragged, or has another number of dimensions.
+
+    Examples
+    --------
+    >>> from skmtl.estimators import as_target
+    >>> as_target([[1.0, float("nan")], [2.0, 0.5]])
+    array([[1. , nan],
+           [2. , 0.5]])
+    """
     y = as_pandas(y)
     if not isinstance(y, (pd.DataFrame, pd.Series)):
         try:
@@ -89,7 +144,31 @@ def as_target(y: Any) -> Any:
 
 
 def checked_weight(sample_weight: Any, n_rows: int) -> NDArray[np.float64]:
-    """Return weights of the rows as scikit-learn demands them."""
+    """Return weights of the rows as scikit-learn demands them.
+
+    Parameters
+    ----------
+    sample_weight : array-like of shape (n,), float or None
+        Weights; None = all one.
+    n_rows : int
+        Number of rows.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        Finite weights of at least 0.
+
+    Raises
+    ------
+    ValueError
+        If the length differs, or a weight is negative, missing or infinite.
+
+    Examples
+    --------
+    >>> from skmtl.estimators import checked_weight
+    >>> checked_weight([1, 2], 2)
+    array([1., 2.])
+    """
     try:
         weight: NDArray[np.float64] = check_sample_weight(sample_weight, np.empty((n_rows, 0)), dtype=np.float64, ensure_non_negative=True)
     except ValueError as error:
@@ -100,7 +179,33 @@ def checked_weight(sample_weight: Any, n_rows: int) -> NDArray[np.float64]:
 
 
 def weighted_rows(tasks: TaskSet, weight: NDArray[np.float64]) -> TaskSet:
-    """Return the tasks without their rows of weight zero."""
+    """Return the tasks without their rows of weight zero.
+
+    Parameters
+    ----------
+    tasks : TaskSet
+        The tasks.
+    weight : ndarray of shape (n,)
+        Weights of the rows of their table.
+
+    Returns
+    -------
+    TaskSet
+        Every task with its rows of positive weight.
+
+    Raises
+    ------
+    ValueError
+        If a task has none.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmtl.estimators import weighted_rows
+    >>> from skmtl.tasks import TaskSet
+    >>> weighted_rows(TaskSet.from_wide(np.eye(3), [[1.0], [2.0], [3.0]]), np.array([1.0, 0.0, 1.0]))["0"].y
+    array([1., 3.])
+    """
     kept = {name: weight[tasks.rows(name)] > 0 for name in tasks.names}
     for name, mask in kept.items():
         if not mask.any():

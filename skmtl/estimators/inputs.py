@@ -42,7 +42,7 @@ def check_inputs(estimator: Any, X: Any, *, reset: bool, task_column: Any = None
     Examples
     --------
     >>> from sklearn.base import BaseEstimator
-    >>> from skmtl.estimators.inputs import check_inputs
+    >>> from skmtl.estimators import check_inputs
     >>> ids, inputs = check_inputs(BaseEstimator(), [[1.0, "north"], [float("nan"), "south"]], reset=True, task_column=1)
     >>> ids
     array(['north', 'south'], dtype=object)
@@ -61,24 +61,51 @@ def check_inputs(estimator: Any, X: Any, *, reset: bool, task_column: Any = None
         _check_frame(estimator, inputs, fewest)
         return ids, inputs
     if getattr(getattr(X, "dtype", None), "kind", None) in ("m", "M"):
-        raise ValueError("X holds dates (datetime64 or timedelta64); a network needs numbers. Turn them into parts of dates, such as the month.")
+        raise ValueError("X holds dates (datetime64 or timedelta64), which are no numbers. Turn them into parts of dates, such as the month.")
     numbers: dict[str, Any] = {"dtype": np.float64, "ensure_all_finite": "allow-nan", "ensure_min_samples": fewest}
     if task_column is None:
         return None, validate_data(estimator, X, reset=reset, **numbers)
-    X = check_array(_rows_as_given(X), dtype=None, ensure_all_finite=False, input_name="X", estimator=estimator)
+    X = check_array(rows_as_given(X), dtype=None, ensure_all_finite=False, input_name="X", estimator=estimator)
     validate_data(estimator, X, skip_check_array=True, reset=reset)
     ids, inputs = take_column(X, task_column, "task_column")
     return ids, check_array(inputs, input_name="X", estimator=estimator, **numbers)
 
 
 def take_column(X: Any, column: Any, what: str) -> tuple[Any, Any]:
-    """Return a column of X and X without it; ``what`` is how messages call the argument that named it."""
-    X = as_pandas(X)
+    """Take a column out of a table.
+
+    Parameters
+    ----------
+    X : array-like, DataFrame or other frame with ``to_pandas``, of shape (n, p)
+        The table.
+    column : str or int
+        Name of the column, or its index where no column has that name.
+    what : str
+        How messages call the argument that named it.
+
+    Returns
+    -------
+    taken : ndarray or Series of shape (n,)
+        The column.
+    rest : ndarray or DataFrame of shape (n, p - 1)
+        X without it.
+
+    Raises
+    ------
+    ValueError
+        If there is no such column, or several.
+
+    Examples
+    --------
+    >>> from skmtl.estimators import take_column
+    >>> take_column([[1.0, "north"], [2.0, "south"]], -1, "task_column")[0]
+    array(['north', 'south'], dtype=object)
+    """
+    X = rows_as_given(X)
     position = column_position(X, column, what)
     if isinstance(X, pd.DataFrame):
         return X.iloc[:, position], X.iloc[:, [k for k in range(X.shape[1]) if k != position]]
-    values = _rows_as_given(X)
-    return values[:, position], np.delete(values, position, axis=1)
+    return X[:, position], np.delete(X, position, axis=1)
 
 
 def column_position(X: Any, column: Any, what: str) -> int:
@@ -96,7 +123,7 @@ def column_position(X: Any, column: Any, what: str) -> int:
     else:
         if isinstance(column, str):
             raise ValueError(f"{what}={column!r} names a column, but X is not a DataFrame. Give the column's index instead.")
-        shape = _rows_as_given(X).shape
+        shape = rows_as_given(X).shape
         if len(shape) != 2:
             raise ValueError(f"Expected 2D array, got {len(shape)}D array instead: X must have shape (n, p).")
         width = shape[1]
@@ -110,9 +137,27 @@ def as_pandas(X: Any) -> Any:
     return X.to_pandas() if hasattr(X, "to_pandas") and not isinstance(X, (pd.DataFrame, pd.Series)) else X
 
 
-def _rows_as_given(X: Any) -> Any:
-    """Rows as an array in which numbers beside strings stay numbers; what is sparse stays so."""
-    if hasattr(X, "tocsr"):
+def rows_as_given(X: Any) -> Any:
+    """Turn what a user gives into something whose rows can be taken.
+
+    Parameters
+    ----------
+    X : array-like, frame or sparse matrix of shape (n, ...)
+        A table or target.
+
+    Returns
+    -------
+    ndarray, DataFrame, Series or sparse matrix
+        Frames of other libraries as pandas frames, lists as arrays in which numbers beside strings stay numbers, anything else as it is.
+
+    Examples
+    --------
+    >>> from skmtl.estimators import rows_as_given
+    >>> rows_as_given([[1.0, "north"]])
+    array([[1.0, 'north']], dtype=object)
+    """
+    X = as_pandas(X)
+    if isinstance(X, (pd.DataFrame, pd.Series)) or hasattr(X, "tocsr"):
         return X
     values = np.asarray(X)
     return np.array(X, dtype=object) if values.dtype.kind in "US" and not isinstance(X, np.ndarray) else values

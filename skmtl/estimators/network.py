@@ -259,6 +259,9 @@ class MultiTaskNetwork(VersionedState, DocLinks, CallbackSupport, ClassNamePrefi
             if not all(isinstance(size, Integral) and int(size) >= 1 for size in ([sizes] if isinstance(sizes, Integral) else sizes)):
                 raise ValueError(f"The {what!r} parameter of {type(self).__name__} must hold positive whole widths. Got {sizes!r} instead.")
 
+    def _check_groups(self, groups: Groups | None) -> None:
+        """Raise where the loss needs groups of people that are not given."""
+
     def _check_problem(self, problem: Problem) -> None:
         """Raise or warn where settings do not fit the tasks."""
 

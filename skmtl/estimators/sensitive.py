@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 
 from skmtl.estimators.inputs import as_pandas, take_column
 from skmtl.tasks import TaskSet
+
+# More groups than this, with fewer rows each, are most often a number that was not cut into bands.
+_FEW_GROUPS, _ROWS_A_GROUP = 10, 10
 
 
 @dataclass(frozen=True)
@@ -71,9 +74,15 @@ def group_codes(X: Any, sensitive_features: Any, n_rows: int) -> tuple[NDArray[n
         table = pd.DataFrame({name: np.asarray(take_column(X, name, "sensitive_features")[0], dtype=object) for name in names})
     else:
         values = as_pandas(sensitive_features)
-        table = values if isinstance(values, pd.DataFrame) else pd.DataFrame(np.asarray(values, dtype=object))
+        array = values if isinstance(values, pd.DataFrame) else np.asarray(values, dtype=object)
+        if array.ndim not in (1, 2) or (array.ndim == 2 and array.shape[1] == 0):
+            raise ValueError(f"sensitive_features must have shape (n,) or (n, k) with k at least 1. Got shape {array.shape}.")
+        table = pd.DataFrame(array)
     if len(table) != n_rows:
-        raise ValueError(f"sensitive_features must have one entry a row of X: {n_rows} are needed. Got {len(table)}.")
+        columns = [name for name in sensitive_features if isinstance(name, str)] if isinstance(sensitive_features, (list, tuple)) else []
+        unknown = [name for name in columns if name not in getattr(as_pandas(X), "columns", ())]
+        hint = f" If these are names of columns, {unknown[0]!r} is not a column of X." if unknown and len(unknown) < len(columns) else ""
+        raise ValueError(f"sensitive_features must have one entry a row of X: {n_rows} are needed. Got {len(table)}.{hint}")
     columns = [table.iloc[:, k].to_numpy(dtype=object) for k in range(table.shape[1])]
     known = ~np.any([pd.isna(column) for column in columns], axis=0)
     rows = list(zip(*(column[known] for column in columns), strict=True))
@@ -85,15 +94,32 @@ def group_codes(X: Any, sensitive_features: Any, n_rows: int) -> tuple[NDArray[n
     return codes, groups
 
 
-def warn_of_missing_groups(groups: Groups, tasks: TaskSet) -> None:
-    """Warn where a fairness term has nothing to compare: too few groups at all, or among the labelled rows of a task."""
+def warn_of_missing_groups(groups: Groups, tasks: TaskSet, classes: Mapping[str, NDArray[Any]], row_sets: Mapping[str, Any]) -> None:
+    """Warn where a fairness term has nothing to compare: too few groups at all, or among the rows of a task that it looks at."""
     if len(groups.names) < 2:
         what = "all sensitive_features are missing" if not groups.names else f"sensitive_features hold one group only, {groups.names[0]!r}"
         warnings.warn(f"The fairness term has no effect: {what}.", UserWarning, stacklevel=5)
         return
+    n_known = int((groups.codes >= 0).sum())
+    if len(groups.names) > _FEW_GROUPS and n_known < _ROWS_A_GROUP * len(groups.names):
+        warnings.warn(
+            f"sensitive_features hold {len(groups.names)} groups in {n_known} rows, too few a group to compare. Cut numbers such as ages into bands first.",
+            UserWarning,
+            stacklevel=5,
+        )
+        return
     for name in tasks.names:
-        present = set(groups.codes[tasks.rows(name)].tolist()) - {-1}
-        if len(present) < len(groups.names):
-            absent = next(group for k, group in enumerate(groups.names) if k not in present)
-            rest = "the fairness term has no effect on the task" if len(present) < 2 else "the fairness term compares the others"
-            warnings.warn(f"Task {name!r} has no labelled row of the group {absent!r}; {rest}.", UserWarning, stacklevel=5)
+        labels, codes = np.asarray(tasks[name].y), groups.codes[tasks.rows(name)]
+        compared = [("labelled", np.ones(len(labels), dtype=bool))]
+        for positive, code in row_sets.get(name, []):
+            rows = (labels == classes[name][code]) == positive if code < len(classes[name]) else np.full(len(labels), not positive)
+            compared.append(("positive" if positive else "negative", rows))
+        for kind, rows in compared:
+            present = set(codes[rows].tolist()) - {-1}
+            if len(present) < len(groups.names):
+                absent = next(group for k, group in enumerate(groups.names) if k not in present)
+                rest = "has no effect on the task" if len(present) < 2 else "compares the others"
+                rest += f" in its {kind} rows" if kind != "labelled" and len(compared) > 2 else ""
+                warnings.warn(f"Task {name!r} has no {kind} row of the group {absent!r}; the fairness term {rest}.", UserWarning, stacklevel=5)
+                if kind == "labelled":
+                    break

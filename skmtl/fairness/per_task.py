@@ -11,7 +11,7 @@ from sklearn.base import clone
 from torch import Tensor
 
 from skmtl.base import LossTerm
-from skmtl.fairness.settings import read_settings
+from skmtl.fairness.settings import check_classes, read_settings, row_sets
 from skmtl.fairness.task_penalties import as_column, task_penalties
 
 
@@ -109,15 +109,34 @@ class PerTaskFairness(LossTerm):
         total = (penalties * as_column(settings.weight, penalties)).sum(1)
         return total, total
 
-    def check(self, task_names: Sequence[str]) -> None:
+    def check(self, task_names: Sequence[str], n_classes: Sequence[int] | None = None) -> None:
         """Raise ValueError if a parameter does not fit these tasks, and name the task.
 
         Parameters
         ----------
         task_names : sequence of str
             Names of the tasks in order.
+        n_classes : sequence of int, optional
+            Their numbers of classes.
         """
-        read_settings(self, len(task_names), task_names)
+        settings = read_settings(self, len(task_names), task_names)
+        if n_classes is not None:
+            check_classes(self, settings, task_names, n_classes)
+
+    def row_sets(self, task_names: Sequence[str]) -> list[list[tuple[bool, int]]]:
+        """Return the sets of rows in which each task's groups are compared.
+
+        Parameters
+        ----------
+        task_names : sequence of str
+            Names of the tasks in order.
+
+        Returns
+        -------
+        list of list of (bool, int)
+            For every task whether positive or negative rows are looked at, and the code of the positive class; empty for a task of weight 0.
+        """
+        return row_sets(self, task_names)
 
     def multipliers(self, n_tasks: int) -> NDArray[np.float64]:
         """Return what the gradients of :meth:`unweighted` are multiplied by to give this term's, for trunk and heads.

@@ -67,6 +67,24 @@ def read_settings(term: Any, n_tasks: int, task_names: Sequence[str] | None = No
     )
 
 
+def check_classes(term: Any, settings: Settings, task_names: Sequence[str], n_classes: Sequence[int]) -> None:
+    """Raise where the class that is held against the rest is none of the task's."""
+    for name, code, count in zip(task_names, settings.positive_class, n_classes, strict=True):
+        if code >= max(count, 2):
+            raise ValueError(
+                f"The 'positive_class' parameter of {type(term).__name__} is {code}, but task {name!r} has {count} classes, which are counted from 0."
+            )
+
+
+def row_sets(term: Any, task_names: Sequence[str]) -> list[list[tuple[bool, int]]]:
+    """Return the sets of rows that every task's penalties look at; none for tasks of weight 0."""
+    settings = read_settings(term, len(task_names), task_names)
+    return [
+        [(side == "tpr", int(code)) for side in sides] if weight > 0 else []
+        for sides, code, weight in zip(settings.sides, settings.positive_class, settings.weight, strict=True)
+    ]
+
+
 def _one_a_task(term: Any, parameter: str, value: Any, names: list[str], fits: Callable[[Any], bool], wanted: str) -> list[Any]:
     if isinstance(value, str) or np.ndim(value) == 0:
         if not fits(value):

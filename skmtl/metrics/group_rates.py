@@ -37,8 +37,8 @@ def group_rate_gap(y_true: Any, y_pred: Any, sensitive_features: Any, *, rate: s
         Group of every row; with several columns their intersections are the groups. A row with a missing value takes no part.
     rate : {"fpr", "tpr", "equalized_odds"}, default="fpr"
         What should be equal in all groups.
-    pos_label : label, default=None
-        The positive class, held against the rest; None = 1, for labels that are 0 and 1 or -1 and 1.
+    pos_label : label or dict, default=None
+        The positive class, held against the rest, or a dict with that of every task by its name; None = 1, for labels that are 0 and 1 or -1 and 1.
     task : array-like of shape (n,), optional
         Task of every row in long form, where ``y_true`` is (n,).
 
@@ -50,7 +50,8 @@ def group_rate_gap(y_true: Any, y_pred: Any, sensitive_features: Any, *, rate: s
     Warns
     -----
     UndefinedMetricWarning
-        Names groups that are left out because they have no row of the kind that the rate is taken of, and tasks whose gap is NaN.
+        Names groups that are left out because they have no row of the kind that the rate is taken of, tasks whose gap is NaN, and tasks without any row
+        of the class `pos_label`.
 
     Raises
     ------
@@ -61,10 +62,17 @@ def group_rate_gap(y_true: Any, y_pred: Any, sensitive_features: Any, *, rate: s
     --------
     chance_gap : The gap to expect if groups are treated alike.
 
+    Notes
+    -----
+    Only groups that the rows given here hold can be compared. A part of the data in which a third group is missing gives the gap of the other two; one in
+    which all rows are of one group gives NaN. A model that predicts one class for every row has a gap of 0, which says nothing about it.
+
     Examples
     --------
     >>> from skmtl.metrics import group_rate_gap
     >>> group_rate_gap([0, 0, 0, 0, 1], [1, 0, 1, 1, 0], ["f", "f", "m", "m", "m"])
+    0.5
+    >>> group_rate_gap(["no", "no", "no", "no"], ["yes", "no", "yes", "yes"], ["f", "f", "m", "m"], pos_label="yes")
     0.5
     """
     values = []
@@ -98,8 +106,8 @@ def chance_gap(
         Group of every row; with several columns their intersections are the groups. A row with a missing value takes no part.
     rate : {"fpr", "tpr", "equalized_odds"}, default="fpr"
         What should be equal in all groups.
-    pos_label : label, default=None
-        The positive class, held against the rest; None = 1, for labels that are 0 and 1 or -1 and 1.
+    pos_label : label or dict, default=None
+        The positive class, held against the rest, or a dict with that of every task by its name; None = 1, for labels that are 0 and 1 or -1 and 1.
     task : array-like of shape (n,), optional
         Task of every row in long form, where ``y_true`` is (n,).
     n_draws : int, default=2000
@@ -137,11 +145,12 @@ def chance_gap(
 # ---------------------------------------------------------------------- counts
 @dataclass(frozen=True)
 class _Side:
-    """Rows of one true label, counted by group: those that have any, and the names of the groups that have none."""
+    """Rows of one true label, counted by group for those that have any, and the names of the groups that have some and none."""
 
     positive: bool
     sizes: NDArray[np.int64]
     hits: NDArray[np.int64]
+    having: list[str]
     without: list[str]
 
     @property
@@ -158,13 +167,17 @@ def _counts(y_true: Any, y_pred: Any, sensitive_features: Any, rate: str, pos_la
     own_groups = labelled_tasks(y_true, [codes] * len(predicted), task, None)  # the groups, in the place of predictions, of every task's labelled rows
     for one, known in zip(labelled_tasks(y_true, predicted, task, None), own_groups, strict=True):
         group = known.prediction.astype(np.intp)
-        truth, hit = (_is_positive(values, pos_label, one.name, what) for values, what in ((one.y, "y_true"), (one.prediction, "y_pred")))
+        own_label = _label_of(pos_label, one.name)
+        truth, hit = (_is_positive(values, own_label, one.name, what) for values, what in ((one.y, "y_true"), (one.prediction, "y_pred")))
+        if own_label is not None and len(one.y) and not (truth.any() or hit.any()):
+            _warn_of_unseen(own_label, one.name, one.y)
         sides = []
         for positive in _SIDES[rate]:
             rows = (truth == positive) & (group >= 0)
             sizes, hits = np.bincount(group[rows], minlength=len(names)), np.bincount(group[rows & hit], minlength=len(names))
             seen = sizes > 0
-            sides.append(_Side(positive, sizes[seen], hits[seen], [name for name, any_row in zip(names, seen, strict=True) if not any_row]))
+            having, without = ([name for name, own in zip(names, seen, strict=True) if own == wanted] for wanted in (True, False))
+            sides.append(_Side(positive, sizes[seen], hits[seen], having, without))
         yield one.name, sides
 
 
@@ -186,22 +199,45 @@ def _groups(sensitive_features: Any, n: int) -> tuple[list[str], NDArray[np.intp
     return [names[code] for code in kept], codes
 
 
+def _label_of(pos_label: Any, name: str) -> Any:
+    """Positive class of one task."""
+    if not isinstance(pos_label, dict):
+        return pos_label
+    by_name = {str(key): value for key, value in pos_label.items()}
+    if name not in by_name:
+        raise ValueError(f"pos_label has no positive class for task {name!r}; it has {', '.join(map(repr, by_name)) or 'none'}.")
+    return by_name[name]
+
+
 def _is_positive(values: NDArray[Any], pos_label: Any, name: str, what: str) -> NDArray[np.bool_]:
     if pos_label is None:
         found = set(np.unique(values).tolist())
         if not (found <= {0, 1} or found <= {-1, 1}):
-            shown = ", ".join(map(repr, sorted(found, key=str)[:4]))
-            raise ValueError(f"{what} of task {name!r} holds {shown}: without pos_label labels and predictions must be 0 and 1, or -1 and 1.")
+            raise ValueError(
+                f"{what} of task {name!r} holds {_shown(values)}: without pos_label labels and predictions must be 0 and 1, or -1 and 1. "
+                "Set pos_label to the positive class."
+            )
         pos_label = 1
     positive: NDArray[np.bool_] = values == pos_label
     return positive
+
+
+def _shown(values: NDArray[Any]) -> str:
+    found = sorted(set(np.unique(values).tolist()), key=str)
+    return ", ".join(map(repr, found[:4])) + (", ..." if len(found) > 4 else "")
+
+
+def _warn_of_unseen(pos_label: Any, name: str, labels: NDArray[Any]) -> None:
+    message = f"No label and no prediction of task {name!r} is of the class pos_label={pos_label!r}; its labels in y_true are {_shown(labels)}."
+    warnings.warn(message, UndefinedMetricWarning, stacklevel=4)
 
 
 def _warn_of_gaps(name: str, sides: list[_Side]) -> None:
     for side in sides:
         kind = _OWN_NAME[side.positive]
         if len(side.sizes) < 2:
-            warnings.warn(f"The gap of task {name!r} is not defined: fewer than two groups have {kind} rows.", UndefinedMetricWarning, stacklevel=3)
+            having = f"only group {side.having[0]!r} has" if side.having else "no group has"
+            warnings.warn(f"The gap of task {name!r} is not defined: {having} {kind} rows.", UndefinedMetricWarning, stacklevel=3)
         elif side.without:
             left_out = ", ".join(map(repr, side.without))
             warnings.warn(f"Groups without {kind} rows are left out of the gap of task {name!r}: {left_out}.", UndefinedMetricWarning, stacklevel=3)

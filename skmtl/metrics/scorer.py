@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from inspect import Parameter, signature
 from types import MappingProxyType
@@ -10,10 +11,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils.metadata_routing import MetadataRequest
 
 from skmtl.metrics.accuracy import multitask_accuracy
 from skmtl.metrics.fitted import last_step, task_ids
+from skmtl.metrics.group_rates import group_rate_gap
 from skmtl.metrics.labelled import named_columns, task_codes
 from skmtl.metrics.log_loss import multitask_log_loss
 from skmtl.metrics.regression import multitask_mse, multitask_r2
@@ -29,6 +32,7 @@ def make_multitask_scorer(
     greater_is_better: bool = True,
     per_task: bool = False,
     needs: tuple[str, ...] | list[str] = (),
+    **arguments: Any,
 ) -> MultiTaskScorer:
     """Make a scorer of a metric of many tasks, for ``scoring=`` of searches and cross-validation.
 
@@ -53,6 +57,8 @@ def make_multitask_scorer(
     needs : tuple of str, default=()
         Metadata that the metric takes, such as ``("sensitive_features",)`` or ``("sample_weight",)``. Instead of the values, the
         name of a column of X, or a list of names, may be given.
+    **arguments : dict
+        What the metric is called with besides, such as ``rate="tpr"``.
 
     Returns
     -------
@@ -62,12 +68,15 @@ def make_multitask_scorer(
     Raises
     ------
     TypeError
-        If ``metric`` is not callable, or names are not strings.
+        If ``metric`` is not callable, names are not strings, or the metric does not take one of the arguments.
 
     Notes
     -----
-    ``skmtl.metrics.multitask_scorers`` has ready scorers: "accuracy", "roc_auc", "neg_log_loss", "r2" and "neg_mse". While routing
-    is off, searches pass ``sample_weight`` to a scorer whose metric takes it, as they do with those of scikit-learn.
+    ``skmtl.metrics.multitask_scorers`` has ready scorers: "accuracy", "roc_auc", "neg_log_loss", "r2" and "neg_mse", and those of the gap between
+    groups, which need ``sensitive_features``: "neg_fpr_gap", "neg_tpr_gap" and "neg_equalized_odds_gap". While routing is off, searches pass
+    ``sample_weight`` to a scorer whose metric takes it, as they do with those of scikit-learn.
+
+    Where a metric is NaN for every task (one group only among the test rows of a fold), so is the score, with a warning.
 
     Examples
     --------
@@ -90,14 +99,18 @@ def make_multitask_scorer(
         raise TypeError(f"response_method must be the name of a method, or a list of names. Got {response_method!r}.")
     if isinstance(needs, str) or not all(isinstance(name, str) for name in needs):
         raise TypeError(f"needs must be a tuple of names, such as ('sensitive_features',). Got {needs!r}.")
-    return MultiTaskScorer(metric, methods, 1 if greater_is_better else -1, bool(per_task), tuple(needs))
+    unknown = [name for name in arguments if not (_takes(metric, name) or _takes_any(metric))]
+    if unknown:
+        raise TypeError(f"{_name(metric)} takes no argument {unknown[0]!r}.")
+    return MultiTaskScorer(metric, methods, 1 if greater_is_better else -1, bool(per_task), tuple(needs), arguments)
 
 
 class MultiTaskScorer:
     """What :func:`make_multitask_scorer` returns."""
 
-    def __init__(self, metric: Callable[..., Any], methods: tuple[str, ...], sign: int, per_task: bool, needs: tuple[str, ...]):
+    def __init__(self, metric: Callable[..., Any], methods: tuple[str, ...], sign: int, per_task: bool, needs: tuple[str, ...], arguments: Mapping[str, Any]):
         self._metric, self._methods, self._sign, self._per_task, self._needs = metric, methods, sign, per_task, needs
+        self._fixed = dict(arguments)
 
     def __call__(self, estimator: Any, X: Any, y: Any, **metadata: Any) -> float | dict[str, float]:
         """Score a fitted estimator.
@@ -146,13 +159,14 @@ class MultiTaskScorer:
         if self._methods != ("predict",):
             shown.append(f"response_method={self._methods[0] if len(self._methods) == 1 else list(self._methods)!r}")
         shown += ["greater_is_better=False"] * (self._sign < 0) + ["per_task=True"] * self._per_task + [f"needs={self._needs!r}"] * bool(self._needs)
+        shown += [f"{name}={value!r}" for name, value in self._fixed.items()]
         return f"make_multitask_scorer({', '.join(shown)})"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, MultiTaskScorer) and vars(self) == vars(other)
 
     def __hash__(self) -> int:
-        return hash((self._metric, self._methods, self._sign, self._per_task, self._needs))
+        return hash((self._metric, self._methods, self._sign, self._per_task, self._needs, *self._fixed))
 
     def __sklearn_clone__(self) -> MultiTaskScorer:
         return self
@@ -165,12 +179,12 @@ class MultiTaskScorer:
     def _arguments(self, X: Any, metadata: Mapping[str, Any]) -> dict[str, Any]:
         given = {name: _values(X, value) for name, value in metadata.items() if value is not None}
         for name in self._needs:
-            if name not in given and not _has_default(self._metric, name):
+            if name not in given and name not in self._fixed and not _has_default(self._metric, name):
                 raise ValueError(
                     f"{self!r} needs {name}. Call sklearn.set_config(enable_metadata_routing=True) and pass {name} to the search or, in params, to "
                     f"cross_validate; or call scorer(estimator, X, y, {name}=...)."
                 )
-        return given
+        return {**self._fixed, **given}
 
     def _predict(self, estimator: Any, X: Any) -> Any:
         for name in self._methods:
@@ -183,7 +197,8 @@ class MultiTaskScorer:
         if values.ndim > 1 or values.size == 0:
             raise ValueError(f"{_name(self._metric)} must return a number or one number a task. Got an array of shape {values.shape}.")
         if np.isnan(values).all():
-            raise ValueError(f"{_name(self._metric)} is NaN for every task.")
+            warnings.warn(f"{_name(self._metric)} is NaN for every task, and so is the score.", UndefinedMetricWarning, stacklevel=3)
+            return float("nan")
         return float(np.nanmean(values))
 
     def _by_name(self, estimator: Any, values: NDArray[np.float64], mean: float, y: Any, task: Any) -> dict[str, float]:
@@ -201,6 +216,14 @@ class MultiTaskScorer:
 
 def _takes(function: Callable[..., Any], name: str) -> bool:
     return name in signature(function).parameters
+
+
+def _takes_any(function: Callable[..., Any]) -> bool:
+    return any(parameter.kind is Parameter.VAR_KEYWORD for parameter in signature(function).parameters.values())
+
+
+def _gap_scorer(**arguments: Any) -> MultiTaskScorer:
+    return make_multitask_scorer(group_rate_gap, greater_is_better=False, needs=("sensitive_features",), **arguments)
 
 
 def _has_default(function: Callable[..., Any], name: str) -> bool:
@@ -239,5 +262,8 @@ multitask_scorers: Mapping[str, MultiTaskScorer] = MappingProxyType(
         "neg_log_loss": make_multitask_scorer(multitask_log_loss, response_method="predict_proba", greater_is_better=False),
         "r2": make_multitask_scorer(multitask_r2),
         "neg_mse": make_multitask_scorer(multitask_mse, greater_is_better=False),
+        "neg_fpr_gap": _gap_scorer(),
+        "neg_tpr_gap": _gap_scorer(rate="tpr"),
+        "neg_equalized_odds_gap": _gap_scorer(rate="equalized_odds"),
     }
 )

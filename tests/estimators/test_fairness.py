@@ -140,6 +140,54 @@ def test_what_leaves_a_term_without_effect_is_said(people):
         MultiTaskClassifier(fairness=MTAF(weight=[1.0, -1.0]), **FAST).fit(inputs, Y, sensitive_features=group)
 
 
+def test_without_a_term_groups_change_nothing(people):
+    X, Y, group = people
+    inputs = X.drop(columns="sex")
+    plain = MultiTaskClassifier(**FAST).fit(inputs, Y)
+    for data, given in ((inputs, group), (X, "sex")):
+        np.testing.assert_array_equal(probabilities(MultiTaskClassifier(**FAST).fit(data, Y, sensitive_features=given), inputs), probabilities(plain, inputs))
+
+
+def test_a_column_that_is_named_but_not_there_is_an_error(people):
+    X, Y, _ = people
+    with pytest.raises(ValueError, match="sensitive_features='age' is not a column of X"):
+        MultiTaskClassifier(fairness=MTAF(), **FAST).fit(X, Y, sensitive_features="age")
+    with pytest.raises(ValueError, match="sensitive_features='sex' names a column, but X is not a DataFrame"):
+        MultiTaskClassifier(fairness=MTAF(), **FAST).fit(X[["a", "b"]].to_numpy(), Y, sensitive_features="sex")
+
+
+def test_a_column_whose_values_are_given_stays_an_input(people):
+    X, Y, group = people
+    table = X.drop(columns="sex").assign(sex=group.astype(float))
+    given = MultiTaskClassifier(fairness=MTAF(), **FAST).fit(table, Y, sensitive_features=table["sex"])
+    kept = MultiTaskClassifier(fairness=MTAF(), sensitive_as_input=True, **FAST).fit(table, Y, sensitive_features="sex")
+    assert list(given.feature_names_in_) == [*"abcd", "sex"]
+    np.testing.assert_array_equal(probabilities(given, table), probabilities(kept, table))
+
+
+def test_one_class_of_several_is_held_against_the_rest_by_its_position(people, rng):
+    X, _, group = people
+    settings = FAST | {"n_members": 1, "max_iter": 60, "early_stopping": False, "learning_rate_init": 0.02}
+    inputs = X.drop(columns="sex")
+    grades = np.where(inputs["a"] + rng.normal(size=400) > 0.5, "good", np.where(inputs["b"] > 0, "bad", "middling"))
+    negative, gaps = grades != "good", []
+    for weight in (0.0, 5.0):  # sorted classes: bad, good, middling
+        model = MultiTaskClassifier(fairness=PerTaskFairness("gap", weight=weight, positive_class=1), **settings).fit(inputs, grades, sensitive_features=group)
+        good = model.predict_proba(inputs)[:, 1]
+        gaps.append(abs(good[negative & (group == 1)].mean() - good[negative & (group == 0)].mean()))
+    assert gaps[1] < 0.5 * gaps[0]
+    with pytest.raises(ValueError, match="positive_class.* is 3, but"):
+        MultiTaskClassifier(fairness=MTAF(positive_class=3), **settings).fit(inputs, grades, sensitive_features=group)
+
+
+def test_labels_may_be_words_and_missing(people):
+    X, Y, _ = people
+    Y[::4, 0] = np.nan
+    words = pd.DataFrame(Y, columns=["loan", "card"]).replace({0.0: "no", 1.0: "yes"})
+    of_words, of_numbers = (MultiTaskClassifier(fairness=MTAF("gap"), **FAST).fit(X, labels, sensitive_features="sex") for labels in (words, Y))
+    np.testing.assert_array_equal(probabilities(of_words, X), probabilities(of_numbers, X))
+
+
 def test_gaps_can_be_measured_on_predictions(people):
     X, Y, group = people
     model = MultiTaskClassifier(fairness=MTAF(), **FAST).fit(X, Y, sensitive_features="sex")

@@ -4,7 +4,7 @@ from itertools import combinations, permutations
 import numpy as np
 import pandas as pd
 import pytest
-from fairlearn.metrics import MetricFrame, false_positive_rate, true_positive_rate
+from fairlearn.metrics import MetricFrame, equalized_odds_difference, false_positive_rate, true_positive_rate
 from sklearn.exceptions import UndefinedMetricWarning
 
 from skmtl.metrics import chance_gap, group_rate_gap, make_multitask_scorer
@@ -23,6 +23,18 @@ def gap_by_fairlearn(y, predicted, groups, rate):
 def test_gaps_are_those_of_fairlearn(rng, rate, n_groups):
     y, predicted, groups = rng.integers(0, 2, 400), rng.integers(0, 2, 400), rng.integers(0, n_groups, 400)
     assert group_rate_gap(y, predicted, groups, rate=rate) == pytest.approx(gap_by_fairlearn(y, predicted, groups, rate))
+
+
+def test_equalized_odds_are_fairlearns_worst_case(rng):
+    y, predicted, groups = rng.integers(0, 2, 300), rng.integers(0, 2, 300), rng.integers(0, 3, 300)
+    expected = equalized_odds_difference(y, predicted, sensitive_features=groups, agg="worst_case")
+    assert group_rate_gap(y, predicted, groups, rate="equalized_odds") == pytest.approx(expected)
+
+
+def test_a_model_that_predicts_one_class_has_no_gap(rng):
+    y, groups = rng.integers(0, 2, 50), rng.integers(0, 2, 50)
+    for constant in (0, 1):
+        assert group_rate_gap(y, np.full(50, constant), groups, rate="equalized_odds") == chance_gap(y, np.full(50, constant), groups) == 0
 
 
 def test_a_hand_worked_example():
@@ -92,6 +104,21 @@ def test_the_chance_gap_of_three_groups_is_near_the_mean_over_all_ways_to_deal_t
     assert chance_gap(y, predicted, groups) == chance_gap(y, predicted, groups)
 
 
+@RATES
+@pytest.mark.parametrize("n_groups", [2, 3])
+def test_the_chance_gap_is_the_mean_gap_of_groups_drawn_at_random(rng, rate, n_groups):
+    y, predicted = (rng.random(200) < 0.3).astype(int), (rng.random(200) < 0.4).astype(int)
+    groups = np.arange(200) % n_groups
+    drawn = []
+    for _ in range(600):
+        dealt = groups.copy()
+        for label in (0, 1):
+            dealt[y == label] = rng.permutation(groups[y == label])
+        drawn.append(group_rate_gap(y, predicted, dealt, rate=rate))
+    error = np.std(drawn) / np.sqrt(600) + np.std(drawn) / np.sqrt(2000) * (n_groups > 2)
+    assert abs(chance_gap(y, predicted, groups, rate=rate) - np.mean(drawn)) < 5 * error
+
+
 def test_the_chance_gap_shrinks_with_the_root_of_the_number_of_rows():
     values = []
     for n in (1000, 4000):
@@ -137,6 +164,7 @@ def test_it_serves_as_a_scorer_that_asks_for_the_groups():
         (([0, 1], [0, 1], [0, 1, 1]), {}, "sensitive_features has 3 rows"),
         (([0, 1], [0, 1], 1), {}, "sensitive_features must have shape"),
         (([1, 2], [1, 2], [0, 1]), {}, "y_true of task '0' holds 1, 2: without pos_label"),
+        (([0, 1], [0, 1], [0, 1]), {"pos_label": {"b": 1}}, "no positive class for task '0'; it has 'b'"),
         (([0, 1], [0.2, 0.9], [0, 1]), {}, "y_pred of task '0' holds 0.2, 0.9: without pos_label"),
         (([0, 1], [0, 1, 1], [0, 1]), {}, "2 rows; Y_pred has 1 tasks and 3 rows"),
     ],

@@ -8,6 +8,7 @@ from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.dummy import DummyRegressor
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.linear_model import Ridge
 from sklearn.metrics import accuracy_score
 from sklearn.model_selection import GridSearchCV, KFold, cross_validate
@@ -15,7 +16,16 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skmtl import MultiTaskClassifier, MultiTaskRegressor
-from skmtl.metrics import make_multitask_scorer, multitask_accuracy, multitask_log_loss, multitask_mse, multitask_r2, multitask_roc_auc, multitask_scorers
+from skmtl.metrics import (
+    group_rate_gap,
+    make_multitask_scorer,
+    multitask_accuracy,
+    multitask_log_loss,
+    multitask_mse,
+    multitask_r2,
+    multitask_roc_auc,
+    multitask_scorers,
+)
 
 TINY = {"hidden_layer_sizes": (4,), "max_iter": 3, "random_state": 0}
 
@@ -76,8 +86,21 @@ def test_values_of_several_tasks_are_averaged_without_nan():
     scorer = make_multitask_scorer(lambda y, p: np.array([1.0, np.nan, 4.0]))
     model = DummyRegressor().fit([[0.0]], [0.0])
     assert scorer(model, [[0.0]], [0.0]) == 2.5
-    with pytest.raises(ValueError, match="is NaN for every task"):
-        make_multitask_scorer(lambda y, p: np.full(2, np.nan))(model, [[0.0]], [0.0])
+
+
+def test_a_score_that_no_task_has_is_nan_and_said():
+    model = DummyRegressor().fit([[0.0]], [0.0])
+    with pytest.warns(UndefinedMetricWarning, match="is NaN for every task, and so is the score"):
+        assert np.isnan(make_multitask_scorer(lambda y, p: np.full(2, np.nan))(model, [[0.0]], [0.0]))
+
+
+def test_further_arguments_reach_the_metric(wide):
+    X, Y = wide
+    model = Ridge().fit(X, Y.fillna(0))
+    scorer = make_multitask_scorer(lambda y, p, power, **more: power + more["shift"], power=2.0, shift=1.0)
+    assert scorer(model, X, Y) == 3.0
+    with pytest.raises(TypeError, match="multitask_r2 takes no argument 'power'"):
+        make_multitask_scorer(multitask_r2, power=2.0)
 
 
 def test_classes_of_the_estimator_explain_columns_that_test_labels_do_not(rng):
@@ -148,13 +171,19 @@ def test_a_metric_that_knows_no_tasks_is_refused_in_long_form(long):
 
 
 # ---------------------------------------------------------------------- an object among others
-SCORERS = {**multitask_scorers, "with needs": make_multitask_scorer(gap, per_task=True, needs=["sensitive_features"])}
+SCORERS = {
+    **multitask_scorers,
+    "with needs": make_multitask_scorer(gap, per_task=True, needs=["sensitive_features"]),
+    "with arguments": make_multitask_scorer(group_rate_gap, needs=["sensitive_features"], pos_label={"left": "yes", "right": 1}),
+}
+METRICS = (gap, group_rate_gap, multitask_accuracy, multitask_log_loss, multitask_mse, multitask_r2, multitask_roc_auc)
 
 
 @pytest.mark.parametrize("scorer", SCORERS.values(), ids=SCORERS.keys())
 def test_a_scorer_pickles_clones_and_says_how_it_was_made(scorer):
     assert pickle.loads(pickle.dumps(scorer)) == scorer == clone(scorer)
-    names = {function.__name__: function for function in (gap, multitask_accuracy, multitask_log_loss, multitask_mse, multitask_r2, multitask_roc_auc)}
+    assert len({scorer, pickle.loads(pickle.dumps(scorer))}) == 1
+    names = {function.__name__: function for function in METRICS}
     assert eval(repr(scorer), {"make_multitask_scorer": make_multitask_scorer, **names}) == scorer
     assert clone(GridSearchCV(Ridge(), {}, scoring=scorer)).scoring == scorer
 
