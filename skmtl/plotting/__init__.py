@@ -1,8 +1,19 @@
-"""Pictures of gains, groups and losses, in the manner of scikit-learn's Displays."""
+"""Pictures of gains, groups, losses, fronts, gradients and representations, in the manner of scikit-learn's Displays."""
 
 from skmtl.plotting.gain_prediction import GainPredictionDisplay
+from skmtl.plotting.gradient_conflict import GradientConflictDisplay
+from skmtl.plotting.pareto_frontier import ParetoFrontierDisplay
 from skmtl.plotting.png import figure_png
+from skmtl.plotting.representation_risk import RepresentationRiskDisplay
 from skmtl.plotting.task_affinity import TaskAffinityDisplay
 from skmtl.plotting.task_loss import TaskLossDisplay
 
-__all__ = ["GainPredictionDisplay", "TaskAffinityDisplay", "TaskLossDisplay", "figure_png"]
+__all__ = [
+    "GainPredictionDisplay",
+    "GradientConflictDisplay",
+    "ParetoFrontierDisplay",
+    "RepresentationRiskDisplay",
+    "TaskAffinityDisplay",
+    "TaskLossDisplay",
+    "figure_png",
+]
