@@ -53,8 +53,9 @@ numbers there cannot be reproduced, only the shapes; in both the minority's risk
 
 
 # ---------------------------------------------------------------------- measuring
-def measure(figure: int, axis: str, point: int, draw: int, seed: int, alpha: float) -> list[dict[str, Any]]:
-    """One draw at one point of a panel, all curves."""
+def measure(figure: int, axis: str, point: int, draw: int, seed: int, alpha: float) -> tuple[list[dict[str, Any]], float]:
+    """One draw at one point of a panel, all curves, and the processor seconds it took."""
+    start = time.process_time()
     n_rows, n_majority = (point, N_MAJORITY) if axis == "N" else (ROWS, point)
     entropy = np.random.SeedSequence([seed, figure, axis == "N", point, draw]).generate_state(1)
     tasks = make_majority_minority_tasks(n_majority, N_MINORITY, n_rows, random_state=int(entropy[0] % 2**31))
@@ -68,7 +69,8 @@ def measure(figure: int, axis: str, point: int, draw: int, seed: int, alpha: flo
         limit = population_minimum(tasks.coef, DIMENSIONS)[1]
         found |= {"majority limit": limit[~minority].mean(), "minority limit": limit[minority].mean()}
         found["majority Theorem 1"], found["minority Theorem 1"] = minority_risk_bounds(tasks.heads[~minority], tasks.heads[minority])
-    return [{"figure": figure, "axis": axis, "point": point, "draw": draw, "curve": curve, "risk": risk} for curve, risk in found.items()]
+    lines = [{"figure": figure, "axis": axis, "point": point, "draw": draw, "curve": curve, "risk": risk} for curve, risk in found.items()]
+    return lines, time.process_time() - start
 
 
 def fitted_risks(tasks: Any, group: Any, rank: int, alpha: float) -> Any:
@@ -178,15 +180,16 @@ def main() -> None:
     with threadpool_limits(1):
         measured = Parallel(n_jobs=1 if options.quick else options.jobs)(delayed(measure)(*job) for job in jobs)
     seconds = time.perf_counter() - start
-    table = pd.DataFrame([line for lines in measured for line in lines])
+    table = pd.DataFrame([line for lines, _ in measured for line in lines])
+    busy = sum(seconds for _, seconds in measured)
     means = summary(table)
     parts = [f"## Figure {figure}, over {axis}\n\n{markdown(shown(means, figure, axis).astype(str))}\n" for figure, axis in panels]
     listed = "\n".join(f"- {line}" for line in findings(means))
     out = options.out or (None if options.quick else RESULTS)
     name = "representation_figures" + "_ridge" * (options.alpha > 0)
     picture = "" if out is None else f"![Risks over rows and tasks]({name}.png)\n\n"
-    print(f"{seconds:.0f} s with {options.jobs} jobs")
-    tail = f"Seed {options.seed}, alpha {options.alpha:g}. {versions(np, scipy, sklearn)}.\n"
+    tail = f"{len(jobs)} fits of all curves: {seconds:.0f} s with {options.jobs} jobs beside other work, {busy:.0f} s of processor time. "
+    tail += f"Seed {options.seed}, alpha {options.alpha:g}. {versions(np, scipy, sklearn)}.\n"
     text = f"# Majority and minority under a shared representation\n\n{picture}{listed}\n\n{NOTE.format(draws=draws)}\n\n" + "\n".join(parts) + f"\n{tail}"
     report(options, name, text, means)
     if out is not None:

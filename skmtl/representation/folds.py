@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
-from skmtl.estimators import MultiTaskRegressor, fit_groups
+from skmtl.estimators import fit_groups, take_column
 from skmtl.representation.low_rank import LowRankMultiTaskRegressor
-from skmtl.representation.reading import read_inputs, read_tasks
+from skmtl.representation.reading import read_tasks
 from skmtl.representation.ridge import leave_one_out_ridge
 from skmtl.tasks import encode_task_ids, take_rows, wide_columns
 
@@ -48,7 +48,7 @@ class Labels:
     def of(cls, model: Any, X: Any, y: Any) -> Labels:
         """Read the labels of a target in the layout that the model is set to."""
         if model.task_column is not None:
-            names, codes = encode_task_ids(task_ids(model, X), "task_column")
+            names, codes = encode_task_ids(take_column(X, model.task_column, "task_column")[0], "task_column")
             return cls(names, np.arange(len(codes)), codes, np.asarray(y, dtype=float), wide=False)
         names, columns = wide_columns(y)
         table = np.column_stack([pd.to_numeric(pd.Series(column)).to_numpy(dtype=float, na_value=np.nan) for column in columns])
@@ -126,17 +126,3 @@ def _networks_alone(model: Any, X: Any, y: Any, X_test: Any, names: list[str]) -
         rows = np.flatnonzero(codes == t)
         predicted[rows] = own[name]._outputs_of(take_rows(inputs, rows), np.zeros(len(rows), dtype=np.intp))[0]
     return predicted
-
-
-def task_ids(model: Any, X: Any) -> Any:
-    """Return the task column of X."""
-    return model._task_ids(X) if isinstance(model, MultiTaskRegressor) else read_inputs(clone(model), X, reset=True)[0]
-
-
-def as_rows(part: Any) -> Any:
-    """Return a table or target of which rows can be taken: a frame of pandas or an array in which numbers beside strings stay numbers."""
-    part = part.to_pandas() if hasattr(part, "to_pandas") else part
-    if hasattr(part, "iloc"):
-        return part
-    values = np.asarray(part)
-    return np.array(part, dtype=object) if values.dtype.kind in "US" and not isinstance(part, np.ndarray) else values

@@ -88,7 +88,7 @@ class LowRankMultiTaskRegressor(RegressionOutputs, VersionedState, DocLinks, Reg
     Notes
     -----
     This is problem (1) of [1]_, which does not say how it was solved. Only moments of the rows enter, gathered once; heads are
-    eliminated, as in alternating least squares, and B takes damped Gauss-Newton steps on what is left. The start is the closed-form solution
+    eliminated, as in alternating least squares, and B takes damped Newton steps on what is left. The start is the closed-form solution
     for tasks of equal second moments; where all tasks have the same rows it is the exact solution. The problem is not convex: the
     result is a stationary point, not always the global minimum. Where a task has hardly more rows than `rank`, its head fits noise
     and may be huge; `alpha` bounds it. The paper bounds the length of the heads instead.

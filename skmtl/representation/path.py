@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.utils.parallel import Parallel, delayed
 
-from skmtl.estimators import MultiTaskRegressor
-from skmtl.representation.folds import Labels, as_rows, fold_errors
+from skmtl.estimators import MultiTaskRegressor, rows_as_given
+from skmtl.representation.folds import Labels, fold_errors
 from skmtl.representation.low_rank import LowRankMultiTaskRegressor
 from skmtl.validation import MultiTaskKFold
 
@@ -181,7 +181,7 @@ def representation_path(
     model = clone(estimator)
     if task_weights is not None:
         model.set_params(task_weights=task_weights)
-    X, y = (as_rows(part) for part in (X, y))
+    X, y = (rows_as_given(part) for part in (X, y))
     labels = Labels.of(model, X, y)
     weights = model.task_weights
     if weights is not None and not isinstance(weights, dict) and np.shape(weights) == (len(labels.names),):

@@ -196,7 +196,7 @@ def test_tasks_are_told_by_name_in_a_frame(long_form):
         ({"alpha": -1.0}, "'alpha' parameter"),
         ({"task_weights": {"99": 1.0}}, "names the task '99'"),
         ({"task_weights": [1.0]}, "must hold 12 finite weights"),
-        ({"task_column": "school"}, "task_column='school' is not a column"),
+        ({"task_column": "school"}, "task_column='school' names a column, but X is not a DataFrame"),
         ({"task_column": 9}, "out of range"),
     ],
 )
