@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skmtl import MultiTaskClassifier, MultiTaskRegressor, TaskSet
+from skmtl.affinity import PairwiseGains
 from skmtl.datasets import fetch_landmine, fetch_mhc_binding, fetch_school, make_grouped_tasks
 from skmtl.estimators import measure_groups
 
@@ -76,3 +77,11 @@ def measure_split(name: str, split: int, *, data_home: str | None, cache: Path, 
     cache.mkdir(parents=True, exist_ok=True)
     np.savez(path, pairs=pairs, alone=alone, together=together, seconds=seconds)
     return Measured(pairs, alone, together, seconds)
+
+
+def as_gains(names: list[str], measured: Measured, chosen: NDArray[np.intp] | None = None) -> PairwiseGains:
+    """Return the gains of some unordered pairs, by their numbers, both directions of a pair one after the other."""
+    rows = np.arange(len(measured.pairs)) if chosen is None else chosen
+    ordered = np.stack([measured.pairs[rows], measured.pairs[rows][:, ::-1]], axis=1).reshape(-1, 2)
+    together = measured.together[rows].reshape(-1, 1)
+    return PairwiseGains(list(names), np.array(names, dtype=object)[ordered], measured.alone[ordered[:, 0]][:, None], together)

@@ -10,6 +10,7 @@ from skmtl.affinity.linear_surrogate import LinearSurrogate
 from skmtl.affinity.matrix import affinity_matrix
 from skmtl.affinity.measure import collect_pairwise_gains
 from skmtl.affinity.prediction import gain_predictor, out_of_fold_predictions, predict_affinity
+from skmtl.affinity.sampling import pairs_to_measure
 from skmtl.affinity.tagging import TaggingAffinity
 
 __all__ = [
@@ -25,5 +26,6 @@ __all__ = [
     "collect_pairwise_gains",
     "gain_predictor",
     "out_of_fold_predictions",
+    "pairs_to_measure",
     "predict_affinity",
 ]

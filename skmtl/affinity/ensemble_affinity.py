@@ -22,6 +22,7 @@ from skmtl.affinity.joint import JointNetworks
 from skmtl.affinity.measure import collect_pairwise_gains
 from skmtl.affinity.rival import AffinityEstimator, mean_over_others
 from skmtl.affinity.tagging import average_known
+from skmtl.estimators import MultiTaskNetwork
 from skmtl.tasks import TaskSet
 
 _ALPHAS = np.logspace(-6, 2, 17)
@@ -149,7 +150,7 @@ class EnsembleAffinity(AffinityEstimator):
         self.memory = memory
         self.random_state = random_state
 
-    def fit(self, tasks: TaskSet, gains: PairwiseGains | None = None) -> EnsembleAffinity:
+    def fit(self, tasks: TaskSet, gains: PairwiseGains | None = None, scores: pd.DataFrame | None = None) -> EnsembleAffinity:
         """Train the network of all tasks, measure some pairs, and fit spline and residual.
 
         Parameters
@@ -158,6 +159,8 @@ class EnsembleAffinity(AffinityEstimator):
             Rows of the tasks.
         gains : PairwiseGains, optional
             Measured gains of some pairs of these tasks; None measures a share of the pairs.
+        scores : DataFrame of shape (T, T), optional
+            ``scores_`` of an earlier fit to these tasks, to go on from with other gains; None trains the network of all tasks.
 
         Returns
         -------
@@ -167,16 +170,7 @@ class EnsembleAffinity(AffinityEstimator):
         estimator, seed = self._begin(tasks)
         if gains is not None:
             check_gains(gains, tasks)
-        joint = JointNetworks(estimator, tasks, int(self.n_repeats), seed)
-        tables: list[NDArray[np.float64]] = []
-
-        def compare(k: int, parameters: list[Tensor]) -> None:
-            losses, gradients = joint.task_gradients(parameters, joint.training_sample(k, self.max_samples, draw=len(tables)))
-            tables.append(update_scores(losses.numpy(), gradients.numpy()))
-
-        joint.train(compare, int(self.every))
-        scores = average_known(tables, tasks.names)
-        self.scores_ = pd.DataFrame(scores, index=pd.Index(tasks.names), columns=pd.Index(tasks.names))
+        self.scores_ = self._scores(estimator, tasks, seed) if scores is None else scores.loc[tasks.names, tasks.names]
         if gains is None:
             settings = {"pairs": float(self.pair_fraction), "n_repeats": int(self.n_repeats), "n_jobs": self.n_jobs, "memory": self.memory}
             gains = collect_pairwise_gains(tasks, estimator, random_state=seed, **settings)
@@ -187,6 +181,18 @@ class EnsembleAffinity(AffinityEstimator):
         predicted = self._group_gains(both).reshape(len(tasks), len(tasks), -1)
         self._finish(tasks, predicted[np.arange(len(tasks)), :, np.arange(len(tasks))])
         return self
+
+    def _scores(self, estimator: MultiTaskNetwork, tasks: TaskSet, seed: int) -> pd.DataFrame:
+        """Train networks of all tasks and average what their updates have in common."""
+        joint = JointNetworks(estimator, tasks, int(self.n_repeats), seed)
+        tables: list[NDArray[np.float64]] = []
+
+        def compare(k: int, parameters: list[Tensor]) -> None:
+            losses, gradients = joint.task_gradients(parameters, joint.training_sample(k, self.max_samples, draw=len(tables)))
+            tables.append(update_scores(losses.numpy(), gradients.numpy()))
+
+        joint.train(compare, int(self.every))
+        return pd.DataFrame(average_known(tables, tasks.names), index=pd.Index(tasks.names), columns=pd.Index(tasks.names))
 
     def _fit_gains(self, gains: PairwiseGains) -> None:
         """Fit spline and residual to measured pairs."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from numbers import Integral, Real
 
 import numpy as np
@@ -14,12 +14,11 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits
 
+from skmtl.affinity.penalty_choice import choose_penalty
+from skmtl.affinity.variance_components import column_blocks, fit_components
 from skmtl.validation import DocLinks, VersionedState
 
 Array = NDArray[np.float64]
-
-ALPHAS = np.logspace(-2, 6, 33)  # for weights whose mean is one; the last one predicts hardly more than the mean
-LINEAR_SCALES = (1.0, 3.0, 10.0, 30.0, 100.0)
 
 
 class PairwiseGainRegressor(VersionedState, DocLinks, RegressorMixin, BaseEstimator):
@@ -35,9 +34,12 @@ class PairwiseGainRegressor(VersionedState, DocLinks, RegressorMixin, BaseEstima
     ----------
     degree : int, default=2
         Order of the polynomial; 2 is the quadratic model of [1]_, equation (14).
-    alpha : "cv" or float, default="cv"
+    alpha : "cv", "reml" or float, default="cv"
         Strength of the ridge penalty. "cv" takes the value with the smallest error when each group of `groups` (each row when there are none) is
         left out in turn, computed exactly from one eigendecomposition; the scale :math:`s` of the linear columns is chosen along with it.
+        "reml" gives every block of terms a penalty of its own, found by restricted maximum likelihood: the monomials of each degree, the
+        numeric linear columns, and every set of neighbouring indicators that sum to one. This is partial pooling: a task's effect is
+        shrunk the more, the less tasks differ and the fewer pairs it took part in.
     clip : float or None, default=0.005
         The gains are clipped at this quantile from below and from above before the fit, so that a few ruined measurements
         do not bend the model. None turns it off.
@@ -52,7 +54,11 @@ class PairwiseGainRegressor(VersionedState, DocLinks, RegressorMixin, BaseEstima
     intercept_ : float
         Weighted mean of the clipped gains.
     alpha_ : float
-        Penalty in use.
+        Penalty in use; with alpha="reml" that of the first term.
+    penalties_ : ndarray of shape (n_terms,)
+        Penalty of every term's coefficient.
+    noise_ : float
+        With alpha="reml", variance of a gain of mean weight around its expectation; NaN otherwise.
     linear_scale_ : float
         Factor :math:`s` by which the linear columns were multiplied; 1 unless alpha="cv" found a better one.
     clip_range_ : tuple of float
@@ -78,7 +84,8 @@ class PairwiseGainRegressor(VersionedState, DocLinks, RegressorMixin, BaseEstima
 
     A weight of two counts as two rows, for the standardisation, the clipping and the penalised sum. With alpha="cv" the penalties that are
     tried are multiples of the mean weight, so that inverse variances of any unit can be passed; leaving out one of two copies of a
-    row tells nothing about the penalty, therefore copies of a row are not the same as a weight there, unless they share a group.
+    row tells nothing about the penalty, therefore copies of a row are not the same as a weight there, unless they share a group. With
+    alpha="reml" weights are precisions in units of their mean, and two copies of a row are two measurements.
 
     References
     ----------
@@ -149,12 +156,12 @@ class PairwiseGainRegressor(VersionedState, DocLinks, RegressorMixin, BaseEstima
         linear = root[:, None] * terms[:, self._n_monomials :]
         # Threads that wait for each other cost more than these small decompositions: 25 times their time on two busy cores.
         with threadpool_limits(limits=1, user_api="blas"):
-            if isinstance(self.alpha, str):
-                self.alpha_, self.linear_scale_ = _choose_penalty(polynomial, linear, target, weight, blocks)
+            if self.alpha == "reml":
+                self._fit_components(np.hstack([polynomial, linear]), target, features, weight.mean())
+            elif self.alpha == "cv":
+                self._fit_ridge(polynomial, linear, target, *choose_penalty(polynomial, linear, target, weight, blocks))
             else:
-                self.alpha_, self.linear_scale_ = float(self.alpha), 1.0
-            self.coef_ = _solve(np.hstack([polynomial, self.linear_scale_ * linear]), target, self.alpha_)
-        self.coef_[self._n_monomials :] *= self.linear_scale_
+                self._fit_ridge(polynomial, linear, target, float(self.alpha), 1.0)
         return self
 
     def predict(self, X: ArrayLike) -> Array:
@@ -175,12 +182,28 @@ class PairwiseGainRegressor(VersionedState, DocLinks, RegressorMixin, BaseEstima
         prediction: Array = self._expand(features) @ self.coef_ + self.intercept_
         return prediction
 
+    def _fit_ridge(self, polynomial: Array, linear: Array, target: Array, alpha: float, scale: float) -> None:
+        """Fit with one penalty."""
+        self.alpha_, self.linear_scale_, self.noise_ = alpha, scale, float("nan")
+        scales = np.repeat([1.0, scale], [polynomial.shape[1], linear.shape[1]])
+        self.coef_ = scales * _solve(np.hstack([polynomial, scale * linear]), target, alpha)
+        self.penalties_ = alpha / scales**2
+
+    def _fit_components(self, design: Array, target: Array, features: Array, unit: float) -> None:
+        """Fit with a penalty for every block; weights in units of their mean."""
+        degrees = np.zeros(0, dtype=np.intp) if self._polynomial is None else self._polynomial.powers_.sum(1)
+        blocks = column_blocks(features[:, self.linear_features_], degrees)
+        found = fit_components(design / np.sqrt(unit), target / np.sqrt(unit), blocks)
+        self.coef_, self.noise_, self.linear_scale_ = found.coef, found.noise, 1.0
+        self.penalties_ = np.divide(found.noise, found.variances, out=np.full(len(found.coef), np.inf), where=found.variances > 0)
+        self.alpha_ = float(self.penalties_[0])
+
     def _check_parameters(self) -> None:
         name = type(self).__name__
         if not isinstance(self.degree, Integral) or isinstance(self.degree, bool) or self.degree < 1:
             raise ValueError(f"The 'degree' parameter of {name} must be an int in the range [1, inf). Got {self.degree!r} instead.")
-        if self.alpha != "cv" and (not isinstance(self.alpha, Real) or isinstance(self.alpha, bool) or not 0 <= self.alpha < np.inf):
-            raise ValueError(f"The 'alpha' parameter of {name} must be 'cv' or a float in the range [0, inf). Got {self.alpha!r} instead.")
+        if self.alpha not in ("cv", "reml") and (not isinstance(self.alpha, Real) or isinstance(self.alpha, bool) or not 0 <= self.alpha < np.inf):
+            raise ValueError(f"The 'alpha' parameter of {name} must be 'cv', 'reml' or a float in the range [0, inf). Got {self.alpha!r} instead.")
         if self.clip is not None and (not isinstance(self.clip, Real) or isinstance(self.clip, bool) or not 0 <= self.clip < 0.5):
             raise ValueError(f"The 'clip' parameter of {name} must be None or a float in the range [0, 0.5). Got {self.clip!r} instead.")
 
@@ -286,77 +309,6 @@ def _weighted_quantile(y: Array, weight: Array, quantile: float) -> float:
     below, above = np.searchsorted(ends, [np.floor(position), np.floor(position) + 1], side="right").clip(max=len(y) - 1)
     low, high = y[order[below]], y[order[above]]
     return float(low + (high - low) * (position - np.floor(position)))
-
-
-def _choose_penalty(polynomial: Array, linear: Array, target: Array, weight: Array, blocks: NDArray[np.intp]) -> tuple[float, float]:
-    """Penalty and scale of the linear columns with the smallest leave-one-block-out error."""
-    alphas = ALPHAS[::-1] * weight.mean()  # from strong to weak, so that ties go to the smoother model
-    if blocks.min() == blocks.max():
-        return float(alphas[len(alphas) // 2]), 1.0
-    scales = LINEAR_SCALES if polynomial.shape[1] and linear.shape[1] else (1.0,)
-    members = _blocks_by_size(blocks)
-    best = (np.inf, float(alphas[0]), 1.0)
-    for scale, (basis, shrunk) in zip(scales, _hat_factors(polynomial, linear, scales, alphas), strict=True):
-        errors = _left_out_errors(basis, shrunk, target, np.sqrt(weight), members)
-        k = int(np.argmin(errors))
-        if errors[k] < best[0]:
-            best = (float(errors[k]), float(alphas[k]), scale)
-    return best[1], best[2]
-
-
-def _blocks_by_size(blocks: NDArray[np.intp]) -> list[NDArray[np.intp]]:
-    """Row positions of the blocks, one array of shape (n_blocks, size) for each size."""
-    order = np.argsort(blocks, kind="stable")
-    sizes = np.bincount(blocks)
-    sizes = sizes[sizes > 0]
-    starts = np.cumsum(sizes) - sizes
-    return [order[starts[sizes == size][:, None] + np.arange(size)] for size in np.unique(sizes)]
-
-
-def _hat_factors(polynomial: Array, linear: Array, scales: Sequence[float], alphas: Array) -> Iterator[tuple[Array, Array]]:
-    """For each scale, Z and D with Z diag(D[k]) Z' the hat matrix of ridge regression at the k-th penalty."""
-    n_rows, n_monomials, n_terms = len(polynomial), polynomial.shape[1], polynomial.shape[1] + linear.shape[1]
-    if n_rows < n_terms:
-        kernel, linear_kernel = polynomial @ polynomial.T, linear @ linear.T
-        for scale in scales:
-            values, vectors = scipy.linalg.eigh(kernel + scale**2 * linear_kernel, check_finite=False, driver="evd")
-            values = values.clip(min=0)
-            yield vectors * np.sqrt(values), 1.0 / (values + alphas[:, None])
-    else:
-        design = np.hstack([polynomial, linear])
-        gram = design.T @ design
-        for scale in scales:
-            factor = np.repeat([1.0, scale], [n_monomials, n_terms - n_monomials])
-            values, vectors = scipy.linalg.eigh(factor[:, None] * gram * factor, check_finite=False, driver="evd")
-            yield design @ (factor[:, None] * vectors), 1.0 / (values.clip(min=0) + alphas[:, None])
-
-
-def _left_out_errors(basis: Array, shrunk: Array, target: Array, root: Array, members: list[NDArray[np.intp]]) -> Array:
-    """Sum of squared errors on left-out blocks for each penalty, from e = (I - H_BB)^-1 r_B with the intercept's part in H."""
-    mean_direction = root / np.linalg.norm(root)
-    residuals = target - (shrunk * (basis.T @ target)) @ basis.T
-    errors = np.zeros(len(shrunk))
-    for rows in members:
-        size = rows.shape[1]
-        remaining = np.empty((len(shrunk), *rows.shape, size))
-        for i in range(size):
-            for j in range(i, size):
-                hat = shrunk @ (basis[rows[:, i]] * basis[rows[:, j]]).T + mean_direction[rows[:, i]] * mean_direction[rows[:, j]]
-                remaining[:, :, i, j] = remaining[:, :, j, i] = float(i == j) - hat
-        left_out = _solve_small(remaining, residuals[:, rows])
-        errors += np.einsum("abk,abk->a", left_out, left_out)
-    return errors
-
-
-def _solve_small(matrices: Array, vectors: Array) -> Array:
-    """Solve many small systems; sizes one and two, those of task pairs, without a call each."""
-    if matrices.shape[-1] == 1:
-        return np.asarray(vectors / matrices[..., 0])
-    if matrices.shape[-1] == 2:
-        (a, b), (_, d) = np.moveaxis(matrices, (-2, -1), (0, 1))
-        x, y = np.moveaxis(vectors, -1, 0)
-        return np.asarray(np.stack([d * x - b * y, a * y - b * x], axis=-1) / (a * d - b * b)[..., None])
-    return np.asarray(np.linalg.solve(matrices, vectors[..., None])[..., 0])
 
 
 def _solve(design: Array, target: Array, alpha: float) -> Array:

@@ -412,7 +412,7 @@ def test_a_single_task_can_be_fitted_but_has_no_pairs(rng):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"features": "size_gap"}, r"'features' parameter .* must be 'all' or a list of names. Got 'size_gap'"),
+        ({"features": "size_gap"}, r"'features' parameter .* must be 'all', 'extended' or a list of names. Got 'size_gap'"),
         ({"features": 3}, r"'features' parameter .* Got 3"),
         ({"features": ["size_gap", "charm"]}, r"unknown name 'charm'; the names are data_size, "),
         ({"features": ["size_gap", "size_gap"]}, r"Got 'size_gap' twice"),

@@ -22,7 +22,9 @@ DISTANCES = (
 REPRESENTATIONS = ("mean_gap", "cosine_similarity", "pca_alignment", "rank_divergence")
 LINKS = ("cross_link_ratio",)
 LABELS = ("label_std_target", "label_std_source", "label_mean_gap")
+TRANSFERS = ("transfer_to_target", "transfer_to_source", "agreement_on_target", "agreement_on_source", "coefficient_cosine")
 FEATURES = SIZES + DISTANCES + REPRESENTATIONS + LINKS + LABELS
+EXTENDED = FEATURES + TRANSFERS
 
 
 def size_tables(sizes: NDArray[np.intp]) -> dict[str, Table]:

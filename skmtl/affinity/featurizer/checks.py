@@ -6,9 +6,10 @@ import numbers
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from skmtl.affinity.featurizer.catalogue import FEATURES
+from skmtl.affinity.featurizer.catalogue import EXTENDED, FEATURES
 from skmtl.tasks import TaskSet, task_name
 
 OWNER = "TaskRelationFeaturizer"
@@ -43,18 +44,32 @@ def check_flag(value: Any, what: str) -> None:
 
 def check_features(features: Any) -> tuple[str, ...]:
     """Return the names of the wanted features, in order."""
-    if isinstance(features, str) and features == "all":
-        return FEATURES
-    wanted = f"The 'features' parameter of {OWNER} must be 'all' or a list of names."
+    if isinstance(features, str) and features in ("all", "extended"):
+        return FEATURES if features == "all" else EXTENDED
+    wanted = f"The 'features' parameter of {OWNER} must be 'all', 'extended' or a list of names."
     if isinstance(features, (str, bytes)) or not np.iterable(features):
         raise ValueError(f"{wanted} Got {features!r} instead.")
     names = tuple(features)
     for position, name in enumerate(names):
-        if name not in FEATURES:
-            raise ValueError(f"{wanted} Got the unknown name {name!r}; the names are {', '.join(FEATURES)}.")
+        if name not in EXTENDED:
+            raise ValueError(f"{wanted} Got the unknown name {name!r}; the names are {', '.join(EXTENDED)}.")
         if name in names[:position]:
             raise ValueError(f"{wanted} Got {name!r} twice.")
     return names
+
+
+def check_single_losses(losses: Any, names: list[str]) -> NDArray[np.float64]:
+    """Return the logarithm of every task's loss, the mean of the others where it has none."""
+    series = pd.Series(losses, dtype=np.float64)
+    unknown = [name for name in series.index if name not in names]
+    if unknown:
+        raise ValueError(f"The 'single_losses' parameter of {OWNER} names the task {unknown[0]!r}, which is not in tasks.")
+    values = series.reindex(names).to_numpy()
+    known = np.isfinite(values) & (values > 0)
+    logs = np.zeros(len(names))
+    logs[known] = np.log(values[known])
+    logs[~known] = logs[known].mean() if known.any() else 0.0
+    return logs
 
 
 def check_pairs(X: Any, names: list[str]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

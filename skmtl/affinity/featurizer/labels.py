@@ -21,12 +21,17 @@ def label_moments(tasks: TaskSet) -> tuple[NDArray[np.float64], NDArray[np.float
     means, deviations : ndarray of shape (T,)
         Over all rows of every task.
     """
+    targets = label_codes(tasks)
+    return np.array([y.mean() for y in targets]), np.array([y.std() for y in targets])
+
+
+def label_codes(tasks: TaskSet) -> list[NDArray[np.float64]]:
+    """Targets of every task as numbers."""
     targets = [task.y for task in tasks]
     if tasks.kind == "classification":
-        classes = union_of_classes(targets)
-        place = {label: code for code, label in enumerate(classes)}
-        targets = [np.array([place[label] for label in y.tolist()], dtype=float) for y in targets]
-    return np.array([y.mean() for y in targets]), np.array([y.std() for y in targets])
+        place = {label: code for code, label in enumerate(union_of_classes(targets))}
+        targets = [np.array([place[label] for label in y.tolist()]) for y in targets]
+    return [np.asarray(y, dtype=np.float64) for y in targets]
 
 
 def union_of_classes(targets: list[NDArray]) -> list:

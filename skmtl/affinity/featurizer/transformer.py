@@ -11,13 +11,14 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skmtl.affinity.featurizer import catalogue
-from skmtl.affinity.featurizer.checks import check_features, check_flag, check_pairs, check_positive_integer, check_tasks
+from skmtl.affinity.featurizer.checks import check_features, check_flag, check_pairs, check_positive_integer, check_single_losses, check_tasks
 from skmtl.affinity.featurizer.components import cosine_similarities, mean_gaps, pca_alignments
 from skmtl.affinity.featurizer.distances import compare_rows
 from skmtl.affinity.featurizer.encoding import encode_inputs
-from skmtl.affinity.featurizer.labels import label_moments
+from skmtl.affinity.featurizer.labels import label_codes, label_moments
 from skmtl.affinity.featurizer.ranks import rank_divergence
 from skmtl.affinity.featurizer.samples import merge_identical_rows, subsample
+from skmtl.affinity.featurizer.transfer import transfer_tables
 from skmtl.tasks import TaskSet
 from skmtl.validation import DocLinks, VersionedState
 
@@ -52,16 +53,32 @@ class TaskRelationFeaturizer(VersionedState, DocLinks, TransformerMixin, BaseEst
     ``label_mean_gap``           absolute difference of the mean labels
     ============================ =================================================================================== ========
 
+    These are "all". "extended" adds what a ridge regression of one task says about the other; the first and third are taken on the rows of the target,
+    the second and fourth on those of the source:
+
+    ============================ =======================================================================
+    name                         value
+    ============================ =======================================================================
+    ``transfer_to_target``       correlation of the source's model with the target's labels
+    ``transfer_to_source``       correlation of the target's model with the source's labels
+    ``agreement_on_target``      correlation of both models
+    ``agreement_on_source``      correlation of both models
+    ``coefficient_cosine``       cosine of their coefficients
+    ============================ =======================================================================
+
     Only names that end in ``_target`` or ``_source`` tell the two directions of a pair apart.
 
     Parameters
     ----------
     tasks : TaskSet
         The tasks. Give the training part only: the label features look at its targets.
-    features : "all" or list of str, default="all"
-        Names from the table; the columns come in this order. The list may be empty if ``task_indicators=True``.
+    features : "all", "extended" or list of str, default="all"
+        Names from the tables; the columns come in this order. The list may be empty if ``task_indicators=True``.
     task_indicators : bool, default=False
         Append 2T columns of 0 and 1, ``target=<name>`` for all tasks and then ``source=<name>``.
+    single_losses : Series or dict of str to float, default=None
+        Test loss of tasks trained alone, by name, as measured gains come with it. Appends the column ``single_loss_target`` before the indicators: its
+        logarithm for the target, the mean logarithm where a task has none.
     n_components : int, default=3
         Principal components that ``pca_alignment`` compares; a pair uses at most min(n_i, n_j, number of encoded columns).
     n_neighbors : int, default=5
@@ -69,7 +86,7 @@ class TaskRelationFeaturizer(VersionedState, DocLinks, TransformerMixin, BaseEst
     standardize : bool, default=True
         Scale the encoded columns to mean 0 and standard deviation 1 over the rows of all tasks; constant columns become 0. False takes them as they are.
     max_samples : int, default=2000
-        Rows of a task, drawn without replacement, that input features are computed from where it has more. Sizes and labels always count all rows.
+        Rows of a task, drawn without replacement, that input features are computed from where it has more. Sizes and whatever looks at labels count all rows.
     random_state : int, RandomState or None, default=None
         Seed of that draw. With an int, a task's draw depends on its name and the seed only.
 
@@ -81,6 +98,8 @@ class TaskRelationFeaturizer(VersionedState, DocLinks, TransformerMixin, BaseEst
         Features that are computed, without the indicators.
     task_indicators_ : bool
         Whether indicators of target and source are appended.
+    single_log_losses_ : ndarray of shape (T,) or None
+        Values of ``single_loss_target``.
     pair_features_ : dict of str to ndarray of shape (T, T)
         Every feature for all pairs, rows = target, columns = source. The diagonal has no meaning.
     n_features_in_ : int
@@ -112,7 +131,8 @@ class TaskRelationFeaturizer(VersionedState, DocLinks, TransformerMixin, BaseEst
       the distance between the area under the ROC curve and 1/2, hence between 0 and 1/2. Columns are those after encoding.
     - ``cross_link_ratio``: edges are directed, every row has k of them, never to itself. Rows that are equally far (squared distances within 1e-9 of each
       other) share the places that are left in equal parts, which is the expectation over all ways of breaking the tie; the order of rows does not matter.
-    - Classes count by their place in the sorted union of all tasks' classes: 0 and 1 where there are two.
+    - Classes count by their place in the sorted union of all tasks' classes: 0 and 1 where there are two. The ridge regressions of "extended" are fitted to
+      these numbers, standardised within the task, each with the penalty that has the smallest leave-one-out error.
     - The paper computes input features from training and test data and label features from training data. Here one set of tasks serves both.
     - The paper takes a random subset of *pairs of rows* in large tasks; we take a random subset of rows (``max_samples``), as other features need rows.
 
@@ -142,6 +162,7 @@ class TaskRelationFeaturizer(VersionedState, DocLinks, TransformerMixin, BaseEst
         *,
         features: Any = "all",
         task_indicators: bool = False,
+        single_losses: Any = None,
         n_components: int = 3,
         n_neighbors: int = 5,
         standardize: bool = True,
@@ -151,6 +172,7 @@ class TaskRelationFeaturizer(VersionedState, DocLinks, TransformerMixin, BaseEst
         self.tasks = tasks
         self.features = features
         self.task_indicators = task_indicators
+        self.single_losses = single_losses
         self.n_components = n_components
         self.n_neighbors = n_neighbors
         self.standardize = standardize
@@ -173,10 +195,11 @@ class TaskRelationFeaturizer(VersionedState, DocLinks, TransformerMixin, BaseEst
         wanted = self._check_parameters()
         tables: dict[str, NDArray[np.float64]] = {}
         catalogue.fill(tables, wanted, catalogue.SIZES, lambda: catalogue.size_tables(self.tasks.sizes))
-        if set(wanted) & set(catalogue.DISTANCES + catalogue.REPRESENTATIONS + catalogue.LINKS):
+        if set(wanted) & set(catalogue.DISTANCES + catalogue.REPRESENTATIONS + catalogue.LINKS + catalogue.TRANSFERS):
             tables.update(self._input_features(wanted))
         catalogue.fill(tables, wanted, catalogue.LABELS, lambda: catalogue.label_tables(*label_moments(self.tasks)))
         self.task_names_ = list(self.tasks.names)
+        self.single_log_losses_ = None if self.single_losses is None else check_single_losses(self.single_losses, self.task_names_)
         self.feature_names_ = wanted
         self.pair_features_ = {name: np.array(tables[name]) for name in wanted}
         self.task_indicators_ = bool(self.task_indicators)
@@ -199,6 +222,8 @@ class TaskRelationFeaturizer(VersionedState, DocLinks, TransformerMixin, BaseEst
         check_is_fitted(self)
         targets, sources = check_pairs(X, self.task_names_)
         columns = [self.pair_features_[name][targets, sources][:, None] for name in self.feature_names_]
+        if self.single_log_losses_ is not None:
+            columns.append(self.single_log_losses_[targets][:, None])
         if self.task_indicators_:
             one = np.eye(len(self.task_names_))
             columns += [one[targets], one[sources]]
@@ -219,7 +244,8 @@ class TaskRelationFeaturizer(VersionedState, DocLinks, TransformerMixin, BaseEst
         """
         check_is_fitted(self)
         indicators = [f"{side}={name}" for side in ("target", "source") for name in self.task_names_] if self.task_indicators_ else []
-        return np.array([*self.feature_names_, *indicators], dtype=object)
+        losses = [] if self.single_log_losses_ is None else ["single_loss_target"]
+        return np.array([*self.feature_names_, *losses, *indicators], dtype=object)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -241,9 +267,12 @@ class TaskRelationFeaturizer(VersionedState, DocLinks, TransformerMixin, BaseEst
     def _input_features(self, wanted: tuple[str, ...]) -> dict[str, NDArray[np.float64]]:
         """Tables of the features that look at inputs."""
         encoded, members = encode_inputs(self.tasks, standardize=bool(self.standardize))
+        tables: dict[str, NDArray[np.float64]] = {}
+        catalogue.fill(tables, wanted, catalogue.TRANSFERS, lambda: transfer_tables(encoded, members, label_codes(self.tasks)))
+        if not set(wanted) & set(catalogue.DISTANCES + catalogue.REPRESENTATIONS + catalogue.LINKS):
+            return tables
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         X, members = merge_identical_rows(encoded, subsample(members, self.tasks.names, self.max_samples, seed))
-        tables: dict[str, NDArray[np.float64]] = {}
         if set(wanted) & set(catalogue.DISTANCES + catalogue.LINKS):
             distances, links = compare_rows(X, members, self.n_neighbors if "cross_link_ratio" in wanted else None)
             catalogue.fill(tables, wanted, catalogue.DISTANCES, lambda: catalogue.distance_tables(distances))
