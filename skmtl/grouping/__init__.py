@@ -4,6 +4,6 @@ from skmtl.grouping.candidates import loss_units
 from skmtl.grouping.grouped import DEFAULT_NETWORK, MIN_ROWS
 from skmtl.grouping.grouped_classifier import TaskGroupedClassifier
 from skmtl.grouping.grouped_regressor import TaskGroupedRegressor
-from skmtl.grouping.search import TaskGrouper
+from skmtl.grouping.search import Selection, TaskGrouper, select_groups
 
-__all__ = ["DEFAULT_NETWORK", "MIN_ROWS", "TaskGroupedClassifier", "TaskGroupedRegressor", "TaskGrouper", "loss_units"]
+__all__ = ["DEFAULT_NETWORK", "MIN_ROWS", "Selection", "TaskGroupedClassifier", "TaskGroupedRegressor", "TaskGrouper", "loss_units", "select_groups"]

@@ -16,8 +16,9 @@ from skmtl.tasks import TaskSet
 
 # Numbers of groups that are proposed when no grouper is given.
 _PROPOSED_COUNTS = (2, 3, 4, 6, 8, 12, 16, 24)
-# Standard errors by which a proposed grouping must beat the better of "alone" and "all together".
-_STRONG_EVIDENCE = 2.0
+# Standard errors by which a proposed grouping must beat the better of "alone" and "all together": one of many, or one that
+# was singled out on other rows.
+STRONG_EVIDENCE, SOME_EVIDENCE = 2.0, 1.0
 
 
 @dataclass(frozen=True)
@@ -86,12 +87,12 @@ def proposed(affinity: pd.DataFrame, grouper: TaskGrouper | None, random_state: 
     return list(found.values())
 
 
-def choose(candidates: Sequence[Candidate], losses: Sequence[NDArray[np.float64]]) -> pd.DataFrame:
+def choose(candidates: Sequence[Candidate], losses: Sequence[NDArray[np.float64]], evidence: float = STRONG_EVIDENCE) -> pd.DataFrame:
     """Compare candidates on their total held-out loss.
 
     The simple groupings are "single-task" and "all together". A proposed grouping replaces the better of them only if its total
-    is lower by more than two standard errors of the difference, taken over tasks: picking the best of many noisy totals would
-    otherwise favour whichever candidate was lucky.
+    is lower by more than so many standard errors of the difference, taken over tasks: picking the best of many noisy totals
+    would otherwise favour whichever candidate was lucky.
 
     Parameters
     ----------
@@ -99,6 +100,8 @@ def choose(candidates: Sequence[Candidate], losses: Sequence[NDArray[np.float64]
         The first two are the simple ones.
     losses : sequence of ndarray of shape (T,)
         Held-out loss of every task under every candidate, in comparable units.
+    evidence : float, default=2.0
+        Standard errors that a proposed grouping needs.
 
     Returns
     -------
@@ -114,7 +117,7 @@ def choose(candidates: Sequence[Candidate], losses: Sequence[NDArray[np.float64]
         differences = [loss - losses[simple] for loss in losses]
         errors = np.array([difference.std(ddof=1) * np.sqrt(n_tasks) if n_tasks > 1 else np.inf for difference in differences])
         excess = totals - totals[simple]
-    strong = np.flatnonzero(excess < -_STRONG_EVIDENCE * errors)
+    strong = np.flatnonzero(excess < -evidence * errors)
     strong = strong[strong >= 2]
     winner = int(strong[np.argmin(totals[strong])]) if len(strong) else simple
     return pd.DataFrame(

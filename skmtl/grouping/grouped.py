@@ -15,8 +15,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from skmtl._sklearn_compat import Interval
 from skmtl.affinity import PairwiseGains, collect_pairwise_gains, predict_affinity
-from skmtl.estimators import MultiTaskNetwork, fit_groups, measure_groups
-from skmtl.grouping.candidates import Candidate, alone, choose, loss_units, proposed, together
+from skmtl.estimators import MultiTaskNetwork, fit_groups
+from skmtl.grouping.candidates import SOME_EVIDENCE, STRONG_EVIDENCE, Candidate, alone, choose, loss_units, proposed, together
+from skmtl.grouping.held_out import held_out_losses
+from skmtl.grouping.rounds import N_SPLITS, GroupMeasurements, refined
 from skmtl.grouping.search import TaskGrouper
 from skmtl.tasks import TaskSet, take_rows
 from skmtl.validation import DocLinks, Stage, VersionedState
@@ -49,6 +51,7 @@ class TaskGrouped(VersionedState, DocLinks, MultiOutputMixin, BaseEstimator):
         "grouper": [TaskGrouper, None],
         "pair_fraction": [Interval(Real, 0, 1, closed="right")],
         "n_repeats": [Interval(Integral, 1, None, closed="left")],
+        "n_rounds": [Interval(Integral, 0, None, closed="left")],
         "validation_size": [Interval(Real, 0, 1, closed="neither")],
         "n_jobs": [Integral, None],
         "memory": "no_validation",  # type: ignore[dict-item]
@@ -64,6 +67,7 @@ class TaskGrouped(VersionedState, DocLinks, MultiOutputMixin, BaseEstimator):
         grouper: TaskGrouper | None = None,
         pair_fraction: float = 0.25,
         n_repeats: int = 4,
+        n_rounds: int = 3,
         validation_size: float = 0.3,
         n_jobs: int | None = None,
         memory: Any = None,
@@ -75,6 +79,7 @@ class TaskGrouped(VersionedState, DocLinks, MultiOutputMixin, BaseEstimator):
         self.grouper = grouper
         self.pair_fraction = pair_fraction
         self.n_repeats = n_repeats
+        self.n_rounds = n_rounds
         self.validation_size = validation_size
         self.n_jobs = n_jobs
         self.memory = memory
@@ -89,10 +94,12 @@ class TaskGrouped(VersionedState, DocLinks, MultiOutputMixin, BaseEstimator):
         return tags
 
     # ------------------------------------------------------------------ fit
-    def _fit(self, X: Any, y: Any, sample_weight: Any) -> None:
+    def _fit(self, X: Any, y: Any, sample_weight: Any, sensitive_features: Any = None) -> None:
         if self.estimator is not None and not isinstance(self.estimator, self._network):
             raise TypeError(f"The estimator of a {type(self).__name__} must be a {self._network.__name__}. Got {type(self.estimator).__name__}.")
         self._front = self._inner()
+        X, people = self._front._grouped(X, sensitive_features)
+        self._front._check_groups(people)
         tasks, weight, self._categorical = self._front._as_tasks(X, y, sample_weight, reset=True)
         self.n_features_in_ = self._front.n_features_in_
         if hasattr(self._front, "feature_names_in_"):
@@ -105,15 +112,17 @@ class TaskGrouped(VersionedState, DocLinks, MultiOutputMixin, BaseEstimator):
         affinity = self._measure(rest, seeds[1])
         self.affinity_ = affinity.reindex(index=tasks.names, columns=tasks.names)
         winner = self._choose(rest, held, affinity, seeds[2], weight)
-        self._refit(tasks, winner, seeds[3], weight)
+        self._refit(tasks, winner, seeds[3], weight, people)
 
     def _inner(self, names: list[str] | None = None) -> Any:
-        """Return the network of a group, unfitted; with names, its task weights are those of these tasks."""
+        """Return the network of a group, unfitted; with names, its task weights are those of these tasks, and it has no fairness term: losses choose groups."""
         inner = self._network(**DEFAULT_NETWORK) if self.estimator is None else clone(self.estimator)
         inner.set_params(task_column=self.task_column)
         weights = None if names is None else inner._task_weights(self.task_names_)
         if names is not None:
             inner.set_params(categorical_features=self._categorical)  # positions without the task column
+            if getattr(inner, "fairness", None) is not None:
+                inner.set_params(fairness=None)
         if names is None or weights is None:
             return inner
         return inner.set_params(task_weights={name: weight for name, weight in zip(self.task_names_, weights, strict=True) if name in names})
@@ -153,18 +162,21 @@ class TaskGrouped(VersionedState, DocLinks, MultiOutputMixin, BaseEstimator):
 
     def _choose(self, rest: TaskSet, held: TaskSet, affinity: pd.DataFrame, seed: int, weight: NDArray[np.float64] | None) -> Candidate:
         """Train every candidate on one part of the rows and compare totals on the other."""
+        self.rounds_: pd.DataFrame | None = None
         if len(rest) < 2:
             everybody = together(self.task_names_)
             self.choice_ = pd.DataFrame({"candidate": [everybody.name], "n_groups": [1], "validation_loss": [np.nan], "chosen": [True]})
             return everybody
-        candidates = [alone(rest.names), together(rest.names), *proposed(affinity, self.grouper, seed)]
+        proposals = self._proposals(rest, affinity, seed)
+        candidates = [alone(rest.names), together(rest.names), *proposals]
         groups = list(dict.fromkeys(group for candidate in candidates for group in candidate.groups))
         stage = Stage("Candidate groups", len(groups), self.verbose)
-        outcomes = measure_groups(self._inner(rest.names), rest, held, groups, seed=seed, sample_weight=weight, n_workers=self.n_jobs, progress=stage.advance)
-        loss_of = {(group, name): loss for group, outcome in zip(groups, outcomes, strict=True) for name, loss in zip(group, outcome.losses, strict=True)}
+        fitted = fit_groups(self._inner(rest.names), rest, groups, seed=seed, like=self._front, sample_weight=weight, n_workers=self.n_jobs)
+        loss_of = {(group, name): loss for group, one in zip(groups, fitted, strict=True) for name, loss in held_out_losses(one, held, group).items()}
+        stage.advance(len(groups))
         unit = loss_units(rest, pooled=self.task_column is not None)
         losses = [np.array([loss_of[candidate.groups[candidate.served_by[name]], name] / unit[name] for name in rest.names]) for candidate in candidates]
-        self.choice_ = choose(candidates, losses)
+        self.choice_ = choose(candidates, losses, SOME_EVIDENCE if self.n_rounds else STRONG_EVIDENCE)
         winner = candidates[int(np.argmax(self.choice_["chosen"]))]
         left_out = [name for name in self.task_names_ if name not in rest]
         if not left_out:
@@ -174,11 +186,25 @@ class TaskGrouped(VersionedState, DocLinks, MultiOutputMixin, BaseEstimator):
         served_by = winner.served_by | {name: len(winner.groups) + k for k, name in enumerate(left_out)}
         return Candidate(winner.name, (*winner.groups, *((name,) for name in left_out)), served_by)
 
-    def _refit(self, tasks: TaskSet, winner: Candidate, seed: int, weight: NDArray[np.float64] | None) -> None:
+    def _proposals(self, rest: TaskSet, affinity: pd.DataFrame, seed: int) -> list[Candidate]:
+        """Return the groupings that are held against "alone" and "all together"; ``rounds_`` is what they come from."""
+        if self.n_rounds == 0 or len(rest) < 3:
+            return proposed(affinity, self.grouper, seed)
+        seeds = check_random_state(seed).randint(_LARGEST_SEED, size=N_SPLITS).tolist()
+        units = loss_units(rest, pooled=self.task_column is not None)
+        measurements = GroupMeasurements(rest, self._inner(rest.names), units, seeds, self.n_jobs, self.memory, self.verbose)
+        finalists, self.rounds_ = refined(measurements, affinity, self.grouper, self.n_rounds, seed)
+        return finalists
+
+    def _refit(self, tasks: TaskSet, winner: Candidate, seed: int, weight: NDArray[np.float64] | None, people: Any) -> None:
         self.groups_ = list(winner.groups)
         self.labels_ = np.array([winner.served_by[name] for name in tasks.names], dtype=np.intp)
         self.n_outputs_ = len(tasks)
-        self.estimators_ = fit_groups(self._inner(tasks.names), tasks, self.groups_, seed=seed, like=self._front, sample_weight=weight, n_workers=self.n_jobs)
+        inner = self._inner(tasks.names)
+        if getattr(self._front, "fairness", None) is not None:
+            inner.set_params(fairness=self._front.fairness)
+        settings = {"sample_weight": weight, "people": people, "n_workers": self.n_jobs}
+        self.estimators_ = fit_groups(inner, tasks, self.groups_, seed=seed, like=self._front, **settings)
 
     # ------------------------------------------------------------------ predict
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from sklearn.base import ClassifierMixin
 
@@ -28,6 +28,9 @@ class TaskGroupedClassifier(ClassificationOutputs, ClassifierMixin, TaskGrouped)
         Fraction of the pairs that are measured.
     n_repeats : int, default=4
         Measurements of every pair that are averaged.
+    n_rounds : int, default=3
+        Most rounds in which groupings are proposed, measured by splits inside the rest, and the predicted gains corrected. 0 = the
+        search sees pair gains alone.
     validation_size : float, default=0.3
         Fraction of every task's rows that the choice is made on.
     n_jobs : int or None, default=None
@@ -59,6 +62,9 @@ class TaskGroupedClassifier(ClassificationOutputs, ClassifierMixin, TaskGrouped)
         Number of tasks T.
     choice_ : DataFrame
         Candidates with their total held-out log loss; chosen marks the winner.
+    rounds_ : DataFrame or None
+        Groupings that were measured inside the rest: round, candidate, n_groups, predicted_loss, measured_loss (totals over
+        tasks); None without rounds.
     n_features_in_ : int
         Number of columns of X, the task column included.
     feature_names_in_ : ndarray of str
@@ -88,9 +94,11 @@ class TaskGroupedClassifier(ClassificationOutputs, ClassifierMixin, TaskGrouped)
     """
 
     _network = MultiTaskClassifier
+    # As in the network: with metadata routing, sensitive_features reach fit wherever they are passed.
+    __metadata_request__fit: ClassVar[dict[str, bool]] = {"sensitive_features": True}
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X: Any, y: Any, *, sample_weight: Any = None) -> TaskGroupedClassifier:
+    def fit(self, X: Any, y: Any, *, sample_weight: Any = None, sensitive_features: Any = None) -> TaskGroupedClassifier:
         """Choose the groups and train their networks.
 
         Parameters
@@ -101,12 +109,15 @@ class TaskGroupedClassifier(ClassificationOutputs, ClassifierMixin, TaskGrouped)
             Labels; NaN or None where a row has no label for a task (wide form).
         sample_weight : array-like of shape (n,), optional
             Weights of the rows in training; gains are measured without.
+        sensitive_features : array-like of shape (n,) or (n, k), str or list of str, optional
+            Groups of people for the fairness term of ``estimator``, as in its ``fit``. Gains and candidates are measured without the term; the
+            networks that are kept are trained with it.
 
         Returns
         -------
         TaskGroupedClassifier
             The fitted estimator.
         """
-        self._fit(X, y, sample_weight)
+        self._fit(X, y, sample_weight, sensitive_features)
         self._set_classes([self.estimators_[label]._targets.classes[name] for name, label in zip(self.task_names_, self.labels_, strict=True)])
         return self

@@ -15,10 +15,16 @@ class TaskGroupedRegressor(RegressionOutputs, RegressorMixin, TaskGrouped):
     r"""Find out which regression tasks should learn together, and train one network a group.
 
     ``fit`` holds out part of every task, measures the gains of a sample of pairs by splits inside the rest, predicts the gains
-    of all other pairs from task-relation features, and lets a search over predicted gains propose groupings. These, one
+    of all other pairs from task-relation features, and lets a search over predicted gains propose groupings. These groups are
+    measured as well, by other splits inside the rest; a model of gains in groups learns from them how far they depart from the
+    average of pairs, the search goes on from the corrected gains, and so on while that finds better groupings. Two finalists, one
     network for all tasks, and one network a task are trained on the rest and compared by their total loss on the held-out
     rows; the winner is refitted on all rows. What is kept is decided on the total: choosing task by task on few noisy rows
     costs more than it wins.
+
+    The finalists are the grouping with the largest expected gain, and the one that serves every task from the group of the best
+    groupings in which it is expected to gain most, even if it trains in others as well. What is expected for a task in a group
+    is the mean of what the model predicts and what was measured, weighted by their precision.
 
     Parameters
     ----------
@@ -32,6 +38,9 @@ class TaskGroupedRegressor(RegressionOutputs, RegressorMixin, TaskGrouped):
         Fraction of the pairs that are measured.
     n_repeats : int, default=4
         Measurements of every pair that are averaged.
+    n_rounds : int, default=3
+        Most rounds in which groupings are proposed, measured by splits inside the rest, and the predicted gains corrected. 0 = the
+        search sees pair gains alone.
     validation_size : float, default=0.3
         Fraction of every task's rows that the choice is made on.
     n_jobs : int or None, default=None
@@ -61,6 +70,9 @@ class TaskGroupedRegressor(RegressionOutputs, RegressorMixin, TaskGrouped):
         Number of tasks T.
     choice_ : DataFrame
         Candidates with their total held-out loss, relative to the variance of the targets; chosen marks the winner.
+    rounds_ : DataFrame or None
+        Groupings that were measured inside the rest: round, candidate, n_groups, predicted_loss, measured_loss (totals over
+        tasks); None without rounds.
     n_features_in_ : int
         Number of columns of X, the task column included.
     feature_names_in_ : ndarray of str

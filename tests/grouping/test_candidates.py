@@ -53,6 +53,13 @@ def test_a_proposal_wins_only_by_more_than_two_standard_errors(gain, expected):
     assert winner(table([2, 2, 2, 2], [1, 1, 1, 1], 1 - gain / 4 + spread)) == [expected]
 
 
+def test_a_proposal_that_was_singled_out_elsewhere_needs_less_evidence():
+    losses = [np.full(4, 2.0), np.full(4, 1.0), 1 - 0.25 + np.array([-0.3, 0.3, 0.3, -0.3])]  # 1.44 standard errors
+    given = [alone(NAMES), together(NAMES), PAIRS]
+    assert winner(choose(given, losses)) == ["all together"]
+    assert winner(choose(given, losses, 1.0)) == ["pairs"]
+
+
 def test_a_simple_grouping_needs_no_evidence_against_the_other():
     assert winner(table([1, 1, 1, 1], [1, 1, 1, 0.999], [2, 2, 2, 2])) == ["all together"]
     assert winner(table([1, 1, 1, 0.999], [1, 1, 1, 1], [2, 2, 2, 2])) == ["single-task"]

@@ -4,6 +4,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, KFold
@@ -14,7 +15,9 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from skmtl import MultiTaskClassifier, MultiTaskRegressor, TaskGroupedClassifier, TaskGroupedRegressor, TaskGrouper
 from skmtl.affinity import PairwiseGains
 from skmtl.datasets import make_grouped_tasks
+from skmtl.fairness import PerTaskFairness
 from skmtl.grouping import grouped as grouped_module
+from skmtl.grouping import rounds as rounds_module
 
 FAST = {"hidden_layer_sizes": (6,), "learning_rate_init": 0.02, "max_iter": 6}
 KINDS = {"regression": (TaskGroupedRegressor, MultiTaskRegressor), "classification": (TaskGroupedClassifier, MultiTaskClassifier)}
@@ -176,12 +179,22 @@ def test_the_choice_is_the_argument_of_the_totals_that_the_table_shows(fitted):
 @pytest.mark.parametrize("form", ["long", "wide"])
 def test_rows_held_out_for_the_choice_never_enter_the_measuring(form, monkeypatch, rng):
     seen = {}
-    collect, measure, predict = (getattr(grouped_module, name) for name in ("collect_pairwise_gains", "measure_groups", "predict_affinity"))
-    monkeypatch.setattr(grouped_module, "collect_pairwise_gains", lambda tasks, *a, **k: (seen.update(gains=tasks), collect(tasks, *a, **k))[1])
-    monkeypatch.setattr(grouped_module, "predict_affinity", lambda tasks, *a, **k: (seen.update(affinity=tasks), predict(tasks, *a, **k))[1])
-    monkeypatch.setattr(
-        grouped_module, "measure_groups", lambda e, rest, held, *a, **k: (seen.update(rest=rest, held=held), measure(e, rest, held, *a, **k))[1]
-    )
+
+    def watch(module, name, *keys):
+        function = getattr(module, name)
+
+        def watched(*given, **options):
+            for key, position in keys:
+                seen.setdefault(key, given[position])
+            return function(*given, **options)
+
+        monkeypatch.setattr(module, name, watched)
+
+    watch(grouped_module, "collect_pairwise_gains", ("gains", 0))
+    watch(grouped_module, "predict_affinity", ("affinity", 0))
+    watch(rounds_module, "measure_groups", ("group training", 1), ("group test", 2))
+    watch(grouped_module, "fit_groups", ("rest", 1))
+    watch(grouped_module, "held_out_losses", ("held", 1))
     if form == "long":
         X, y, _ = planted()
         model_of().fit(X, y)
@@ -190,7 +203,8 @@ def test_rows_held_out_for_the_choice_never_enter_the_measuring(form, monkeypatc
         model_of(task_column=None).fit(X, wide_of(X))
     rows = {key: {int(row) for name in tasks.names for row in tasks.rows(name)} for key, tasks in seen.items()}
     assert rows["held"]
-    for key in ("gains", "affinity", "rest"):
+    assert not rows["group training"] & rows["group test"] or form == "wide"
+    for key in ("gains", "affinity", "group training", "group test", "rest"):
         assert not rows[key] & rows["held"]
     for name in seen["held"].names:
         assert len(seen["held"].rows(name)) == pytest.approx(0.3 * (len(seen["held"].rows(name)) + len(seen["rest"].rows(name))), abs=4)
@@ -208,8 +222,33 @@ def test_the_winner_is_refitted_on_all_rows(monkeypatch):
 def test_a_given_grouper_proposes():
     X, y, _ = planted()
     model = model_of(grouper=TaskGrouper("sdp", n_groups=2)).fit(X, y)
-    assert model.choice_["candidate"].tolist()[2:] in ([], ["sdp, 2 groups"])
+    assert model.choice_["candidate"].tolist()[2:3] in ([], ["sdp, 2 groups"])
+    assert {name.split(",")[0] for name in model.rounds_["candidate"]} <= {"single-task", "all together", "sdp"}
     assert not hasattr(model.grouper, "labels_")
+
+
+def test_without_rounds_the_search_sees_pair_gains_alone():
+    X, y, _ = planted()
+    model = model_of(n_rounds=0, grouper=TaskGrouper("sdp", n_groups=2)).fit(X, y)
+    assert model.rounds_ is None
+    assert model.choice_["candidate"].tolist()[2:] in ([], ["sdp, 2 groups"])
+
+
+def test_the_finalists_of_the_rounds_are_held_against_the_simple_groupings(fitted):
+    _, model, _, _ = fitted
+    rounds = model.rounds_
+    assert rounds.columns.tolist() == ["round", "candidate", "n_groups", "predicted_loss", "measured_loss"]
+    assert rounds["candidate"].tolist()[:2] == ["single-task", "all together"]
+    assert 1 <= len(model.choice_) - 2 <= 2
+    best = rounds.loc[2:].sort_values("measured_loss", kind="stable")["candidate"].iloc[0]
+    assert model.choice_["candidate"].iloc[2] == best
+    assert rounds["predicted_loss"].isna().tolist() == (rounds["round"] == 0).tolist()
+
+
+def test_rounds_are_a_whole_number():
+    X, y, _ = planted()
+    with pytest.raises(ValueError, match="'n_rounds' parameter of TaskGroupedRegressor must be an int in the range"):
+        model_of(n_rounds=-1).fit(X, y)
 
 
 def test_groups_that_overlap_serve_each_task_from_one_network(monkeypatch):
@@ -434,3 +473,31 @@ def test_no_warning_comes_from_an_ordinary_fit():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model_of().fit(X, y).score(X, y)
+
+
+@pytest.mark.parametrize("routing", [False, True])
+def test_the_fairness_term_of_the_network_sees_the_groups_of_people(rng, routing):
+    n = 240
+    group = rng.choice(["f", "m"], n)
+    x = rng.normal(size=(n, 3)) + (group == "m")[:, None]
+    frame = pd.DataFrame(x, columns=list("abc")).assign(task=np.arange(n) % 3, sex=group)
+    y = (x[:, 0] + rng.normal(size=n) > 0.5).astype(int)
+    grouper = TaskGroupedClassifier(
+        MultiTaskClassifier((4,), n_members=1, max_iter=40, fairness=PerTaskFairness("gap", weight=20.0)),
+        task_column="task",
+        pair_fraction=1.0,
+        n_repeats=1,
+        n_rounds=0,
+        random_state=0,
+    )
+    plain = clone(grouper).set_params(estimator__fairness=None).fit(frame.drop(columns="sex"), y)
+    with sklearn.config_context(enable_metadata_routing=routing):
+        model = make_pipeline("passthrough", grouper).fit(frame, y, **{"sensitive_features" if routing else "taskgroupedclassifier__sensitive_features": "sex"})
+
+    def difference(one):
+        told = one.predict_proba(frame if one is model else frame.drop(columns="sex"))[:, 1]
+        return abs(told[(y == 0) & (group == "m")].mean() - told[(y == 0) & (group == "f")].mean())
+
+    assert difference(model) < 0.5 * difference(plain)
+    with pytest.raises(ValueError, match="needs sensitive_features in fit"):
+        clone(grouper).fit(frame.drop(columns="sex"), y)

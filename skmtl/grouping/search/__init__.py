@@ -1,5 +1,7 @@
-"""Which tasks learn together, from a matrix of pairwise gains."""
+"""Which tasks learn together, from a matrix of pairwise gains or a table of groups."""
 
+from skmtl.grouping.search.climb import SizedValue, climb
+from skmtl.grouping.search.selection import Selection, select_groups
 from skmtl.grouping.search.task_grouper import TaskGrouper
 
-__all__ = ["TaskGrouper"]
+__all__ = ["Selection", "SizedValue", "TaskGrouper", "climb", "select_groups"]

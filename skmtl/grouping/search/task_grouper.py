@@ -15,12 +15,14 @@ from threadpoolctl import threadpool_limits
 
 from skmtl.grouping.search.beam import beam_groups
 from skmtl.grouping.search.exhaustive import exhaustive_groups
+from skmtl.grouping.search.published import published_groups
 from skmtl.grouping.search.score import serve
 from skmtl.grouping.search.sdp import sdp_groups
+from skmtl.grouping.search.selection import RULES
 from skmtl.grouping.search.spectral import spectral_groups
 from skmtl.validation import DocLinks, VersionedState
 
-METHODS = ("beam", "sdp", "exhaustive", "spectral")
+METHODS = ("beam", "sdp", "exhaustive", "spectral", *RULES)
 
 
 class TaskGrouper(VersionedState, DocLinks, ClusterMixin, BaseEstimator):
@@ -35,22 +37,28 @@ class TaskGrouper(VersionedState, DocLinks, ClusterMixin, BaseEstimator):
 
     Parameters
     ----------
-    method : {"beam", "sdp", "exhaustive", "spectral"}, default="beam"
+    method : {"beam", "sdp", "exhaustive", "spectral", "tag", "standley", "mtgnet"}, default="beam"
         - "beam": beams grow candidate groups from every task, greedy choice and local search find a set of them [2]_.
           Groups may overlap.
         - "exhaustive": the best set of groups, exactly, for at most 15 tasks. Groups may overlap.
         - "sdp": a semidefinite relaxation, rounded to a partition into exactly `n_groups` groups [3]_.
         - "spectral": spectral clustering of the symmetrised gains, shifted to be non-negative; a partition.
-    n_groups : int or None, default=None
-        Number of groups. For "sdp" and "spectral" exactly that many. For "beam" and "exhaustive" a budget: at most that many,
-        and fewer where one more would not raise the total gain. None chooses the number with the largest total gain, for
-        "beam" and "exhaustive" up to one group a task. See Notes before relying on None.
+        - "tag", "standley", "mtgnet": the published ways to select from a table of candidate groups, see
+          :func:`~skmtl.grouping.select_groups`. The table holds all groups ("tag" and "standley", at most 10 tasks), or those
+          that the beams grow, single tasks, and the group of all ("mtgnet"). Groups may overlap.
+    n_groups : int, float or None, default=None
+        Number of groups. For "sdp" and "spectral" exactly that many. For the others a budget: at most that many, and fewer
+        where one more would not raise the total gain; for "standley" in steps of 0.5, which is the cost of a group of one
+        task. None chooses the number with the largest total gain, up to one group a task where groups may overlap. See Notes
+        before relying on None.
     max_group_size : int or None, default=None
-        Largest number of tasks in a group, for "beam" and "exhaustive" only.
+        Largest number of tasks in a group, for all methods but "sdp" and "spectral".
     beam_width : int, default=10
-        Groups that the beam of every seed task keeps at every size.
+        Groups that the beam of every seed task keeps at every size, for "beam" and "mtgnet".
     max_candidates : int, default=50_000
         Groups of two and more tasks that the beams may keep in all.
+    singletons : bool, default=False
+        For "tag": whether groups of one task may be chosen.
     affinity : "precomputed" or callable, default="precomputed"
         "precomputed": `fit` takes the matrix of gains. A callable turns what `fit` takes, (T, p) with one row that describes
         each task, into the (T, T) matrix of gains.
@@ -116,10 +124,11 @@ class TaskGrouper(VersionedState, DocLinks, ClusterMixin, BaseEstimator):
         self,
         method: str = "beam",
         *,
-        n_groups: int | None = None,
+        n_groups: float | None = None,
         max_group_size: int | None = None,
         beam_width: int = 10,
         max_candidates: int = 50_000,
+        singletons: bool = False,
         affinity: Any = "precomputed",
         random_state: Any = None,
     ) -> None:
@@ -128,6 +137,7 @@ class TaskGrouper(VersionedState, DocLinks, ClusterMixin, BaseEstimator):
         self.max_group_size = max_group_size
         self.beam_width = beam_width
         self.max_candidates = max_candidates
+        self.singletons = singletons
         self.affinity = affinity
         self.random_state = random_state
 
@@ -158,18 +168,10 @@ class TaskGrouper(VersionedState, DocLinks, ClusterMixin, BaseEstimator):
         n_tasks = len(gains)
         size = n_tasks if self.max_group_size is None else min(int(self.max_group_size), n_tasks)
         self._check_capacity(n_tasks, size)
-        n_groups = None if self.n_groups is None else int(self.n_groups)
         scaled = gains / (np.abs(gains).max() or 1.0)
         rng = check_random_state(0 if self.random_state is None else self.random_state)
         with threadpool_limits(limits=1, user_api="blas"):  # the matrices are small: threads would only wait for each other
-            if self.method == "beam":
-                found = beam_groups(scaled, n_groups, size, int(self.beam_width), int(self.max_candidates), rng)
-            elif self.method == "exhaustive":
-                found = exhaustive_groups(scaled, n_groups, size)
-            elif self.method == "sdp":
-                found = sdp_groups(scaled, n_groups, rng)
-            else:
-                found = spectral_groups(scaled, n_groups, rng)
+            found = self._search(scaled, size, rng)
         groups, self.labels_, self.predicted_gain_ = serve(gains, found)
         self.groups_ = [tuple(np.flatnonzero(group).tolist()) for group in groups]
         self.total_gain_ = float(self.predicted_gain_.sum())
@@ -193,6 +195,18 @@ class TaskGrouper(VersionedState, DocLinks, ClusterMixin, BaseEstimator):
         """
         return self.fit(A).labels_
 
+    def _search(self, gains: NDArray[np.float64], size: int, rng: np.random.RandomState) -> NDArray[np.bool_]:
+        """Membership of the groups that the method finds."""
+        width, most = int(self.beam_width), int(self.max_candidates)
+        if self.method in RULES:
+            return published_groups(gains, self.method, self.n_groups, size, width, most, bool(self.singletons))
+        n_groups = None if self.n_groups is None else int(self.n_groups)
+        if self.method == "beam":
+            return beam_groups(gains, n_groups, size, width, most, rng)
+        if self.method == "exhaustive":
+            return exhaustive_groups(gains, n_groups, size)
+        return sdp_groups(gains, n_groups, rng) if self.method == "sdp" else spectral_groups(gains, n_groups, rng)
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.pairwise = isinstance(self.affinity, str) and self.affinity == "precomputed"
@@ -205,7 +219,7 @@ class TaskGrouper(VersionedState, DocLinks, ClusterMixin, BaseEstimator):
             raise ValueError(_refusal("affinity", "'precomputed' or a callable", self.affinity))
         for name, may_be_none in (("n_groups", True), ("max_group_size", True), ("beam_width", False), ("max_candidates", False)):
             value = getattr(self, name)
-            if value is None and may_be_none:
+            if (value is None and may_be_none) or (name == "n_groups" and self.method == "standley" and _is_half_step(value)):
                 continue
             if not isinstance(value, numbers.Integral) or isinstance(value, (bool, np.bool_)) or value < 1:
                 raise ValueError(_refusal(name, "an int in the range [1, inf)" + (" or None" if may_be_none else ""), value))
@@ -217,7 +231,7 @@ class TaskGrouper(VersionedState, DocLinks, ClusterMixin, BaseEstimator):
             return
         if self.n_groups > n_tasks:
             raise ValueError(_refusal("n_groups", f"at most the number of tasks, n_samples={n_tasks}", self.n_groups))
-        if self.n_groups * size < n_tasks:
+        if self.method != "standley" and self.n_groups * size < n_tasks:
             raise ValueError(f"{n_tasks} tasks do not fit into n_groups={self.n_groups} groups of at most max_group_size={size}. Raise one of the two.")
 
     def _read_gains(self, A: Any) -> NDArray[np.float64]:
@@ -247,6 +261,10 @@ class TaskGrouper(VersionedState, DocLinks, ClusterMixin, BaseEstimator):
 
 def _refusal(name: str, allowed: str, value: Any) -> str:
     return f"The {name!r} parameter of TaskGrouper must be {allowed}. Got {value!r} instead."
+
+
+def _is_half_step(value: Any) -> bool:
+    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool) and float(value) >= 0.5 and float(2 * value).is_integer()
 
 
 def _task_names(A: Any) -> list[Any]:
