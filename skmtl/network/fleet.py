@@ -18,6 +18,8 @@ from skmtl.network.members import FleetData, Member, TrainedMember, Training, an
 from skmtl.network.numerics import members_that_fit, numeric_mode, resolve_device
 from skmtl.network.stack import OnPass, Stack
 
+# Numbers that a term of the loss takes, way back included, for each row and task: a fairness penalty's waves or shares of groups.
+_COLUMNS_OF_A_TERM = 160
 # Products a step below which one thread beats two: waking the second thread costs more than it takes over.
 _SMALL_STEP = 4_000_000
 # Members below which a group is not cut in two: towards the end of a part few lanes are in use.
@@ -96,7 +98,8 @@ def train_fleet(
     device = resolve_device(training.device)
     by_gradients = isinstance(aggregator, (GradientWeighting, JacobianAggregator))
     workers = 1 if device.type != "cpu" else max(1, torch.get_num_threads() if n_workers is None else n_workers)
-    parts = _parts(architecture, data, members, training, device, workers, together=together, all_at_once=on_pass is not None, by_gradients=by_gradients)
+    how = (architecture, data, members, training, device, workers)
+    parts = _parts(*how, together=together, all_at_once=on_pass is not None, by_gradients=by_gradients, n_terms=len(terms))
     shared = (architecture, data, training, aggregator, terms)
     advance = progress or _ignore
     trained: dict[int, TrainedMember] = {}
@@ -165,6 +168,7 @@ def _parts(
     together: bool,
     all_at_once: bool,
     by_gradients: bool,
+    n_terms: int,
 ) -> list[_Part]:
     """Group members by (watched or not, tasks, steps, rows a step) and cut large groups into one part a worker, the costliest first."""
     shapes = [batch_shape(member.train, training.batch_size) for member in members]
@@ -184,10 +188,11 @@ def _parts(
         lane = np.dtype(training.dtype).itemsize * (2 * rows * widths + 6 * architecture.n_parameters(n_tasks))
         if by_gradients:  # every task's derivatives in the trunk's outputs, and its gradient, also in double precision
             lane += n_tasks * (np.dtype(training.dtype).itemsize * rows * sum(architecture.trunk_sizes) + 16 * architecture.n_parameters(1))
+        passing = n_terms * _COLUMNS_OF_A_TERM * np.dtype(training.dtype).itemsize * n_rows * n_tasks
         n_parts = 1 if all_at_once else max(1, min(workers, len(positions) // _WORTH_A_WORKER))
         for start in range(n_parts):
             own = positions[start::n_parts]
-            n_lanes = len(own) if all_at_once else min(members_that_fit(lane, device), len(own))
+            n_lanes = len(own) if all_at_once else min(members_that_fit(lane, device, passing), len(own))
             products = n_lanes * rows * architecture.n_parameters(1) * (n_tasks if by_gradients and data.shared_rows else 1)
             parts.append(_Part(own, (n_steps, n_rows), n_lanes, products))
     return sorted(parts, key=lambda part: -part.cost)

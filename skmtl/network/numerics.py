@@ -89,13 +89,14 @@ def resolve_device(device: str) -> torch.device:
     return resolved
 
 
-def members_that_fit(bytes_per_member: int, device: torch.device) -> int:
+def members_that_fit(bytes_per_member: int, device: torch.device, passing: int = 0) -> int:
     """How many members to train in one stack.
 
-    They take at most a quarter of the memory that is free. On CPU their activations should also stay within the processor's
-    last cache (about 8 MB a thread was fastest, with little between 4 and 16), as long as that leaves eight members.
+    They take at most a quarter of the memory that is free, with what each needs for a moment of every step (``passing``). On CPU their
+    activations should also stay within the processor's last cache (about 8 MB a thread was fastest, with little between 4 and 16), as
+    long as that leaves eight members.
     """
-    fitting = _free_bytes(device) // 4 // max(bytes_per_member, 1)
+    fitting = _free_bytes(device) // 4 // max(bytes_per_member + passing, 1)
     cached = 4096 if device.type == "cuda" else max(8, min(512, 8_000_000 // max(bytes_per_member, 1)))
     return int(max(1, min(fitting, cached)))
 

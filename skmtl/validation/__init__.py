@@ -2,9 +2,9 @@
 
 from skmtl.validation.callbacks import CallbackSupport, OnPass, Reconstruct, fit_callbacks
 from skmtl.validation.progress import Stage, progress_to
-from skmtl.validation.progress_bar import progress_bar
 from skmtl.validation.splitters import MultiTaskKFold
 from skmtl.validation.state import DOCS_URL, DocLinks, VersionedState, VersionMismatchWarning, frame_from_arrays, frame_to_arrays, running_versions
+from skmtl.validation.terminal import progress_bar
 
 __all__ = [
     "DOCS_URL",
