@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -35,6 +35,13 @@ _NETWORKS = {
 # The penalty that the paper uses on each set, and the tasks whose gap without treatment is above what chance gives.
 PENALTIES = {"adult": "mmd", "german": "gap", "lsac": "correlation", "generated": "gap"}
 UNFAIR_TASKS = {"adult": ["income_above_50k", "capital_gain"], "german": [], "lsac": ["grades_above_average"], "generated": []}
+# A differentiable gap at the threshold that decisions are made at: that of the positives' share, roughly; and ranges of its weights.
+SOFT_GAP = {
+    "adult": ({"threshold": [0.45, 0.25], "temperature": 0.1}, [(0.4, 0.9), (0.1, 0.3)]),
+    "german": ({"threshold": [0.5, 0.5], "temperature": 0.1}, [(0.1, 0.6), (0.1, 0.6)]),
+    "lsac": ({"threshold": [0.7, 0.47], "temperature": 0.1}, [(0.0, 0.1), (0.4, 2.0)]),
+    "generated": ({"threshold": 0.5, "temperature": 0.1}, [(0.1, 0.6), (0.1, 0.6)]),
+}
 _FETCH = {"adult": fetch_adult, "german": fetch_german_credit, "lsac": fetch_law_school}
 
 
@@ -54,6 +61,17 @@ def network(name: str, fairness: object = None) -> MultiTaskClassifier:
     """Return the paper's network for a data set: Adagrad, no penalty on the weights, no early stopping."""
     fixed = {"solver": "adagrad", "alpha": 0.0, "n_members": 1, "early_stopping": False, "tol": 0.0, "device": "cpu"}
     return MultiTaskClassifier(**fixed, **_NETWORKS[name], fairness=fairness)
+
+
+def plain_network(fairness: object = None) -> MultiTaskClassifier:
+    """Return one network of skmtl's defaults (AdamW, early stopping), in batches of 512."""
+    return MultiTaskClassifier(n_members=1, batch_size=512, device="cpu", fairness=fairness)
+
+
+def with_group(data: Split) -> Split:
+    """Return the split with the sensitive feature as one more input."""
+    X, X_test = (part.assign(group=group.astype("category")) for part, group in ((data.X, data.sensitive), (data.X_test, data.sensitive_test)))
+    return replace(data, X=X, X_test=X_test)
 
 
 def load(name: str, split: int, data_home: str | None) -> Split:

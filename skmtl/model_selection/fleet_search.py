@@ -25,9 +25,10 @@ class FleetSearchCV(DocLinks, GridSearchCV):
     """Grid search that trains candidates and folds at once.
 
     Does what :class:`sklearn.model_selection.GridSearchCV` does, with the same parameters, attributes and scores, in less time: networks of one
-    shape that share the settings of the training loop (solver, batch size, passes, patience, dropout, precision) and the aggregator train as one
-    fleet, whichever candidate and fold they belong to. Step sizes, penalties, task weights, seeds, the number of members and what
-    becomes of the inputs cost no fleet of their own. Grids over other parameters train one fleet for each value.
+    shape that share the settings of the training loop (solver, step size, batch size, passes, patience, dropout, precision), the aggregator and
+    the kind of the fairness term train as one fleet, whichever candidate and fold they belong to. Penalties, weights of tasks and of
+    fairness terms, seeds, the number of members and what becomes of the inputs cost no fleet of their own. Grids over other
+    parameters train one fleet for each value.
 
     In a pipeline that ends in a network the earlier steps are fitted once for every fold and distinct setting of their own, and
     all networks train afterwards. Whatever else is searched is fitted one by one.
