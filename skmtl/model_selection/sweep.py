@@ -69,8 +69,12 @@ def fairness_sweep(
         Labels, two classes a task, NaN where unknown. The larger class is the positive one.
     sensitive_features : array-like of shape (n,) or (n, q), str or list of str
         Groups, as in ``fit`` of the estimator.
-    X_test, Y_test, sensitive_features_test
-        Rows to judge the runs on, in the same form.
+    X_test : array-like of shape (m, p)
+        Inputs of the rows to judge the runs on.
+    Y_test : array-like of shape (m,) or (m, T)
+        Their labels.
+    sensitive_features_test : array-like of shape (m,) or (m, q), str or list of str
+        Their groups.
     n_runs : int, default=1000
         Number of runs.
     weight : (low, high) or array-like of shape (T, 2), default=(0, 5)

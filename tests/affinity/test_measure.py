@@ -247,12 +247,13 @@ def test_wide_tasks_that_share_rows_are_measured(rng):
 
 
 def test_planted_partners_gain_more_than_strangers(rng):
-    data = make_grouped_tasks(6, 2, n_samples=30, n_features=6, noise=0.3, random_state=int(rng.integers(2**31)))
+    data = make_grouped_tasks(6, 2, n_samples=40, n_features=6, noise=0.3, random_state=int(rng.integers(2**31)))
     network = MultiTaskRegressor((16,), learning_rate_init=0.02, max_iter=150)
     gains = collect_pairwise_gains(data.task_set, network, n_repeats=3, random_state=0)
     same = data.labels[:, None] == data.labels
     matrix = gains.matrix.to_numpy()
-    assert matrix[same & ~np.eye(6, dtype=bool)].mean() > matrix[~same].mean()
+    # medians: a task that is easy alone has gains of -200 % now and then
+    assert np.median(matrix[same & ~np.eye(6, dtype=bool)]) > np.median(matrix[~same])
 
 
 def test_small_tasks_are_named_in_a_warning(rng):

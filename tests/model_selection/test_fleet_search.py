@@ -286,10 +286,12 @@ def test_fairness_terms_of_different_weights_score_as_in_a_grid_search_and_share
     scorer = make_multitask_scorer(group_rate_gap, greater_is_better=False, needs=("sensitive_features",))
     with sklearn.config_context(enable_metadata_routing=True), warnings.catch_warnings():
         warnings.simplefilter("ignore", UndefinedMetricWarning)  # folds of a few rows
+        warnings.simplefilter("ignore", UserWarning)
         both(MultiTaskClassifier(**TINY, fairness=term), {"fairness__weight": [0.5, 2.0, [1.0, 0.0, 3.0]]}, X, Y, {"sensitive_features": group}, scoring=scorer)
     assert sizes == [3 * 2 * 2]
 
 
+@pytest.mark.filterwarnings("ignore:Task .* has no (negative|labelled) row of the group")
 def test_weight_zero_is_searched_as_the_network_without_a_term(people, monkeypatch):
     X, Y, group = people
     sizes = fleets_of(monkeypatch)
@@ -300,6 +302,7 @@ def test_weight_zero_is_searched_as_the_network_without_a_term(people, monkeypat
     assert search.cv_results_["mean_test_score"][0] == search.cv_results_["mean_test_score"][1]
 
 
+@pytest.mark.filterwarnings("ignore:Task .* has no (negative|labelled) row of the group")  # folds of 30 rows
 @pytest.mark.parametrize("routing", [False, True])
 def test_sensitive_features_reach_the_last_step_of_a_pipeline(routing, people):
     X, Y, group = people
