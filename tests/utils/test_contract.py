@@ -3,6 +3,7 @@
 import pytest
 
 from skmtl import MultiTaskClassifier, MultiTaskRegressor, TaskGroupedClassifier, TaskGroupedRegressor
+from skmtl.spurious import DebiasedClassifier
 from skmtl.utils.estimator_checks import parametrize_with_checks
 
 # Nothing that depends on which rows fall into a batch or a validation part: for these settings there are no exceptions.
@@ -20,6 +21,7 @@ USUAL = {"hidden_layer_sizes": (6,), "max_iter": 4}
 
 GROUPED_KINDS = [(TaskGroupedRegressor, MultiTaskRegressor), (TaskGroupedClassifier, MultiTaskClassifier)]
 NETWORKS = [kind(**settings) for kind in (MultiTaskRegressor, MultiTaskClassifier) for settings in (STRICT, USUAL)]
+DEBIASED = [DebiasedClassifier(MultiTaskClassifier(**STRICT | {"max_iter": 3}), method=method, random_state=0) for method in ("adversarial", "reweight")]
 GROUPED = [kind(network(**STRICT | {"max_iter": 3}), n_repeats=1) for kind, network in GROUPED_KINDS]
 
 BY_POSITION = "which rows are held out is drawn by position, so another order is another draw"
@@ -37,7 +39,7 @@ def exceptions(estimator):
     return {"check_order_of_tasks_in_long_form_is_irrelevant": "reversed rows fall into other minibatches and validation parts"}
 
 
-@parametrize_with_checks([*NETWORKS, *GROUPED], expected_failed_checks=exceptions)
+@parametrize_with_checks([*NETWORKS, *GROUPED, *DEBIASED], expected_failed_checks=exceptions)
 def test_the_contract_is_kept(estimator, check):
     name = check.func.__name__
     if isinstance(estimator, (TaskGroupedRegressor, TaskGroupedClassifier)) and name in NOT_PROMISED:
