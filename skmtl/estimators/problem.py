@@ -21,8 +21,8 @@ from skmtl.tasks import TaskSet
 MIN_ROWS_TO_HOLD_OUT, _FEWEST_TO_HOLD_OUT = 10, 5
 # batch_size="auto": a tenth of the rows within these bounds, and in long form at most as many rows of all tasks together.
 _SMALLEST_BATCH, _LARGEST_BATCH, _ROWS_OF_ALL_TASKS = 16, 256, 512
-# alpha="auto": the decay of adamw, and the penalty of the other solvers.
-_DECOUPLED_DECAY, _PENALTY = 1.0, 1e-4
+# alpha="auto": the decay of adamw, the labelled rows of a task from which on it falls, and the penalty of the other solvers.
+_DECOUPLED_DECAY, _MANY_LABELS, _PENALTY = 1.0, 2000, 1e-4
 # Widest embedding of tasks that "auto" takes.
 _TASK_EMBEDDING = 8
 
@@ -261,7 +261,9 @@ class Problem:
         """Weight decay: decoupled decay acts once a step whatever the gradients are, so it has another scale than a penalty."""
         if self.estimator.alpha != "auto":
             return float(self.estimator.alpha)
-        return _DECOUPLED_DECAY if self.estimator.solver == "adamw" else _PENALTY
+        if self.estimator.solver != "adamw":
+            return _PENALTY
+        return _DECOUPLED_DECAY * min(1.0, _MANY_LABELS / max(float(np.median(self.train.sizes)), 1.0))
 
     def architecture(self) -> Architecture:
         """Return the shape of the networks."""

@@ -37,7 +37,8 @@ class MultiTaskRegressor(RegressionOutputs, RegressorMixin, MultiTaskNetwork):
         Optimiser. Adagrad starts its accumulator at 0.1; sgd has Nesterov momentum 0.9.
     alpha : float or "auto", default="auto"
         L2 penalty of the weights (not the biases); for adamw the decoupled decay: a step first multiplies the weights by
-        1 - learning_rate_init * alpha. "auto" is 1 for adamw and 1e-4 for the other solvers.
+        1 - learning_rate_init * alpha. "auto" is 1 for adamw, less in
+        proportion where tasks have more than 2,000 labelled rows (their median), and 1e-4 for the other solvers.
     batch_size : int, "auto" or "full", default="auto"
         Rows of every task in a step. "auto" is a tenth of the rows, between 16 and 256, and in long form at most 512 over the number of
         tasks, but 4; "full" takes all rows. In long form smaller tasks are repeated evenly, so that each step sees every task.

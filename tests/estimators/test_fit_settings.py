@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 
 from skmtl import MultiTaskClassifier, MultiTaskRegressor
+from skmtl.estimators import Problem
+from skmtl.tasks import TaskSet
 from skmtl.validation import VersionMismatchWarning, running_versions
 
 FAST = {"hidden_layer_sizes": (4,), "learning_rate_init": 0.01, "max_iter": 4, "n_members": 2, "random_state": 0}
@@ -246,3 +248,11 @@ def test_an_estimator_remembers_the_versions_it_was_saved_with(kind, problem):
     assert not hasattr(pickle.loads(pickle.dumps(kind(**FAST).fit(X, y))), "_versions")
     with pytest.warns(VersionMismatchWarning, match=f"{kind.__name__} was saved with skmtl 0.0.1"):
         kind().__setstate__(state | {"_versions": state["_versions"] | {"skmtl": "0.0.1"}})
+
+
+@pytest.mark.parametrize(("solver", "n_rows", "alpha"), [("adamw", 100, 1.0), ("adamw", 2000, 1.0), ("adamw", 8000, 0.25), ("sgd", 8000, 1e-4)])
+def test_the_penalty_falls_where_tasks_have_many_labels(solver, n_rows, alpha):
+    X = np.zeros((n_rows, 1))
+    labels = np.column_stack([np.zeros(n_rows), np.zeros(n_rows), np.where(np.arange(n_rows) < 50, 0.0, np.nan)])
+    problem = Problem(MultiTaskRegressor(solver=solver), TaskSet.from_wide(X, labels, kind="regression"))
+    assert problem.member(problem.names, seed=0, order_seed=0).alpha == alpha
