@@ -224,23 +224,23 @@ def picture(name: str, runs: pd.DataFrame, path: Path) -> None:
     panels = [*((f"error_{task}", f"gap_{task}", task) for task in tasks), ("are", "arfg", "mean over tasks, relative to single-task")]
     figure = Figure(figsize=(4.4 * len(panels), 4.2), layout="constrained")
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
-    shown = ["vanilla", *(f"{kind}, {PENALTIES[name]}" for kind in TERMS)]
+    colours = {"vanilla": "0.5"} | {f"{kind}, {PENALTIES[name]}": f"tab:{colour}" for kind, colour in zip(TERMS, ("blue", "red", "orange"), strict=True)}
+    shown = runs[runs["method"].isin(colours)]
     for axis, (x, y, title) in zip(axes, panels, strict=True):
-        for method, colour in zip(shown, ("0.5", "tab:blue", "tab:red", "tab:orange"), strict=True):
-            own = runs[runs["method"] == method].groupby("split", group_keys=False).apply(lambda part: part, include_groups=False)
-            points = own[[x, y]].dropna().to_numpy()
+        for method, colour in (colours | {SOFT: "tab:green"}).items():
+            points = runs.loc[runs["method"] == method, [x, y]].dropna().to_numpy()
             if not len(points):
                 continue
             front = points[skmtl.metrics.pareto_mask(points)]
             front = front[np.argsort(front[:, 0])]
-            axis.scatter(*points.T, s=4, alpha=0.15, color=colour, linewidths=0)
+            axis.scatter(*points.T, s=6, alpha=0.3, color=colour, linewidths=0)
             axis.plot(*front.T, drawstyle="steps-post", color=colour, label=method)
-        reach = runs[runs["method"].isin(shown)]
         axis.set(title=title, xlabel="error" if x.startswith("error") else "ARE", ylabel="FPR gap" if y.startswith("gap") else "ARFG")
-        axis.set_xlim(right=float(reach[x].quantile(0.9)))
-        axis.set_ylim(0, float(reach[y].quantile(0.98)))
-    axes[0].legend(frameon=False)
-    figure.suptitle(f"{name}: {runs.groupby('split').ngroups} splits, test rows; lower left is better")
+        axis.set_xlim(0.98 * float(shown[x].min()), float(shown[x].quantile(0.85)))
+        axis.set_ylim(0, 1.05 * float(shown[y].quantile(0.9)))
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+    figure.suptitle(f"{name}: runs of {shown['split'].nunique()} splits on test rows; lower left is better")
     figure.savefig(path, dpi=110)
 
 
