@@ -64,8 +64,8 @@ def network(name: str, fairness: object = None) -> MultiTaskClassifier:
 
 
 def plain_network(fairness: object = None) -> MultiTaskClassifier:
-    """Return one network of skmtl's defaults (AdamW, early stopping), in batches of 512."""
-    return MultiTaskClassifier(n_members=1, batch_size=512, device="cpu", fairness=fairness)
+    """Return one network of skmtl's defaults (AdamW, early stopping), in batches of 512 and with a decay of 1 whatever the number of rows."""
+    return MultiTaskClassifier(n_members=1, batch_size=512, alpha=1.0, device="cpu", fairness=fairness)
 
 
 def with_group(data: Split) -> Split:

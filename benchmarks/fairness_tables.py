@@ -35,7 +35,8 @@ TERMS = {"per-task": PerTaskFairness, "MTA-F released": partial(MTAF, form="rele
 # Runs of a cell with the paper's penalty on a set, and with the other two; a vanilla network and Algorithm 1 have half as many.
 RUNS = {"adult": (16, 0), "german": (100, 100), "lsac": (60, 6), "generated": (20, 10)}
 REFERENCE = (1.3, 1.2)  # of the hypervolume, in ARE and ARFG
-ALLOWED = 1.025  # largest ARE on validation rows of the chosen run
+# The chosen run comes nearest to both of these on validation rows: ARE above 1, and gaps relative to those without treatment.
+MOST_ERROR, MOST_GAP = 0.03, 0.3
 
 
 # Beyond the paper: a gap at the threshold of the decisions, with skmtl's own network and the sensitive feature as an input.
@@ -90,8 +91,8 @@ def cell(name: str, split: int, method: str, options: argparse.Namespace) -> Non
         baseline_path.write_text(json.dumps(runs.attrs["baseline"]))
     runs.insert(0, "seconds", seconds / n_runs)
     runs.to_csv(path, index=False)
-    least = runs.loc[runs["are"] <= ALLOWED, "arfg"].min()
-    print(f"{name} split {split} {method}: {n_runs} runs, {seconds:.0f} s, least ARFG with ARE <= {ALLOWED}: {least:.3f}", flush=True)
+    least = runs.loc[runs["are"] <= 1 + MOST_ERROR, "arfg"].min()
+    print(f"{name} split {split} {method}: {n_runs} runs, {seconds:.0f} s, least ARFG with ARE <= {1 + MOST_ERROR}: {least:.3f}", flush=True)
 
 
 def baseline_file(name: str, split: int, method: str, options: argparse.Namespace) -> Path:
@@ -152,9 +153,9 @@ def chosen_table(name: str, runs: pd.DataFrame, options: argparse.Namespace) -> 
         found = []
         for split, part in own.groupby("split"):
             untreated = without_treatment(name, int(split), method, counted, runs, options)
-            ratio = sum(part[f"val_gap_{task}"] / untreated[f"val_gap_{task}"] for task in counted)
-            allowed = part["val_are"] <= ALLOWED
-            best = part.loc[ratio[allowed].idxmin() if allowed.any() else part["val_are"].idxmin()]
+            ratios = pd.concat([part[f"val_gap_{task}"] / untreated[f"val_gap_{task}"] for task in counted], axis=1)
+            excess = np.maximum((part["val_are"] - 1) / MOST_ERROR, ratios.max(axis=1) / MOST_GAP)
+            best = part.loc[excess.idxmin()]
             found.append({"are": best["are"], "arfg": best["arfg"]} | {task: best[f"gap_{task}"] / untreated[f"gap_{task}"] for task in counted}
                          | {f"gap {task}": best[f"gap_{task}"] for task in counted})  # fmt: skip
         table = pd.DataFrame(found)
@@ -281,8 +282,8 @@ def write(options: argparse.Namespace) -> None:
 _NOTE = f"""Networks, optimiser and features of the code that goes with the paper; Adagrad, no early stopping. Penalties' weights uniform in [0, 5], weights of
 the two tasks uniform among those that sum to 1. Mean (standard deviation) over splits, each with validation rows and a baseline of its own (single-task
 networks, mean of 5 seeds). Hypervolume up to (ARE, ARFG) = {REFERENCE}, larger is better. The reported point is the paper's: on the front of the
-test rows, ARE nearest the middle of all runs'. The chosen run has the least gaps on validation rows, summed over the tasks
-whose vanilla gap exceeds chance, among runs with ARE <= {ALLOWED} there; brackets: 95 % interval of the mean over
+test rows, ARE nearest the middle of all runs'. The chosen run comes nearest to two limits on validation rows, ARE of {1 + MOST_ERROR} and
+{MOST_GAP} of the gap without treatment on every task whose gap exceeds chance; brackets: 95 % interval of the mean over
 splits; for * the gap is held against that of its own network, single-task and
 without the term, and the sensitive feature is needed to predict. "gap by chance": expected for decisions at random with the share of positive labels."""
 

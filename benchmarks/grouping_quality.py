@@ -210,11 +210,11 @@ def totals_table(raw: pd.DataFrame) -> pd.DataFrame:
     for (name, network), own in totals[totals["network"] != ""].groupby(["data", "network"], sort=False):
         table = own.pivot(index="split", columns="method", values="value")
         rivals = totals[(totals["data"] == name) & (totals["network"] == "")].pivot(index="split", columns="method", values="value")
-        table = table.reindex(columns=[*SIMPLE, *GROUPED]).join(rivals.reindex(columns=RIVALS)).dropna(subset=[*SIMPLE, *GROUPED])
+        table = table.reindex(columns=[*SIMPLE, *GROUPED]).join(rivals.reindex(columns=RIVALS)).dropna(subset=[*SIMPLE, "grouped"])
         if table.empty:
             continue
         better, rival = table[list(SIMPLE)].mean().idxmin(), table[list(RIVALS)].mean().fillna(np.inf).idxmin()
-        for method in table.columns:
+        for method in table.columns[table.notna().all()]:  # those that were run on the same splits
             excess, behind = 100 * (table[method] / table[better] - 1), 100 * (table[method] / table[rival] - 1)
             rows.append(
                 {
