@@ -30,20 +30,41 @@ def load_tasks(name: str, data_home: str | None) -> TaskSet:
     """Return a data set by name; "planted" is generated."""
     if name == "planted":
         return make_grouped_tasks(n_tasks=12, n_groups=3, n_samples=60, random_state=0).task_set
-    fetch = {"school": fetch_school, "landmine": fetch_landmine, "mhc_binding": fetch_mhc_binding}[name]
+    fetch = {"school": fetch_school, "landmine": fetch_landmine, "mhc_binding": fetch_mhc_binding}[
+        name
+    ]
     return fetch(data_home=data_home).task_set
 
 
 def published_network(name: str, kind: str) -> MultiTaskRegressor | MultiTaskClassifier:
     """Return the paper's network and training settings for a data set."""
     network = MultiTaskRegressor if kind == "regression" else MultiTaskClassifier
-    settings = _PUBLISHED.get(name, {"hidden_layer_sizes": (16,), "learning_rate_init": 0.005, "batch_size": 64, "max_iter": 100})
-    return network(**{"max_iter": 1000, "early_stopping": True, "n_iter_no_change": 50, "tol": 0.0, "device": "cpu", **settings})
+    settings = _PUBLISHED.get(
+        name,
+        {
+            "hidden_layer_sizes": (16,),
+            "learning_rate_init": 0.005,
+            "batch_size": 64,
+            "max_iter": 100,
+        },
+    )
+    return network(
+        **{
+            "max_iter": 1000,
+            "early_stopping": True,
+            "n_iter_no_change": 50,
+            "tol": 0.0,
+            "device": "cpu",
+            **settings,
+        }
+    )
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Losses of every task alone, (T,), and of both tasks of every unordered pair, (m, 2), on the test rows of one split."""
+    """Losses of every task alone, (T,), and of both tasks of every unordered pair, (m, 2), on the
+    test rows of one split.
+    """
 
     pairs: NDArray[np.intp]
     alone: NDArray[np.float64]
@@ -59,7 +80,9 @@ class Measured:
         return matrix
 
 
-def measure_split(name: str, split: int, *, data_home: str | None, cache: Path, n_workers: int | None = None) -> Measured:
+def measure_split(
+    name: str, split: int, *, data_home: str | None, cache: Path, n_workers: int | None = None
+) -> Measured:
     """Measure all pairs on one split, or read what was measured before."""
     path = cache / f"{name}-{split}.npz"
     if path.exists():
@@ -68,9 +91,13 @@ def measure_split(name: str, split: int, *, data_home: str | None, cache: Path, 
     tasks = load_tasks(name, data_home)
     train, test = tasks.train_test_split(TEST_SIZE, split)
     pairs = np.array(list(itertools.combinations(range(len(tasks)), 2)))
-    groups = [(task,) for task in tasks.names] + [(tasks.names[i], tasks.names[j]) for i, j in pairs]
+    groups = [(task,) for task in tasks.names] + [
+        (tasks.names[i], tasks.names[j]) for i, j in pairs
+    ]
     start = time.perf_counter()
-    outcomes = measure_groups(published_network(name, tasks.kind), train, test, groups, seed=split, n_workers=n_workers)
+    outcomes = measure_groups(
+        published_network(name, tasks.kind), train, test, groups, seed=split, n_workers=n_workers
+    )
     seconds = time.perf_counter() - start
     alone = np.array([outcome.losses[0] for outcome in outcomes[: len(tasks)]])
     together = np.array([outcome.losses for outcome in outcomes[len(tasks) :]])
@@ -79,9 +106,18 @@ def measure_split(name: str, split: int, *, data_home: str | None, cache: Path, 
     return Measured(pairs, alone, together, seconds)
 
 
-def as_gains(names: list[str], measured: Measured, chosen: NDArray[np.intp] | None = None) -> PairwiseGains:
-    """Return the gains of some unordered pairs, by their numbers, both directions of a pair one after the other."""
+def as_gains(
+    names: list[str], measured: Measured, chosen: NDArray[np.intp] | None = None
+) -> PairwiseGains:
+    """Return the gains of some unordered pairs, by their numbers, both directions of a pair one
+    after the other.
+    """
     rows = np.arange(len(measured.pairs)) if chosen is None else chosen
     ordered = np.stack([measured.pairs[rows], measured.pairs[rows][:, ::-1]], axis=1).reshape(-1, 2)
     together = measured.together[rows].reshape(-1, 1)
-    return PairwiseGains(list(names), np.array(names, dtype=object)[ordered], measured.alone[ordered[:, 0]][:, None], together)
+    return PairwiseGains(
+        list(names),
+        np.array(names, dtype=object)[ordered],
+        measured.alone[ordered[:, 0]][:, None],
+        together,
+    )

@@ -9,20 +9,26 @@ import numpy as np
 import pandas as pd
 
 MEASURES = ["one split", "r2", "other splits", "within target"]
-_NOTE = """Gains of all pairs measured with the paper's networks on {args.splits} splits, 30 % test rows. A method sees the training rows of one split and,
-where a fraction is given, the gains of that share of the pairs on that split ({args.draws} random draws), and is judged on the others: `one split`
-(Pearson) and `r2` against the gains of that split; `other splits` against the mean of the gains on the {others} other splits; `within target` the same with
-the mean of each target removed. Mean and standard deviation over splits. `share` is a correlation divided by its ceiling, the root of the reliability of
-what it is taken with (from the mean correlation of two splits). `seconds` are processor seconds of one thread, measuring included; `trainings` counts
-networks. HOA measures all pairs."""
-_ACTIVE = """Correlations of our predictor on the pairs that were not measured, from pairs that `pairs_to_measure` chooses without any gains, and
-from random ones ({args.draws} draws a split). `needed` is the share of random pairs with the same mean correlation, interpolated; mean and standard
-deviation over splits."""
+_NOTE = """Gains of all pairs measured with the paper's networks on {args.splits} splits, 30 % test
+rows. A method sees the training rows of one split and, where a fraction is given, the gains of that
+share of the pairs on that split ({args.draws} random draws), and is judged on the others:
+`one split` (Pearson) and `r2` against the gains of that split; `other splits` against the mean of
+the gains on the {others} other splits; `within target` the same with the mean of each target
+removed. Mean and standard deviation over splits. `share` is a correlation divided by its ceiling,
+the root of the reliability of what it is taken with (from the mean correlation of two splits).
+`seconds` are processor seconds of one thread, measuring included; `trainings` counts networks. HOA
+measures all pairs."""
+_ACTIVE = """Correlations of our predictor on the pairs that were not measured, from pairs that
+`pairs_to_measure` chooses without any gains, and from random ones ({args.draws} draws a split).
+`needed` is the share of random pairs with the same mean correlation, interpolated; mean and
+standard deviation over splits."""
 
 
-_REPEATS = """Our predictor from a quarter of the pairs, each measured on so many splits (losses averaged), judged on the pairs that were not measured:
-`same splits` against their gains on the same splits, the others as above, on the splits that are left. Mean and standard deviation over
-{args.splits} choices of splits, {args.draws} draws each. Measuring costs as many times as much as there are repeats."""
+_REPEATS = """Our predictor from a quarter of the pairs, each measured on so many splits (losses
+averaged), judged on the pairs that were not measured: `same splits` against their gains on the same
+splits, the others as above, on the splits that are left. Mean and standard deviation over
+{args.splits} choices of splits, {args.draws} draws each. Measuring costs as many times as much as
+there are repeats."""
 
 
 def ceiling(r: float, n_splits: int) -> float:
@@ -37,13 +43,26 @@ def write_report(raw: pd.DataFrame, args: argparse.Namespace, versions: str) -> 
     if len(methods):
         table = summary(methods, ceilings)
         note = _NOTE.format(args=args, others=args.splits - 1)
-        parts = [(name, part.drop(columns="data")) for name, part in table.groupby("data", sort=False)]
-        text = "\n\n".join(f"## {name}\n\n{ceiling_line(ceilings, str(name))}\n\n{common.markdown(part)}" for name, part in parts)
-        common.report(args, "affinity_rivals", f"# Estimates of affinity\n\n{note}\n\n{text}\n\n{versions}\n", table)
+        parts = [
+            (name, part.drop(columns="data")) for name, part in table.groupby("data", sort=False)
+        ]
+        text = "\n\n".join(
+            f"## {name}\n\n{ceiling_line(ceilings, str(name))}\n\n{common.markdown(part)}"
+            for name, part in parts
+        )
+        common.report(
+            args,
+            "affinity_rivals",
+            f"# Estimates of affinity\n\n{note}\n\n{text}\n\n{versions}\n",
+            table,
+        )
     chosen = raw[raw["section"] == "active"]
     if len(chosen):
         table = active_summary(chosen)
-        text = f"# Which pairs to measure\n\n{_ACTIVE.format(args=args)}\n\n{common.markdown(table)}\n\n{versions}\n"
+        text = (
+            "# Which pairs to "
+            f"measure\n\n{_ACTIVE.format(args=args)}\n\n{common.markdown(table)}\n\n{versions}\n"
+        )
         common.report(args, "affinity_active", text, table)
     repeated = raw[raw["section"] == "repeats"]
     if len(repeated):
@@ -59,8 +78,10 @@ def ceiling_line(ceilings: pd.DataFrame, name: str) -> str:
     """Say how far a correlation with other splits can go."""
     row = ceilings.loc[name]
     return (
-        f"Two splits correlate by {row['other splits r']:.2f}, within targets by {row['within target r']:.2f}; "
-        f"ceilings: {row['other splits']:.2f} (other splits) and {row['within target']:.2f} (within target)."
+        f"Two splits correlate by {row['other splits r']:.2f}, within targets by "
+        f"{row['within target r']:.2f}; "
+        f"ceilings: {row['other splits']:.2f} (other splits) and {row['within target']:.2f} "
+        "(within target)."
     )
 
 
@@ -69,13 +90,23 @@ def summary(methods: pd.DataFrame, ceilings: pd.DataFrame) -> pd.DataFrame:
     grouped = methods.groupby(["data", "method", "fraction"], sort=False)
     table = grouped[["seconds", "trainings", *MEASURES]].mean()
     spread = grouped[MEASURES].std()
-    ceiling = {measure: ceilings[measure].reindex(table.index.get_level_values("data")).to_numpy() for measure in ("other splits", "within target")}
+    ceiling = {
+        measure: ceilings[measure].reindex(table.index.get_level_values("data")).to_numpy()
+        for measure in ("other splits", "within target")
+    }
     result = table[["seconds", "trainings"]].round({"seconds": 1, "trainings": 0})
     for measure in MEASURES:
-        result[measure] = [f"{mean:.3f} ± {sd:.3f}" for mean, sd in zip(table[measure], spread[measure], strict=True)]
+        result[measure] = [
+            f"{mean:.3f} ± {sd:.3f}"
+            for mean, sd in zip(table[measure], spread[measure], strict=True)
+        ]
         if measure in ceiling:
             result[f"share, {measure}"] = (table[measure] / ceiling[measure]).round(2)
-    return result.reset_index().sort_values(["data", "fraction", "method"], key=lambda column: column if column.name != "fraction" else -column, kind="stable")
+    return result.reset_index().sort_values(
+        ["data", "fraction", "method"],
+        key=lambda column: column if column.name != "fraction" else -column,
+        kind="stable",
+    )
 
 
 def active_summary(rows: pd.DataFrame) -> pd.DataFrame:
@@ -87,7 +118,10 @@ def active_summary(rows: pd.DataFrame) -> pd.DataFrame:
         for fraction in dict.fromkeys(chosen.index.get_level_values("fraction")):
             row = {"data": name, "fraction": fraction}
             for measure in ("one split", "other splits", "within target"):
-                needed = [equal_share(random.xs(s, level="split")[measure], value) for s, value in chosen.loc[fraction][measure].items()]
+                needed = [
+                    equal_share(random.xs(s, level="split")[measure], value)
+                    for s, value in chosen.loc[fraction][measure].items()
+                ]
                 row[f"chosen, {measure}"] = spread_of(chosen.loc[fraction][measure])
                 row[f"random, {measure}"] = spread_of(random.loc[fraction][measure])
                 row[f"needed, {measure}"] = spread_of(pd.Series(needed))
@@ -96,20 +130,31 @@ def active_summary(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def repeats_summary(rows: pd.DataFrame, ceilings: pd.DataFrame, n_splits: int) -> pd.DataFrame:
-    """Mean and standard deviation over choices of splits, with the share of the ceiling that the splits that are left set."""
+    """Mean and standard deviation over choices of splits, with the share of the ceiling that the
+    splits that are left set.
+    """
     table = []
     for (name, n_repeats), part in rows.groupby(["data", "repeats"], sort=False):
         row = {"data": name, "repeats": int(n_repeats), "same splits": spread_of(part["one split"])}
         for measure in ("other splits", "within target"):
             best = ceiling(float(ceilings.loc[name, f"{measure} r"]), n_splits - int(n_repeats))
-            row |= {measure: spread_of(part[measure]), f"share, {measure}": round(part[measure].mean() / best, 2) if best else np.nan}
+            row |= {
+                measure: spread_of(part[measure]),
+                f"share, {measure}": round(part[measure].mean() / best, 2) if best else np.nan,
+            }
         table.append(row)
     return pd.DataFrame(table)
 
 
 def equal_share(random: pd.Series, value: float) -> float:
-    """Share of random pairs that reaches a correlation, on the increasing hull of the curve; the ends of the curve bound it."""
-    return float(np.interp(value, np.maximum.accumulate(random.to_numpy()), random.index.to_numpy(dtype=float)))
+    """Share of random pairs that reaches a correlation, on the increasing hull of the curve; the
+    ends of the curve bound it.
+    """
+    return float(
+        np.interp(
+            value, np.maximum.accumulate(random.to_numpy()), random.index.to_numpy(dtype=float)
+        )
+    )
 
 
 def spread_of(values: pd.Series) -> str:
@@ -131,9 +176,23 @@ def draw(methods: pd.DataFrame, chosen: pd.DataFrame, ceilings: pd.DataFrame, ou
         for row, measure in enumerate(measures):
             ax = axes[row, column]
             for k, method in enumerate(dict.fromkeys(methods["method"])):
-                part = methods[(methods["data"] == name) & (methods["method"] == method)].groupby("fraction", sort=True)
-                mean, spread, seconds = part[measure].mean(), part[measure].std(), part["seconds"].mean()
-                ax.errorbar(seconds, mean, yerr=spread, marker="osD^vP*"[k % 7], label=method, linewidth=2 if method == "skmtl" else 1, capsize=2)
+                part = methods[(methods["data"] == name) & (methods["method"] == method)].groupby(
+                    "fraction", sort=True
+                )
+                mean, spread, seconds = (
+                    part[measure].mean(),
+                    part[measure].std(),
+                    part["seconds"].mean(),
+                )
+                ax.errorbar(
+                    seconds,
+                    mean,
+                    yerr=spread,
+                    marker="osD^vP*"[k % 7],
+                    label=method,
+                    linewidth=2 if method == "skmtl" else 1,
+                    capsize=2,
+                )
             if measure in ceilings:
                 ax.axhline(ceilings.loc[name, measure], color="0.5", linestyle=":", label="ceiling")
             ax.set(
@@ -155,10 +214,18 @@ def draw(methods: pd.DataFrame, chosen: pd.DataFrame, ceilings: pd.DataFrame, ou
                 part = chosen[(chosen["data"] == name) & (chosen["method"] == method)]
                 part = part.groupby(["fraction", "split"])[measure].mean().groupby("fraction")
                 axes[row, column].errorbar(
-                    100 * part.mean().index, part.mean(), yerr=part.std(), linestyle=style, marker="o", capsize=2, label=f"{method} pairs"
+                    100 * part.mean().index,
+                    part.mean(),
+                    yerr=part.std(),
+                    linestyle=style,
+                    marker="o",
+                    capsize=2,
+                    label=f"{method} pairs",
                 )
             axes[row, column].set(
-                title=name if row == 0 else "", xlabel="measured pairs (%)" if row else "", ylabel=f"correlation, {measure}" if column == 0 else ""
+                title=name if row == 0 else "",
+                xlabel="measured pairs (%)" if row else "",
+                ylabel=f"correlation, {measure}" if column == 0 else "",
             )
     axes[0, 0].legend(frameon=False)
     figure.savefig(f"{out}/affinity_active.png", dpi=120)

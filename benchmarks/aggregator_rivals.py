@@ -1,4 +1,6 @@
-"""What benchmarks/aggregators.py holds against skmtl: calls of TorchJD, and training steps of PyTorch, TorchJD and one reverse pass for every task."""
+"""What benchmarks/aggregators.py holds against skmtl: calls of TorchJD, and training steps of
+PyTorch, TorchJD and one reverse pass for every task.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +66,9 @@ def their_call(method: Any, by_jacobian: bool, rows: Tensor) -> Callable[[], obj
 
 # ---------------------------------------------------------------------- networks
 class Network(nn.Module):
-    """A trunk and linear heads: one module a task, as the libraries' own examples have it, or one wide layer, which is faster."""
+    """A trunk and linear heads: one module a task, as the libraries' own examples have it, or one
+    wide layer, which is faster.
+    """
 
     def __init__(self, n_inputs: int, hidden: tuple[int, ...], n_tasks: int, wide: bool):
         super().__init__()
@@ -73,13 +77,18 @@ class Network(nn.Module):
             layers += [nn.Linear(width, units), nn.ReLU()]
             width = units
         self.trunk = nn.Sequential(*layers)
-        self.heads = nn.ModuleList([nn.Linear(width, n_tasks)] if wide else [nn.Linear(width, 1) for _ in range(n_tasks)])
+        self.heads = nn.ModuleList(
+            [nn.Linear(width, n_tasks)] if wide else [nn.Linear(width, 1) for _ in range(n_tasks)]
+        )
 
     def losses(self, features: Tensor, y: Tensor) -> list[Tensor]:
         """Return the mean squared error of every task."""
         if len(self.heads) == 1:
             return list((self.heads[0](features) - y).square().mean(0).unbind())
-        return [functional.mse_loss(head(features), y[:, t : t + 1]) for t, head in enumerate(self.heads)]
+        return [
+            functional.mse_loss(head(features), y[:, t : t + 1])
+            for t, head in enumerate(self.heads)
+        ]
 
 
 # ---------------------------------------------------------------------- gradients
@@ -99,14 +108,18 @@ def by_autojac(model: Network) -> Gradients:
 
     def gradients(x: Tensor, y: Tensor) -> None:
         features = model.trunk(x)
-        mtl_backward(model.losses(features, y), features=features, retain_graph=len(model.heads) == 1)
+        mtl_backward(
+            model.losses(features, y), features=features, retain_graph=len(model.heads) == 1
+        )
         jac_to_grad(model.trunk.parameters(), aggregator)
 
     return gradients
 
 
 def by_autogram(model: Network) -> Gradients:
-    """TorchJD's way without a Jacobian: the trunk's Gramian layer by layer, then a reverse pass of the weighted losses, which the heads follow too."""
+    """TorchJD's way without a Jacobian: the trunk's Gramian layer by layer, then a reverse pass of
+    the weighted losses, which the heads follow too.
+    """
     from torchjd.aggregation import UPGradWeighting
     from torchjd.autogram import Engine
 
@@ -120,7 +133,9 @@ def by_autogram(model: Network) -> Gradients:
 
 
 def by_passes(aggregate: Callable[[Tensor], Tensor]) -> Callable[[Network], Gradients]:
-    """One reverse pass of the whole network for every task, as in LibMTL: the trunk's gradients are flattened and cleared each time, heads keep theirs."""
+    """One reverse pass of the whole network for every task, as in LibMTL: the trunk's gradients are
+    flattened and cleared each time, heads keep theirs.
+    """
 
     def of(model: Network) -> Gradients:
         shared = list(model.trunk.parameters())
@@ -133,7 +148,9 @@ def by_passes(aggregate: Callable[[Tensor], Tensor]) -> Callable[[Network], Grad
                 for parameter in shared:
                     parameter.grad = None
             direction = aggregate(torch.stack(rows))
-            for parameter, part in zip(shared, direction.split([parameter.numel() for parameter in shared]), strict=True):
+            for parameter, part in zip(
+                shared, direction.split([parameter.numel() for parameter in shared]), strict=True
+            ):
                 parameter.grad = part.view_as(parameter)
 
         return gradients
@@ -163,7 +180,15 @@ def rivals() -> dict[str, tuple[Callable[[Network], Gradients], bool]]:
     }
 
 
-def passes(name: str, hidden: tuple[int, ...], x: Tensor, y: Tensor, batch_size: int, rate: float, seed: int) -> Iterator[None]:
+def passes(
+    name: str,
+    hidden: tuple[int, ...],
+    x: Tensor,
+    y: Tensor,
+    batch_size: int,
+    rate: float,
+    seed: int,
+) -> Iterator[None]:
     """Train a rival by Adam on shuffled rows, without end; stops after every pass."""
     torch.manual_seed(seed)
     build, wide = rivals()[name]

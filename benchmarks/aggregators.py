@@ -1,12 +1,18 @@
-"""What aggregation costs: a call of every gradient method, a training step with it, and where the step's time goes.
+"""What aggregation costs: a call of every gradient method, a training step with it, and where the
+step's time goes.
 
-python benchmarks/aggregators.py                            (writes results/aggregators_call, _step and _profile, .csv and .md)
+python benchmarks/aggregators.py                            (writes results/aggregators_call, _step
+and _profile, .csv and .md)
 python benchmarks/aggregators.py --part step --tasks 10 40  (one part, some numbers of tasks)
-python benchmarks/aggregators.py --quick                    (few tasks and rounds, writes nothing unless --out is given)
+python benchmarks/aggregators.py --quick                    (few tasks and rounds, writes nothing
+unless --out is given)
 
-call: `method.weights(gramian)` in float64, of one Gramian and of a fleet of 8, beside TorchJD's weighting of the same name on the same Gramian.
-step: 20 inputs, hidden layers of 64 and 32, a linear head for each of T tasks that share all rows, 512 rows a step, squared error, Adam, one
-network, float32. skmtl goes through `skmtl.network.train_fleet`; the rivals are in aggregator_rivals.py.
+call: `method.weights(gramian)` in float64, of one Gramian and of a fleet of 8, beside TorchJD's
+weighting of the same name on the same Gramian.
+step: 20 inputs, hidden layers of 64 and 32, a linear head for each of T tasks that share all rows,
+512 rows a step, squared error, Adam, one
+network, float32. skmtl goes through `skmtl.network.train_fleet`; the rivals are in
+aggregator_rivals.py.
 profile: the same steps with a timer around the functions that they are made of.
 """
 
@@ -46,7 +52,11 @@ OURS = {
     "skmtl, SVFair every 10 steps": TaskGradients(SVFair(), every=10),
     UPGRAD: UPGrad(),
 }
-TARGETS = (("skmtl, SVFair", 10, 4.0), ("skmtl, SVFair", 40, 12.0), *(("skmtl, SVFair at the representation", n_tasks, 2.0) for n_tasks in TASKS))
+TARGETS = (
+    ("skmtl, SVFair", 10, 4.0),
+    ("skmtl, SVFair", 40, 12.0),
+    *(("skmtl, SVFair at the representation", n_tasks, 2.0) for n_tasks in TASKS),
+)
 
 
 class Clock:
@@ -59,7 +69,10 @@ CLOCK = Clock()
 
 
 def settings(options: Any) -> str:
-    return f"{options.threads} thread(s), {options.clock} time, seed {options.seed}. {versions(np, torch, skmtl)}{torchjd_version()}."
+    return (
+        f"{options.threads} thread(s), {options.clock} time, seed {options.seed}. "
+        f"{versions(np, torch, skmtl)}{torchjd_version()}."
+    )
 
 
 def spread(values: list[float], scale: float, digits: int) -> str:
@@ -84,12 +97,22 @@ def in_turn(calls: dict[Any, Callable[[], float]], rounds: int) -> dict[Any, lis
 
 # ---------------------------------------------------------------------- one call
 def our_methods() -> dict[str, Any]:
-    known = {name: kind() for name, kind in AGGREGATORS.items() if issubclass(kind, (GradientWeighting, JacobianAggregator))}
-    return {**known, "svfair, tau auto": SVFair(tau="auto"), "svfair, voldetpro": SVFair("voldetpro")}
+    known = {
+        name: kind()
+        for name, kind in AGGREGATORS.items()
+        if issubclass(kind, (GradientWeighting, JacobianAggregator))
+    }
+    return {
+        **known,
+        "svfair, tau auto": SVFair(tau="auto"),
+        "svfair, voldetpro": SVFair("voldetpro"),
+    }
 
 
 def jacobians(n_tasks: int, rng: np.random.Generator) -> Tensor:
-    """Gaussian gradients with a common direction that half of the tasks follow backwards, of lengths that differ; a fleet of them."""
+    """Gaussian gradients with a common direction that half of the tasks follow backwards, of
+    lengths that differ; a fleet of them.
+    """
     own = rng.normal(size=(FLEET, n_tasks, N_PARAMETERS))
     shared = 0.5 * rng.normal(size=(FLEET, n_tasks, 1)) * rng.normal(size=(FLEET, 1, N_PARAMETERS))
     return torch.tensor((own + shared) * np.exp(0.5 * rng.normal(size=(FLEET, n_tasks, 1))))
@@ -98,11 +121,17 @@ def jacobians(n_tasks: int, rng: np.random.Generator) -> Tensor:
 def our_call(method: Any, rows: Tensor) -> Callable[[], object]:
     drawing = {"generator": torch.Generator().manual_seed(0)} if method.random else {}
     shown = rows @ rows.mT if isinstance(method, GradientWeighting) else rows
-    return partial(method.weights if isinstance(method, GradientWeighting) else method.aggregate, shown, **drawing)
+    return partial(
+        method.weights if isinstance(method, GradientWeighting) else method.aggregate,
+        shown,
+        **drawing,
+    )
 
 
 def repeated(call: Callable[[], object], limit: float) -> Callable[[], float] | None:
-    """Return a function that times a call, often enough to be read; None where one call takes too long."""
+    """Return a function that times a call, often enough to be read; None where one call takes too
+    long.
+    """
     call()
     start = CLOCK.now()
     call()
@@ -127,7 +156,10 @@ def call_part(options: Any) -> None:
         rows = jacobians(n_tasks, rng)
         calls = {("one", name): our_call(method, rows[0]) for name, method in our_methods().items()}
         calls |= {("fleet", name): our_call(method, rows) for name, method in our_methods().items()}
-        calls |= {("theirs", name): their_call(*method, rows[0]) for name, method in their_methods(n_tasks).items()}
+        calls |= {
+            ("theirs", name): their_call(*method, rows[0])
+            for name, method in their_methods(n_tasks).items()
+        }
         timers = {}
         for key, call in calls.items():
             timer = repeated(call, options.limit)
@@ -139,9 +171,16 @@ def call_part(options: Any) -> None:
         for name in our_methods():
             one, fleet, theirs = (seconds.get((kind, name)) for kind in ("one", "fleet", "theirs"))
             line = {"method": name, "tasks": n_tasks}
-            for column, values, share in (("us", one, 1), ("us in a fleet", fleet, FLEET), ("us TorchJD", theirs, 1)):
+            for column, values, share in (
+                ("us", one, 1),
+                ("us in a fleet", fleet, FLEET),
+                ("us TorchJD", theirs, 1),
+            ):
                 line |= {column: 1e6 * np.median(values) / share if values else np.nan}
-                line |= {f"{column}, {k}": 1e6 * f(values) / share if values else np.nan for k, f in (("lowest", min), ("highest", max))}
+                line |= {
+                    f"{column}, {k}": 1e6 * f(values) / share if values else np.nan
+                    for k, f in (("lowest", min), ("highest", max))
+                }
             lines.append({**line, "TorchJD / skmtl": ratio(theirs, one)})
         print(f"call: {n_tasks} tasks done", flush=True)
     table = pd.DataFrame(lines)
@@ -149,15 +188,21 @@ def call_part(options: Any) -> None:
     for n_tasks, own in table.groupby("tasks"):
         for column in ("us", "us in a fleet", "TorchJD / skmtl"):
             style = "{:,.1f}" if column.startswith("T") else "{:,.0f}"
-            shown[f"T={n_tasks}: {column}"] = ["-" if np.isnan(value) else style.format(value) for value in own[column]]
+            shown[f"T={n_tasks}: {column}"] = [
+                "-" if np.isnan(value) else style.format(value) for value in own[column]
+            ]
     text = f"""# One call of every gradient method, in microseconds
 
 {markdown(shown)}
 
-Weights from one Gramian, and for each of a fleet of {FLEET} Gramians in one call; graddrop reads the Jacobian with its {N_PARAMETERS} columns, as do TorchJD's
-graddrop and config. Above 1 = skmtl is faster. Medians of {options.rounds} rounds in which all took turns. The results are not the same: TorchJD's
-upgrad and dualproj add 1e-4 to the diagonal, its mgda takes at most 100 steps of Frank and Wolfe, skmtl solves these exactly. Left out because a call took
-more than {options.limit:g} s: {"; ".join(left_out) or "none"}. TorchJD's nash needs ECOS{"." if present("ecos") else ", which is not installed."}
+Weights from one Gramian, and for each of a fleet of {FLEET} Gramians in one call; graddrop reads
+the Jacobian with its {N_PARAMETERS} columns, as do TorchJD's
+graddrop and config. Above 1 = skmtl is faster. Medians of {options.rounds} rounds in which all
+took turns. The results are not the same: TorchJD's
+upgrad and dualproj add 1e-4 to the diagonal, its mgda takes at most 100 steps of Frank and Wolfe,
+skmtl solves these exactly. Left out because a call took
+more than {options.limit:g} s: {"; ".join(left_out) or "none"}. TorchJD's nash needs
+ECOS{"." if present("ecos") else ", which is not installed."}
 {settings(options)}
 """
     report(options, "aggregators_call", text, table)
@@ -171,15 +216,30 @@ def learning_data(n_tasks: int, n_rows: int, rng: np.random.Generator) -> FleetD
     return FleetData(X, np.tanh(X @ slopes / 3) + 0.3 * rng.normal(size=(n_rows, n_tasks)))
 
 
-def train(aggregator: Any, data: FleetData, n_passes: int, seed: int, on_pass: Callable[[int], None] = lambda k: None) -> None:
+def train(
+    aggregator: Any,
+    data: FleetData,
+    n_passes: int,
+    seed: int,
+    on_pass: Callable[[int], None] = lambda k: None,
+) -> None:
     """Train one network of skmtl."""
     training = Training(batch_size=BATCH, max_iter=n_passes, n_iter_no_change=n_passes + 1)
     member = Member([np.arange(len(data.X))], seed=seed, order_seed=seed, learning_rate=RATE)
-    train_fleet(Architecture(N_INPUTS, HIDDEN), data, [member], training, aggregator=aggregator, on_pass=lambda k, _: bool(on_pass(k)))
+    train_fleet(
+        Architecture(N_INPUTS, HIDDEN),
+        data,
+        [member],
+        training,
+        aggregator=aggregator,
+        on_pass=lambda k, _: bool(on_pass(k)),
+    )
 
 
 def our_step(name: str, data: FleetData, n_passes: int, n_steps: int, seed: int) -> float:
-    """Return seconds a step, from the end of the first pass to the end of the last: setting up does not count."""
+    """Return seconds a step, from the end of the first pass to the end of the last: setting up does
+    not count.
+    """
     ends: list[float] = []
     train(OURS[name], data, n_passes + 1, seed, lambda k: ends.append(CLOCK.now()))
     return (ends[-1] - ends[0]) / (n_passes * n_steps)
@@ -201,12 +261,22 @@ def step_timers(n_tasks: int, options: Any) -> tuple[dict[str, Callable[[], floa
     data = learning_data(n_tasks, n_steps * BATCH, np.random.default_rng(options.seed))
     one = FleetData(data.X[:BATCH], data.y[:BATCH])
     timers, slow = {}, []
-    for name, step in {**dict.fromkeys(OURS, our_step), **dict.fromkeys(rivals(), their_step)}.items():
+    for name, step in {
+        **dict.fromkeys(OURS, our_step),
+        **dict.fromkeys(rivals(), their_step),
+    }.items():
         seconds = min(step(name, one, 1, 1, options.seed) for _ in range(2))
         if seconds > options.limit:
             slow.append(f"{name} of {n_tasks} tasks ({seconds:.1f} s)")
         else:
-            timers[name] = partial(step, name, data, int(np.clip(options.budget / (seconds * n_steps), 1, 20)), n_steps, options.seed)
+            timers[name] = partial(
+                step,
+                name,
+                data,
+                int(np.clip(options.budget / (seconds * n_steps), 1, 20)),
+                n_steps,
+                options.seed,
+            )
     return timers, slow
 
 
@@ -217,11 +287,17 @@ def verdicts(table: pd.DataFrame) -> str:
     for name, n_tasks, most in TARGETS:
         if (name, n_tasks) in by_name.index:
             value = by_name.loc[(name, n_tasks), "x mean"]
-            lines.append(f"- {name}, T={n_tasks}: {value:.2f} times the mean step, target {most:g}: {'met' if value <= most else 'MISSED'}")
+            lines.append(
+                f"- {name}, T={n_tasks}: {value:.2f} times the mean step, target {most:g}: "
+                f"{'met' if value <= most else 'MISSED'}"
+            )
     for name, n_tasks in by_name.index:
         if name.startswith("TorchJD"):
             value = by_name.loc[(name, n_tasks), "x UPGrad"]
-            lines.append(f"- {name}, T={n_tasks}: takes {value:.2f} times skmtl's UPGrad step, target above 1: {'met' if value > 1 else 'MISSED'}")
+            lines.append(
+                f"- {name}, T={n_tasks}: takes {value:.2f} times skmtl's UPGrad step, target above "
+                f"1: {'met' if value > 1 else 'MISSED'}"
+            )
     return "\n".join(lines)
 
 
@@ -232,11 +308,24 @@ def step_part(options: Any) -> None:
         timers, slow = step_timers(n_tasks, options)
         left_out += slow
         for name, values in (seconds := in_turn(timers, options.rounds)).items():
-            line = {"method": name, "tasks": n_tasks, "ms a step": 1e3 * np.median(values), "spread": spread(values, 1e3, 3)}
-            lines.append({**line, "x mean": ratio(values, seconds.get(MEAN)), "x UPGrad": ratio(values, seconds.get(UPGRAD))})
+            line = {
+                "method": name,
+                "tasks": n_tasks,
+                "ms a step": 1e3 * np.median(values),
+                "spread": spread(values, 1e3, 3),
+            }
+            lines.append(
+                {
+                    **line,
+                    "x mean": ratio(values, seconds.get(MEAN)),
+                    "x UPGrad": ratio(values, seconds.get(UPGRAD)),
+                }
+            )
         print(pd.DataFrame(lines).query("tasks == @n_tasks").to_string(), flush=True)
     table = pd.DataFrame(lines)
-    shown = table.drop(columns="ms a step").rename(columns={"spread": "ms a step", "x mean": f"times {MEAN}", "x UPGrad": f"times {UPGRAD}"})
+    shown = table.drop(columns="ms a step").rename(
+        columns={"spread": "ms a step", "x mean": f"times {MEAN}", "x UPGrad": f"times {UPGRAD}"}
+    )
     for column in shown.columns[-2:]:
         shown[column] = shown[column].map("{:.2f}".format)
     text = f"""# One training step: {N_INPUTS} inputs, hidden {HIDDEN}, T linear heads, {BATCH} rows, squared error, Adam, one network, float32
@@ -245,8 +334,10 @@ def step_part(options: Any) -> None:
 
 {verdicts(table)}
 
-Median (lowest..highest) of {options.rounds} rounds in which all took turns, in rotating order; ratios are medians of the rounds' ratios. Whole passes of 20
-steps (10 beyond 40 tasks) with shuffling, without the first pass. Heads are one module a task unless said otherwise; the rivals' Adam is fused.
+Median (lowest..highest) of {options.rounds} rounds in which all took turns, in rotating order;
+ratios are medians of the rounds' ratios. Whole passes of 20
+steps (10 beyond 40 tasks) with shuffling, without the first pass. Heads are one module a task
+unless said otherwise; the rivals' Adam is fused.
 Left out because a step took more than {options.limit:g} s: {"; ".join(left_out) or "none"}.
 {settings(options)}
 """
@@ -254,14 +345,20 @@ Left out because a step took more than {options.limit:g} s: {"; ".join(left_out)
 
 
 # ---------------------------------------------------------------------- where the time goes
-# Parts of a step and the functions they stand for, by module; time spent in an inner one does not count for the outer one.
+# Parts of a step and the functions they stand for, by module; time spent in an inner one does not
+# count for the outer one.
 PLACES = {
     "forward": ["skmtl.network.stacked:StackedNetwork.forward"],
     "derivative of the losses": ["skmtl.network.steps:Step.derivative"],
     "backward": ["skmtl.network.stacked:StackedNetwork.backward"],
-    "heads, down to the representation": ["skmtl.network.stacked:StackedNetwork.representation_gradient"],
+    "heads, down to the representation": [
+        "skmtl.network.stacked:StackedNetwork.representation_gradient"
+    ],
     "Jacobian of the trunk": ["skmtl.network.stacked:StackedNetwork.trunk_jacobian"],
-    "Gramian": ["skmtl.network.by_gradients:gramian_of", "skmtl.network.stacked:StackedNetwork.representation_gramian"],
+    "Gramian": [
+        "skmtl.network.by_gradients:gramian_of",
+        "skmtl.network.stacked:StackedNetwork.representation_gramian",
+    ],
     "Shapley values: eigenvectors": ["numpy.linalg:eigh", "torch.linalg:eigh"],
     "Shapley values: the rest": ["skmtl.aggregation.svfair:shapley_values"],
     "priorities": ["skmtl.aggregation.svfair:priorities"],
@@ -271,11 +368,20 @@ PLACES = {
     "Newton: stopping": ["skmtl.aggregation.newton:damped_newton"],
     "Newton: scaling": ["skmtl.aggregation.newton:solve_equation"],
     "quadratic programs": ["skmtl.aggregation.upgrad:nonnegative_minimum"],
-    "weights, the rest": ["skmtl.aggregation.svfair:SVFair.weights", "skmtl.aggregation.kinds:GramianWeighting.weights"],
-    "writing the direction": ["skmtl.network.stacked:StackedNetwork.set_trunk_gradient", "skmtl.network.stacked:StackedNetwork.scale_head_gradients"],
+    "weights, the rest": [
+        "skmtl.aggregation.svfair:SVFair.weights",
+        "skmtl.aggregation.kinds:GramianWeighting.weights",
+    ],
+    "writing the direction": [
+        "skmtl.network.stacked:StackedNetwork.set_trunk_gradient",
+        "skmtl.network.stacked:StackedNetwork.scale_head_gradients",
+    ],
     "clipping": ["skmtl.network.stacked:StackedNetwork.clip_trunk_gradient"],
     "steering: _call": ["skmtl.network.by_gradients:GradientSteering._call"],
-    "steering: the rest": ["skmtl.network.by_gradients:GradientSteering.gradients", "skmtl.network.steering:Steering.gradients"],
+    "steering: the rest": [
+        "skmtl.network.by_gradients:GradientSteering.gradients",
+        "skmtl.network.steering:Steering.gradients",
+    ],
     "Adam": ["skmtl.network.solvers:Adam.step"],
 }
 REST = "loop, batches"
@@ -349,23 +455,54 @@ def profile_part(options: Any) -> None:
         for part in (*PLACES, REST):
             if parts.get(part, 0.0) > 0:
                 calls = (last_calls.get(part, 0) - first_calls.get(part, 0)) / count
-                lines.append({"method": name, "tasks": n_tasks, "part": part, "ms a step": parts[part], "share": parts[part] / whole, "calls a step": calls})
-        lines.append({"method": name, "tasks": n_tasks, "part": "all", "ms a step": whole, "share": 1.0, "calls a step": 1.0})
+                lines.append(
+                    {
+                        "method": name,
+                        "tasks": n_tasks,
+                        "part": part,
+                        "ms a step": parts[part],
+                        "share": parts[part] / whole,
+                        "calls a step": calls,
+                    }
+                )
+        lines.append(
+            {
+                "method": name,
+                "tasks": n_tasks,
+                "part": "all",
+                "ms a step": whole,
+                "share": 1.0,
+                "calls a step": 1.0,
+            }
+        )
     table = pd.DataFrame(lines)
     sections = []
     for n_tasks, own in table.groupby("tasks"):
-        cells = own.assign(cell=[f"{ms:.3f} ({share:.0%})" for ms, share in zip(own["ms a step"], own["share"], strict=True)])
-        wide = cells.pivot(index="part", columns="method", values="cell").reindex([p for p in (*PLACES, REST, "all") if p in set(own["part"])])
+        cells = own.assign(
+            cell=[
+                f"{ms:.3f} ({share:.0%})"
+                for ms, share in zip(own["ms a step"], own["share"], strict=True)
+            ]
+        )
+        wide = cells.pivot(index="part", columns="method", values="cell").reindex(
+            [p for p in (*PLACES, REST, "all") if p in set(own["part"])]
+        )
         wide = wide[[name for name in OURS if name in wide]].fillna("-").reset_index()
-        counts = own[own["part"].str.startswith("Newton: steps")].set_index("method")["calls a step"]
+        counts = own[own["part"].str.startswith("Newton: steps")].set_index("method")[
+            "calls a step"
+        ]
         steps = ", ".join(f"{name} {value:.1f}" for name, value in counts.items())
-        sections.append(f"## {n_tasks} tasks\n\n{markdown(wide)}\n\nNewton steps a training step: {steps or 'none'}.")
+        sections.append(
+            f"## {n_tasks} tasks\n\n{markdown(wide)}\n\nNewton steps a training step: "
+            f"{steps or 'none'}."
+        )
     body = "\n\n".join(sections)
     text = f"""# Where the time of a step goes, in milliseconds
 
 {body}
 
-The steps of aggregators_step, with a timer around each part; the time of an inner part does not count for the outer one. The timer itself takes about a
+The steps of aggregators_step, with a timer around each part; the time of an inner part does not
+count for the outer one. The timer itself takes about a
 microsecond a call. {settings(options)}
 """
     report(options, "aggregators_profile", text, table)
@@ -378,11 +515,29 @@ def main() -> None:
     """Run the parts that are asked for."""
     known = parser(__doc__ or "")
     known.add_argument("--part", choices=(*PARTS, "all"), default="all")
-    known.add_argument("--tasks", type=int, nargs="+", default=None, help="numbers of tasks; default: 2 10 40 139, or 2 10 with --quick")
-    known.add_argument("--rounds", type=int, default=None, help="rounds that count; default: 7, or 2 with --quick")
+    known.add_argument(
+        "--tasks",
+        type=int,
+        nargs="+",
+        default=None,
+        help="numbers of tasks; default: 2 10 40 139, or 2 10 with --quick",
+    )
+    known.add_argument(
+        "--rounds", type=int, default=None, help="rounds that count; default: 7, or 2 with --quick"
+    )
     known.add_argument("--threads", type=int, default=1, help="torch threads")
-    known.add_argument("--limit", type=float, default=LIMIT, help="seconds above which a call or a step is left out")
-    known.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="cpu: the process's own time, for a machine that others use too")
+    known.add_argument(
+        "--limit",
+        type=float,
+        default=LIMIT,
+        help="seconds above which a call or a step is left out",
+    )
+    known.add_argument(
+        "--clock",
+        choices=("wall", "cpu"),
+        default="wall",
+        help="cpu: the process's own time, for a machine that others use too",
+    )
     known.set_defaults(data_home=".")  # needs no data
     options = parse(known)
     options.tasks = options.tasks or ((2, 10) if options.quick else TASKS)

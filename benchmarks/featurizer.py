@@ -1,7 +1,9 @@
-"""Time of the task-relation features of all pairs of School, and their difference from a pair-by-pair computation.
+"""Time of the task-relation features of all pairs of School, and their difference from a
+pair-by-pair computation.
 
-python benchmarks/featurizer.py --data-home FOLDER      (or the environment variable SKMTL_DATA; reads FOLDER/school/school.csv.gz)
-python benchmarks/featurizer.py --quick                 (generated tasks, seconds)
+python benchmarks/featurizer.py --data-home FOLDER      (or the environment variable SKMTL_DATA;
+reads FOLDER/school/school.csv.gz) python benchmarks/featurizer.py --quick
+(generated tasks, seconds)
 """
 
 from __future__ import annotations
@@ -32,14 +34,19 @@ def naive_pair(A, B, y, z, n_components=3, n_neighbors=5):
     distance = np.sqrt(squared)
     d_i, d_j, d = distance[:n, :n].mean(), distance[n:, n:].mean(), distance[:n, n:].mean()
     k = min(n_components, n, m, A.shape[1])
-    u, v = PCA(k, svd_solver="full").fit(A).components_, PCA(k, svd_solver="full").fit(B).components_
+    u, v = (
+        PCA(k, svd_solver="full").fit(A).components_,
+        PCA(k, svd_solver="full").fit(B).components_,
+    )
     ranks = rankdata(pooled, axis=0)
     np.fill_diagonal(squared, np.inf)
     last = np.sort(squared, axis=1)[:, n_neighbors - 1, None]
     tied = np.isclose(squared, last, rtol=1e-9, atol=0)
     nearer, foreign = (squared < last) & ~tied, task[:, None] != task
     places = n_neighbors - nearer.sum(axis=1)
-    cross = (nearer & foreign).sum(axis=1) + places * (tied & foreign).sum(axis=1) / tied.sum(axis=1)
+    cross = (nearer & foreign).sum(axis=1) + places * (tied & foreign).sum(axis=1) / tied.sum(
+        axis=1
+    )
     return [
         n + m,
         n / (n + m),
@@ -65,7 +72,11 @@ def naive_pair(A, B, y, z, n_components=3, n_neighbors=5):
 
 def load_school(data_home):
     frame = pd.read_csv(Path(data_home) / "school" / "school.csv.gz")
-    return frame.drop(columns=["task", "y"]).to_numpy(float), frame["y"].to_numpy(float), frame["task"].to_numpy()
+    return (
+        frame.drop(columns=["task", "y"]).to_numpy(float),
+        frame["y"].to_numpy(float),
+        frame["task"].to_numpy(),
+    )
 
 
 def generate(seed=0, n_tasks=20, p=10):
@@ -85,14 +96,23 @@ def measure(name, X, y, task, n_checked, repeats, seed):
         features = TaskRelationFeaturizer(tasks).fit(pairs).transform(pairs)
         seconds.append(time.perf_counter() - start)
     scaled, names = StandardScaler().fit_transform(X), np.array([str(t) for t in task])
-    chosen = np.random.default_rng(seed).choice(len(pairs), min(n_checked, len(pairs)), replace=False)
+    chosen = np.random.default_rng(seed).choice(
+        len(pairs), min(n_checked, len(pairs)), replace=False
+    )
     rows = {t: np.flatnonzero(names == t) for t in tasks.names}
     start = time.perf_counter()
-    naive = np.array([naive_pair(scaled[rows[i]], scaled[rows[j]], y[rows[i]], y[rows[j]]) for i, j in pairs[chosen]])
+    naive = np.array(
+        [
+            naive_pair(scaled[rows[i]], scaled[rows[j]], y[rows[i]], y[rows[j]])
+            for i, j in pairs[chosen]
+        ]
+    )
     naive_seconds = (time.perf_counter() - start) * len(pairs) / len(chosen)
     difference = np.abs(features[chosen] - naive)
     relative = difference / np.maximum(np.abs(naive), 1e-12)
-    worst = TaskRelationFeaturizer(tasks).fit().get_feature_names_out()[relative.max(axis=0).argmax()]
+    worst = (
+        TaskRelationFeaturizer(tasks).fit().get_feature_names_out()[relative.max(axis=0).argmax()]
+    )
     return {
         "data": name,
         "tasks": len(tasks),
@@ -113,19 +133,43 @@ def measure(name, X, y, task, n_checked, repeats, seed):
 
 def main():
     arguments = parser(__doc__)
-    arguments.add_argument("--pairs", type=int, default=500, help="pairs that are compared with the pair-by-pair computation")
+    arguments.add_argument(
+        "--pairs",
+        type=int,
+        default=500,
+        help="pairs that are compared with the pair-by-pair computation",
+    )
     arguments.add_argument("--repeats", type=int, default=3)
     options = parse(arguments)
     with threadpool_limits(1):
-        measured = [measure("generated", *generate(options.seed), options.pairs, options.repeats, options.seed)]
+        measured = [
+            measure(
+                "generated", *generate(options.seed), options.pairs, options.repeats, options.seed
+            )
+        ]
         if not options.quick:
             X, y, task = load_school(options.data_home)
-            measured.append(measure("School", X, y, task, options.pairs, options.repeats, options.seed))
+            measured.append(
+                measure("School", X, y, task, options.pairs, options.repeats, options.seed)
+            )
             jittered = X + 1e-3 * np.random.default_rng(options.seed).normal(size=X.shape)
-            measured.append(measure("School, no two rows alike", jittered, y, task, options.pairs, options.repeats, options.seed))
+            measured.append(
+                measure(
+                    "School, no two rows alike",
+                    jittered,
+                    y,
+                    task,
+                    options.pairs,
+                    options.repeats,
+                    options.seed,
+                )
+            )
     table = pd.DataFrame(measured)
     turned = table.set_index("data").astype(object).T.rename_axis("").reset_index()
-    text = f"# Task-relation features of all ordered pairs\n\n{markdown(turned)}\n\nOne thread. {versions(np, scipy, sklearn)}.\n"
+    text = (
+        f"# Task-relation features of all ordered pairs\n\n{markdown(turned)}\n\nOne thread. "
+        f"{versions(np, scipy, sklearn)}.\n"
+    )
     report(options, "featurizer", text, table)
 
 

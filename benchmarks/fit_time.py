@@ -1,11 +1,13 @@
 """Time to fit one small network: skmtl against a plain PyTorch loop, skorch and scikit-learn.
 
 python benchmarks/fit_time.py              (writes results/fit_time.csv and .md)
-python benchmarks/fit_time.py --quick      (fewer passes and rounds, writes nothing unless --out is given)
+python benchmarks/fit_time.py --quick      (fewer passes and rounds, writes nothing unless --out is
+given)
 
-400 rows, 10 features, one target, 32 hidden units, 100 passes of 32 rows a step by Adam (learning rate 0.001, L2 penalty 1e-4), no
-validation part, no early stopping. All methods take turns; the first round warms up and does not count. Inputs and target are
-standardised before the clock starts for the methods that do not do so themselves. skmtl's default number of members is timed beside.
+400 rows, 10 features, one target, 32 hidden units, 100 passes of 32 rows a step by Adam (learning
+rate 0.001, L2 penalty 1e-4), no validation part, no early stopping. All methods take turns; the
+first round warms up and does not count. Inputs and target are standardised before the clock starts
+for the methods that do not do so themselves. skmtl's default number of members is timed beside.
 """
 
 from __future__ import annotations
@@ -39,7 +41,9 @@ Array = NDArray[np.float64]
 
 
 # ---------------------------------------------------------------------- methods
-def fit_skmtl(X: Array, y: Array, passes: int, seed: int, n_members: int | str = 1) -> Callable[[], object]:
+def fit_skmtl(
+    X: Array, y: Array, passes: int, seed: int, n_members: int | str = 1
+) -> Callable[[], object]:
     """Train by skmtl, which standardises by itself."""
     model = MultiTaskRegressor(
         (HIDDEN,),
@@ -62,7 +66,10 @@ def network() -> nn.Module:
 
 def fit_loop(X: Array, y: Array, passes: int, seed: int, fused: bool) -> Callable[[], object]:
     """Train step by step on shuffled rows; L2 as weight decay, which autograd does not see."""
-    x, target = (torch.from_numpy(StandardScaler().fit_transform(part).astype(np.float32)) for part in (X, y[:, None]))
+    x, target = (
+        torch.from_numpy(StandardScaler().fit_transform(part).astype(np.float32))
+        for part in (X, y[:, None])
+    )
 
     def fit() -> nn.Module:
         torch.manual_seed(seed)
@@ -82,20 +89,39 @@ def fit_skorch(X: Array, y: Array, passes: int, seed: int) -> Callable[[], objec
     """Train by skorch without a validation part and without printing."""
     from skorch import NeuralNetRegressor
 
-    x, target = (StandardScaler().fit_transform(part).astype(np.float32) for part in (X, y[:, None]))
+    x, target = (
+        StandardScaler().fit_transform(part).astype(np.float32) for part in (X, y[:, None])
+    )
 
     def fit() -> object:
         torch.manual_seed(seed)
-        settings = {"lr": RATE, "optimizer__weight_decay": PENALTY, "batch_size": BATCH, "max_epochs": passes, "iterator_train__shuffle": True}
-        return NeuralNetRegressor(network, optimizer=torch.optim.Adam, train_split=None, verbose=0, **settings).fit(x, target)
+        settings = {
+            "lr": RATE,
+            "optimizer__weight_decay": PENALTY,
+            "batch_size": BATCH,
+            "max_epochs": passes,
+            "iterator_train__shuffle": True,
+        }
+        return NeuralNetRegressor(
+            network, optimizer=torch.optim.Adam, train_split=None, verbose=0, **settings
+        ).fit(x, target)
 
     return fit
 
 
 def fit_sklearn(X: Array, y: Array, passes: int, seed: int) -> Callable[[], object]:
     x, target = StandardScaler().fit_transform(X), (y - y.mean()) / y.std()
-    settings = {"batch_size": BATCH, "learning_rate_init": RATE, "alpha": PENALTY, "max_iter": passes, "tol": 0, "n_iter_no_change": 1000}
-    return lambda: MLPRegressor(hidden_layer_sizes=(HIDDEN,), random_state=seed, **settings).fit(x, target)
+    settings = {
+        "batch_size": BATCH,
+        "learning_rate_init": RATE,
+        "alpha": PENALTY,
+        "max_iter": passes,
+        "tol": 0,
+        "n_iter_no_change": 1000,
+    }
+    return lambda: MLPRegressor(hidden_layer_sizes=(HIDDEN,), random_state=seed, **settings).fit(
+        x, target
+    )
 
 
 # ---------------------------------------------------------------------- taking turns
@@ -123,13 +149,20 @@ def spread(values: Array, digits: int) -> str:
 
 
 def tabulate(order: Iterable[str], seconds: dict[tuple[str, str], list[float]]) -> pd.DataFrame:
-    """Median (lowest..highest) in milliseconds; ratios are medians of the rounds' ratios to ours with the same threads."""
+    """Median (lowest..highest) in milliseconds; ratios are medians of the rounds' ratios to ours
+    with the same threads.
+    """
     rows: dict[str, dict[str, str]] = {}
-    for name, setting in dict.fromkeys(itertools.product(order, [setting for _, setting in seconds])):
+    for name, setting in dict.fromkeys(
+        itertools.product(order, [setting for _, setting in seconds])
+    ):
         values = seconds[name, setting]
         times, ours = 1e3 * np.array(values[1:]), 1e3 * np.array(seconds[OURS, setting][1:])
         row = rows.setdefault(name, {"method": name})
-        row[f"ms, {setting}"], row[f"ratio to ours, {setting}"] = spread(times, 1), spread(times / ours, 2)
+        row[f"ms, {setting}"], row[f"ratio to ours, {setting}"] = (
+            spread(times, 1),
+            spread(times / ours, 2),
+        )
     return pd.DataFrame(rows.values())
 
 
@@ -161,18 +194,25 @@ def main() -> None:
     seconds: dict[tuple[str, str], list[float]] = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        for turn, (setting, number) in itertools.product(range(rounds + 1), {"threads as chosen": None, "1 thread": 1}.items()):
+        for turn, (setting, number) in itertools.product(
+            range(rounds + 1), {"threads as chosen": None, "1 thread": 1}.items()
+        ):
             with threads(number):
-                for name in np.roll(list(fits), turn):  # who comes first after a change of threads pays for it
+                for name in np.roll(
+                    list(fits), turn
+                ):  # who comes first after a change of threads pays for it
                     seconds.setdefault((name, setting), []).append(timed(fits[name]))
     table = tabulate(fits, seconds)
-    text = f"""# One fit: {N_ROWS} rows, {N_FEATURES} features, one target, {HIDDEN} hidden units, {passes} passes of {BATCH} rows a step
+    text = f"""# One fit: {N_ROWS} rows, {N_FEATURES} features, one target, {HIDDEN} hidden units,
+    {passes} passes of {BATCH} rows a step
 
 {markdown(table)}
 
-Median (lowest..highest) of {rounds} rounds in which all methods took turns, in rotating order, after one round that does not count. Ratios are to skmtl
-with one member and the same threads, above 1 = skmtl is faster. "threads as chosen": PyTorch chose {torch.get_num_threads()} on {os.cpu_count()} cores.
-skmtl standardises inputs and target within its time, the others got them standardised. Seed {options.seed}. {versions(*modules)}.
+Median (lowest..highest) of {rounds} rounds in which all methods took turns, in rotating order,
+after one round that does not count. Ratios are to skmtl with one member and the same threads, above
+1 = skmtl is faster. "threads as chosen": PyTorch chose {torch.get_num_threads()} on
+{os.cpu_count()} cores. skmtl standardises inputs and target within its time, the others got them
+standardised. Seed {options.seed}. {versions(*modules)}.
 """
     report(options, "fit_time", text, table)
 

@@ -1,13 +1,17 @@
-"""Time of training the two-task networks that pairwise gains need, against four ways to train them without a fleet.
+"""Time of training the two-task networks that pairwise gains need, against four ways to train them
+without a fleet.
 
-python benchmarks/pairwise_gains.py --data-home FOLDER      (or the environment variable SKMTL_DATA; reads FOLDER/school/school.csv.gz)
-python benchmarks/pairwise_gains.py --quick                 (generated tasks of School's sizes, under a minute)
+python benchmarks/pairwise_gains.py --data-home FOLDER      (or the environment variable SKMTL_DATA;
+reads FOLDER/school/school.csv.gz) python benchmarks/pairwise_gains.py --quick
+(generated tasks of School's sizes, under a minute)
 
-All methods train 27-[20, 10, 32] trunks with one linear head a task by Adam (learning rate 0.005, L2 penalty 1e-4), 64 rows of every
-task a step, on the same training, validation and test rows; denormal numbers are flushed to zero in all of them. The smaller task of
-a pair is repeated up to the larger one. Two protocols: until the validation loss has not improved for 50 passes, and 60 passes with
-validation but without stopping. Times are wall times of all that a method does, validation and best weights included, divided by the
-steps that its networks needed. Preparing rows (split, scaling) counts for skmtl only.
+All methods train 27-[20, 10, 32] trunks with one linear head a task by Adam (learning rate 0.005,
+L2 penalty 1e-4), 64 rows of every task a step, on the same training, validation and test rows;
+denormal numbers are flushed to zero in all of them. The smaller task of a pair is repeated up to
+the larger one. Two protocols: until the validation loss has not improved for 50 passes, and 60
+passes with validation but without stopping. Times are wall times of all that a method does,
+validation and best weights included, divided by the steps that its networks needed. Preparing rows
+(split, scaling) counts for skmtl only.
 """
 
 from __future__ import annotations
@@ -55,7 +59,11 @@ class Protocol:
     patience: int
 
 
-STOPPING, FIXED, SHORT = Protocol("early stopping", 1000, 50), Protocol("60 passes", 60, 60), Protocol("3 passes", 3, 3)
+STOPPING, FIXED, SHORT = (
+    Protocol("early stopping", 1000, 50),
+    Protocol("60 passes", 60, 60),
+    Protocol("3 passes", 3, 3),
+)
 
 
 # ---------------------------------------------------------------------- the pairs
@@ -98,17 +106,26 @@ def prepare(train, test, groups, seed):
 
     def pair(group):
         member = problem.member(group, seed, seed)
-        parts = [[(X[rows], y[rows]) for rows in part] for part in (member.train, member.validation)]
-        tested = [(X[rows], problem.targets.encode(n, test[n].y).astype(np.float32)) for n, rows in zip(group, member.evaluation, strict=True)]
+        parts = [
+            [(X[rows], y[rows]) for rows in part] for part in (member.train, member.validation)
+        ]
+        tested = [
+            (X[rows], problem.targets.encode(n, test[n].y).astype(np.float32))
+            for n, rows in zip(group, member.evaluation, strict=True)
+        ]
         return Pair(group, *parts, tested, tuple(problem.targets.scale[name] for name in group))
 
     return [pair(group) for group in groups]
 
 
 def evenly(pairs, n):
-    """Return n pairs spread evenly over the sizes, so that small samples have the sizes of large ones."""
+    """Return n pairs spread evenly over the sizes, so that small samples have the sizes of large
+    ones.
+    """
     by_size = sorted(pairs, key=lambda pair: pair.n_rows)
-    return [by_size[i] for i in np.linspace(0, len(pairs) - 1, min(n, len(pairs))).round().astype(int)]
+    return [
+        by_size[i] for i in np.linspace(0, len(pairs) - 1, min(n, len(pairs))).round().astype(int)
+    ]
 
 
 def repeated(part, length):
@@ -119,28 +136,44 @@ def repeated(part, length):
 
 
 def weighted(part, scales=(1.0, 1.0), length=None):
-    """Return rows (2, length, p), (2, length, 1) and weights under which squared errors sum to the mean of the tasks' losses."""
+    """Return rows (2, length, p), (2, length, 1) and weights under which squared errors sum to the
+    mean of the tasks' losses.
+    """
     length = length or max(len(y) for _, y in part)
-    weights = np.stack([np.where(np.arange(length) < len(y), scale**2 / len(y) / 2, 0) for (_, y), scale in zip(part, scales, strict=True)])
+    weights = np.stack(
+        [
+            np.where(np.arange(length) < len(y), scale**2 / len(y) / 2, 0)
+            for (_, y), scale in zip(part, scales, strict=True)
+        ]
+    )
     return *repeated(part, length), torch.from_numpy(weights.astype(np.float32)).unsqueeze(-1)
 
 
 # ---------------------------------------------------------------------- ours
 def train_fleet(data, seed, n_workers, pairs, protocol):
     """Return (steps, test loss) of every network, by skmtl."""
-    outcomes = measure_groups(estimator(protocol), *data, [pair.names for pair in pairs], seed=seed, n_workers=n_workers)
-    return [(outcome.n_iter * pair.n_steps, np.mean(outcome.losses)) for outcome, pair in zip(outcomes, pairs, strict=True)]
+    outcomes = measure_groups(
+        estimator(protocol), *data, [pair.names for pair in pairs], seed=seed, n_workers=n_workers
+    )
+    return [
+        (outcome.n_iter * pair.n_steps, np.mean(outcome.losses))
+        for outcome, pair in zip(outcomes, pairs, strict=True)
+    ]
 
 
 # ---------------------------------------------------------------------- a loop
 class PairNetwork(nn.Module):
-    """A shared trunk and two heads; one pass through the trunk serves the rows of both tasks, or each task has its own."""
+    """A shared trunk and two heads; one pass through the trunk serves the rows of both tasks, or
+    each task has its own.
+    """
 
     def __init__(self, n_inputs, hidden=HIDDEN, n_tasks=2, *, at_once=True):
         super().__init__()
         self.at_once = at_once
         sizes = [n_inputs, *hidden]
-        self.trunk = nn.Sequential(*(layer for i, o in itertools.pairwise(sizes) for layer in (nn.Linear(i, o), nn.ReLU())))
+        self.trunk = nn.Sequential(
+            *(layer for i, o in itertools.pairwise(sizes) for layer in (nn.Linear(i, o), nn.ReLU()))
+        )
         self.heads = nn.ModuleList(nn.Linear(sizes[-1], 1) for _ in range(n_tasks))
         for parameter in self.parameters():
             if parameter.ndim == 2:
@@ -213,7 +246,9 @@ def torch_threads(n):
 def spread_over(train, n_chunks, pairs, protocol):
     """Run a method of one thread in as many processes as there are cores."""
     n_chunks, results = min(n_chunks, len(pairs)), [None] * len(pairs)
-    trained = Parallel(n_jobs=CORES, batch_size=1, max_nbytes=None)(delayed(train)(pairs[k::n_chunks], protocol) for k in range(n_chunks))
+    trained = Parallel(n_jobs=CORES, batch_size=1, max_nbytes=None)(
+        delayed(train)(pairs[k::n_chunks], protocol) for k in range(n_chunks)
+    )
     for k, chunk in enumerate(trained):
         results[k::n_chunks] = chunk
     return results
@@ -221,7 +256,9 @@ def spread_over(train, n_chunks, pairs, protocol):
 
 # ---------------------------------------------------------------------- scikit-learn
 def train_sklearn(seed, pairs, protocol):
-    """Fit one network without heads on the stacked rows of every pair; it draws its validation rows itself."""
+    """Fit one network without heads on the stacked rows of every pair; it draws its validation rows
+    itself.
+    """
     with threadpool_limits(1), torch_threads(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         return [fit_sklearn(pair, protocol, seed) for pair in pairs]
@@ -241,34 +278,58 @@ def fit_sklearn(pair, protocol, seed):
         n_iter_no_change=protocol.patience,
         random_state=seed,
     ).fit(x, y)
-    losses = [np.mean((model.predict(x) - y) ** 2) * scale**2 for (x, y), scale in zip(pair.test, pair.scales, strict=True)]
+    losses = [
+        np.mean((model.predict(x) - y) ** 2) * scale**2
+        for (x, y), scale in zip(pair.test, pair.scales, strict=True)
+    ]
     return model.n_iter_ * -(-(len(y) - n_held) // BATCH), np.mean(losses)
 
 
 # ---------------------------------------------------------------------- torch.func.vmap
 def train_vmap(seed, chunk_size, n_threads, pairs, protocol):
-    """Train chunks of networks that take equally many steps a pass, each chunk until its last network stops."""
+    """Train chunks of networks that take equally many steps a pass, each chunk until its last
+    network stops.
+    """
     results = {}
     with torch_threads(n_threads):
-        for _, same in itertools.groupby(sorted(pairs, key=lambda pair: pair.n_rows), key=lambda pair: pair.n_steps):
+        for _, same in itertools.groupby(
+            sorted(pairs, key=lambda pair: pair.n_rows), key=lambda pair: pair.n_steps
+        ):
             same = list(same)
-            for chunk in (same[start : start + chunk_size] for start in range(0, len(same), chunk_size)):
-                results |= dict(zip((pair.names for pair in chunk), train_chunk(chunk, protocol, seed), strict=True))
+            for chunk in (
+                same[start : start + chunk_size] for start in range(0, len(same), chunk_size)
+            ):
+                results |= dict(
+                    zip(
+                        (pair.names for pair in chunk),
+                        train_chunk(chunk, protocol, seed),
+                        strict=True,
+                    )
+                )
     return [results[pair.names] for pair in pairs]
 
 
 def stacked(chunk, part, scale=False):
     """Return rows and weights of a chunk, (E, 2, N, ...), padded with weight 0."""
     length = max(len(y) for pair in chunk for _, y in getattr(pair, part))
-    rows = [weighted(getattr(pair, part), pair.scales if scale else (1.0, 1.0), length) for pair in chunk]
+    rows = [
+        weighted(getattr(pair, part), pair.scales if scale else (1.0, 1.0), length)
+        for pair in chunk
+    ]
     return [torch.stack(column) for column in zip(*rows, strict=True)]
 
 
 def train_chunk(chunk, protocol, seed):
     """Train a chunk as one stack; return the steps and test loss of every network."""
     torch.manual_seed(seed)
-    n_steps, length = chunk[0].n_steps, chunk[-1].n_rows if chunk[0].n_steps == 1 else chunk[0].n_steps * BATCH
-    x, y = (torch.stack(rows) for rows in zip(*(repeated(pair.train, length) for pair in chunk), strict=True))
+    n_steps, length = (
+        chunk[0].n_steps,
+        chunk[-1].n_rows if chunk[0].n_steps == 1 else chunk[0].n_steps * BATCH,
+    )
+    x, y = (
+        torch.stack(rows)
+        for rows in zip(*(repeated(pair.train, length) for pair in chunk), strict=True)
+    )
     validation = stacked(chunk, "validation")
     networks = [PairNetwork(x.shape[-1]) for _ in chunk]
     parameters, _ = stack_module_state(networks)
@@ -282,7 +343,11 @@ def train_chunk(chunk, protocol, seed):
     def weighted_loss(own, x, y, weights):
         return ((functional_call(base, own, (x,)) - y).square() * weights).sum()
 
-    best, stale, n_iter = np.full(len(chunk), np.inf), np.zeros(len(chunk), int), np.zeros(len(chunk), int)
+    best, stale, n_iter = (
+        np.full(len(chunk), np.inf),
+        np.zeros(len(chunk), int),
+        np.zeros(len(chunk), int),
+    )
     for _ in range(protocol.max_iter):
         order = torch.randperm(length).view(n_steps, -1)
         for rows in order:
@@ -312,7 +377,9 @@ def keep_rows(kept, parameters, rows):
 
 
 def fastest(calls, n_rounds=3):
-    """Return the key of the call that takes the least time in all: a mean, so that one quiet moment decides nothing."""
+    """Return the key of the call that takes the least time in all: a mean, so that one quiet moment
+    decides nothing.
+    """
     seconds = dict.fromkeys(calls, 0.0)
     for _, (key, call) in itertools.product(range(n_rounds), calls.items()):
         seconds[key] += timed(call)[0]
@@ -321,13 +388,21 @@ def fastest(calls, n_rounds=3):
 
 def best_threads(pairs, seed):
     """Return the number of torch threads with which a loop is fastest."""
-    return fastest({n: partial(train_loop, seed, n, True, pairs, SHORT) for n in sorted({1, CORES})})
+    return fastest(
+        {n: partial(train_loop, seed, n, True, pairs, SHORT) for n in sorted({1, CORES})}
+    )
 
 
 def best_chunk(pairs, seed):
     """Return the chunk size and the number of torch threads with which vmap is fastest."""
     sizes = [size for size in (32, 64, 128, 256) if size < len(pairs)]
-    return fastest({(size, n): partial(train_vmap, seed, size, n, pairs, SHORT) for size in sizes for n in sorted({1, CORES})})
+    return fastest(
+        {
+            (size, n): partial(train_vmap, seed, size, n, pairs, SHORT)
+            for size in sizes
+            for n in sorted({1, CORES})
+        }
+    )
 
 
 # ---------------------------------------------------------------------- measuring
@@ -359,12 +434,37 @@ def methods(data, pairs, samples, seed):
     n_threads = best_threads(evenly(pairs, 4), seed)
     loop, fit = partial(train_loop, seed, 1, True), partial(train_sklearn, seed)
     rivals = [
-        Method(f"PyTorch loop, a forward pass a task, {n_threads} thread(s)", n_threads, partial(train_loop, seed, n_threads, False), sampled("loop")),
-        Method(f"PyTorch loop, tasks stacked, {n_threads} thread(s)", n_threads, partial(train_loop, seed, n_threads, True), sampled("loop")),
-        Method(f"PyTorch loop, tasks stacked, {CORES} processes (joblib)", CORES, partial(spread_over, loop, 4 * CORES), sampled("processes")),
+        Method(
+            f"PyTorch loop, a forward pass a task, {n_threads} thread(s)",
+            n_threads,
+            partial(train_loop, seed, n_threads, False),
+            sampled("loop"),
+        ),
+        Method(
+            f"PyTorch loop, tasks stacked, {n_threads} thread(s)",
+            n_threads,
+            partial(train_loop, seed, n_threads, True),
+            sampled("loop"),
+        ),
+        Method(
+            f"PyTorch loop, tasks stacked, {CORES} processes (joblib)",
+            CORES,
+            partial(spread_over, loop, 4 * CORES),
+            sampled("processes"),
+        ),
         Method("scikit-learn MLPRegressor (no heads)", 1, fit, sampled("sklearn")),
-        Method(f"scikit-learn MLPRegressor (no heads), {CORES} processes", CORES, partial(spread_over, fit, 4 * CORES), sampled("sklearn")),
-        Method(f"torch.func.vmap, {chunk} networks a chunk, {threads} thread(s)", threads, partial(train_vmap, seed, chunk, threads), sampled("vmap")),
+        Method(
+            f"scikit-learn MLPRegressor (no heads), {CORES} processes",
+            CORES,
+            partial(spread_over, fit, 4 * CORES),
+            sampled("sklearn"),
+        ),
+        Method(
+            f"torch.func.vmap, {chunk} networks a chunk, {threads} thread(s)",
+            threads,
+            partial(train_vmap, seed, chunk, threads),
+            sampled("vmap"),
+        ),
         Method(
             f"torch.func.vmap, {chunk} networks a chunk, {CORES} processes",
             CORES,
@@ -372,21 +472,30 @@ def methods(data, pairs, samples, seed):
             sampled("vmap"),
         ),
     ]
-    fleets = [Method(f"skmtl, {n} worker(s)", n, partial(train_fleet, data, seed, n), ours) for n in sorted({1, CORES}, reverse=True)]
+    fleets = [
+        Method(f"skmtl, {n} worker(s)", n, partial(train_fleet, data, seed, n), ours)
+        for n in sorted({1, CORES}, reverse=True)
+    ]
     return fleets + rivals
 
 
 def run_rounds(candidates, n_rounds):
-    """Time all methods in turn, after a short warm-up each; return microseconds a step by (method, protocol), and the last results."""
+    """Time all methods in turn, after a short warm-up each; return microseconds a step by (method,
+    protocol), and the last results.
+    """
     microseconds, results = {}, {}
-    Parallel(n_jobs=CORES)(delayed(time.sleep)(2) for _ in range(CORES))  # all processes are up before the first one gets work
+    Parallel(n_jobs=CORES)(
+        delayed(time.sleep)(2) for _ in range(CORES)
+    )  # all processes are up before the first one gets work
     for _, candidate, protocol in itertools.product(range(n_rounds), candidates, (STOPPING, FIXED)):
         candidate.train(candidate.pairs[protocol][:8], SHORT)
         seconds, outcome = timed(partial(candidate.train, candidate.pairs[protocol], protocol))
         print(f"{candidate.name}, {protocol.name}: {seconds:.1f} s", file=sys.stderr)
         key = candidate.name, protocol
         microseconds.setdefault(key, []).append(1e6 * seconds / sum(steps for steps, _ in outcome))
-        results[key] = {pair.names: own for pair, own in zip(candidate.pairs[protocol], outcome, strict=True)}
+        results[key] = {
+            pair.names: own for pair, own in zip(candidate.pairs[protocol], outcome, strict=True)
+        }
     return {key: np.array(values) for key, values in microseconds.items()}, results
 
 
@@ -409,12 +518,20 @@ def tabulate(candidates, microseconds, results):
             times = microseconds[name, protocol]
             row[f"networks, {protocol.name}"] = len(candidate.pairs[protocol])
             row[f"µs a network-step, {protocol.name}"] = spread(times, 1)
-            row[f"ratio to skmtl, {protocol.name}"] = spread(times / microseconds[first, protocol], 2)
-            row[f"ratio to skmtl with 1 worker, {protocol.name}"] = spread(times / microseconds[one, protocol], 2)
-        row["steps a network, early stopping"] = round(np.mean([steps for steps, _ in own.values()]))
+            row[f"ratio to skmtl, {protocol.name}"] = spread(
+                times / microseconds[first, protocol], 2
+            )
+            row[f"ratio to skmtl with 1 worker, {protocol.name}"] = spread(
+                times / microseconds[one, protocol], 2
+            )
+        row["steps a network, early stopping"] = round(
+            np.mean([steps for steps, _ in own.values()])
+        )
         row["test MSE"] = mean_and_error([loss for _, loss in own.values()])
         row["test MSE of skmtl on the same pairs"] = mean_and_error(ours)
-        row["difference"] = mean_and_error([loss - other for (_, loss), other in zip(own.values(), ours, strict=True)])
+        row["difference"] = mean_and_error(
+            [loss - other for (_, loss), other in zip(own.values(), ours, strict=True)]
+        )
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -425,7 +542,10 @@ def headlines(table):
     for protocol in (STOPPING, FIXED):
         ratio = rivals[f"ratio to skmtl, {protocol.name}"]
         fastest = ratio.str.split().str[0].astype(float).idxmin()
-        lines.append(f"- {protocol.name}: the fastest rival, {table['method'][fastest]}, takes {ratio[fastest]} times as long as skmtl.")
+        lines.append(
+            f"- {protocol.name}: the fastest rival, {table['method'][fastest]}, takes "
+            f"{ratio[fastest]} times as long as skmtl."
+        )
     return "\n".join(lines)
 
 
@@ -440,7 +560,9 @@ def fit_loop(X, y, passes, n_threads, seed):
         rows = torch.arange(n_steps * 32) % len(y)
         x, target = x[:, rows], target[:, rows]
         network = PairNetwork(X.shape[1], (32,), 1)
-        optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, weight_decay=PENALTY, fused=True)
+        optimizer = torch.optim.Adam(
+            network.parameters(), lr=1e-3, weight_decay=PENALTY, fused=True
+        )
         for _ in range(passes):
             take_pass(network, optimizer, x, target, n_steps)
 
@@ -448,7 +570,9 @@ def fit_loop(X, y, passes, n_threads, seed):
 def fit_sklearn_once(X, y, settings):
     """Scale and fit, with denormal numbers flushed and one BLAS thread."""
     with threadpool_limits(1), torch_threads(1):
-        MLPRegressor(hidden_layer_sizes=(32,), **settings).fit(StandardScaler().fit_transform(X), (y - y.mean()) / y.std())
+        MLPRegressor(hidden_layer_sizes=(32,), **settings).fit(
+            StandardScaler().fit_transform(X), (y - y.mean()) / y.std()
+        )
 
 
 def single_fit(n_rounds, seed, n_rows=400, n_features=10, passes=100):
@@ -457,9 +581,18 @@ def single_fit(n_rounds, seed, n_rows=400, n_features=10, passes=100):
     X = rng.normal(size=(n_rows, n_features))
     y = X[:, 0] + np.sin(X[:, 1]) + 0.5 * rng.normal(size=n_rows)
     n_threads = fastest({n: partial(fit_loop, X, y, 20, n, seed) for n in sorted({1, CORES})})
-    same = {"batch_size": 32, "max_iter": passes, "n_iter_no_change": passes, "early_stopping": False, "random_state": seed, "alpha": PENALTY}
+    same = {
+        "batch_size": 32,
+        "max_iter": passes,
+        "n_iter_no_change": passes,
+        "early_stopping": False,
+        "random_state": seed,
+        "alpha": PENALTY,
+    }
     fits = {
-        "skmtl MultiTaskRegressor": lambda: MultiTaskRegressor((32,), n_members=1, **same).fit(X, y),
+        "skmtl MultiTaskRegressor": lambda: MultiTaskRegressor((32,), n_members=1, **same).fit(
+            X, y
+        ),
         f"PyTorch loop, {n_threads} thread(s)": lambda: fit_loop(X, y, passes, n_threads, seed),
         "scikit-learn MLPRegressor": lambda: fit_sklearn_once(X, y, same),
     }
@@ -468,20 +601,42 @@ def single_fit(n_rounds, seed, n_rows=400, n_features=10, passes=100):
         warnings.simplefilter("ignore", ConvergenceWarning)
         for _, (name, fit) in itertools.product(range(n_rounds + 1), fits.items()):
             seconds[name].append(timed(fit)[0])
-    times = {name: 1e3 * np.array(values[1:]) for name, values in seconds.items()}  # the first round warms up
+    times = {
+        name: 1e3 * np.array(values[1:]) for name, values in seconds.items()
+    }  # the first round warms up
     ours = next(iter(times.values()))
-    return pd.DataFrame([{"one fit": name, "ms": spread(own, 0), "ratio": spread(own / ours, 2)} for name, own in times.items()])
+    return pd.DataFrame(
+        [
+            {"one fit": name, "ms": spread(own, 0), "ratio": spread(own / ours, 2)}
+            for name, own in times.items()
+        ]
+    )
 
 
 def main():
     arguments = parser(__doc__)
-    arguments.add_argument("--pairs", type=int, default=1200, help="pairs that skmtl trains; rivals train evenly spread samples of them")
+    arguments.add_argument(
+        "--pairs",
+        type=int,
+        default=1200,
+        help="pairs that skmtl trains; rivals train evenly spread samples of them",
+    )
     arguments.add_argument("--rounds", type=int, default=3)
     options = parse(arguments)
-    n_pairs, n_rounds, samples = options.pairs, options.rounds, {"loop": 12, "processes": 24, "sklearn": 24, "vmap": 512, "ours, 60 passes": 600}
+    n_pairs, n_rounds, samples = (
+        options.pairs,
+        options.rounds,
+        {"loop": 12, "processes": 24, "sklearn": 24, "vmap": 512, "ours, 60 passes": 600},
+    )
     if options.quick:
-        n_pairs, n_rounds, samples = min(n_pairs, 100), 1, {"loop": 4, "processes": 8, "sklearn": 8, "vmap": 33, "ours, 60 passes": 100}
-        tasks = make_grouped_tasks(n_tasks=24, n_groups=4, n_samples=(22, 251), n_features=27, random_state=options.seed).task_set
+        n_pairs, n_rounds, samples = (
+            min(n_pairs, 100),
+            1,
+            {"loop": 4, "processes": 8, "sklearn": 8, "vmap": 33, "ours, 60 passes": 100},
+        )
+        tasks = make_grouped_tasks(
+            n_tasks=24, n_groups=4, n_samples=(22, 251), n_features=27, random_state=options.seed
+        ).task_set
     else:
         tasks = fetch_school(data_home=options.data_home, download_if_missing=False).task_set
     data = tasks.train_test_split(0.3, options.seed)
@@ -498,10 +653,11 @@ def main():
 
 {headlines(table)}
 
-Median (lowest..highest) of {n_rounds} rounds in which all methods took turns. Test MSE: mean of both tasks, mean ± standard error
-over pairs, early stopping. Numbers of threads and the size of vmap's chunks are the fastest of a few.
-scikit-learn's steps see 64 rows, the others' 64 of each task. A chunk of vmap trains until its last network stops, which early stopping
-makes it pay for and 60 passes do not.
+Median (lowest..highest) of {n_rounds} rounds in which all methods took turns. Test MSE: mean of
+both tasks, mean ± standard error over pairs, early stopping. Numbers of threads and the size of
+vmap's chunks are the fastest of a few. scikit-learn's steps see 64 rows, the others' 64 of each
+task. A chunk of vmap trains until its last network stops, which early stopping makes it pay for and
+60 passes do not.
 
 # One fit: 400 rows, 10 features, one target, 32 hidden units, 100 passes of 32 rows a step
 

@@ -1,4 +1,6 @@
-"""The data sets of the comparison of default settings, and their splits into training and test rows."""
+"""The data sets of the comparison of default settings, and their splits into training and test
+rows.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,12 @@ from skmtl.tasks import Kind
 
 TEST_SIZE = 0.3
 N_ADULT = 8000  # training and test rows a seed, drawn from the official training and test halves
-HELD_APART = ("mtr_edm", "mtr_sf2", "ml_flags", "landmine")  # they play no part in choosing defaults
+HELD_APART = (
+    "mtr_edm",
+    "mtr_sf2",
+    "ml_flags",
+    "landmine",
+)  # they play no part in choosing defaults
 SMALL_SETS = ("mtr_slump", "mtr_edm", "ml_flags", "mtr_sf2", "mtr_scpf", "mtr_osales")
 LARGE_SETS = ("ml_scene", "landmine", "school", "mhc_binding", "adult")
 ADULT_INPUTS = {
@@ -36,7 +43,8 @@ ADULT_INPUTS = {
 
 @dataclass(frozen=True)
 class Table:
-    """Inputs with pandas categories, in long form with the column "task"; targets (n, T) in wide form or (n,) in long form.
+    """Inputs with pandas categories, in long form with the column "task"; targets (n, T) in wide
+    form or (n,) in long form.
 
     `split` gives the training and the test rows of a seed.
     """
@@ -77,14 +85,22 @@ def load(name: str, data_home: str | None) -> Table:
         return generated(name)
     if data_home is None:
         raise ValueError(f"{name} is a file; say where it lies.")
-    frame = pd.read_csv(Path(data_home) / name / f"{name}.csv.gz", keep_default_na=name not in ("adult", "mhc_binding"))
+    frame = pd.read_csv(
+        Path(data_home) / name / f"{name}.csv.gz",
+        keep_default_na=name not in ("adult", "mhc_binding"),
+    )
     if name == "adult":
         return adult(frame)
     if name in ("school", "landmine", "mhc_binding"):
         return grouped(name, frame, data_home)
     targets = frame.columns[frame.columns.str.startswith("y_")]
     inputs = frame.drop(columns=[*targets, "split"], errors="ignore")
-    return wide(name, "classification" if name.startswith("ml_") else "regression", inputs, frame[targets].to_numpy(dtype=float))
+    return wide(
+        name,
+        "classification" if name.startswith("ml_") else "regression",
+        inputs,
+        frame[targets].to_numpy(dtype=float),
+    )
 
 
 def draw(table: Table, seed: int) -> Split:
@@ -94,14 +110,26 @@ def draw(table: Table, seed: int) -> Split:
         raise RuntimeError(f"{table.name}: some rows are both training and test rows.")
     fingerprint = zlib.crc32(np.concatenate([train, [-1], test]).astype("<i8").tobytes())
     X_train, X_test = (table.X.iloc[rows].reset_index(drop=True) for rows in (train, test))
-    return Split(table.name, table.kind, X_train, table.Y[train], X_test, table.Y[test], f"{fingerprint:08x}")
+    return Split(
+        table.name, table.kind, X_train, table.Y[train], X_test, table.Y[test], f"{fingerprint:08x}"
+    )
 
 
 # ---------------------------------------------------------------------- helpers
 def wide(name: str, kind: Kind, inputs: pd.DataFrame, Y: NDArray[np.float64]) -> Table:
-    """Text becomes categories; rows are dealt out at random, for classes such that each keeps its share."""
-    X = inputs.apply(lambda column: column.astype(float) if pd.api.types.is_numeric_dtype(column) else column.astype("category"))
-    return Table(name, kind, X, Y, lambda seed: deal(TaskSet.from_wide(row_numbers(Y), Y, kind), seed))
+    """Text becomes categories; rows are dealt out at random, for classes such that each keeps its
+    share.
+    """
+    X = inputs.apply(
+        lambda column: (
+            column.astype(float)
+            if pd.api.types.is_numeric_dtype(column)
+            else column.astype("category")
+        )
+    )
+    return Table(
+        name, kind, X, Y, lambda seed: deal(TaskSet.from_wide(row_numbers(Y), Y, kind), seed)
+    )
 
 
 def grouped(name: str, frame: pd.DataFrame, data_home: str) -> Table:
@@ -110,10 +138,20 @@ def grouped(name: str, frame: pd.DataFrame, data_home: str) -> Table:
     if name == "mhc_binding":
         frame = frame[frame["jacob_like"] == 1].drop(columns="jacob_like").reset_index(drop=True)
     X = frame.drop(columns=["task", "y"])
-    X = X.astype("category" if name == "mhc_binding" else float).assign(task=frame["task"].astype(str).astype("category"))
+    X = X.astype("category" if name == "mhc_binding" else float).assign(
+        task=frame["task"].astype(str).astype("category")
+    )
     y = frame["y"].to_numpy(dtype=float)
     if name != "school":
-        return Table(name, kind, X, y, lambda seed: deal(TaskSet.from_long(row_numbers(y), y, X["task"].to_numpy(), kind), seed))
+        return Table(
+            name,
+            kind,
+            X,
+            y,
+            lambda seed: deal(
+                TaskSet.from_long(row_numbers(y), y, X["task"].to_numpy(), kind), seed
+            ),
+        )
     public = pd.read_csv(Path(data_home) / "school" / "school_splits.csv.gz")
     return Table(name, kind, X, y, lambda seed: halves(public[f"test_{seed + 1}"].to_numpy() == 1))
 
@@ -142,13 +180,25 @@ def generated(name: str) -> Table:
     if form == "wide":
         return wide(name, kind, X, Y)
     task = rng.integers(0, 3, size=240)
-    return grouped(name, X.assign(task=task, y=Y[np.arange(240), task]), "") if kind == "classification" else long_regression(name, X, Y, task)
+    return (
+        grouped(name, X.assign(task=task, y=Y[np.arange(240), task]), "")
+        if kind == "classification"
+        else long_regression(name, X, Y, task)
+    )
 
 
-def long_regression(name: str, X: pd.DataFrame, Y: NDArray[np.float64], task: NDArray[np.intp]) -> Table:
+def long_regression(
+    name: str, X: pd.DataFrame, Y: NDArray[np.float64], task: NDArray[np.intp]
+) -> Table:
     """Generated long form with real targets."""
     y, ids = Y[np.arange(len(Y)), task], task.astype(str)
-    return Table(name, "regression", X.assign(task=pd.Categorical(ids)), y, lambda seed: deal(TaskSet.from_long(row_numbers(y), y, ids, "regression"), seed))
+    return Table(
+        name,
+        "regression",
+        X.assign(task=pd.Categorical(ids)),
+        y,
+        lambda seed: deal(TaskSet.from_long(row_numbers(y), y, ids, "regression"), seed),
+    )
 
 
 def row_numbers(Y: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -158,7 +208,10 @@ def row_numbers(Y: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def deal(tasks: TaskSet, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Training and test rows: 30 % of every task, where tasks share rows for all of them at once."""
-    train, test = (np.unique(np.concatenate([part.rows(name) for name in part.names])) for part in tasks.train_test_split(TEST_SIZE, seed))
+    train, test = (
+        np.unique(np.concatenate([part.rows(name) for name in part.names]))
+        for part in tasks.train_test_split(TEST_SIZE, seed)
+    )
     return train, test
 
 

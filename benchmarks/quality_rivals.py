@@ -1,8 +1,10 @@
 """What is compared: default settings of skmtl and of what users pick today, each on one thread.
 
-A method is a function of a split and a seed that fits, and returns a function from inputs to predictions: values for regression, else
-probabilities of class 1; (n, T) in wide form, (n,) in long form. Where a method knows categories, it gets them, the task of a row in
-long form among them; else they are one-hot encoded. Where a method does not bear missing numbers, it gets means and indicators.
+A method is a function of a split and a seed that fits, and returns a function from inputs to
+predictions: values for regression, else probabilities of class 1; (n, T) in wide form, (n,) in long
+form. Where a method knows categories, it gets them, the task of a row in long form among them; else
+they are one-hot encoded. Where a method does not bear missing numbers, it gets means and
+indicators.
 """
 
 from __future__ import annotations
@@ -19,8 +21,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from quality_data import Split
-from sklearn.compose import TransformedTargetRegressor, make_column_selector, make_column_transformer
-from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor, RandomForestClassifier, RandomForestRegressor
+from sklearn.compose import (
+    TransformedTargetRegressor,
+    make_column_selector,
+    make_column_transformer,
+)
+from sklearn.ensemble import (
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegressionCV, RidgeCV
 from sklearn.model_selection import StratifiedKFold
@@ -39,17 +50,25 @@ def encoded(model: Any) -> Any:
     numbers = make_pipeline(SimpleImputer(add_indicator=True), StandardScaler())
     categories = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
     return make_pipeline(
-        make_column_transformer((numbers, make_column_selector(dtype_include="number")), (categories, make_column_selector(dtype_include="category"))), model
+        make_column_transformer(
+            (numbers, make_column_selector(dtype_include="number")),
+            (categories, make_column_selector(dtype_include="category")),
+        ),
+        model,
     )
 
 
 class Filled:
-    """A model that is given means and indicators in the place of missing numbers, and categories as they are."""
+    """A model that is given means and indicators in the place of missing numbers, and categories as
+    they are.
+    """
 
     def __init__(self, model: Any):
         self.model = model
         self.transformer = make_column_transformer(
-            (SimpleImputer(add_indicator=True), make_column_selector(dtype_include="number")), remainder="passthrough", verbose_feature_names_out=False
+            (SimpleImputer(add_indicator=True), make_column_selector(dtype_include="number")),
+            remainder="passthrough",
+            verbose_feature_names_out=False,
         ).set_output(transform="pandas")
 
     def fit(self, X: pd.DataFrame, y: NDArray[np.float64]) -> Filled:
@@ -103,7 +122,16 @@ def linear(split: Split, seed: int, smallest_class: int) -> Any:
     if split.kind == "regression":
         return encoded(RidgeCV(alphas=np.logspace(-3, 4, 15)))
     folds = StratifiedKFold(min(5, smallest_class), shuffle=True, random_state=seed)
-    return encoded(LogisticRegressionCV(Cs=10, cv=folds, scoring="neg_log_loss", max_iter=1000, l1_ratios=(0.0,), use_legacy_attributes=False))
+    return encoded(
+        LogisticRegressionCV(
+            Cs=10,
+            cv=folds,
+            scoring="neg_log_loss",
+            max_iter=1000,
+            l1_ratios=(0.0,),
+            use_legacy_attributes=False,
+        )
+    )
 
 
 def smallest(y: NDArray[np.float64]) -> int:
@@ -113,11 +141,20 @@ def smallest(y: NDArray[np.float64]) -> int:
 def linear_per_task(split: Split, seed: int) -> Predictor:
     """One linear model a task."""
     if not split.long:
-        return apart(split, lambda: linear(split, seed, min(smallest(y) for y in split.Y_train.T) if split.kind == "classification" else 0))
+        return apart(
+            split,
+            lambda: linear(
+                split,
+                seed,
+                min(smallest(y) for y in split.Y_train.T) if split.kind == "classification" else 0,
+            ),
+        )
     models: dict[Any, Predictor] = {}
     for task, X in split.X_train.groupby("task", observed=True):
         y = split.Y_train[X.index]
-        models[task] = predictor(linear(split, seed, smallest(y)).fit(X.drop(columns="task"), y), split.kind, wide=False)
+        models[task] = predictor(
+            linear(split, seed, smallest(y)).fit(X.drop(columns="task"), y), split.kind, wide=False
+        )
 
     def predict(X: pd.DataFrame) -> NDArray[np.float64]:
         values = np.empty(len(X))
@@ -137,7 +174,12 @@ def sklearn_mlp(split: Split, seed: int) -> Predictor:
     """Targets are standardised; without that, squared errors of some sets are out of its reach."""
     if split.kind == "classification":
         return together(split, lambda: encoded(MLPClassifier(random_state=seed)))
-    return together(split, lambda: TransformedTargetRegressor(encoded(MLPRegressor(random_state=seed)), transformer=StandardScaler()))
+    return together(
+        split,
+        lambda: TransformedTargetRegressor(
+            encoded(MLPRegressor(random_state=seed)), transformer=StandardScaler()
+        ),
+    )
 
 
 def random_forest(split: Split, seed: int) -> Predictor:
@@ -146,7 +188,11 @@ def random_forest(split: Split, seed: int) -> Predictor:
 
 
 def hist_gradient_boosting(split: Split, seed: int) -> Predictor:
-    model = HistGradientBoostingRegressor if split.kind == "regression" else HistGradientBoostingClassifier
+    model = (
+        HistGradientBoostingRegressor
+        if split.kind == "regression"
+        else HistGradientBoostingClassifier
+    )
     return apart(split, lambda: model(categorical_features="from_dtype", random_state=seed))
 
 
@@ -161,8 +207,13 @@ def realmlp(split: Split, seed: int) -> Predictor:
     from pytabkit import RealMLP_TD_Classifier, RealMLP_TD_Regressor
 
     if split.kind == "regression":
-        return together(split, lambda: Filled(RealMLP_TD_Regressor(n_threads=1, device="cpu", random_state=seed)))
-    return apart(split, lambda: Filled(RealMLP_TD_Classifier(n_threads=1, device="cpu", random_state=seed)))
+        return together(
+            split,
+            lambda: Filled(RealMLP_TD_Regressor(n_threads=1, device="cpu", random_state=seed)),
+        )
+    return apart(
+        split, lambda: Filled(RealMLP_TD_Classifier(n_threads=1, device="cpu", random_state=seed))
+    )
 
 
 def tabm(split: Split, seed: int) -> Predictor:
@@ -190,7 +241,10 @@ class Method:
 
     def version(self) -> str | None:
         """Name and version of the package, None where it is not installed."""
-        if importlib.util.find_spec({"scikit-learn": "sklearn"}.get(self.package, self.package)) is None:
+        if (
+            importlib.util.find_spec({"scikit-learn": "sklearn"}.get(self.package, self.package))
+            is None
+        ):
             return None
         return f"{self.package} {importlib.metadata.version(self.package)}"
 
@@ -206,7 +260,14 @@ METHODS = {
     "realmlp": Method("RealMLP_TD", realmlp, "pytabkit", network=True),
     "tabm": Method("TabM_D", tabm, "pytabkit", network=True),
 }
-CHEAP_METHODS = ("linear_per_task", "linear_indicator", "sklearn_mlp", "random_forest", "hist_gradient_boosting", "lightgbm")
+CHEAP_METHODS = (
+    "linear_per_task",
+    "linear_indicator",
+    "sklearn_mlp",
+    "random_forest",
+    "hist_gradient_boosting",
+    "lightgbm",
+)
 
 
 def quiet() -> None:

@@ -1,7 +1,9 @@
-"""What is planted is found: a subspace from few rows, and the tasks of a minority that a small representation starves.
+"""What is planted is found: a subspace from few rows, and the tasks of a minority that a small
+representation starves.
 
-python benchmarks/representation_planted.py            (20 draws of every setting; writes results/representation_planted.csv and .md)
-python benchmarks/representation_planted.py --quick    (2 draws of small settings; writes nothing unless --out is given)
+python benchmarks/representation_planted.py            (20 draws of every setting; writes
+results/representation_planted.csv and .md) python benchmarks/representation_planted.py --quick
+(2 draws of small settings; writes nothing unless --out is given)
 """
 
 from __future__ import annotations
@@ -38,7 +40,9 @@ NETWORK = MultiTaskRegressor(
 )
 
 
-def tasks(majority: int, minority: int, rows: int, inputs: int, ranks: tuple[int, int], noise: float) -> dict[str, Any]:
+def tasks(
+    majority: int, minority: int, rows: int, inputs: int, ranks: tuple[int, int], noise: float
+) -> dict[str, Any]:
     return {
         "n_majority": majority,
         "n_minority": minority,
@@ -60,15 +64,18 @@ SETTINGS: dict[str, tuple[Any, dict[str, Any]]] = {
     "network": (NETWORK, tasks(12, 2, 60, 4, (1, 1), 0.2)),
 }
 
-NOTE = """Recovery: R = 8 dimensions planted in 64 inputs, heads uniform on the unit sphere; "angle" is the sine of the largest angle between the
-planted and the found subspace, "error" the largest Euclidean distance of a task's coefficients (of length 1) from the truth; largest over
-draws. Seconds are those of one thread of a shared machine.
+NOTE = """Recovery: R = 8 dimensions planted in 64 inputs, heads uniform on the unit sphere; "angle"
+is the sine of the largest angle between the planted and the found subspace, "error" the largest
+Euclidean distance of a task's coefficients (of length 1) from the truth; largest over draws.
+Seconds are those of one thread of a shared machine.
 
-Starved tasks: `representation_path` with five folds at the majority's own rank, where exactly the tasks of the minority are starved, and at
-the sum of both ranks, where none is. "exact": draws in which it named exactly the minority; "missed" and "wrong": tasks of the minority not
-named and of the majority named, in all draws; "all served": draws in which the larger rank starved nobody. Where rows are few or noise is
-large, two standard errors are too much for some tasks: the rule then stays silent rather than name a task that is well served. The network
-(linear units, two folds) varies the width of its only layer."""
+Starved tasks: `representation_path` with five folds at the majority's own rank, where exactly the
+tasks of the minority are starved, and at the sum of both ranks, where none is. "exact": draws in
+which it named exactly the minority; "missed" and "wrong": tasks of the minority not named and of
+the majority named, in all draws; "all served": draws in which the larger rank starved nobody. Where
+rows are few or noise is large, two standard errors are too much for some tasks: the rule then stays
+silent rather than name a task that is well served. The network (linear units, two folds) varies the
+width of its only layer."""
 
 
 def recovery(n_tasks: int, n_rows: int, noise: float, seed: int) -> dict[str, Any]:
@@ -85,7 +92,14 @@ def recovery(n_tasks: int, n_rows: int, noise: float, seed: int) -> dict[str, An
     model = LowRankMultiTaskRegressor(8, task_column=-1).fit(table, y)
     seconds = time.perf_counter() - start
     angle = np.linalg.norm(basis - basis @ model.components_.T @ model.components_, 2)
-    return {"tasks": n_tasks, "rows": n_rows, "noise": noise, "seconds": seconds, "angle": angle, "error": np.linalg.norm(model.coef_ - coef, axis=1).max()}
+    return {
+        "tasks": n_tasks,
+        "rows": n_rows,
+        "noise": noise,
+        "seconds": seconds,
+        "angle": angle,
+        "error": np.linalg.norm(model.coef_ - coef, axis=1).max(),
+    }
 
 
 def named(model: Any, setting: dict[str, Any], seed: int) -> dict[str, Any]:
@@ -95,10 +109,19 @@ def named(model: Any, setting: dict[str, Any], seed: int) -> dict[str, Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         path = representation_path(
-            model, planted.data.assign(task=planted.task), planted.target, ranks=[rank, both], cv=2 if isinstance(model, MultiTaskRegressor) else 5
+            model,
+            planted.data.assign(task=planted.task),
+            planted.target,
+            ranks=[rank, both],
+            cv=2 if isinstance(model, MultiTaskRegressor) else 5,
         )
     found, truth = set(path.starved_tasks(rank)), set(planted.minority)
-    return {"exact": found == truth, "missed": len(truth - found), "wrong": len(found - truth), "all served": not path.starved_tasks(both)}
+    return {
+        "exact": found == truth,
+        "missed": len(truth - found),
+        "wrong": len(found - truth),
+        "all served": not path.starved_tasks(both),
+    }
 
 
 def main() -> None:
@@ -108,10 +131,16 @@ def main() -> None:
     arguments.set_defaults(data_home=".")  # needs no data
     options = parse(arguments)
     draws = range(options.seed, options.seed + (2 if options.quick else options.draws))
-    sizes = [(100, 50, 0.0)] if options.quick else [(1000, 50, 0.0), (1000, 50, 0.5), (200, 50, 0.0)]
+    sizes = (
+        [(100, 50, 0.0)] if options.quick else [(1000, 50, 0.0), (1000, 50, 0.5), (200, 50, 0.0)]
+    )
     fits = pd.DataFrame([recovery(*size, seed) for size in sizes for seed in list(draws)[:3]])
     worst = fits.groupby(["tasks", "rows", "noise"], sort=False).max().reset_index()
-    worst = worst.assign(seconds=worst["seconds"].map("{:.1f}".format), angle=worst["angle"].map("{:.1e}".format), error=worst["error"].map("{:.1e}".format))
+    worst = worst.assign(
+        seconds=worst["seconds"].map("{:.1f}".format),
+        angle=worst["angle"].map("{:.1e}".format),
+        error=worst["error"].map("{:.1e}".format),
+    )
     print(markdown(worst), flush=True)
     lines = []
     for name, (model, setting) in SETTINGS.items():
@@ -125,18 +154,42 @@ def main() -> None:
     shown = pd.DataFrame(
         {
             "setting": counts.index,
-            "majority, minority": [f"{s['n_majority']}, {s['n_minority']}" for s in (SETTINGS[name][1] for name in counts.index)],
-            "rows x inputs": [f"{s['n_samples']} x {s['n_features']}" for s in (SETTINGS[name][1] for name in counts.index)],
-            "ranks": ["{majority_rank} + {minority_rank}".format(**SETTINGS[name][1]) for name in counts.index],
+            "majority, minority": [
+                f"{s['n_majority']}, {s['n_minority']}"
+                for s in (SETTINGS[name][1] for name in counts.index)
+            ],
+            "rows x inputs": [
+                f"{s['n_samples']} x {s['n_features']}"
+                for s in (SETTINGS[name][1] for name in counts.index)
+            ],
+            "ranks": [
+                "{majority_rank} + {minority_rank}".format(**SETTINGS[name][1])
+                for name in counts.index
+            ],
             "noise": [SETTINGS[name][1]["noise"] for name in counts.index],
             "exact": [f"{count} of {n}" for count, n in zip(counts["exact"], n_draws, strict=True)],
-            "missed": [f"{counts.loc[name, 'missed']} of {n_draws[name] * SETTINGS[name][1]['n_minority']}" for name in counts.index],
-            "wrong": [f"{counts.loc[name, 'wrong']} of {n_draws[name] * SETTINGS[name][1]['n_majority']}" for name in counts.index],
-            "all served": [f"{count} of {n}" for count, n in zip(counts["all served"], n_draws, strict=True)],
+            "missed": [
+                f"{counts.loc[name, 'missed']} of {n_draws[name] * SETTINGS[name][1]['n_minority']}"
+                for name in counts.index
+            ],
+            "wrong": [
+                f"{counts.loc[name, 'wrong']} of {n_draws[name] * SETTINGS[name][1]['n_majority']}"
+                for name in counts.index
+            ],
+            "all served": [
+                f"{count} of {n}" for count, n in zip(counts["all served"], n_draws, strict=True)
+            ],
         }
     )
-    parts = f"## Recovery of a subspace\n\n{markdown(worst)}\n\n## Starved tasks, draws {draws[0]} to {draws[-1]}\n\n{markdown(shown)}\n"
-    text = f"# Planted subspaces and minorities\n\n{NOTE}\n\n{parts}\n{versions(np, scipy, sklearn)}.\n"
+    parts = (
+        f"## Recovery of a subspace\n\n{markdown(worst)}\n\n## Starved tasks, draws "
+        f"{draws[0]} "
+        f"to {draws[-1]}\n\n{markdown(shown)}\n"
+    )
+    text = (
+        "# Planted subspaces and "
+        f"minorities\n\n{NOTE}\n\n{parts}\n{versions(np, scipy, sklearn)}.\n"
+    )
     report(options, "representation_planted", text, table)
 
 

@@ -1,4 +1,6 @@
-"""Sphinx configuration: numpydoc, one page a public name, nothing fetched from the network unless SKMTL_DOCS_ONLINE is set."""
+"""Sphinx configuration: numpydoc, one page a public name, nothing fetched from the network unless
+SKMTL_DOCS_ONLINE is set.
+"""
 
 import os
 import re
@@ -27,7 +29,9 @@ html_title = "skmtl"
 default_role = "literal"
 
 autosummary_generate = True
-autodoc_inherit_docstrings = False  # what scikit-learn documents links to labels that only its own pages have
+autodoc_inherit_docstrings = (
+    False  # what scikit-learn documents links to labels that only its own pages have
+)
 autodoc_typehints = "none"
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
@@ -47,7 +51,9 @@ write_pages(HERE / "api" / "generated")
 
 
 def _skip_request_methods(app, what, name, obj, skip, options):
-    """scikit-learn adds ``set_fit_request`` and its like to every class; their text is about its own metadata routing guide."""
+    """scikit-learn adds ``set_fit_request`` and its like to every class; their text is about its
+    own metadata routing guide.
+    """
     return True if re.fullmatch(r"set_\w+_request", name) else skip
 
 
@@ -57,7 +63,9 @@ def _resolve_short_name(app, env, node, contnode):
     home = homes()["skmtl"].get(name.split(".")[0])
     if node.get("refdomain") != "py" or not home:
         return None
-    return env.domains["py"].resolve_xref(env, node["refdoc"], app.builder, node["reftype"], f"{home}.{name}", node, contnode)
+    return env.domains["py"].resolve_xref(
+        env, node["refdoc"], app.builder, node["reftype"], f"{home}.{name}", node, contnode
+    )
 
 
 def setup(app):

@@ -5,4 +5,6 @@ from __future__ import annotations
 import importlib.util
 
 # scikit-learn has callbacks since 1.9.
-collect_ignore = [] if importlib.util.find_spec("sklearn.callback") else ["user_guide/callbacks.rst"]
+collect_ignore = (
+    [] if importlib.util.find_spec("sklearn.callback") else ["user_guide/callbacks.rst"]
+)

@@ -1,10 +1,14 @@
-"""The only place that imports private names of scikit-learn, and those that not every supported version has."""
+"""The only place that imports private names of scikit-learn, and those that not every supported
+version has.
+"""
 
 from sklearn.base import _clone_parametrized as clone_parametrized
 from sklearn.base import _fit_context as fit_context
 from sklearn.model_selection._validation import _fit_and_score as fit_and_score
 from sklearn.model_selection._validation import _insert_error_scores as insert_error_scores
-from sklearn.model_selection._validation import _warn_or_raise_about_fit_failures as warn_or_raise_about_fit_failures
+from sklearn.model_selection._validation import (
+    _warn_or_raise_about_fit_failures as warn_or_raise_about_fit_failures,
+)
 from sklearn.utils._param_validation import Interval, InvalidParameterError, StrOptions
 from sklearn.utils.metaestimators import _safe_split as safe_split
 from sklearn.utils.validation import _check_method_params as check_method_params
@@ -17,7 +21,9 @@ except ImportError:
     from contextlib import nullcontext as callback_management_context
 
     HAS_CALLBACKS = False
-    AutoPropagatedCallback = CallbackSupportMixin = FitCallback = type("NoCallbacks", (), {"__doc__": "Stand-in below scikit-learn 1.9."})
+    AutoPropagatedCallback = CallbackSupportMixin = FitCallback = type(
+        "NoCallbacks", (), {"__doc__": "Stand-in below scikit-learn 1.9."}
+    )
 else:
     HAS_CALLBACKS = True
 

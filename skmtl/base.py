@@ -1,8 +1,10 @@
-"""Base classes of what can be plugged into the training loop; they hold parameters and know no tensor library.
+"""Base classes of what can be plugged into the training loop; they hold parameters and know no
+tensor library.
 
-The loop trains E networks side by side. What a method remembers from step to step is a state, a dictionary of arrays whose first axis is the
-networks; the loop keeps it, so that the method's object is never changed. A network is a row of every array: rows are
-selected when networks leave and set back when others take their place.
+The loop trains E networks side by side. What a method remembers from step to step is a state, a
+dictionary of arrays whose first axis is the networks; the loop keeps it, so that the method's
+object is never changed. A network is a row of every array: rows are selected when networks leave
+and set back when others take their place.
 """
 
 from __future__ import annotations
@@ -14,22 +16,28 @@ from sklearn.base import BaseEstimator
 
 
 class Aggregator(BaseEstimator):
-    """How the losses or gradients of T tasks become one step. Subclass one of the three kinds below.
+    """How the losses or gradients of T tasks become one step. Subclass one of the three kinds
+    below.
 
     Attributes
     ----------
     random : bool
-        Whether the method draws: it is then given ``generator``, a list of one generator for each network.
+        Whether the method draws: it is then given ``generator``, a list of one generator for each
+        network.
     """
 
     random: bool = False
 
     def initial_state(self, n_members: int, n_tasks: int, *, device: Any = None) -> dict[str, Any]:
-        """Return what the method remembers before the first step; entries have a first axis of E, then none, one or two axes of T."""
+        """Return what the method remembers before the first step; entries have a first axis of E,
+        then none, one or two axes of T.
+        """
         return {}
 
     def diagnostics(self, gramian: Any) -> dict[str, Any]:
-        """Return numbers, (E,), that a fit notes down after every pass, by name, from the last Gramian of the pass, (E, T, T)."""
+        """Return numbers, (E,), that a fit notes down after every pass, by name, from the last
+        Gramian of the pass, (E, T, T).
+        """
         return {}
 
 
@@ -39,12 +47,15 @@ class LossWeighting(Aggregator):
     Attributes
     ----------
     advances : {"step", "pass"}
-        When `advance` is called: after each step with the losses that `loss_weights` saw, or after each pass with their means over the pass.
+        When `advance` is called: after each step with the losses that `loss_weights` saw, or after
+        each pass with their means over the pass.
     needs : tuple of str
-        Keyword arguments of `advance`, each of shape (E, T): "losses_after" (of the same batch, after the step), "gradient_norms" (of the
-        unweighted task gradients of the trunk, before the step), "weights" (that `loss_weights` returned).
+        Keyword arguments of `advance`, each of shape (E, T): "losses_after" (of the same batch,
+        after the step), "gradient_norms" (of the unweighted task gradients of the trunk, before the
+        step), "weights" (that `loss_weights` returned).
     reads : tuple of str
-        Keyword arguments of `loss_weights`: "gramian" (of the unweighted task gradients of the trunk, (E, T, T)).
+        Keyword arguments of `loss_weights`: "gramian" (of the unweighted task gradients of the
+        trunk, (E, T, T)).
     """
 
     advances: str = "step"
@@ -52,10 +63,14 @@ class LossWeighting(Aggregator):
     reads: tuple[str, ...] = ()
 
     def loss_weights(self, losses: Any, state: Any = None, *, present: Any = None) -> Any:
-        """Return weights, (E, T), from the mean losses of a batch, (E, T); ``present`` tells which tasks have a label in it."""
+        """Return weights, (E, T), from the mean losses of a batch, (E, T); ``present`` tells which
+        tasks have a label in it.
+        """
         raise NotImplementedError
 
-    def advance(self, losses: Any, state: Any = None, *, present: Any = None, **signals: Any) -> Any:
+    def advance(
+        self, losses: Any, state: Any = None, *, present: Any = None, **signals: Any
+    ) -> Any:
         """Return the next state."""
         return state
 
@@ -86,24 +101,31 @@ class GradientUse:
 
 
 class GradientWeighting(Aggregator):
-    """Weighs the task gradients of the trunk by their inner products; heads follow their own losses.
+    """Weighs the task gradients of the trunk by their inner products; heads follow their own
+    losses.
 
     Attributes
     ----------
     reads : tuple of str
-        Keyword arguments of `weights`: "scores" (what each task's validation loss is above its baseline, in percent, (E, T)).
+        Keyword arguments of `weights`: "scores" (what each task's validation loss is above its
+        baseline, in percent, (E, T)).
     """
 
     reads: tuple[str, ...] = ()
 
     def weights(self, gramian: Any) -> Any:
-        """Return weights of shape (E, T) from the Gramian of the gradients of the tasks with a label in the batch, (E, T, T)."""
+        """Return weights of shape (E, T) from the Gramian of the gradients of the tasks with a
+        label in the batch, (E, T, T).
+        """
         raise NotImplementedError
 
-    def weights_and_state(self, gramian: Any, state: dict[str, Any], **options: Any) -> tuple[Any, dict[str, Any]]:
+    def weights_and_state(
+        self, gramian: Any, state: dict[str, Any], **options: Any
+    ) -> tuple[Any, dict[str, Any]]:
         """Return the weights and what to remember.
 
-        An entry "unsolved" of the state, (E,), says where the method's equation had no solution; its mean over a pass is noted down.
+        An entry "unsolved" of the state, (E,), says where the method's equation had no solution;
+        its mean over a pass is noted down.
         """
         return self.weights(gramian, **options), state
 
@@ -113,21 +135,27 @@ class GradientWeighting(Aggregator):
 
 
 class JacobianAggregator(Aggregator):
-    """Turns the Jacobian of the trunk into one direction entry by entry; heads follow their own losses.
+    """Turns the Jacobian of the trunk into one direction entry by entry; heads follow their own
+    losses.
 
     Attributes
     ----------
     ignores_zero_rows : bool
-        Whether a row of zeros changes nothing: tasks without a label in the batch are then shown as such, instead of left out.
+        Whether a row of zeros changes nothing: tasks without a label in the batch are then shown as
+        such, instead of left out.
     """
 
     ignores_zero_rows: bool = False
 
     def aggregate(self, jacobian: Any) -> Any:
-        """Return a direction of shape (E, P) from the rows of the tasks with a label in the batch, (E, T, P)."""
+        """Return a direction of shape (E, P) from the rows of the tasks with a label in the batch,
+        (E, T, P).
+        """
         raise NotImplementedError
 
-    def direction_and_state(self, jacobian: Any, state: dict[str, Any], **options: Any) -> tuple[Any, dict[str, Any]]:
+    def direction_and_state(
+        self, jacobian: Any, state: dict[str, Any], **options: Any
+    ) -> tuple[Any, dict[str, Any]]:
         """Return the direction and what to remember."""
         return self.aggregate(jacobian, **options), state
 
@@ -138,24 +166,33 @@ class LossTerm(BaseEstimator):
     Attributes
     ----------
     per_task : bool
-        Whether the term is a sum over tasks of what depends on that task's scores alone. Its gradients are then multiplied by whatever the task's
-        loss is multiplied by, and by a network's own ``term_weights``.
+        Whether the term is a sum over tasks of what depends on that task's scores alone. Its
+        gradients are then multiplied by whatever the task's loss is multiplied by, and by a
+        network's own ``term_weights``.
     """
 
     per_task: bool = False
 
     def check(self, task_names: Any, n_classes: Any = None) -> None:
-        """Raise ValueError where a parameter does not fit tasks of these names, and of these numbers of classes."""
+        """Raise ValueError where a parameter does not fit tasks of these names, and of these
+        numbers of classes.
+        """
 
     def row_sets(self, task_names: Any) -> Any:
-        """Return the sets of rows in which each task's groups are compared: (positive or negative, code of the positive class); None = all rows."""
+        """Return the sets of rows in which each task's groups are compared: (positive or negative,
+        code of the positive class); None = all rows.
+        """
 
     def unweighted(self) -> LossTerm:
-        """Return what networks whose terms differ in their weights alone have in common; a term of single tasks."""
+        """Return what networks whose terms differ in their weights alone have in common; a term of
+        single tasks.
+        """
         return self
 
     def multipliers(self, n_tasks: int) -> Any:
-        """Return what the gradients of :meth:`unweighted` are multiplied by for trunk and heads, (2, T), or None where both are the same."""
+        """Return what the gradients of :meth:`unweighted` are multiplied by for trunk and heads,
+        (2, T), or None where both are the same.
+        """
 
     def values(self, scores: Any, labels: Any, weights: Any, groups: Any) -> tuple[Any, Any]:
         """Return the term as the trunk sees it and as the heads see it.
@@ -163,7 +200,8 @@ class LossTerm(BaseEstimator):
         Parameters
         ----------
         scores : Tensor of shape (E, T, k, B)
-            Outputs of the heads, before any link function; where `per_task`, minus infinity for classes that a task does not have.
+            Outputs of the heads, before any link function; where `per_task`, minus infinity for
+            classes that a task does not have.
         labels, weights : Tensor of shape (E, T, B)
             Targets and loss weights; weight 0 = the row has no label for the task.
         groups : Tensor of shape (E, 1 or T, B) or None
@@ -172,6 +210,7 @@ class LossTerm(BaseEstimator):
         Returns
         -------
         trunk, heads : Tensor of shape (E,)
-            Differentiable functions of ``scores``; their gradients go to the trunk and to the heads.
+            Differentiable functions of ``scores``; their gradients go to the trunk and to the
+            heads.
         """
         raise NotImplementedError

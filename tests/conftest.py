@@ -1,4 +1,6 @@
-"""Fixtures for all tests: fresh random inputs whose seed a failure prints, one torch thread a process, the folder of larger data sets."""
+"""Fixtures for all tests: fresh random inputs whose seed a failure prints, one torch thread a
+process, the folder of larger data sets.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ import torch
 SEED = pytest.StashKey[int]()
 DATA_HOME = Path(__file__).resolve().parents[2] / "shared" / "data"
 
-hypothesis.settings.register_profile("skmtl", derandomize=True, deadline=None, max_examples=40, database=None)
+hypothesis.settings.register_profile(
+    "skmtl", derandomize=True, deadline=None, max_examples=40, database=None
+)
 hypothesis.settings.load_profile("skmtl")
 
 
@@ -25,7 +29,9 @@ def pytest_configure(config):
 
 @pytest.fixture
 def rng(request):
-    """A generator with a new seed every time, or that of SKMTL_TEST_SEED; the seed is shown when the test fails."""
+    """A generator with a new seed every time, or that of SKMTL_TEST_SEED; the seed is shown when
+    the test fails.
+    """
     given = os.environ.get("SKMTL_TEST_SEED")
     seed = int(given) if given else secrets.randbits(32)
     request.node.stash[SEED] = seed
@@ -42,8 +48,12 @@ def pytest_runtest_makereport(item, call):
 
 @pytest.fixture(scope="session")
 def data_home():
-    """Folder of the larger data sets: $SKMTL_DATA, else ../shared/data beside the repository; the test is skipped where neither exists."""
+    """Folder of the larger data sets: $SKMTL_DATA, else ../shared/data beside the repository; the
+    test is skipped where neither exists.
+    """
     folder = Path(os.environ.get("SKMTL_DATA") or DATA_HOME)
     if not folder.is_dir():
-        pytest.skip(f"needs the larger data sets; {folder} does not exist (set SKMTL_DATA to their folder)")
+        pytest.skip(
+            f"needs the larger data sets; {folder} does not exist (set SKMTL_DATA to their folder)"
+        )
     return folder

@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
-SCRIPTS = sorted(path.stem for path in FOLDER.glob("*.py") if '__name__ == "__main__"' in path.read_text(encoding="utf-8"))
+SCRIPTS = sorted(
+    path.stem
+    for path in FOLDER.glob("*.py")
+    if '__name__ == "__main__"' in path.read_text(encoding="utf-8")
+)
 # Packages that a script holds skmtl against.
 RIVALS = {"fairness_rivals": ["fairlearn"], "aggregators": ["torchjd"]}
 
@@ -19,7 +23,14 @@ def test_a_benchmark_runs_quickly_and_prints_a_table(script, tmp_path):
         pytest.importorskip(package)
     threads = dict.fromkeys(["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"], "1")
     command = [sys.executable, str(FOLDER / f"{script}.py"), "--quick", "--out", str(tmp_path)]
-    done = subprocess.run(command, cwd=tmp_path, env={**os.environ, **threads, "MPLBACKEND": "Agg"}, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env={**os.environ, **threads, "MPLBACKEND": "Agg"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     assert "|---" in done.stdout
     assert list(tmp_path.rglob("*.csv"))

@@ -23,14 +23,21 @@ from api_reference import ROOMS, homes, public_rooms
 # {"skmtl.room.Name": {"test_function_name": "reason"}}
 EXCEPTIONS: dict[str, dict[str, str]] = {
     "skmtl.estimators.MultiTaskNetwork": {
-        "test_documented_parameters_are_those_of_the_signature": "a base class; the parameters are documented where a user meets them, by its two subclasses",
+        "test_documented_parameters_are_those_of_the_signature": "a base class; the parameters are "
+        "documented where a user meets "
+        "them, by its two subclasses",
     },
 }
 
 
 def described_names() -> dict[str, Any]:
     """Every public class and function, once, under the room that its page is in."""
-    return {f"{room}.{name}": getattr(importlib.import_module(room), name) for room, names in homes().items() for name, page in names.items() if page == room}
+    return {
+        f"{room}.{name}": getattr(importlib.import_module(room), name)
+        for room, names in homes().items()
+        for name, page in names.items()
+        if page == room
+    }
 
 
 NAMES = described_names()
@@ -39,9 +46,14 @@ METHODS = {
     f"{name}.{attribute}": member
     for name, cls in CLASSES.items()
     for attribute, member in vars(cls).items()
-    if not attribute.startswith("_") and (inspect.isfunction(member) or isinstance(member, (property, classmethod, staticmethod)))
+    if not attribute.startswith("_")
+    and (inspect.isfunction(member) or isinstance(member, (property, classmethod, staticmethod)))
 }
-ESTIMATORS = {name: cls for name, cls in CLASSES.items() if issubclass(cls, BaseEstimator) and hasattr(cls, "fit")}
+ESTIMATORS = {
+    name: cls
+    for name, cls in CLASSES.items()
+    if issubclass(cls, BaseEstimator) and hasattr(cls, "fit")
+}
 
 
 def each(values: dict[str, Any]) -> Any:
@@ -57,7 +69,11 @@ def _excepted(request):
 
 # ---------------------------------------------------------------------- reading
 def parse(value: Any) -> Any:
-    return ClassDoc(value, config={"show_class_members": False}) if inspect.isclass(value) else FunctionDoc(value)
+    return (
+        ClassDoc(value, config={"show_class_members": False})
+        if inspect.isclass(value)
+        else FunctionDoc(value)
+    )
 
 
 def function_of(member: Any) -> Callable:
@@ -76,7 +92,9 @@ def documented_names(doc: Any, section: str) -> list[str]:
 
 
 def fitted_attributes(cls: type) -> set[str]:
-    """Names ending in one underscore that a method of the class, or of a base in skmtl, assigns on self, or that are properties."""
+    """Names ending in one underscore that a method of the class, or of a base in skmtl, assigns on
+    self, or that are properties.
+    """
     found = set()
     for base in cls.__mro__:
         if base.__module__.split(".")[0] == "skmtl":
@@ -87,7 +105,12 @@ def fitted_attributes(cls: type) -> set[str]:
 
 
 def _stores_on_self(node: ast.AST) -> bool:
-    return isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and isinstance(node.value, ast.Name) and node.value.id == "self"
+    return (
+        isinstance(node, ast.Attribute)
+        and isinstance(node.ctx, ast.Store)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "self"
+    )
 
 
 def wrong_defaults(value: Any, doc: Any) -> list[str]:
@@ -137,14 +160,18 @@ def test_documented_parameters_are_those_of_the_signature(name):
     documented = documented_names(doc, "Parameters") + documented_names(doc, "Other Parameters")
     if not documented and dataclasses.is_dataclass(NAMES[name]):
         fields = signature_names(NAMES[name])
-        documented = [attribute for attribute in documented_names(doc, "Attributes") if attribute in fields]
+        documented = [
+            attribute for attribute in documented_names(doc, "Attributes") if attribute in fields
+        ]
     assert documented == signature_names(NAMES[name])
 
 
 @each(NAMES)
 def test_every_parameter_has_a_type_and_a_description(name):
     entries = parse(NAMES[name])["Parameters"]
-    assert [entry.name for entry in entries if not entry.type or not "".join(entry.desc).strip()] == []
+    assert [
+        entry.name for entry in entries if not entry.type or not "".join(entry.desc).strip()
+    ] == []
 
 
 @each(NAMES)
@@ -154,7 +181,9 @@ def test_documented_defaults_are_those_of_the_signature(name):
 
 @each(NAMES)
 def test_a_public_name_shows_an_example_that_runs(name):
-    assert any(line.lstrip().startswith(">>>") for line in parse(NAMES[name])["Examples"]), f"{name} has no example in its docstring"
+    assert any(line.lstrip().startswith(">>>") for line in parse(NAMES[name])["Examples"]), (
+        f"{name} has no example in its docstring"
+    )
 
 
 @each({name: value for name, value in NAMES.items() if not inspect.isclass(value)})
@@ -177,7 +206,9 @@ def test_a_public_method_is_documented_and_lists_its_parameters_if_it_lists_any(
 
 @each(ESTIMATORS)
 def test_fitted_attributes_are_documented(name):
-    missing = fitted_attributes(ESTIMATORS[name]) - set(documented_names(parse(ESTIMATORS[name]), "Attributes"))
+    missing = fitted_attributes(ESTIMATORS[name]) - set(
+        documented_names(parse(ESTIMATORS[name]), "Attributes")
+    )
     assert not missing, f"{name} sets {sorted(missing)}, which its Attributes section lacks"
 
 
@@ -208,7 +239,13 @@ class _Sloppy(BaseEstimator):
 
 def test_the_checker_sees_what_a_sloppy_class_leaves_out(monkeypatch):
     monkeypatch.setattr(_Sloppy, "__module__", "skmtl.sloppy")
-    monkeypatch.setattr(inspect, "getsource", lambda cls, source=inspect.getsource: source(sys.modules[__name__]) if cls is _Sloppy else source(cls))
+    monkeypatch.setattr(
+        inspect,
+        "getsource",
+        lambda cls, source=inspect.getsource: (
+            source(sys.modules[__name__]) if cls is _Sloppy else source(cls)
+        ),
+    )
     doc = parse(_Sloppy)
     assert documented_names(doc, "Parameters") == ["alpha"]
     assert signature_names(_Sloppy) == ["alpha", "beta"]

@@ -1,4 +1,6 @@
-"""Fairness among the tools of others: searches over a pipeline on the census data, and what fairlearn measures and mends."""
+"""Fairness among the tools of others: searches over a pipeline on the census data, and what
+fairlearn measures and mends.
+"""
 
 import numpy as np
 import pandas as pd
@@ -16,7 +18,13 @@ from skmtl.fairness import MTAF
 from skmtl.metrics import error_rate, group_rate_gap, multitask_scorers
 from skmtl.model_selection import FleetSearchCV, MultiTaskKFold
 
-FAST = {"hidden_layer_sizes": (8,), "n_members": 1, "learning_rate_init": 0.02, "max_iter": 15, "random_state": 0}
+FAST = {
+    "hidden_layer_sizes": (8,),
+    "n_members": 1,
+    "learning_rate_init": 0.02,
+    "max_iter": 15,
+    "random_state": 0,
+}
 
 
 # ---------------------------------------------------------------------- searches
@@ -31,22 +39,48 @@ def census(data_home):
 def census_pipeline(**parameters):
     columns = make_column_transformer(
         (StandardScaler(), ["age", "education_num", "hours_per_week"]),
-        (OneHotEncoder(handle_unknown="ignore", sparse_output=False), ["workclass", "marital_status", "occupation"]),
+        (
+            OneHotEncoder(handle_unknown="ignore", sparse_output=False),
+            ["workclass", "marital_status", "occupation"],
+        ),
     )
-    settings = {"n_members": 1, "max_iter": 10, "batch_size": 500, "learning_rate_init": 0.02, "dtype": "float64", "random_state": 0}
-    return make_pipeline(columns, MultiTaskClassifier((16,), fairness=MTAF("gap"), **settings | parameters))
+    settings = {
+        "n_members": 1,
+        "max_iter": 10,
+        "batch_size": 500,
+        "learning_rate_init": 0.02,
+        "dtype": "float64",
+        "random_state": 0,
+    }
+    return make_pipeline(
+        columns, MultiTaskClassifier((16,), fairness=MTAF("gap"), **settings | parameters)
+    )
 
 
 @pytest.mark.parametrize("early_stopping", [False, True], ids=["to the end", "early stopping"])
-def test_both_searches_over_a_fair_pipeline_give_the_same_scores_on_the_census_data(census, early_stopping):
+def test_both_searches_over_a_fair_pipeline_give_the_same_scores_on_the_census_data(
+    census, early_stopping
+):
     X, Y, sex = census
-    scoring = {name: multitask_scorers[name] for name in ("accuracy", "neg_log_loss", "neg_fpr_gap")}
-    grid = {"multitaskclassifier__fairness__weight": [0.0, 2.0], "multitaskclassifier__alpha": [0.1, 1.0]}
+    scoring = {
+        name: multitask_scorers[name] for name in ("accuracy", "neg_log_loss", "neg_fpr_gap")
+    }
+    grid = {
+        "multitaskclassifier__fairness__weight": [0.0, 2.0],
+        "multitaskclassifier__alpha": [0.1, 1.0],
+    }
     found = []
     with sklearn.config_context(enable_metadata_routing=True):
         for search in (GridSearchCV, FleetSearchCV):
             splits = MultiTaskKFold(2, random_state=0)
-            one = search(census_pipeline(early_stopping=early_stopping), grid, scoring=scoring, refit="accuracy", cv=splits, error_score="raise")
+            one = search(
+                census_pipeline(early_stopping=early_stopping),
+                grid,
+                scoring=scoring,
+                refit="accuracy",
+                cv=splits,
+                error_score="raise",
+            )
             found.append(one.fit(X, Y, sensitive_features=sex))
     ordinary, fleet = (pd.DataFrame(one.cv_results_) for one in found)
     names = [name for name in ordinary if "test_" in name and not name.startswith("rank")]
@@ -54,19 +88,36 @@ def test_both_searches_over_a_fair_pipeline_give_the_same_scores_on_the_census_d
     np.testing.assert_allclose(fleet[names], ordinary[names], rtol=0, atol=1e-8)
     assert found[0].best_params_ == found[1].best_params_
     np.testing.assert_allclose(*(np.hstack(one.predict_proba(X)) for one in found), atol=1e-8)
-    plain, fair = (ordinary.loc[ordinary["param_multitaskclassifier__fairness__weight"] == weight, "mean_test_neg_fpr_gap"].mean() for weight in (0.0, 2.0))
+    plain, fair = (
+        ordinary.loc[
+            ordinary["param_multitaskclassifier__fairness__weight"] == weight,
+            "mean_test_neg_fpr_gap",
+        ].mean()
+        for weight in (0.0, 2.0)
+    )
     assert fair > plain
 
 
 def test_the_sensitive_column_may_pass_the_pipeline_by_name(census):
     X, Y, sex = census
     X, Y, sex = X.iloc[:400], Y.iloc[:400], sex.iloc[:400]
-    columns = make_column_transformer((StandardScaler(), ["age", "education_num"]), ("passthrough", ["sex"]), verbose_feature_names_out=False)
+    columns = make_column_transformer(
+        (StandardScaler(), ["age", "education_num"]),
+        ("passthrough", ["sex"]),
+        verbose_feature_names_out=False,
+    )
     network = census_pipeline(max_iter=3)[-1]
-    named = make_pipeline(columns.set_output(transform="pandas"), network).fit(X.assign(sex=sex), Y, multitaskclassifier__sensitive_features="sex")
-    scaled = make_pipeline(make_column_transformer((StandardScaler(), ["age", "education_num"])), sklearn.clone(network))
+    named = make_pipeline(columns.set_output(transform="pandas"), network).fit(
+        X.assign(sex=sex), Y, multitaskclassifier__sensitive_features="sex"
+    )
+    scaled = make_pipeline(
+        make_column_transformer((StandardScaler(), ["age", "education_num"])),
+        sklearn.clone(network),
+    )
     given = scaled.fit(X, Y, multitaskclassifier__sensitive_features=sex)
-    np.testing.assert_array_equal(np.hstack(named.predict_proba(X.assign(sex=sex))), np.hstack(given.predict_proba(X)))
+    np.testing.assert_array_equal(
+        np.hstack(named.predict_proba(X.assign(sex=sex))), np.hstack(given.predict_proba(X))
+    )
 
 
 # ---------------------------------------------------------------------- fairlearn
@@ -104,7 +155,12 @@ def test_a_metric_frame_of_one_task_and_one_of_all_tasks_agree_with_our_gaps(peo
     np.testing.assert_allclose(together.difference()["fpr"], group_rate_gap(Y, predicted, groups))
     np.testing.assert_allclose(together.overall["error"], error_rate(Y, predicted))
     known = Y["task_0"].notna()
-    alone = MetricFrame(metrics=false_positive_rate, y_true=Y["task_0"][known].astype(int), y_pred=predicted[known, 0], sensitive_features=groups[known])
+    alone = MetricFrame(
+        metrics=false_positive_rate,
+        y_true=Y["task_0"][known].astype(int),
+        y_pred=predicted[known, 0],
+        sensitive_features=groups[known],
+    )
     assert alone.difference() == pytest.approx(group_rate_gap(Y, predicted, groups)[0])
 
 
@@ -114,7 +170,12 @@ def test_a_metric_frame_takes_our_metrics_of_several_tasks(people, unfair):
 
     X, Y, groups = people
     predicted = unfair.predict(X)
-    frame = MetricFrame(metrics={"error": lambda true, own: error_rate(true, own).mean()}, y_true=Y, y_pred=predicted, sensitive_features=groups)
+    frame = MetricFrame(
+        metrics={"error": lambda true, own: error_rate(true, own).mean()},
+        y_true=Y,
+        y_pred=predicted,
+        sensitive_features=groups,
+    )
     for name, value in frame.by_group["error"].items():
         rows = groups == name
         assert value == pytest.approx((Y.to_numpy()[rows] != predicted[rows]).mean())
@@ -127,11 +188,18 @@ def test_thresholds_of_one_task_are_set_after_our_fit_and_close_the_gap(people, 
 
     X, Y, groups = people
     y, own = Y["task_0"], MultiTaskClassifier(**FAST)
-    if prefit:  # the only way to have a fairness term as well, whose groups ThresholdOptimizer does not hand on
+    # the only way to have a fairness term as well, whose groups ThresholdOptimizer does not hand on
+    if prefit:
         own = own.set_params(fairness=MTAF(weight=0.05)).fit(X, y, sensitive_features=groups)
-    optimizer = ThresholdOptimizer(estimator=own, constraints="false_positive_rate_parity", prefit=prefit)
-    fair = optimizer.fit(X, y, sensitive_features=groups).predict(X, sensitive_features=groups, random_state=0)
-    before = group_rate_gap(y, sklearn.clone(own).set_params(fairness=None).fit(X, y).predict(X), groups)
+    optimizer = ThresholdOptimizer(
+        estimator=own, constraints="false_positive_rate_parity", prefit=prefit
+    )
+    fair = optimizer.fit(X, y, sensitive_features=groups).predict(
+        X, sensitive_features=groups, random_state=0
+    )
+    before = group_rate_gap(
+        y, sklearn.clone(own).set_params(fairness=None).fit(X, y).predict(X), groups
+    )
     assert group_rate_gap(y, fair, groups) < 0.05 < before
     assert optimizer.estimator_.predict_proba(X).shape == (600, 2)
 
@@ -143,22 +211,33 @@ def test_thresholds_are_set_task_by_task_from_the_probabilities_of_one_network(p
     X, Y, groups = people
     treated = []
     for task, own in zip(Y, unfair.predict_proba(X), strict=True):
-        optimizer = ThresholdOptimizer(estimator=LogisticRegression(), constraints="false_positive_rate_parity", predict_method="predict_proba")
+        optimizer = ThresholdOptimizer(
+            estimator=LogisticRegression(),
+            constraints="false_positive_rate_parity",
+            predict_method="predict_proba",
+        )
         optimizer.fit(own[:, [1]], Y[task], sensitive_features=groups)
         treated.append(optimizer.predict(own[:, [1]], sensitive_features=groups, random_state=0))
-    gaps, before = (group_rate_gap(Y, predicted, groups) for predicted in (np.column_stack(treated), unfair.predict(X)))
+    gaps, before = (
+        group_rate_gap(Y, predicted, groups)
+        for predicted in (np.column_stack(treated), unfair.predict(X))
+    )
     assert (gaps < 0.05).all()
     assert (before > 0.1).all()
 
 
 @pytest.mark.usefixtures("fairlearn")
-@pytest.mark.filterwarnings("ignore:Setting a:Warning")  # pandas warns of what fairlearn does with it
+@pytest.mark.filterwarnings(
+    "ignore:Setting a:Warning"
+)  # pandas warns of what fairlearn does with it
 def test_reductions_train_our_network_on_reweighted_rows(people):
     from fairlearn.reductions import ExponentiatedGradient, FalsePositiveRateParity
 
     X, Y, groups = people
     y = Y["task_0"]
-    reduction = ExponentiatedGradient(MultiTaskClassifier(**FAST), FalsePositiveRateParity(difference_bound=0.02), max_iter=3)
+    reduction = ExponentiatedGradient(
+        MultiTaskClassifier(**FAST), FalsePositiveRateParity(difference_bound=0.02), max_iter=3
+    )
     fair = reduction.fit(X, y, sensitive_features=groups).predict(X, random_state=0)
     plain = MultiTaskClassifier(**FAST).fit(X, y).predict(X)
     assert group_rate_gap(y, fair, groups) < 0.5 * group_rate_gap(y, plain, groups)

@@ -1,4 +1,6 @@
-"""The house rules of skmtl, held against its source, and the checker held against small houses that break each rule."""
+"""The house rules of skmtl, held against its source, and the checker held against small houses that
+break each rule.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# "" is skmtl/__init__.py. _sklearn_compat lies below everything: every room may import it, it imports none.
+# "" is skmtl/__init__.py. _sklearn_compat lies below everything: every room may import it, it
+# imports none.
 FLOORS = {
     "_sklearn_compat": -1,
     **dict.fromkeys(["tasks", "base", "metrics", "validation"], 0),
@@ -32,10 +35,51 @@ STAIRS = {("__main__", "cli"), ("cli", "report"), ("cli", "plotting"), ("report"
 LONGEST_FILE = 400
 MACHINE_PATH = re.compile(r"/(work|farm|root)/|/home/\w+/|bash_" + r"jobs|\." + r"library\b")
 
-NUMPY_PRIVATE_GENERATORS = {"Generator", "RandomState", "SeedSequence", "BitGenerator", "default_rng", "PCG64", "PCG64DXSM", "Philox", "MT19937", "SFC64"}
-TORCH_GLOBAL = {"manual_seed", "seed", "initial_seed", "set_rng_state", "manual_seed_all", "seed_all", "set_rng_state_all", "fork_rng"}
-TORCH_SAMPLERS = {"rand", "randn", "randint", "randperm", "normal", "bernoulli", "multinomial", "poisson", "rand_like", "randn_like", "randint_like"}
-TENSOR_SAMPLERS = {"normal_", "uniform_", "bernoulli_", "random_", "exponential_", "cauchy_", "geometric_", "log_normal_"}
+NUMPY_PRIVATE_GENERATORS = {
+    "Generator",
+    "RandomState",
+    "SeedSequence",
+    "BitGenerator",
+    "default_rng",
+    "PCG64",
+    "PCG64DXSM",
+    "Philox",
+    "MT19937",
+    "SFC64",
+}
+TORCH_GLOBAL = {
+    "manual_seed",
+    "seed",
+    "initial_seed",
+    "set_rng_state",
+    "manual_seed_all",
+    "seed_all",
+    "set_rng_state_all",
+    "fork_rng",
+}
+TORCH_SAMPLERS = {
+    "rand",
+    "randn",
+    "randint",
+    "randperm",
+    "normal",
+    "bernoulli",
+    "multinomial",
+    "poisson",
+    "rand_like",
+    "randn_like",
+    "randint_like",
+}
+TENSOR_SAMPLERS = {
+    "normal_",
+    "uniform_",
+    "bernoulli_",
+    "random_",
+    "exponential_",
+    "cauchy_",
+    "geometric_",
+    "log_normal_",
+}
 
 
 # ---------------------------------------------------------------------- reading
@@ -55,7 +99,9 @@ class Source:
 
 @dataclass(frozen=True)
 class Import:
-    """``from skmtl.<module> import <name>`` or ``import skmtl.<module>`` (name None), made absolute."""
+    """``from skmtl.<module> import <name>`` or ``import skmtl.<module>`` (name None), made
+    absolute.
+    """
 
     module: str
     name: str | None
@@ -68,12 +114,19 @@ def read_house(package: Path) -> dict[str, Source]:
         parts = path.relative_to(package).with_suffix("").parts
         is_package = parts[-1] == "__init__"
         module = ".".join(parts[:-1] if is_package else parts)
-        sources[module] = Source(path, module, is_package, ast.parse(path.read_text(encoding="utf-8"), filename=str(path)))
+        sources[module] = Source(
+            path,
+            module,
+            is_package,
+            ast.parse(path.read_text(encoding="utf-8"), filename=str(path)),
+        )
     return sources
 
 
 def absolute_imports(source: Source) -> Iterator[tuple[str, str | None, int]]:
-    """Every import of the file, wherever it stands: in functions, under TYPE_CHECKING, relative, or by ``import_module("...")``."""
+    """Every import of the file, wherever it stands: in functions, under TYPE_CHECKING, relative, or
+    by ``import_module("...")``.
+    """
     for node in ast.walk(source.tree):
         if isinstance(node, ast.Import):
             yield from ((alias.name, None, node.lineno) for alias in node.names)
@@ -84,7 +137,12 @@ def absolute_imports(source: Source) -> Iterator[tuple[str, str | None, int]]:
                 package = here[: len(here) - node.level + (1 if source.is_package else 0)]
                 base = ".".join([*package, *([base] if base else [])])
             yield from ((base, alias.name, node.lineno) for alias in node.names)
-        elif isinstance(node, ast.Call) and dotted(node.func).endswith("import_module") and node.args and isinstance(node.args[0], ast.Constant):
+        elif (
+            isinstance(node, ast.Call)
+            and dotted(node.func).endswith("import_module")
+            and node.args
+            and isinstance(node.args[0], ast.Constant)
+        ):
             yield str(node.args[0].value), None, node.lineno
 
 
@@ -95,20 +153,26 @@ def house_imports(source: Source, sources: dict[str, Source]) -> Iterator[Import
             continue
         inner = module[len("skmtl.") :]
         longer = f"{inner}.{name}".lstrip(".")
-        is_file = name is not None and (longer in sources or (not inner and name in {*FLOORS, SIDE}))
+        is_file = name is not None and (
+            longer in sources or (not inner and name in {*FLOORS, SIDE})
+        )
         yield Import(longer, None, line) if is_file else Import(inner, name, line)
 
 
 def public_names(source: Source) -> list[str] | None:
     """The literal ``__all__`` of a file, None where it has none."""
     for node in source.tree.body:
-        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "__all__" for t in node.targets):
+        if isinstance(node, ast.Assign) and any(
+            isinstance(t, ast.Name) and t.id == "__all__" for t in node.targets
+        ):
             return list(ast.literal_eval(node.value))
     return None
 
 
 def dotted(node: ast.AST) -> str:
-    """``np.random.rand`` of an attribute chain; what the chain hangs on is "?" where it is not a plain name."""
+    """``np.random.rand`` of an attribute chain; what the chain hangs on is "?" where it is not a
+    plain name.
+    """
     if isinstance(node, ast.Attribute):
         return f"{dotted(node.value)}.{node.attr}"
     return node.id if isinstance(node, ast.Name) else "?"
@@ -119,13 +183,19 @@ def breached_floors(package: Path) -> list[str]:
     sources, breaches = read_house(package), []
     for source in sources.values():
         if source.room not in FLOORS and source.room != SIDE:
-            breaches.append(f"{source.path}: the room {source.room!r} is on no floor; give it one in tests/test_house.py and in CONTRIBUTING.md")
+            breaches.append(
+                f"{source.path}: the room {source.room!r} is on no floor; give it one in "
+                "tests/test_house.py and in CONTRIBUTING.md"
+            )
             continue
         for found in house_imports(source, sources):
             target = found.module.split(".")[0]
             reason = _why_not(source.room, target)
             if reason:
-                breaches.append(f"{source.path}:{found.line}: {_called(source.room)} imports {_called(target)}: {reason}")
+                breaches.append(
+                    f"{source.path}:{found.line}: {_called(source.room)} imports "
+                    f"{_called(target)}: {reason}"
+                )
     return breaches
 
 
@@ -135,11 +205,19 @@ def _why_not(room: str, target: str) -> str | None:
     if target == "":
         return "import from the room that has the name, not from the roof"
     if target == SIDE:
-        return None if FLOORS[room] == SIDE_SEEN_FROM else f"{SIDE} is seen from floor {SIDE_SEEN_FROM} only"
+        return (
+            None
+            if FLOORS[room] == SIDE_SEEN_FROM
+            else f"{SIDE} is seen from floor {SIDE_SEEN_FROM} only"
+        )
     if target not in FLOORS:
         return "there is no such room"
     floor = SIDE_FLOOR if room == SIDE else FLOORS[room]
-    return None if FLOORS[target] < floor else f"floor {FLOORS[target]} does not lie below floor {floor}"
+    return (
+        None
+        if FLOORS[target] < floor
+        else f"floor {FLOORS[target]} does not lie below floor {floor}"
+    )
 
 
 def _called(room: str) -> str:
@@ -149,7 +227,14 @@ def _called(room: str) -> str:
 def cycles_within_rooms(package: Path) -> list[str]:
     """Circles of imports between the files of a room, each reported once."""
     sources = read_house(package)
-    edges = {name: {i.module for i in house_imports(s, sources) if i.module.split(".")[0] == s.room and i.module != name} for name, s in sources.items()}
+    edges = {
+        name: {
+            i.module
+            for i in house_imports(s, sources)
+            if i.module.split(".")[0] == s.room and i.module != name
+        }
+        for name, s in sources.items()
+    }
     done: set[str] = set()
     found: list[str] = []
 
@@ -167,7 +252,9 @@ def cycles_within_rooms(package: Path) -> list[str]:
 
 
 def imports_past_the_door(package: Path) -> list[str]:
-    """Names taken from a file inside another room, or that the other room's ``__all__`` does not offer."""
+    """Names taken from a file inside another room, or that the other room's ``__all__`` does not
+    offer.
+    """
     sources, breaches = read_house(package), []
     for source in sources.values():
         for found in house_imports(source, sources):
@@ -176,8 +263,15 @@ def imports_past_the_door(package: Path) -> list[str]:
                 continue
             where = f"{source.path}:{found.line}"
             if found.module != target:
-                breaches.append(f"{where}: imports skmtl.{found.module}, a file inside another room; import from skmtl.{target}")
-            elif sources[target].is_package and found.name is not None and found.name not in (public_names(sources[target]) or []):
+                breaches.append(
+                    f"{where}: imports skmtl.{found.module}, a file inside another room; import "
+                    f"from skmtl.{target}"
+                )
+            elif (
+                sources[target].is_package
+                and found.name is not None
+                and found.name not in (public_names(sources[target]) or [])
+            ):
                 breaches.append(f"{where}: {found.name!r} is not in the __all__ of skmtl.{target}")
             elif found.name is not None and found.name.startswith("_"):
                 breaches.append(f"{where}: {found.name!r} is private to skmtl.{target}")
@@ -191,27 +285,54 @@ def private_sklearn_imports(package: Path) -> list[str]:
             continue
         for module, name, line in absolute_imports(source):
             parts = [*module.split("."), *([name] if name else [])]
-            if parts[0] == "sklearn" and any(part.startswith("_") and not part.endswith("__") for part in parts):
-                breaches.append(f"{source.path}:{line}: {'.'.join(parts)} is private to scikit-learn; import it in skmtl/_sklearn_compat.py")
+            if parts[0] == "sklearn" and any(
+                part.startswith("_") and not part.endswith("__") for part in parts
+            ):
+                breaches.append(
+                    f"{source.path}:{line}: {'.'.join(parts)} is private to scikit-learn; import "
+                    "it in skmtl/_sklearn_compat.py"
+                )
     return breaches
 
 
 def long_files(package: Path) -> list[str]:
-    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in sorted(package.rglob("*.py"))}
-    return [f"{path}: {n} lines, more than {LONGEST_FILE}; split it by idea" for path, n in lengths.items() if n > LONGEST_FILE]
+    lengths = {
+        path: len(path.read_text(encoding="utf-8").splitlines())
+        for path in sorted(package.rglob("*.py"))
+    }
+    return [
+        f"{path}: {n} lines, more than {LONGEST_FILE}; split it by idea"
+        for path, n in lengths.items()
+        if n > LONGEST_FILE
+    ]
 
 
-# TorchJD's objects draw from torch's global generator: it is seeded from a network's own for the call, and set back at once.
-LENT_GENERATOR = {("torchjd.py", "torch.random.set_rng_state"), ("torchjd.py", "torch.default_generator.manual_seed")}
+# TorchJD's objects draw from torch's global generator: it is seeded from a network's own for the
+# call, and set back at once.
+LENT_GENERATOR = {
+    ("torchjd.py", "torch.random.set_rng_state"),
+    ("torchjd.py", "torch.default_generator.manual_seed"),
+}
 
 
 def global_randomness(package: Path) -> list[str]:
     breaches = []
     for source in read_house(package).values():
         imported = {(module, name) for module, name, _ in absolute_imports(source)}
-        draws = [(node.lineno, _global_draw(node, imported)) for node in ast.walk(source.tree) if isinstance(node, ast.Call)]
-        draws = [(line, name) for line, name in draws if (source.path.name, name) not in LENT_GENERATOR]
-        breaches += [f"{source.path}:{line}: {name} uses a global random generator; draw from one made of random_state" for line, name in draws if name]
+        draws = [
+            (node.lineno, _global_draw(node, imported))
+            for node in ast.walk(source.tree)
+            if isinstance(node, ast.Call)
+        ]
+        draws = [
+            (line, name) for line, name in draws if (source.path.name, name) not in LENT_GENERATOR
+        ]
+        breaches += [
+            f"{source.path}:{line}: {name} uses a global random generator; draw from one made of "
+            "random_state"
+            for line, name in draws
+            if name
+        ]
     return breaches
 
 
@@ -223,9 +344,16 @@ def _global_draw(call: ast.Call, imported: set[tuple[str, str | None]]) -> str |
         return None if parts[2] in NUMPY_PRIVATE_GENERATORS else name
     if parts[0] == "random" and ("random", None) in imported:
         return None if parts[1] in ("Random", "SystemRandom") else name
-    if parts[0] == "torch" and (parts[-1] in TORCH_GLOBAL or (len(parts) == 2 and parts[1] in TORCH_SAMPLERS and not private)):
+    if parts[0] == "torch" and (
+        parts[-1] in TORCH_GLOBAL
+        or (len(parts) == 2 and parts[1] in TORCH_SAMPLERS and not private)
+    ):
         return name
-    if len(parts) == 1 and ("torch", name) in imported and (name in TORCH_GLOBAL or (name in TORCH_SAMPLERS and not private)):
+    if (
+        len(parts) == 1
+        and ("torch", name) in imported
+        and (name in TORCH_GLOBAL or (name in TORCH_SAMPLERS and not private))
+    ):
         return name
     if len(parts) > 1 and parts[-1] in TENSOR_SAMPLERS and not private:
         return name
@@ -235,20 +363,42 @@ def _global_draw(call: ast.Call, imported: set[tuple[str, str | None]]) -> str |
 def machine_paths(root: Path) -> list[str]:
     """Paths of the machine that something was written on, in any text of the repository."""
     suffixes = {".py", ".rst", ".md", ".txt", ".csv", ".json", ".html", ".j2", ".toml"}
-    names = [root / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "Makefile", "pyproject.toml", "constraints.txt", ".ci/run")]
+    names = [
+        root / name
+        for name in (
+            "README.md",
+            "CHANGELOG.md",
+            "CONTRIBUTING.md",
+            "Makefile",
+            "pyproject.toml",
+            "constraints.txt",
+            ".ci/run",
+        )
+    ]
     for folder in ("skmtl", "tests", "docs", "benchmarks"):
         names += [path for path in sorted((root / folder).rglob("*")) if path.suffix in suffixes]
     built = root / "docs" / "_build"
     breaches = []
     for path in names:
         if path.is_file() and built not in path.parents:
-            for number, line in enumerate(path.read_text(encoding="utf-8", errors="ignore").splitlines(), start=1):
+            for number, line in enumerate(
+                path.read_text(encoding="utf-8", errors="ignore").splitlines(), start=1
+            ):
                 if found := MACHINE_PATH.search(line):
-                    breaches.append(f"{path}:{number}: names a path of one machine ({found.group()})")
+                    breaches.append(
+                        f"{path}:{number}: names a path of one machine ({found.group()})"
+                    )
     return breaches
 
 
-RULES = [breached_floors, cycles_within_rooms, imports_past_the_door, private_sklearn_imports, long_files, global_randomness]
+RULES = [
+    breached_floors,
+    cycles_within_rooms,
+    imports_past_the_door,
+    private_sklearn_imports,
+    long_files,
+    global_randomness,
+]
 
 
 # ---------------------------------------------------------------------- the house as it stands
@@ -283,17 +433,21 @@ def build(tmp_path):
 
 def test_a_sound_house_breaks_no_rule(build):
     package = build(
-        __init__="from skmtl.estimators import E\nfrom skmtl.datasets import fetch\n__all__ = ['E', 'fetch']\n",
+        __init__="from skmtl.estimators import E\nfrom skmtl.datasets import fetch\n__all__ = "
+        "['E', 'fetch']\n",
         _sklearn_compat="from sklearn.utils._tags import Tags\n",
-        tasks="import numpy as np\nfrom skmtl._sklearn_compat import Tags\nrng = np.random.default_rng(0)\n",
+        tasks="import numpy as np\nfrom skmtl._sklearn_compat import Tags\nrng = "
+        "np.random.default_rng(0)\n",
         network__of____init__="from skmtl.network.fleet import Fleet\n__all__ = ['Fleet']\n",
-        network__of__fleet="import torch\nfrom skmtl.tasks import TaskSet\nfrom .losses import mse\ntorch.rand(3, generator=g)\nx.normal_(generator=g)\n",
+        network__of__fleet="import torch\nfrom skmtl.tasks import TaskSet\nfrom .losses import "
+        "mse\ntorch.rand(3, generator=g)\nx.normal_(generator=g)\n",
         network__of__losses="from sklearn.utils import check_array\n",
         estimators__of____init__="from skmtl.estimators.e import E\n__all__ = ['E']\n",
         estimators__of__e="from ..network import Fleet\nfrom skmtl import metrics\n",
         metrics__of____init__="__all__ = []\n",
         datasets__of____init__="from skmtl.tasks import TaskSet\n__all__ = ['fetch']\n",
-        cli="def main():\n    from skmtl.datasets import fetch\n    from skmtl.report import write\n",
+        cli="def main():\n    from skmtl.datasets import fetch\n    from skmtl.report import "
+        "write\n",
         report__of____init__="__all__ = ['write']\n",
         __main__="from skmtl.cli import main\n",
     )
@@ -303,20 +457,52 @@ def test_a_sound_house_breaks_no_rule(build):
 @pytest.mark.parametrize(
     ("room", "text", "reason"),
     [
-        ("network__of__fleet", "from skmtl.estimators import E", "floor 3 does not lie below floor 1"),
-        ("network__of__fleet", "def f():\n    from skmtl.aggregation import Mean", "floor 2 does not lie below floor 1"),
-        ("network__of__fleet", "if TYPE_CHECKING:\n    import skmtl.fairness", "floor 2 does not lie below floor 1"),
-        ("network__of__fleet", "from ..grouping import TaskGrouper", "floor 5 does not lie below floor 1"),
+        (
+            "network__of__fleet",
+            "from skmtl.estimators import E",
+            "floor 3 does not lie below floor 1",
+        ),
+        (
+            "network__of__fleet",
+            "def f():\n    from skmtl.aggregation import Mean",
+            "floor 2 does not lie below floor 1",
+        ),
+        (
+            "network__of__fleet",
+            "if TYPE_CHECKING:\n    import skmtl.fairness",
+            "floor 2 does not lie below floor 1",
+        ),
+        (
+            "network__of__fleet",
+            "from ..grouping import TaskGrouper",
+            "floor 5 does not lie below floor 1",
+        ),
         ("network__of__fleet", "from .. import grouping", "floor 5 does not lie below floor 1"),
-        ("network__of__fleet", "import importlib\nimportlib.import_module('skmtl.cli')", "floor 6 does not lie below floor 1"),
-        ("aggregation__of__mean", "from skmtl.fairness import MTAF", "floor 2 does not lie below floor 2"),
+        (
+            "network__of__fleet",
+            "import importlib\nimportlib.import_module('skmtl.cli')",
+            "floor 6 does not lie below floor 1",
+        ),
+        (
+            "aggregation__of__mean",
+            "from skmtl.fairness import MTAF",
+            "floor 2 does not lie below floor 2",
+        ),
         ("metrics__of__a", "from skmtl.tasks import TaskSet", "floor 0 does not lie below floor 0"),
-        ("_sklearn_compat", "from skmtl.validation import check", "floor 0 does not lie below floor -1"),
+        (
+            "_sklearn_compat",
+            "from skmtl.validation import check",
+            "floor 0 does not lie below floor -1",
+        ),
         ("plotting__of__a", "from skmtl.report import write", "floor 6 does not lie below floor 6"),
         ("affinity__of__a", "from skmtl import TaskSet", "not from the roof"),
         ("affinity__of__a", "import skmtl", "not from the roof"),
         ("affinity__of__a", "from skmtl.datasets import fetch", "seen from floor 6 only"),
-        ("datasets__of__a", "from skmtl.network import Fleet", "floor 1 does not lie below floor 1"),
+        (
+            "datasets__of__a",
+            "from skmtl.network import Fleet",
+            "floor 1 does not lie below floor 1",
+        ),
         ("estimators__of__a", "from skmtl.cellar import wine", "no such room"),
         ("cellar__of__a", "", "is on no floor"),
     ],
@@ -327,13 +513,23 @@ def test_an_import_from_the_wrong_floor_is_found(build, room, text, reason):
 
 
 def test_circles_of_imports_within_a_room_are_found(build):
-    package = build(network__of__a="from skmtl.network.b import x", network__of__b="def f():\n    from .a import y")
-    assert cycles_within_rooms(package) == ["a circle of imports: skmtl.network.a -> skmtl.network.b -> skmtl.network.a"]
+    package = build(
+        network__of__a="from skmtl.network.b import x",
+        network__of__b="def f():\n    from .a import y",
+    )
+    assert cycles_within_rooms(package) == [
+        "a circle of imports: skmtl.network.a -> skmtl.network.b -> skmtl.network.a"
+    ]
 
 
 def test_a_file_that_imports_from_its_own_package_is_a_circle(build):
-    package = build(network__of____init__="from skmtl.network.a import x", network__of__a="from skmtl.network import y")
-    assert cycles_within_rooms(package) == ["a circle of imports: skmtl.network -> skmtl.network.a -> skmtl.network"]
+    package = build(
+        network__of____init__="from skmtl.network.a import x",
+        network__of__a="from skmtl.network import y",
+    )
+    assert cycles_within_rooms(package) == [
+        "a circle of imports: skmtl.network -> skmtl.network.a -> skmtl.network"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -347,13 +543,25 @@ def test_a_file_that_imports_from_its_own_package_is_a_circle(build):
     ],
 )
 def test_an_import_past_the_door_of_a_room_is_found(build, text, reason):
-    package = build(network__of____init__="__all__ = ['Fleet']", network__of__fleet="", base="", estimators__of__a=text)
+    package = build(
+        network__of____init__="__all__ = ['Fleet']",
+        network__of__fleet="",
+        base="",
+        estimators__of__a=text,
+    )
     breaches = imports_past_the_door(package)
     assert len(breaches) == 1
     assert reason in breaches[0]
 
 
-@pytest.mark.parametrize("text", ["from sklearn.utils._tags import Tags", "from sklearn.utils import _safe_indexing", "import sklearn.utils._set_output"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from sklearn.utils._tags import Tags",
+        "from sklearn.utils import _safe_indexing",
+        "import sklearn.utils._set_output",
+    ],
+)
 def test_a_private_import_from_sklearn_is_found_outside_the_compat_file(build, text):
     package = build(_sklearn_compat=text, metrics__of__a=f"def f():\n    {text}")
     breaches = private_sklearn_imports(package)
@@ -363,7 +571,9 @@ def test_a_private_import_from_sklearn_is_found_outside_the_compat_file(build, t
 
 def test_a_long_file_is_found(build):
     package = build(base="x = 1\n" * LONGEST_FILE, tasks="x = 1\n" * (LONGEST_FILE + 1))
-    assert [breach.split(": ")[1] for breach in long_files(package)] == ["401 lines, more than 400; split it by idea"]
+    assert [breach.split(": ")[1] for breach in long_files(package)] == [
+        "401 lines, more than 400; split it by idea"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -387,5 +597,9 @@ def test_a_draw_from_a_global_generator_is_found(build, text):
 def test_a_path_of_one_machine_is_found(tmp_path, path):
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "page.rst").write_text(f"fine\nsee /{path}/data\n", encoding="utf-8")
-    (tmp_path / "README.md").write_text("the network/ folder and /homework/ are fine\n", encoding="utf-8")
-    assert [breach.split("page.rst")[1] for breach in machine_paths(tmp_path)] == [f":2: names a path of one machine (/{path}/)"]
+    (tmp_path / "README.md").write_text(
+        "the network/ folder and /homework/ are fine\n", encoding="utf-8"
+    )
+    assert [breach.split("page.rst")[1] for breach in machine_paths(tmp_path)] == [
+        f":2: names a path of one machine (/{path}/)"
+    ]

@@ -24,12 +24,23 @@ def long_set(rng, sizes=(5, 8, 13), kind="regression", frame=False):
     task = rng.permutation(np.repeat([f"t{i}" for i in range(len(sizes))], sizes))
     X = rng.normal(size=(len(task), 3))
     y = rng.normal(size=len(task)) if kind == "regression" else rng.integers(0, 3, len(task))
-    return TaskSet.from_long(pd.DataFrame(X, columns=["a", "b", "c"]) if frame else X, y, task, kind=kind), X, y, task
+    return (
+        TaskSet.from_long(
+            pd.DataFrame(X, columns=["a", "b", "c"]) if frame else X, y, task, kind=kind
+        ),
+        X,
+        y,
+        task,
+    )
 
 
 def wide_set(rng, n=60, n_tasks=4, kind="classification", missing=0.3):
     X = rng.normal(size=(n, 3))
-    Y = rng.integers(0, 2, (n, n_tasks)).astype(float) if kind == "classification" else rng.normal(size=(n, n_tasks))
+    Y = (
+        rng.integers(0, 2, (n, n_tasks)).astype(float)
+        if kind == "classification"
+        else rng.normal(size=(n, n_tasks))
+    )
     Y[rng.random((n, n_tasks)) < missing] = np.nan
     return TaskSet.from_wide(X, Y, kind=kind), X, Y
 
@@ -60,7 +71,11 @@ def test_names_are_the_text_of_the_ids_in_order_of_first_appearance(ids, names):
 def test_integers_integral_floats_and_their_texts_give_the_same_names_and_codes(ids):
     names, codes = encode_task_ids(ids)
     assert [names[code] for code in codes] == [str(value) for value in ids]
-    for other in (np.array(ids, dtype=float), [str(value) for value in ids], pd.Series(ids, dtype="Int64")):
+    for other in (
+        np.array(ids, dtype=float),
+        [str(value) for value in ids],
+        pd.Series(ids, dtype="Int64"),
+    ):
         assert encode_task_ids(other)[0] == names
         np.testing.assert_array_equal(encode_task_ids(other)[1], codes)
 
@@ -73,13 +88,30 @@ def test_a_number_that_is_not_integral_raises_and_asks_about_scaling(value):
         TaskSet.from_long(np.zeros((2, 1)), [1.0, 2.0], [value, 1.0])
 
 
-@pytest.mark.parametrize("ids", [[1, "1"], np.array([1, "1"], dtype=object), pd.Series([7.0, "7"], dtype=object), ["None", 2, "2"], (2, "2")])
+@pytest.mark.parametrize(
+    "ids",
+    [
+        [1, "1"],
+        np.array([1, "1"], dtype=object),
+        pd.Series([7.0, "7"], dtype=object),
+        ["None", 2, "2"],
+        (2, "2"),
+    ],
+)
 def test_two_ids_with_one_name_raise(ids):
     with pytest.raises(ValueError, match="Two different ids"):
         encode_task_ids(ids)
 
 
-@pytest.mark.parametrize("ids", [[1.0, np.nan, 2.0], ["a", None, "b"], pd.Series([1, None, 2], dtype="Int64"), pd.Series(["a", pd.NA, "b"], dtype="category")])
+@pytest.mark.parametrize(
+    "ids",
+    [
+        [1.0, np.nan, 2.0],
+        ["a", None, "b"],
+        pd.Series([1, None, 2], dtype="Int64"),
+        pd.Series(["a", pd.NA, "b"], dtype="category"),
+    ],
+)
 def test_a_missing_id_raises(ids):
     with pytest.raises(ValueError, match="task has 1 missing task ids"):
         TaskSet.from_long(np.zeros((3, 1)), [1.0, 2.0, 3.0], ids)
@@ -114,21 +146,45 @@ def test_long_form_gives_every_task_its_own_rows_in_their_order(rng, kind, frame
 
 
 def test_a_frame_keeps_its_columns_and_dtypes(rng):
-    X = pd.DataFrame({"x": [1.0, 2.0, 3.0, 4.0], "k": pd.Categorical(["u", "v", "u", "v"]), "n": np.array([1, 2, 3, 4], dtype=np.int8)}, index=list("pqrs"))
-    for tasks in (TaskSet.from_long(X, [1.0, 2.0, 3.0, 4.0], [0, 1, 0, 1]), TaskSet.from_wide(X, rng.normal(size=(4, 2)))):
+    X = pd.DataFrame(
+        {
+            "x": [1.0, 2.0, 3.0, 4.0],
+            "k": pd.Categorical(["u", "v", "u", "v"]),
+            "n": np.array([1, 2, 3, 4], dtype=np.int8),
+        },
+        index=list("pqrs"),
+    )
+    for tasks in (
+        TaskSet.from_long(X, [1.0, 2.0, 3.0, 4.0], [0, 1, 0, 1]),
+        TaskSet.from_wide(X, rng.normal(size=(4, 2))),
+    ):
         pd.testing.assert_frame_equal(tasks.X, X)
         assert list(tasks.feature_names_in_) == ["x", "k", "n"]
         pd.testing.assert_series_equal(tasks["0"].X.dtypes, X.dtypes)
         pd.testing.assert_series_equal(tasks.to_long()[0].dtypes, X.dtypes)
         pd.testing.assert_frame_equal(tasks.to_wide()[0], X)
         assert list(tasks.to_wide()[1].index) == list("pqrs")
-    assert TaskSet.from_long(X.to_numpy(), [1.0, 2.0, 3.0, 4.0], [0, 1, 0, 1]).feature_names_in_ is None
-    assert TaskSet.from_long(X.set_axis([0, 1, 2], axis=1), [1.0, 2.0, 3.0, 4.0], [0, 1, 0, 1]).feature_names_in_ is None
+    assert (
+        TaskSet.from_long(X.to_numpy(), [1.0, 2.0, 3.0, 4.0], [0, 1, 0, 1]).feature_names_in_
+        is None
+    )
+    assert (
+        TaskSet.from_long(
+            X.set_axis([0, 1, 2], axis=1), [1.0, 2.0, 3.0, 4.0], [0, 1, 0, 1]
+        ).feature_names_in_
+        is None
+    )
 
 
 @pytest.mark.parametrize(
     ("y", "dtype"),
-    [(["yes", "no", "yes"], "U"), ([1, 0, 1], "i"), ([True, False, True], "b"), (pd.Series(["yes", "no", "yes"]), "OUT"), ([0.5, 1.5, 0.5], "f")],
+    [
+        (["yes", "no", "yes"], "U"),
+        ([1, 0, 1], "i"),
+        ([True, False, True], "b"),
+        (pd.Series(["yes", "no", "yes"]), "OUT"),
+        ([0.5, 1.5, 0.5], "f"),
+    ],
 )
 def test_labels_keep_their_type_in_long_form(y, dtype):
     tasks = TaskSet.from_long(np.zeros((3, 1)), y, ["a", "a", "b"], kind="classification")
@@ -136,7 +192,9 @@ def test_labels_keep_their_type_in_long_form(y, dtype):
     assert tasks["a"].y.tolist() == list(y)[:2]
 
 
-@pytest.mark.parametrize("y", [[1, 2, 3], ["1", "2", "3"], pd.Series([1, 2, 3], dtype="Int64"), [True, False, True]])
+@pytest.mark.parametrize(
+    "y", [[1, 2, 3], ["1", "2", "3"], pd.Series([1, 2, 3], dtype="Int64"), [True, False, True]]
+)
 def test_targets_of_regression_are_float64(y):
     assert TaskSet.from_long(np.zeros((3, 1)), y, ["a", "a", "b"])["a"].y.dtype == np.float64
 
@@ -164,7 +222,9 @@ def test_wide_form_leaves_out_rows_without_a_label(rng, kind):
     ],
 )
 def test_labels_get_back_the_type_that_missing_values_took_from_them(column, expected, dtype):
-    y = TaskSet.from_wide(np.zeros((3, 1)), pd.DataFrame({"a": column}), kind="classification")["a"].y
+    y = TaskSet.from_wide(np.zeros((3, 1)), pd.DataFrame({"a": column}), kind="classification")[
+        "a"
+    ].y
     assert y.dtype.kind == dtype
     assert y.tolist() == expected
     assert type(y.tolist()[0]) is type(expected[0])
@@ -201,20 +261,58 @@ def test_two_target_columns_with_one_name_raise(columns):
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: TaskSet.from_long(np.zeros((3, 1)), [1.0, 2.0], [1, 1, 2]), "X has 3 rows, but y has 2"),
-        (lambda: TaskSet.from_long(np.zeros((3, 1)), [1.0, 2.0, 3.0], [1, 1]), "X has 3 rows, but task has 2"),
-        (lambda: TaskSet.from_wide(np.zeros((3, 1)), np.zeros((2, 2))), "X has 3 rows, but Y has 2"),
-        (lambda: TaskSet.from_long(np.zeros((3, 1)), [1.0, np.nan, 3.0], ["a", "b", "b"]), "Task 'b' has a missing target in y"),
-        (lambda: TaskSet.from_long(np.zeros((3, 1)), [1.0, np.inf, 3.0], ["a", "b", "b"]), "infinity"),
-        (lambda: TaskSet.from_long(np.zeros((3, 1)), ["x", "y", "z"], ["a", "b", "b"]), "not numbers"),
-        (lambda: TaskSet.from_long(np.zeros((3, 1)), np.zeros((3, 2)), ["a", "b", "b"]), r"y must have shape \(n,\)"),
-        (lambda: TaskSet.from_long(np.zeros(3), [1.0, 2.0, 3.0], ["a", "b", "b"]), r"X must have shape \(n, p\)"),
+        (
+            lambda: TaskSet.from_long(np.zeros((3, 1)), [1.0, 2.0], [1, 1, 2]),
+            "X has 3 rows, but y has 2",
+        ),
+        (
+            lambda: TaskSet.from_long(np.zeros((3, 1)), [1.0, 2.0, 3.0], [1, 1]),
+            "X has 3 rows, but task has 2",
+        ),
+        (
+            lambda: TaskSet.from_wide(np.zeros((3, 1)), np.zeros((2, 2))),
+            "X has 3 rows, but Y has 2",
+        ),
+        (
+            lambda: TaskSet.from_long(np.zeros((3, 1)), [1.0, np.nan, 3.0], ["a", "b", "b"]),
+            "Task 'b' has a missing target in y",
+        ),
+        (
+            lambda: TaskSet.from_long(np.zeros((3, 1)), [1.0, np.inf, 3.0], ["a", "b", "b"]),
+            "infinity",
+        ),
+        (
+            lambda: TaskSet.from_long(np.zeros((3, 1)), ["x", "y", "z"], ["a", "b", "b"]),
+            "not numbers",
+        ),
+        (
+            lambda: TaskSet.from_long(np.zeros((3, 1)), np.zeros((3, 2)), ["a", "b", "b"]),
+            r"y must have shape \(n,\)",
+        ),
+        (
+            lambda: TaskSet.from_long(np.zeros(3), [1.0, 2.0, 3.0], ["a", "b", "b"]),
+            r"X must have shape \(n, p\)",
+        ),
         (lambda: TaskSet.from_long(np.zeros((0, 2)), [], []), "at least one row and one column"),
-        (lambda: TaskSet.from_long(np.zeros((2, 0)), [1.0, 2.0], [1, 1]), "at least one row and one column"),
-        (lambda: TaskSet.from_long(pd.DataFrame(np.zeros((2, 2)), columns=["a", "a"]), [1.0, 2.0], [1, 1]), "X has two columns named 'a'"),
-        (lambda: TaskSet.from_long(np.zeros((2, 1)), [1.0, 2.0], [1, 1], kind="ranking"), "kind must be"),
+        (
+            lambda: TaskSet.from_long(np.zeros((2, 0)), [1.0, 2.0], [1, 1]),
+            "at least one row and one column",
+        ),
+        (
+            lambda: TaskSet.from_long(
+                pd.DataFrame(np.zeros((2, 2)), columns=["a", "a"]), [1.0, 2.0], [1, 1]
+            ),
+            "X has two columns named 'a'",
+        ),
+        (
+            lambda: TaskSet.from_long(np.zeros((2, 1)), [1.0, 2.0], [1, 1], kind="ranking"),
+            "kind must be",
+        ),
         (lambda: TaskSet.from_wide(np.zeros((2, 1)), [1.0, 2.0], kind="ranking"), "kind must be"),
-        (lambda: TaskSet.from_wide(np.zeros((2, 1)), [[1.0, np.nan], [2.0, np.nan]]), "Task '1' has no labelled row"),
+        (
+            lambda: TaskSet.from_wide(np.zeros((2, 1)), [[1.0, np.nan], [2.0, np.nan]]),
+            "Task '1' has no labelled row",
+        ),
         (lambda: TaskSet.from_wide(np.zeros((2, 1)), np.zeros((2, 0))), "no columns"),
         (lambda: TaskSet.from_wide(np.zeros((2, 1)), np.zeros((2, 2, 2))), "3 dimensions"),
     ],
@@ -254,7 +352,11 @@ def test_changing_the_data_it_was_made_of_changes_nothing(rng, frame):
     X, y, Y = rng.normal(size=(6, 2)), rng.normal(size=6), rng.normal(size=(6, 2))
     X = pd.DataFrame(X, columns=["a", "b"]) if frame else X
     long, wide = TaskSet.from_long(X, y, [0, 0, 0, 1, 1, 1]), TaskSet.from_wide(X, Y)
-    before = [copy.deepcopy(part) for tasks in (long, wide) for part in (np.asarray(tasks["0"].X), tasks["0"].y)]
+    before = [
+        copy.deepcopy(part)
+        for tasks in (long, wide)
+        for part in (np.asarray(tasks["0"].X), tasks["0"].y)
+    ]
     if frame:
         X.iloc[:, :] = 0.0
         X["c"] = 1.0
@@ -284,7 +386,11 @@ def test_clone_of_an_estimator_shares_the_task_set(rng):
     assert clone(Holder(tasks)).tasks is tasks
 
 
-@pytest.mark.parametrize("again", [lambda t: pickle.loads(pickle.dumps(t)), copy.deepcopy, copy.copy], ids=["pickle", "deepcopy", "copy"])
+@pytest.mark.parametrize(
+    "again",
+    [lambda t: pickle.loads(pickle.dumps(t)), copy.deepcopy, copy.copy],
+    ids=["pickle", "deepcopy", "copy"],
+)
 @pytest.mark.parametrize("frame", [False, True])
 def test_a_task_set_can_be_pickled_and_copied(rng, again, frame):
     tasks = long_set(rng, frame=frame)[0]
@@ -308,7 +414,9 @@ def test_pairs_are_all_ordered_pairs_of_different_tasks(n_tasks):
     names = [f"t{i}" for i in range(n_tasks)]
     pairs = TaskSet.from_long(np.zeros((n_tasks, 1)), np.zeros(n_tasks), names).pairs()
     assert pairs.shape == (n_tasks * (n_tasks - 1), 2)
-    assert pairs.tolist() == [[target, source] for target, source in itertools.product(names, names) if target != source]
+    assert pairs.tolist() == [
+        [target, source] for target, source in itertools.product(names, names) if target != source
+    ]
 
 
 def test_one_task_has_no_pairs():
@@ -324,7 +432,9 @@ def test_a_subset_has_the_tasks_asked_for_in_that_order(rng):
         tasks.subset(["t0", "t9"])
 
 
-@pytest.mark.parametrize(("names", "message"), [([], "at least one task"), (["t0", "t0"], "'t0' twice")])
+@pytest.mark.parametrize(
+    ("names", "message"), [([], "at least one task"), (["t0", "t0"], "'t0' twice")]
+)
 def test_a_subset_of_nothing_or_with_a_task_twice_raises(rng, names, message):
     with pytest.raises(ValueError, match=message):
         long_set(rng)[0].subset(names)
@@ -343,7 +453,11 @@ def test_long_form_comes_back_task_after_task(rng, kind):
         assert again[name].y.dtype == tasks[name].y.dtype
 
 
-@given(seed=st.integers(0, 2**16), kind=st.sampled_from(KINDS), missing=st.sampled_from([0.0, 0.3, 0.7]))
+@given(
+    seed=st.integers(0, 2**16),
+    kind=st.sampled_from(KINDS),
+    missing=st.sampled_from([0.0, 0.3, 0.7]),
+)
 def test_wide_form_comes_back_as_it_was(seed, kind, missing):
     tasks, X, Y = wide_set(np.random.default_rng(seed), n=40, kind=kind, missing=missing)
     X_again, Y_again = tasks.to_wide()
@@ -357,7 +471,9 @@ def test_long_to_wide_to_long_keeps_every_label(rng):
     X_wide, Y = tasks.to_wide()
     np.testing.assert_array_equal(X_wide, X)
     assert (Y.notna().sum(axis=1) == 1).all()
-    np.testing.assert_array_equal(Y.to_numpy()[np.arange(len(y)), [tasks.names.index(name) for name in task]], y)
+    np.testing.assert_array_equal(
+        Y.to_numpy()[np.arange(len(y)), [tasks.names.index(name) for name in task]], y
+    )
     again = TaskSet.from_wide(X_wide, Y)
     assert again.names == tasks.names
     np.testing.assert_array_equal(again.to_long()[1], tasks.to_long()[1])
@@ -371,7 +487,12 @@ def test_text_labels_survive_the_wide_form():
 
 
 # ---------------------------------------------------------------------- splits
-@given(seed=st.integers(0, 2**16), sizes=st.lists(st.integers(2, 40), min_size=1, max_size=5), test_size=st.floats(0.05, 0.95), kind=st.sampled_from(KINDS))
+@given(
+    seed=st.integers(0, 2**16),
+    sizes=st.lists(st.integers(2, 40), min_size=1, max_size=5),
+    test_size=st.floats(0.05, 0.95),
+    kind=st.sampled_from(KINDS),
+)
 def test_every_task_gets_the_ceiling_of_its_share_and_no_row_is_lost(seed, sizes, test_size, kind):
     tasks = long_set(np.random.default_rng(seed), sizes=sizes, kind=kind)[0]
     train, test = tasks.train_test_split(test_size=test_size, random_state=seed)
@@ -379,13 +500,23 @@ def test_every_task_gets_the_ceiling_of_its_share_and_no_row_is_lost(seed, sizes
     for name in tasks.names:
         n = len(tasks[name])
         assert len(test[name]) == min(int(np.ceil(test_size * n)), n - 1)
-        np.testing.assert_array_equal(np.sort(np.concatenate([train.rows(name), test.rows(name)])), tasks.rows(name))
+        np.testing.assert_array_equal(
+            np.sort(np.concatenate([train.rows(name), test.rows(name)])), tasks.rows(name)
+        )
         for part in (train, test):
-            np.testing.assert_array_equal(part[name].y, tasks[name].y[np.isin(tasks.rows(name), part.rows(name))])
+            np.testing.assert_array_equal(
+                part[name].y, tasks[name].y[np.isin(tasks.rows(name), part.rows(name))]
+            )
 
 
-@given(seed=st.integers(0, 2**16), counts=st.lists(st.integers(1, 30), min_size=2, max_size=5), test_size=st.floats(0.1, 0.9))
-def test_classes_keep_their_share_to_within_one_row_and_their_last_training_row(seed, counts, test_size):
+@given(
+    seed=st.integers(0, 2**16),
+    counts=st.lists(st.integers(1, 30), min_size=2, max_size=5),
+    test_size=st.floats(0.1, 0.9),
+)
+def test_classes_keep_their_share_to_within_one_row_and_their_last_training_row(
+    seed, counts, test_size
+):
     y = np.repeat(np.arange(len(counts)), counts)
     held = split_rows(y, test_size, np.random.RandomState(seed), stratify=True)
     n_test = int(np.clip(np.ceil(test_size * len(y)), 1, len(y) - 1))
@@ -398,11 +529,19 @@ def test_classes_keep_their_share_to_within_one_row_and_their_last_training_row(
         assert (np.abs(got - np.array(counts) * n_test / len(y)) <= 1).all()
 
 
-@given(seed=st.integers(0, 2**16), kind=st.sampled_from(KINDS), missing=st.sampled_from([0.0, 0.4]), test_size=st.sampled_from([0.2, 0.3, 0.5]))
+@given(
+    seed=st.integers(0, 2**16),
+    kind=st.sampled_from(KINDS),
+    missing=st.sampled_from([0.0, 0.4]),
+    test_size=st.sampled_from([0.2, 0.3, 0.5]),
+)
 def test_a_row_shared_by_tasks_is_never_on_both_sides(seed, kind, missing, test_size):
     tasks = wide_set(np.random.default_rng(seed), n=80, kind=kind, missing=missing)[0]
     train, test = tasks.train_test_split(test_size=test_size, random_state=seed)
-    sides = [np.unique(np.concatenate([part.rows(name) for name in tasks.names])) for part in (train, test)]
+    sides = [
+        np.unique(np.concatenate([part.rows(name) for name in tasks.names]))
+        for part in (train, test)
+    ]
     assert np.intersect1d(*sides).size == 0
     for name in tasks.names:
         assert len(train[name]) + len(test[name]) == len(tasks[name])
@@ -418,14 +557,29 @@ def test_rows_labelled_for_all_tasks_are_split_in_the_exact_share(rng):
 
 def test_a_split_depends_on_its_seed_alone(rng):
     for tasks in (long_set(rng)[0], wide_set(rng)[0]):
-        rows = [[list(part.rows(name)) for part in tasks.train_test_split(random_state=seed) for name in tasks.names] for seed in (0, 0, 1)]
+        rows = [
+            [
+                list(part.rows(name))
+                for part in tasks.train_test_split(random_state=seed)
+                for name in tasks.names
+            ]
+            for seed in (0, 0, 1)
+        ]
         assert rows[0] == rows[1] != rows[2]
         with_state = tasks.train_test_split(random_state=np.random.RandomState(0))
         assert [list(part.rows(name)) for part in with_state for name in tasks.names] == rows[0]
 
 
 @pytest.mark.parametrize(
-    ("test_size", "error"), [(0.0, ValueError), (1.0, ValueError), (-0.1, ValueError), (np.nan, ValueError), (True, TypeError), ("half", TypeError)]
+    ("test_size", "error"),
+    [
+        (0.0, ValueError),
+        (1.0, ValueError),
+        (-0.1, ValueError),
+        (np.nan, ValueError),
+        (True, TypeError),
+        ("half", TypeError),
+    ],
 )
 def test_a_test_size_out_of_range_raises(rng, test_size, error):
     with pytest.raises(error, match="test_size must be a float strictly between 0 and 1"):
@@ -443,11 +597,17 @@ def test_its_text_tells_how_many_tasks_features_and_rows(rng):
 
 @pytest.mark.parametrize("kind", ["regression", "classification"])
 def test_a_part_held_out_depends_neither_on_the_order_nor_on_the_names_of_the_tasks(rng, kind):
-    Y = rng.normal(size=(60, 4)) if kind == "regression" else rng.integers(0, 3, size=(60, 4)).astype(float)
+    Y = (
+        rng.normal(size=(60, 4))
+        if kind == "regression"
+        else rng.integers(0, 3, size=(60, 4)).astype(float)
+    )
     Y[rng.random(Y.shape) < 0.2] = np.nan
     X, order = rng.normal(size=(60, 2)), [2, 0, 3, 1]
     _, held = TaskSet.from_wide(X, Y, kind=kind).hold_out(0.3, seed=4)
-    _, other = TaskSet.from_wide(X, pd.DataFrame(Y[:, order], columns=list("abcd")), kind=kind).hold_out(0.3, seed=4)
+    _, other = TaskSet.from_wide(
+        X, pd.DataFrame(Y[:, order], columns=list("abcd")), kind=kind
+    ).hold_out(0.3, seed=4)
     for name, k in zip("abcd", order, strict=True):
         np.testing.assert_array_equal(other.rows(name), held.rows(str(k)))
 

@@ -5,7 +5,14 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from skmtl import MultiTaskClassifier, MultiTaskRegressor, TaskGroupedClassifier, TaskGroupedRegressor, TaskGrouper, TaskSet
+from skmtl import (
+    MultiTaskClassifier,
+    MultiTaskRegressor,
+    TaskGroupedClassifier,
+    TaskGroupedRegressor,
+    TaskGrouper,
+    TaskSet,
+)
 from skmtl.affinity import collect_pairwise_gains
 from skmtl.datasets import make_grouped_tasks
 
@@ -57,7 +64,11 @@ def test_a_parameter_out_of_range_is_named_in_fit(kind, name, value):
         kind(**FAST | {name: value}).fit(X, y)
 
 
-@pytest.mark.parametrize(("name", "value"), [pair for pair in PARAMETERS if pair[0] not in ("task_column", "random_state")], ids=repr)
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [pair for pair in PARAMETERS if pair[0] not in ("task_column", "random_state")],
+    ids=repr,
+)
 def test_a_parameter_out_of_range_is_named_by_what_trains_fleets(name, value):
     network = MultiTaskRegressor(**FAST | {name: value})
     with pytest.raises((ValueError, TypeError), match=name):
@@ -78,39 +89,134 @@ BAD_DATA = {
     "infinite input": (np.where(X[3, 1] == X, np.inf, X), Y, {}, {}, "X contains infinity"),
     "words in X": (FRAME.assign(d="word"), Y, {}, {}, "could not convert string to float: 'word'"),
     "a task without a label": (X, HOLE, {}, {}, "Task '1' has no labelled row"),
-    "a named task without a label": (X, pd.DataFrame(HOLE, columns=["u", "v"]), {}, {}, "Task 'v' has no labelled row"),
-    "two tasks of one name": (X, pd.DataFrame(Y, columns=["u", "u"]), {}, {}, "two columns named 'u'"),
+    "a named task without a label": (
+        X,
+        pd.DataFrame(HOLE, columns=["u", "v"]),
+        {},
+        {},
+        "Task 'v' has no labelled row",
+    ),
+    "two tasks of one name": (
+        X,
+        pd.DataFrame(Y, columns=["u", "u"]),
+        {},
+        {},
+        "two columns named 'u'",
+    ),
     "weights of another length": (X, Y, {}, {"sample_weight": np.ones(3)}, "sample_weight"),
     "negative weights": (X, Y, {}, {"sample_weight": -np.ones(40)}, "sample_weight"),
     "weights with NaN": (X, Y, {}, {"sample_weight": np.r_[np.nan, np.ones(39)]}, "sample_weight"),
     "weights all zero": (X, Y, {}, {"sample_weight": np.zeros(40)}, "weights"),
-    "a task of weight zero": (X, TINY, {}, {"sample_weight": np.r_[np.zeros(9), np.ones(31)]}, "sample_weight is zero for every labelled row of task '1'"),
-    "a task of weight zero in long form": (long(), Y[:, 0], {"task_column": -1}, {"sample_weight": IDS}, "every labelled row of task '0'"),
-    "a task too small to hold out": (X, TINY, {"early_stopping": True}, {}, "Task '1' has 9 labelled rows"),
-    "task weights of another length": (X, Y, {"task_weights": [1, 2, 3]}, {}, "task_weights must hold 2"),
+    "a task of weight zero": (
+        X,
+        TINY,
+        {},
+        {"sample_weight": np.r_[np.zeros(9), np.ones(31)]},
+        "sample_weight is zero for every labelled row of task '1'",
+    ),
+    "a task of weight zero in long form": (
+        long(),
+        Y[:, 0],
+        {"task_column": -1},
+        {"sample_weight": IDS},
+        "every labelled row of task '0'",
+    ),
+    "a task too small to hold out": (
+        X,
+        TINY,
+        {"early_stopping": True},
+        {},
+        "Task '1' has 9 labelled rows",
+    ),
+    "task weights of another length": (
+        X,
+        Y,
+        {"task_weights": [1, 2, 3]},
+        {},
+        "task_weights must hold 2",
+    ),
     "negative task weights": (X, Y, {"task_weights": [1, -2]}, {}, "task_weights"),
     "task weights all zero": (X, Y, {"task_weights": [0, 0]}, {}, "task_weights"),
     "task weights with NaN": (X, Y, {"task_weights": [1, np.nan]}, {}, "task_weights"),
-    "a weight of an unknown task": (X, Y, {"task_weights": {"x": 1}}, {}, "task_weights names the task 'x'"),
-    "a task column that does not exist": (FRAME, Y[:, 0], {"task_column": "z"}, {}, "task_column='z' is not a column of X"),
-    "a name for an array's column": (X, Y[:, 0], {"task_column": "a"}, {}, "task_column='a'.*index"),
-    "a position out of range": (X, Y[:, 0], {"task_column": 3}, {}, "task_column=3 is out of range"),
+    "a weight of an unknown task": (
+        X,
+        Y,
+        {"task_weights": {"x": 1}},
+        {},
+        "task_weights names the task 'x'",
+    ),
+    "a task column that does not exist": (
+        FRAME,
+        Y[:, 0],
+        {"task_column": "z"},
+        {},
+        "task_column='z' is not a column of X",
+    ),
+    "a name for an array's column": (
+        X,
+        Y[:, 0],
+        {"task_column": "a"},
+        {},
+        "task_column='a'.*index",
+    ),
+    "a position out of range": (
+        X,
+        Y[:, 0],
+        {"task_column": 3},
+        {},
+        "task_column=3 is out of range",
+    ),
     "a scaled task column": (X, Y[:, 0], {"task_column": 0}, {}, "was the column scaled"),
-    "a missing id": (long(np.r_[np.nan, IDS[1:]]), Y[:, 0], {"task_column": -1}, {}, "1 missing task id"),
-    "two ids of one name": (FRAME.assign(t=[1, "1"] * 20), Y[:, 0], {"task_column": "t"}, {}, "have the name '1'"),
-    "nothing but the task column": (IDS[:, None].astype(float), Y[:, 0], {"task_column": 0}, {}, "0 feature"),
+    "a missing id": (
+        long(np.r_[np.nan, IDS[1:]]),
+        Y[:, 0],
+        {"task_column": -1},
+        {},
+        "1 missing task id",
+    ),
+    "two ids of one name": (
+        FRAME.assign(t=[1, "1"] * 20),
+        Y[:, 0],
+        {"task_column": "t"},
+        {},
+        "have the name '1'",
+    ),
+    "nothing but the task column": (
+        IDS[:, None].astype(float),
+        Y[:, 0],
+        {"task_column": 0},
+        {},
+        "0 feature",
+    ),
     "two targets in long form": (long(), Y, {"task_column": -1}, {}, r"y must have shape \(n,\)"),
-    "a missing target in long form": (long(), np.r_[np.nan, Y[1:, 0]], {"task_column": -1}, {}, "Task '0' has a missing target"),
+    "a missing target in long form": (
+        long(),
+        np.r_[np.nan, Y[1:, 0]],
+        {"task_column": -1},
+        {},
+        "Task '0' has a missing target",
+    ),
 }
 
 
 def whole(y):
     """Targets of a classifier: signs where there are numbers."""
-    return y if y is None else y.where(y.isna(), y > 0) if isinstance(y, pd.DataFrame) else np.where(np.isnan(y), np.nan, y > 0)
+    return (
+        y
+        if y is None
+        else y.where(y.isna(), y > 0)
+        if isinstance(y, pd.DataFrame)
+        else np.where(np.isnan(y), np.nan, y > 0)
+    )
 
 
 # A small task takes no part in the choice of groups, which is a warning and not an error.
-CASES = [(case, kind) for case in BAD_DATA for kind in ("network", "grouped") if (case, kind) != ("a task too small to hold out", "grouped")]
+CASES = [
+    (case, kind)
+    for case in BAD_DATA
+    for kind in ("network", "grouped")
+    if (case, kind) != ("a task too small to hold out", "grouped")
+]
 
 
 @pytest.mark.parametrize(("case", "kind"), CASES)
@@ -122,19 +228,32 @@ def test_data_that_cannot_be_fitted_raise_and_say_why(case, kind, classify):
         model = network.set_params(**settings)
     else:
         own = {name: value for name, value in settings.items() if name == "task_column"}
-        network.set_params(**{name: value for name, value in settings.items() if name != "task_column"})
-        model = (TaskGroupedClassifier if classify else TaskGroupedRegressor)(network, n_repeats=1, **own)
+        network.set_params(
+            **{name: value for name, value in settings.items() if name != "task_column"}
+        )
+        model = (TaskGroupedClassifier if classify else TaskGroupedRegressor)(
+            network, n_repeats=1, **own
+        )
     with pytest.raises(ValueError, match=message):
         model.fit(inputs, whole(y) if classify else y, **options)
 
 
-@pytest.mark.parametrize(("y", "message"), [(np.full((40, 1), "a"), "not numbers"), (np.where(Y > 1, np.inf, Y), "infinity")])
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [(np.full((40, 1), "a"), "not numbers"), (np.where(Y > 1, np.inf, Y), "infinity")],
+)
 def test_targets_that_are_no_numbers_are_refused_by_a_regressor(y, message):
     with pytest.raises(ValueError, match=message):
         MultiTaskRegressor(**FAST).fit(X, y)
 
 
-@pytest.mark.parametrize(("y", "message"), [(Y, "continuous"), (np.column_stack([IDS, np.r_[np.inf, IDS[1:]]]), "Task '1' has an infinite label")])
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (Y, "continuous"),
+        (np.column_stack([IDS, np.r_[np.inf, IDS[1:]]]), "Task '1' has an infinite label"),
+    ],
+)
 def test_targets_that_are_no_classes_are_refused_by_a_classifier(y, message):
     with pytest.raises(ValueError, match=message):
         MultiTaskClassifier(**FAST).fit(X, y)
@@ -163,11 +282,19 @@ def test_inputs_that_do_not_match_are_refused_at_predict(kind, inputs, message):
         ({"tasks": (X, Y)}, TypeError, "tasks must be a TaskSet. Got tuple"),
         ({"tasks": None}, TypeError, "tasks must be a TaskSet"),
         ({"tasks": TASKS.subset(["task_0"])}, ValueError, "at least 2 tasks. Got 1"),
-        ({"tasks": TaskSet.from_long(X, X[:, 0], np.r_[7, np.zeros(39)])}, ValueError, "Task '7' has 1 row"),
+        (
+            {"tasks": TaskSet.from_long(X, X[:, 0], np.r_[7, np.zeros(39)])},
+            ValueError,
+            "Task '7' has 1 row",
+        ),
         ({"estimator": None}, TypeError, "estimator must be.*None"),
         ({"estimator": "ridge"}, TypeError, "estimator must be.*'ridge'"),
         ({"estimator": Ridge}, TypeError, "estimator must be.*Ridge"),
-        ({"estimator": MultiTaskClassifier()}, ValueError, "kind 'regression', but the estimator is a MultiTaskClassifier"),
+        (
+            {"estimator": MultiTaskClassifier()},
+            ValueError,
+            "kind 'regression', but the estimator is a MultiTaskClassifier",
+        ),
         ({"estimator": LogisticRegression()}, ValueError, "estimator is a LogisticRegression"),
         ({"pairs": "some"}, ValueError, "pairs must be 'all'.*'some'"),
         ({"pairs": 0.0}, ValueError, "pairs must be"),
@@ -178,10 +305,18 @@ def test_inputs_that_do_not_match_are_refused_at_predict(kind, inputs, message):
         ({"pairs": {}}, ValueError, "pairs must be"),
         ({"pairs": []}, ValueError, r"pairs must have shape \(m, 2\)"),
         ({"pairs": ["task_0", "task_1"]}, ValueError, r"pairs must have shape \(m, 2\)"),
-        ({"pairs": [["task_0", "task_1", "task_2"]]}, ValueError, r"pairs must have shape \(m, 2\)"),
+        (
+            {"pairs": [["task_0", "task_1", "task_2"]]},
+            ValueError,
+            r"pairs must have shape \(m, 2\)",
+        ),
         ({"pairs": [["task_0", "nobody"]]}, ValueError, "pairs names the task 'nobody'"),
         ({"pairs": [["task_0", "task_0"]]}, ValueError, "pairs holds task 'task_0' with itself"),
-        ({"pairs": [["task_0", "task_1"]] * 2}, ValueError, "pairs holds .*'task_0', 'task_1'.* twice"),
+        (
+            {"pairs": [["task_0", "task_1"]] * 2},
+            ValueError,
+            "pairs holds .*'task_0', 'task_1'.* twice",
+        ),
         ({"test_size": 0}, ValueError, "test_size"),
         ({"test_size": 1.0}, ValueError, "test_size"),
         ({"test_size": "third"}, TypeError, "test_size"),
@@ -196,7 +331,9 @@ def test_inputs_that_do_not_match_are_refused_at_predict(kind, inputs, message):
 )
 def test_what_gains_cannot_be_collected_from_raises_and_is_named(arguments, error, message):
     with pytest.raises(error, match=message):
-        collect_pairwise_gains(**{"tasks": TASKS, "estimator": MultiTaskRegressor(**FAST)} | arguments)
+        collect_pairwise_gains(
+            **{"tasks": TASKS, "estimator": MultiTaskRegressor(**FAST)} | arguments
+        )
 
 
 @pytest.mark.parametrize(
@@ -224,10 +361,16 @@ def test_what_gains_cannot_be_collected_from_raises_and_is_named(arguments, erro
 )
 def test_a_parameter_of_the_grouped_estimator_out_of_range_is_named(name, value):
     with pytest.raises((ValueError, TypeError), match=name):
-        TaskGroupedRegressor(**{"estimator": MultiTaskRegressor(**FAST), "n_repeats": 1} | {name: value}).fit(X, Y)
+        TaskGroupedRegressor(
+            **{"estimator": MultiTaskRegressor(**FAST), "n_repeats": 1} | {name: value}
+        ).fit(X, Y)
 
 
-@pytest.mark.parametrize("grouper", [TaskGrouper("best"), TaskGrouper(n_groups=0), TaskGrouper(beam_width=0)])
+@pytest.mark.parametrize(
+    "grouper", [TaskGrouper("best"), TaskGrouper(n_groups=0), TaskGrouper(beam_width=0)]
+)
 def test_a_grouper_that_cannot_group_says_why(grouper):
     with pytest.raises(ValueError, match="'(method|n_groups|beam_width)' parameter of TaskGrouper"):
-        TaskGroupedRegressor(MultiTaskRegressor(**FAST), grouper=grouper, n_repeats=1, pair_fraction=1.0).fit(X, np.column_stack([Y, Y[:, 0]]))
+        TaskGroupedRegressor(
+            MultiTaskRegressor(**FAST), grouper=grouper, n_repeats=1, pair_fraction=1.0
+        ).fit(X, np.column_stack([Y, Y[:, 0]]))

@@ -1,4 +1,6 @@
-"""Which tasks help each other: features of pairs, measured gains, their prediction, and the published rivals."""
+"""Which tasks help each other: features of pairs, measured gains, their prediction, and the
+published rivals.
+"""
 
 from skmtl.affinity.ensemble_affinity import EnsembleAffinity
 from skmtl.affinity.featurizer import TaskRelationFeaturizer

@@ -1,4 +1,6 @@
-"""ETAP: what updates have in common, bent to measured gains, plus what group membership says of the rest."""
+"""ETAP: what updates have in common, bent to measured gains, plus what group membership says of the
+rest.
+"""
 
 from __future__ import annotations
 
@@ -31,16 +33,19 @@ _FEWEST = 4
 
 
 class EnsembleAffinity(AffinityEstimator):
-    r"""Ensemble task affinity predictor (ETAP): update similarity, a spline, and a ridge on the residual.
+    r"""Ensemble task affinity predictor (ETAP): update similarity, a spline, and a ridge on the
+    residual.
 
-    The affinity score of a pair is what an update for the source does to the target's loss, to first order and relative to that loss,
-    averaged over the training of one network of all tasks; that of a group is the mean over its members [1]_:
+    The affinity score of a pair is what an update for the source does to the target's loss, to
+    first order and relative to that loss, averaged over the training of one network of all tasks;
+    that of a group is the mean over its members [1]_:
 
-    .. math:: s_{ij} = \operatorname{mean}_\tau \frac{\langle \nabla_{\theta_s} L_i, \nabla_{\theta_s} L_j \rangle}{L_i}, \qquad
+    .. math:: s_{ij} = \operatorname{mean}_\tau \frac{\langle \nabla_{\theta_s} L_i,
+    \nabla_{\theta_s} L_j \rangle}{L_i}, \qquad
               s_{G \to i} = \frac{1}{|G| - 1} \sum_{j \in G, j \ne i} s_{ij}
 
-    A cubic B-spline of the score is fitted to measured gains of some pairs, and a ridge regression from who is in the group, (T,), to
-    the residuals of all targets, (T,), corrects it.
+    A cubic B-spline of the score is fitted to measured gains of some pairs, and a ridge regression
+    from who is in the group, (T,), to the residuals of all targets, (T,), corrects it.
 
     Parameters
     ----------
@@ -72,7 +77,8 @@ class EnsembleAffinity(AffinityEstimator):
     spline_ : Pipeline
         From the score of a group to the gain.
     residual_ : RidgeCV or Ridge
-        From who is in a group, (n, T), to the residuals of all targets, (n, T); Ridge where a single pair was measured.
+        From who is in a group, (n, T), to the residuals of all targets, (n, T); Ridge where a
+        single pair was measured.
     gains_ : PairwiseGains
         The measured pairs.
     task_names_ : list of str
@@ -83,8 +89,8 @@ class EnsembleAffinity(AffinityEstimator):
     TypeError
         From ``fit``, if ``tasks`` is not a TaskSet or ``gains`` no PairwiseGains.
     ValueError
-        From ``fit``, if there are fewer than two tasks, the estimator is of another kind than the tasks or has no hidden layer, or
-        ``gains`` holds another task or no known gain.
+        From ``fit``, if there are fewer than two tasks, the estimator is of another kind than the
+        tasks or has no hidden layer, or ``gains`` holds another task or no known gain.
 
     Warns
     -----
@@ -97,13 +103,16 @@ class EnsembleAffinity(AffinityEstimator):
 
     Notes
     -----
-    The published code takes updates without or with momentum, in every step; here they are plain gradients, and the weights that training would keep are
-    compared after every pass (``every``) in which they are new. As in that code the target of the residual's regression is 0 for
-    tasks outside the group, and one penalty serves all targets; penalties are chosen by leaving out single measurements.
+    The published code takes updates without or with momentum, in every step; here they are plain
+    gradients, and the weights that training would keep are compared after every pass (``every``) in
+    which they are new. As in that code the target of the residual's regression is 0 for tasks
+    outside the group, and one penalty serves all targets; penalties are chosen by leaving out
+    single measurements.
 
     References
     ----------
-    .. [1] Ayman, Mukhopadhyay and Laszka, "Ensemble prediction of task affinity for efficient multi-task learning", ICLR 2026.
+    .. [1] Ayman, Mukhopadhyay and Laszka, "Ensemble prediction of task affinity for efficient
+       multi-task learning", ICLR 2026.
 
     Examples
     --------
@@ -111,7 +120,9 @@ class EnsembleAffinity(AffinityEstimator):
     >>> from skmtl.affinity import EnsembleAffinity
     >>> from skmtl.datasets import make_grouped_tasks
     >>> tasks = make_grouped_tasks(n_tasks=5, n_groups=2, random_state=0).task_set
-    >>> affinity = EnsembleAffinity(MultiTaskRegressor(max_iter=10), pair_fraction=0.5, random_state=0).fit(tasks)
+    >>> affinity = EnsembleAffinity(
+    ...     MultiTaskRegressor(max_iter=10), pair_fraction=0.5, random_state=0
+    ... ).fit(tasks)
     >>> affinity.affinity_.shape, len(affinity.gains_.pairs)
     ((5, 5), 10)
     """
@@ -150,7 +161,9 @@ class EnsembleAffinity(AffinityEstimator):
         self.memory = memory
         self.random_state = random_state
 
-    def fit(self, tasks: TaskSet, gains: PairwiseGains | None = None, scores: pd.DataFrame | None = None) -> EnsembleAffinity:
+    def fit(
+        self, tasks: TaskSet, gains: PairwiseGains | None = None, scores: pd.DataFrame | None = None
+    ) -> EnsembleAffinity:
         """Train the network of all tasks, measure some pairs, and fit spline and residual.
 
         Parameters
@@ -160,7 +173,8 @@ class EnsembleAffinity(AffinityEstimator):
         gains : PairwiseGains, optional
             Measured gains of some pairs of these tasks; None measures a share of the pairs.
         scores : DataFrame of shape (T, T), optional
-            ``scores_`` of an earlier fit to these tasks, to go on from with other gains; None trains the network of all tasks.
+            ``scores_`` of an earlier fit to these tasks, to go on from with other gains; None
+            trains the network of all tasks.
 
         Returns
         -------
@@ -170,9 +184,18 @@ class EnsembleAffinity(AffinityEstimator):
         estimator, seed = self._begin(tasks)
         if gains is not None:
             check_gains(gains, tasks)
-        self.scores_ = self._scores(estimator, tasks, seed) if scores is None else scores.loc[tasks.names, tasks.names]
+        self.scores_ = (
+            self._scores(estimator, tasks, seed)
+            if scores is None
+            else scores.loc[tasks.names, tasks.names]
+        )
         if gains is None:
-            settings = {"pairs": float(self.pair_fraction), "n_repeats": int(self.n_repeats), "n_jobs": self.n_jobs, "memory": self.memory}
+            settings = {
+                "pairs": float(self.pair_fraction),
+                "n_repeats": int(self.n_repeats),
+                "n_jobs": self.n_jobs,
+                "memory": self.memory,
+            }
             gains = collect_pairwise_gains(tasks, estimator, random_state=seed, **settings)
         self.gains_ = gains
         self._fit_gains(gains)
@@ -188,21 +211,37 @@ class EnsembleAffinity(AffinityEstimator):
         tables: list[NDArray[np.float64]] = []
 
         def compare(k: int, parameters: list[Tensor]) -> None:
-            losses, gradients = joint.task_gradients(parameters, joint.training_sample(k, self.max_samples, draw=len(tables)))
+            losses, gradients = joint.task_gradients(
+                parameters, joint.training_sample(k, self.max_samples, draw=len(tables))
+            )
             tables.append(update_scores(losses.numpy(), gradients.numpy()))
 
         joint.train(compare, int(self.every))
-        return pd.DataFrame(average_known(tables, tasks.names), index=pd.Index(tasks.names), columns=pd.Index(tasks.names))
+        return pd.DataFrame(
+            average_known(tables, tasks.names),
+            index=pd.Index(tasks.names),
+            columns=pd.Index(tasks.names),
+        )
 
     def _fit_gains(self, gains: PairwiseGains) -> None:
         """Fit spline and residual to measured pairs."""
         position = {name: k for k, name in enumerate(self.task_names_)}
-        target, source = (np.array([position[name] for name in column], dtype=np.intp) for column in gains.pairs.T)
+        target, source = (
+            np.array([position[name] for name in column], dtype=np.intp) for column in gains.pairs.T
+        )
         score = self.scores_.to_numpy()[target, source]
         known = np.isfinite(gains.values) & np.isfinite(score)
         if not known.any():
-            raise ValueError("gains holds no pair whose gain and score are known; EnsembleAffinity needs at least one measured pair.")
-        target, source, score, value = target[known], source[known], score[known], gains.values[known]
+            raise ValueError(
+                "gains holds no pair whose gain and score are known; EnsembleAffinity needs at "
+                "least one measured pair."
+            )
+        target, source, score, value = (
+            target[known],
+            source[known],
+            score[known],
+            gains.values[known],
+        )
         _, first, group = np.unique(gains.groups[known], return_index=True, return_inverse=True)
         members = np.zeros((len(first), len(position)))
         members[group, target] = members[group, source] = 1.0
@@ -210,7 +249,9 @@ class EnsembleAffinity(AffinityEstimator):
         with threadpool_limits(limits=1, user_api="blas"):
             self.spline_ = spline(score, value, int(self.n_knots))
             residuals[group, target] = value - self.spline_.predict(score[:, None])
-            self.residual_ = (RidgeCV(alphas=_ALPHAS) if len(members) > 1 else Ridge()).fit(members, residuals)
+            self.residual_ = (RidgeCV(alphas=_ALPHAS) if len(members) > 1 else Ridge()).fit(
+                members, residuals
+            )
 
     def _group_gains(self, members: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Spline of the mean score and the residual's correction; 0 in a group of one."""
@@ -222,16 +263,24 @@ class EnsembleAffinity(AffinityEstimator):
         return np.where(members.sum(1, keepdims=True) > 1, gains, 0.0)
 
 
-def update_scores(losses: NDArray[np.float64], gradients: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Inner products of gradients, (T, P), over the loss of the row's task, (T, T); NaN where that is zero."""
+def update_scores(
+    losses: NDArray[np.float64], gradients: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Inner products of gradients, (T, P), over the loss of the row's task, (T, T); NaN where that
+    is zero.
+    """
     products = gradients @ gradients.T
     known = (losses > 0) & np.isfinite(losses)
-    scores: NDArray[np.float64] = np.divide(products, losses[:, None], out=np.full(products.shape, np.nan), where=known[:, None])
+    scores: NDArray[np.float64] = np.divide(
+        products, losses[:, None], out=np.full(products.shape, np.nan), where=known[:, None]
+    )
     return scores
 
 
 def spline(score: NDArray[np.float64], value: NDArray[np.float64], n_knots: int) -> Pipeline:
-    """Fit a cubic B-spline that goes on linearly outside; the mean where there are few distinct scores."""
+    """Fit a cubic B-spline that goes on linearly outside; the mean where there are few distinct
+    scores.
+    """
     if len(np.unique(score)) < max(_FEWEST, n_knots):
         return make_pipeline(DummyRegressor()).fit(score[:, None], value)
     bend = SplineTransformer(n_knots, knots="quantile", extrapolation="linear")

@@ -24,33 +24,39 @@ Array = NDArray[np.float64]
 class PairwiseGainRegressor(VersionedState, DocLinks, RegressorMixin, BaseEstimator):
     r"""Ridge regression of pairwise gains on a polynomial of the pairs' features.
 
-    .. math:: \min_{b, \beta} \sum_k w_k \left(\tilde y_k - b - \varphi(x_k)^\top \beta - s\, z_k^\top \gamma\right)^2
+    .. math:: \min_{b, \beta} \sum_k w_k \left(\tilde y_k - b - \varphi(x_k)^\top \beta - s\,
+    z_k^\top \gamma\right)^2
               + \alpha \left(\lVert\beta\rVert^2 + \lVert\gamma\rVert^2\right)
 
-    :math:`\tilde y` are the winsorised gains, :math:`\varphi` all monomials up to `degree` of the standardised features, standardised
-    once more, and :math:`z` the columns that enter linearly only. The intercept is not penalised.
+    :math:`\tilde y` are the winsorised gains, :math:`\varphi` all monomials up to `degree` of the
+    standardised features, standardised once more, and :math:`z` the columns that enter linearly
+    only. The intercept is not penalised.
 
     Parameters
     ----------
     degree : int, default=2
         Order of the polynomial; 2 is the quadratic model of [1]_, equation (14).
     alpha : "cv", "reml" or float, default="cv"
-        Strength of the ridge penalty. "cv" takes the value with the smallest error when each group of `groups` (each row when there are none) is
-        left out in turn, computed exactly from one eigendecomposition; the scale :math:`s` of the linear columns is chosen along with it.
-        "reml" gives every block of terms a penalty of its own, found by restricted maximum likelihood: the monomials of each degree, the
-        numeric linear columns, and every set of neighbouring indicators that sum to one. This is partial pooling: a task's effect is
-        shrunk the more, the less tasks differ and the fewer pairs it took part in.
+        Strength of the ridge penalty. "cv" takes the value with the smallest error when each group
+        of `groups` (each row when there are none) is left out in turn, computed exactly from one
+        eigendecomposition; the scale :math:`s` of the linear columns is chosen along with it.
+        "reml" gives every block of terms a penalty of its own, found by restricted maximum
+        likelihood: the monomials of each degree, the numeric linear columns, and every set of
+        neighbouring indicators that sum to one. This is partial pooling: a task's effect is shrunk
+        the more, the less tasks differ and the fewer pairs it took part in.
     clip : float or None, default=0.005
-        The gains are clipped at this quantile from below and from above before the fit, so that a few ruined measurements
-        do not bend the model. None turns it off.
+        The gains are clipped at this quantile from below and from above before the fit, so that a
+        few ruined measurements do not bend the model. None turns it off.
     linear_features : "binary", list of int or str, or None, default="binary"
-        Columns that enter linearly only, without squares and products. "binary": those that hold only 0 and 1 in `fit`, such as
-        indicators of who is the target and who is the source. A list holds column indices or, for a DataFrame, column names.
+        Columns that enter linearly only, without squares and products. "binary": those that hold
+        only 0 and 1 in `fit`, such as indicators of who is the target and who is the source. A list
+        holds column indices or, for a DataFrame, column names.
 
     Attributes
     ----------
     coef_ : ndarray of shape (n_terms,)
-        Coefficients of the terms: of standardised monomials first, then of the linear columns (0/1 columns are centred but keep their scale).
+        Coefficients of the terms: of standardised monomials first, then of the linear columns (0/1
+        columns are centred but keep their scale).
     intercept_ : float
         Weighted mean of the clipped gains.
     alpha_ : float
@@ -60,7 +66,8 @@ class PairwiseGainRegressor(VersionedState, DocLinks, RegressorMixin, BaseEstima
     noise_ : float
         With alpha="reml", variance of a gain of mean weight around its expectation; NaN otherwise.
     linear_scale_ : float
-        Factor :math:`s` by which the linear columns were multiplied; 1 unless alpha="cv" found a better one.
+        Factor :math:`s` by which the linear columns were multiplied; 1 unless alpha="cv" found a
+        better one.
     clip_range_ : tuple of float
         Lowest and highest gain that the fit has seen; infinite without clipping.
     linear_features_ : ndarray of int
@@ -78,18 +85,22 @@ class PairwiseGainRegressor(VersionedState, DocLinks, RegressorMixin, BaseEstima
 
     Notes
     -----
-    The paper states neither the penalty nor how it was chosen, standardises where is not said, and has no indicators. Indicators are treated
-    as random effects: all have the same prior variance, whatever the number of pairs a task takes part in, and that variance
-    relative to the polynomial's is the scale :math:`s`.
+    The paper states neither the penalty nor how it was chosen, standardises where is not said, and
+    has no indicators. Indicators are treated as random effects: all have the same prior variance,
+    whatever the number of pairs a task takes part in, and that variance relative to the
+    polynomial's is the scale :math:`s`.
 
-    A weight of two counts as two rows, for the standardisation, the clipping and the penalised sum. With alpha="cv" the penalties that are
-    tried are multiples of the mean weight, so that inverse variances of any unit can be passed; leaving out one of two copies of a
-    row tells nothing about the penalty, therefore copies of a row are not the same as a weight there, unless they share a group. With
-    alpha="reml" weights are precisions in units of their mean, and two copies of a row are two measurements.
+    A weight of two counts as two rows, for the standardisation, the clipping and the penalised sum.
+    With alpha="cv" the penalties that are tried are multiples of the mean weight, so that inverse
+    variances of any unit can be passed; leaving out one of two copies of a row tells nothing about
+    the penalty, therefore copies of a row are not the same as a weight there, unless they share a
+    group. With alpha="reml" weights are precisions in units of their mean, and two copies of a row
+    are two measurements.
 
     References
     ----------
-    .. [1] Anonymous, "Predicting task affinity from data features", submission 22848 to ICLR 2026, section 3.2.
+    .. [1] Anonymous, "Predicting task affinity from data features", submission 22848 to ICLR 2026,
+       section 3.2.
 
     Examples
     --------
@@ -117,7 +128,13 @@ class PairwiseGainRegressor(VersionedState, DocLinks, RegressorMixin, BaseEstima
         self.clip = clip
         self.linear_features = linear_features
 
-    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, groups: ArrayLike | None = None) -> PairwiseGainRegressor:
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+    ) -> PairwiseGainRegressor:
         """Fit the model to measured pairs.
 
         Parameters
@@ -129,7 +146,8 @@ class PairwiseGainRegressor(VersionedState, DocLinks, RegressorMixin, BaseEstima
         sample_weight : array-like of shape (m,), default=None
             Weight of each pair; rows of weight 0 are as good as absent.
         groups : array-like of shape (m,), default=None
-            Rows with the same label are left out together when alpha="cv" is chosen: give both directions of a pair one label.
+            Rows with the same label are left out together when alpha="cv" is chosen: give both
+            directions of a pair one label.
 
         Returns
         -------
@@ -144,7 +162,11 @@ class PairwiseGainRegressor(VersionedState, DocLinks, RegressorMixin, BaseEstima
         features, gains, weight, blocks = features[used], gains[used], weight[used], blocks[used]
 
         self.linear_features_ = self._linear_columns(features)
-        self.clip_range_ = (-np.inf, np.inf) if self.clip is None else _weighted_range(gains, weight, float(self.clip))
+        self.clip_range_ = (
+            (-np.inf, np.inf)
+            if self.clip is None
+            else _weighted_range(gains, weight, float(self.clip))
+        )
         gains = np.clip(gains, *self.clip_range_)
         self._fit_expansion(features, weight)
         terms = self._expand(features)
@@ -154,12 +176,20 @@ class PairwiseGainRegressor(VersionedState, DocLinks, RegressorMixin, BaseEstima
         target = root * (gains - self.intercept_)
         polynomial = root[:, None] * terms[:, : self._n_monomials]
         linear = root[:, None] * terms[:, self._n_monomials :]
-        # Threads that wait for each other cost more than these small decompositions: 25 times their time on two busy cores.
+        # Threads that wait for each other cost more than these small decompositions: 25 times their
+        # time on two busy cores.
         with threadpool_limits(limits=1, user_api="blas"):
             if self.alpha == "reml":
-                self._fit_components(np.hstack([polynomial, linear]), target, features, weight.mean())
+                self._fit_components(
+                    np.hstack([polynomial, linear]), target, features, weight.mean()
+                )
             elif self.alpha == "cv":
-                self._fit_ridge(polynomial, linear, target, *choose_penalty(polynomial, linear, target, weight, blocks))
+                self._fit_ridge(
+                    polynomial,
+                    linear,
+                    target,
+                    *choose_penalty(polynomial, linear, target, weight, blocks),
+                )
             else:
                 self._fit_ridge(polynomial, linear, target, float(self.alpha), 1.0)
         return self
@@ -182,7 +212,9 @@ class PairwiseGainRegressor(VersionedState, DocLinks, RegressorMixin, BaseEstima
         prediction: Array = self._expand(features) @ self.coef_ + self.intercept_
         return prediction
 
-    def _fit_ridge(self, polynomial: Array, linear: Array, target: Array, alpha: float, scale: float) -> None:
+    def _fit_ridge(
+        self, polynomial: Array, linear: Array, target: Array, alpha: float, scale: float
+    ) -> None:
         """Fit with one penalty."""
         self.alpha_, self.linear_scale_, self.noise_ = alpha, scale, float("nan")
         scales = np.repeat([1.0, scale], [polynomial.shape[1], linear.shape[1]])
@@ -191,21 +223,51 @@ class PairwiseGainRegressor(VersionedState, DocLinks, RegressorMixin, BaseEstima
 
     def _fit_components(self, design: Array, target: Array, features: Array, unit: float) -> None:
         """Fit with a penalty for every block; weights in units of their mean."""
-        degrees = np.zeros(0, dtype=np.intp) if self._polynomial is None else self._polynomial.powers_.sum(1)
+        degrees = (
+            np.zeros(0, dtype=np.intp)
+            if self._polynomial is None
+            else self._polynomial.powers_.sum(1)
+        )
         blocks = column_blocks(features[:, self.linear_features_], degrees)
         found = fit_components(design / np.sqrt(unit), target / np.sqrt(unit), blocks)
         self.coef_, self.noise_, self.linear_scale_ = found.coef, found.noise, 1.0
-        self.penalties_ = np.divide(found.noise, found.variances, out=np.full(len(found.coef), np.inf), where=found.variances > 0)
+        self.penalties_ = np.divide(
+            found.noise,
+            found.variances,
+            out=np.full(len(found.coef), np.inf),
+            where=found.variances > 0,
+        )
         self.alpha_ = float(self.penalties_[0])
 
     def _check_parameters(self) -> None:
         name = type(self).__name__
-        if not isinstance(self.degree, Integral) or isinstance(self.degree, bool) or self.degree < 1:
-            raise ValueError(f"The 'degree' parameter of {name} must be an int in the range [1, inf). Got {self.degree!r} instead.")
-        if self.alpha not in ("cv", "reml") and (not isinstance(self.alpha, Real) or isinstance(self.alpha, bool) or not 0 <= self.alpha < np.inf):
-            raise ValueError(f"The 'alpha' parameter of {name} must be 'cv', 'reml' or a float in the range [0, inf). Got {self.alpha!r} instead.")
-        if self.clip is not None and (not isinstance(self.clip, Real) or isinstance(self.clip, bool) or not 0 <= self.clip < 0.5):
-            raise ValueError(f"The 'clip' parameter of {name} must be None or a float in the range [0, 0.5). Got {self.clip!r} instead.")
+        if (
+            not isinstance(self.degree, Integral)
+            or isinstance(self.degree, bool)
+            or self.degree < 1
+        ):
+            raise ValueError(
+                f"The 'degree' parameter of {name} must be an int in the range [1, inf). Got "
+                f"{self.degree!r} instead."
+            )
+        if self.alpha not in ("cv", "reml") and (
+            not isinstance(self.alpha, Real)
+            or isinstance(self.alpha, bool)
+            or not 0 <= self.alpha < np.inf
+        ):
+            raise ValueError(
+                f"The 'alpha' parameter of {name} must be 'cv', 'reml' or a float in the range [0, "
+                f"inf). Got {self.alpha!r} instead."
+            )
+        if self.clip is not None and (
+            not isinstance(self.clip, Real)
+            or isinstance(self.clip, bool)
+            or not 0 <= self.clip < 0.5
+        ):
+            raise ValueError(
+                f"The 'clip' parameter of {name} must be None or a float in the range [0, 0.5). "
+                f"Got {self.clip!r} instead."
+            )
 
     def _linear_columns(self, X: Array) -> NDArray[np.intp]:
         """Find the columns that are kept out of the polynomial."""
@@ -215,7 +277,8 @@ class PairwiseGainRegressor(VersionedState, DocLinks, RegressorMixin, BaseEstima
         if isinstance(wanted, str):
             if wanted != "binary":
                 raise ValueError(
-                    f"The 'linear_features' parameter of {type(self).__name__} must be 'binary', a list of columns or None. Got {wanted!r} instead."
+                    f"The 'linear_features' parameter of {type(self).__name__} must be 'binary', a "
+                    f"list of columns or None. Got {wanted!r} instead."
                 )
             return np.flatnonzero(_is_binary(X))
         names = list(getattr(self, "feature_names_in_", ()))
@@ -223,17 +286,26 @@ class PairwiseGainRegressor(VersionedState, DocLinks, RegressorMixin, BaseEstima
         for column in wanted:
             if isinstance(column, str):
                 if column not in names:
-                    raise ValueError(f"linear_features names the column {column!r}, which X does not have. Columns of X: {names or 'without names'}.")
+                    raise ValueError(
+                        f"linear_features names the column {column!r}, which X does not have. "
+                        f"Columns of X: {names or 'without names'}."
+                    )
                 columns.add(names.index(column))
             elif isinstance(column, Integral) and -X.shape[1] <= column < X.shape[1]:
                 columns.add(int(column) % X.shape[1])
             else:
-                raise ValueError(f"linear_features holds {column!r}; X has {X.shape[1]} columns, so give indices from 0 to {X.shape[1] - 1} or column names.")
+                raise ValueError(
+                    f"linear_features holds {column!r}; X has {X.shape[1]} columns, so give "
+                    f"indices from 0 to {X.shape[1] - 1} or column names."
+                )
         return np.array(sorted(columns), dtype=np.intp)
 
     def _fit_expansion(self, X: Array, weight: Array) -> None:
         """Learn the two standardisations and the names of the terms."""
-        names = [str(name) for name in getattr(self, "feature_names_in_", (f"x{i}" for i in range(X.shape[1])))]
+        names = [
+            str(name)
+            for name in getattr(self, "feature_names_in_", (f"x{i}" for i in range(X.shape[1])))
+        ]
         linear = self.linear_features_
         curved = np.setdiff1d(np.arange(X.shape[1]), linear)
         self._curved = curved
@@ -244,9 +316,13 @@ class PairwiseGainRegressor(VersionedState, DocLinks, RegressorMixin, BaseEstima
         self._polynomial = None
         if len(curved):
             standardised = (X[:, curved] - self._inner_mean) / self._inner_std
-            self._polynomial = PolynomialFeatures(int(self.degree), include_bias=False).fit(standardised)
+            self._polynomial = PolynomialFeatures(int(self.degree), include_bias=False).fit(
+                standardised
+            )
             monomials = self._polynomial.transform(standardised)
-            monomial_names = list(self._polynomial.get_feature_names_out([names[i] for i in curved]))
+            monomial_names = list(
+                self._polynomial.get_feature_names_out([names[i] for i in curved])
+            )
         self._n_monomials = monomials.shape[1]
         self._outer_mean, self._outer_std = _weighted_moments(monomials, weight)
         self.terms_ = np.array([*monomial_names, *(names[i] for i in linear)], dtype=object)
@@ -256,7 +332,9 @@ class PairwiseGainRegressor(VersionedState, DocLinks, RegressorMixin, BaseEstima
         linear = (X[:, self.linear_features_] - self._linear_mean) / self._linear_std
         if self._polynomial is None:
             return linear
-        monomials = self._polynomial.transform((X[:, self._curved] - self._inner_mean) / self._inner_std)
+        monomials = self._polynomial.transform(
+            (X[:, self._curved] - self._inner_mean) / self._inner_std
+        )
         return np.hstack([(monomials - self._outer_mean) / self._outer_std, linear])
 
 
@@ -267,7 +345,9 @@ def _as_float(*arrays: ArrayLike) -> tuple[Array, ...]:
 def _checked_weight(sample_weight: ArrayLike | None, n_rows: int) -> Array:
     if sample_weight is None:
         return np.ones(n_rows)
-    weight: Array = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight")
+    weight: Array = check_array(
+        sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
+    )
     if weight.shape != (n_rows,):
         raise ValueError(f"sample_weight.shape == {weight.shape}, expected {(n_rows,)}.")
     if (weight < 0).any():
@@ -280,7 +360,9 @@ def _checked_weight(sample_weight: ArrayLike | None, n_rows: int) -> Array:
 def _checked_groups(groups: ArrayLike, n_rows: int) -> NDArray[np.intp]:
     labels = np.asarray(groups)
     if labels.ndim != 1:
-        raise ValueError(f"groups must have shape ({n_rows},). Got an array of shape {labels.shape}.")
+        raise ValueError(
+            f"groups must have shape ({n_rows},). Got an array of shape {labels.shape}."
+        )
     check_consistent_length(labels, np.empty(n_rows))
     return np.unique(labels, return_inverse=True)[1].reshape(-1)
 
@@ -298,7 +380,9 @@ def _weighted_moments(X: Array, weight: Array) -> tuple[Array, Array]:
 
 
 def _weighted_range(y: Array, weight: Array, quantile: float) -> tuple[float, float]:
-    """Quantiles from below and from above: numpy's default for equal weights, and a weight of k is k copies."""
+    """Quantiles from below and from above: numpy's default for equal weights, and a weight of k is
+    k copies.
+    """
     return _weighted_quantile(y, weight, quantile), -_weighted_quantile(-y, weight, quantile)
 
 
@@ -306,13 +390,17 @@ def _weighted_quantile(y: Array, weight: Array, quantile: float) -> float:
     order = np.argsort(y)
     ends = np.cumsum(weight[order])
     position = quantile * max(ends[-1] - 1.0, 0.0)
-    below, above = np.searchsorted(ends, [np.floor(position), np.floor(position) + 1], side="right").clip(max=len(y) - 1)
+    below, above = np.searchsorted(
+        ends, [np.floor(position), np.floor(position) + 1], side="right"
+    ).clip(max=len(y) - 1)
     low, high = y[order[below]], y[order[above]]
     return float(low + (high - low) * (position - np.floor(position)))
 
 
 def _solve(design: Array, target: Array, alpha: float) -> Array:
-    """Ridge coefficients, from the smaller of the two normal equations; the shortest least-squares solution when alpha is 0."""
+    """Ridge coefficients, from the smaller of the two normal equations; the shortest least-squares
+    solution when alpha is 0.
+    """
     n_rows, n_terms = design.shape
     if alpha == 0:
         return np.asarray(scipy.linalg.lstsq(design, target)[0])

@@ -19,9 +19,11 @@ _MAX_HALVINGS = 64
 class PairwiseGains:
     r"""How much each target task won by training together with one source task.
 
-    .. math:: \mathrm{gain}_{s \to t} = \frac{L_t(\text{alone}) - L_t(\text{with } s)}{L_t(\text{alone})}
+    .. math:: \mathrm{gain}_{s \to t} = \frac{L_t(\text{alone}) - L_t(\text{with }
+    s)}{L_t(\text{alone})}
 
-    on test rows; the losses are means over repeats with fresh splits, and the gain is taken of these means.
+    on test rows; the losses are means over repeats with fresh splits, and the gain is taken of
+    these means.
 
     Parameters
     ----------
@@ -37,8 +39,9 @@ class PairwiseGains:
     Attributes
     ----------
     table : DataFrame
-        Columns target, source, gain, gain_se, stl_loss, mtl_loss, n_repeats; ``gain_se`` is the standard error over repeats (NaN
-        for one repeat), which holds for the splits of these very data.
+        Columns target, source, gain, gain_se, stl_loss, mtl_loss, n_repeats; ``gain_se`` is the
+        standard error over repeats (NaN for one repeat), which holds for the splits of these very
+        data.
     values : ndarray of shape (m,)
         Gains.
     groups : ndarray of shape (m,)
@@ -48,14 +51,20 @@ class PairwiseGains:
     repeat_values : ndarray of shape (m, R)
         Gains of every single repeat.
     reliability : float
-        Correlation that two independent measurements with as many repeats would have: split-half correlation, mean over ways
-        of halving the repeats, with the Spearman-Brown correction. NaN for one repeat or fewer than three pairs.
+        Correlation that two independent measurements with as many repeats would have: split-half
+        correlation, mean over ways of halving the repeats, with the Spearman-Brown correction. NaN
+        for one repeat or fewer than three pairs.
 
     Examples
     --------
     >>> import numpy as np
     >>> from skmtl.affinity import PairwiseGains
-    >>> gains = PairwiseGains(["a", "b"], np.array([["a", "b"], ["b", "a"]], dtype=object), np.array([[1.0], [2.0]]), np.array([[0.9], [2.2]]))
+    >>> gains = PairwiseGains(
+    ...     ["a", "b"],
+    ...     np.array([["a", "b"], ["b", "a"]], dtype=object),
+    ...     np.array([[1.0], [2.0]]),
+    ...     np.array([[0.9], [2.2]]),
+    ... )
     >>> gains.values.round(2).tolist(), gains.groups.tolist()
     ([0.1, -0.1], [0, 0])
     """
@@ -66,7 +75,10 @@ class PairwiseGains:
     pair_losses: NDArray[np.float64]
 
     def __repr__(self) -> str:
-        return f"PairwiseGains({len(self.pairs)} ordered pairs of {len(self.names)} tasks, {self.single_losses.shape[1]} repeats)"
+        return (
+            f"PairwiseGains({len(self.pairs)} ordered pairs of {len(self.names)} tasks, "
+            f"{self.single_losses.shape[1]} repeats)"
+        )
 
     @property
     def values(self) -> NDArray[np.float64]:
@@ -77,17 +89,23 @@ class PairwiseGains:
     def repeat_values(self) -> NDArray[np.float64]:
         """Gains of every single repeat, of shape (m, R)."""
         repeats = range(self.single_losses.shape[1])
-        return np.column_stack([_gain(self.single_losses[:, [r]], self.pair_losses[:, [r]]) for r in repeats])
+        return np.column_stack(
+            [_gain(self.single_losses[:, [r]], self.pair_losses[:, [r]]) for r in repeats]
+        )
 
     @property
     def groups(self) -> NDArray[np.intp]:
         """Number of the unordered pair, of shape (m,); both directions share one."""
-        codes = pd.factorize(pd.Index([tuple(sorted(pair)) for pair in self.pairs], tupleize_cols=False))[0]
+        codes = pd.factorize(
+            pd.Index([tuple(sorted(pair)) for pair in self.pairs], tupleize_cols=False)
+        )[0]
         return np.asarray(codes, dtype=np.intp)
 
     @property
     def matrix(self) -> pd.DataFrame:
-        """Gains as a DataFrame (T, T): row = target, column = source, NaN where not measured, diagonal 0."""
+        """Gains as a DataFrame (T, T): row = target, column = source, NaN where not measured,
+        diagonal 0.
+        """
         matrix: pd.DataFrame = affinity_matrix(self.pairs, self.values, self.names)
         return matrix
 
@@ -112,7 +130,11 @@ class PairwiseGains:
         n_repeats = self.single_losses.shape[1]
         if n_repeats < 2 or len(self.pairs) < 3:
             return float("nan")
-        halves = list(itertools.islice(itertools.combinations(range(n_repeats), n_repeats // 2), 4 * _MAX_HALVINGS))
+        halves = list(
+            itertools.islice(
+                itertools.combinations(range(n_repeats), n_repeats // 2), 4 * _MAX_HALVINGS
+            )
+        )
         step = max(1, len(halves) // _MAX_HALVINGS)
         correlations = [self._half_correlation(np.array(half)) for half in halves[::step]]
         r = float(np.mean(correlations))
@@ -121,7 +143,9 @@ class PairwiseGains:
 
     def _half_correlation(self, half: NDArray[np.intp]) -> float:
         rest = np.setdiff1d(np.arange(self.single_losses.shape[1]), half)[: len(half)]
-        first, second = (_gain(self.single_losses[:, part], self.pair_losses[:, part]) for part in (half, rest))
+        first, second = (
+            _gain(self.single_losses[:, part], self.pair_losses[:, part]) for part in (half, rest)
+        )
         known = np.isfinite(first) & np.isfinite(second)
         if known.sum() < 3 or np.ptp(first[known]) == 0 or np.ptp(second[known]) == 0:
             return 0.0
@@ -132,14 +156,25 @@ class PairwiseGains:
         n_repeats = self.single_losses.shape[1]
         if n_repeats == 1:
             return np.full(len(self.pairs), np.nan)
-        with np.errstate(invalid="ignore", divide="ignore"):  # losses of zero or infinity have no standard error
-            residuals = (self.single_losses - self.pair_losses) - self.values[:, None] * self.single_losses
-            errors: NDArray[np.float64] = residuals.std(1, ddof=1) / np.sqrt(n_repeats) / np.abs(self.single_losses.mean(1))
+        with np.errstate(
+            invalid="ignore", divide="ignore"
+        ):  # losses of zero or infinity have no standard error
+            residuals = (self.single_losses - self.pair_losses) - self.values[
+                :, None
+            ] * self.single_losses
+            errors: NDArray[np.float64] = (
+                residuals.std(1, ddof=1) / np.sqrt(n_repeats) / np.abs(self.single_losses.mean(1))
+            )
         return np.where(np.isfinite(errors), errors, np.nan)
 
 
 def _gain(single: NDArray[np.float64], pair: NDArray[np.float64]) -> NDArray[np.float64]:
     alone, together = single.mean(1), pair.mean(1)
     with np.errstate(invalid="ignore"):
-        gain: NDArray[np.float64] = np.divide(alone - together, alone, out=np.full(len(alone), np.nan), where=(alone > 0) & np.isfinite(alone))
+        gain: NDArray[np.float64] = np.divide(
+            alone - together,
+            alone,
+            out=np.full(len(alone), np.nan),
+            where=(alone > 0) & np.isfinite(alone),
+        )
     return np.where((alone == 0) & (together == 0), 0.0, gain)

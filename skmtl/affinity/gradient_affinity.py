@@ -25,16 +25,20 @@ _MEETINGS, _LARGEST_SUBSET = 10, 10
 
 
 class GradientTaskAffinity(AffinityEstimator):
-    r"""Task affinity from gradients (GRAD-TAE): regressions on projected gradients in place of training.
+    r"""Task affinity from gradients (GRAD-TAE): regressions on projected gradients in place of
+    training.
 
-    Near the weights :math:`\theta^*` of a network of all tasks its scores are nearly linear. With :math:`g(x)` the gradient of a row's score in the
-    parameters, projected to d dimensions by a random matrix P, the network fine-tuned on a set S of tasks scores about
+    Near the weights :math:`\theta^*` of a network of all tasks its scores are nearly linear. With
+    :math:`g(x)` the gradient of a row's score in the parameters, projected to d dimensions by a
+    random matrix P, the network fine-tuned on a set S of tasks scores about
 
     .. math:: f(x; \theta^*) + g(x)^\top P \beta_S, \qquad
-              \beta_S = \arg\min_\beta \frac{1}{|S|} \sum_{t \in S} L_t(\beta) + \frac{\alpha}{2} \lVert \beta \rVert^2
+              \beta_S = \arg\min_\beta \frac{1}{|S|} \sum_{t \in S} L_t(\beta) + \frac{\alpha}{2}
+              \lVert \beta \rVert^2
 
-    a ridge regression for the squared error and a logistic one for classes [1]_. The affinity is by how much the held-out loss of
-    the target falls, on average over random sets that hold target and source, below that of the set of the target alone:
+    a ridge regression for the squared error and a logistic one for classes [1]_. The affinity is by
+    how much the held-out loss of the target falls, on average over random sets that hold target and
+    source, below that of the set of the target alone:
 
     .. math:: A_{ij} = 1 - \frac{\operatorname{mean}_{S \ni i, j} L_i(\beta_S)}{L_i(\beta_{\{i\}})}
 
@@ -45,18 +49,20 @@ class GradientTaskAffinity(AffinityEstimator):
     n_dimensions : int, default=200
         Dimensions d that gradients are projected to.
     n_subsets : int or None, default=None
-        Number of random sets; None = as many as it takes for two tasks to meet in ten, on average. Sets are added until every two
-        tasks have met.
+        Number of random sets; None = as many as it takes for two tasks to meet in ten, on average.
+        Sets are added until every two tasks have met.
     subset_size : int or None, default=None
         Tasks of a set; None = ten, at most half of the tasks.
     alpha : float, default=0.01
         Penalty, for gradients scaled to a mean squared length of 1.
     test_size : float, default=0.3
-        Share of every task's rows that losses are taken on; neither the network nor the regressions see them.
+        Share of every task's rows that losses are taken on; neither the network nor the regressions
+        see them.
     max_samples : int or None, default=256
         Most training rows of a task in the regressions; None = all.
     n_repeats : int, default=1
-        Networks, with seeds and validation rows of their own, that the affinities are averaged over.
+        Networks, with seeds and validation rows of their own, that the affinities are averaged
+        over.
     random_state : int, RandomState or None, default=None
         Seed.
 
@@ -74,8 +80,8 @@ class GradientTaskAffinity(AffinityEstimator):
     TypeError
         From ``fit``, if ``tasks`` is not a TaskSet.
     ValueError
-        From ``fit``, if there are fewer than two tasks, the estimator is of another kind than the tasks or has no hidden layer, or a
-        task has fewer than 2 rows.
+        From ``fit``, if there are fewer than two tasks, the estimator is of another kind than the
+        tasks or has no hidden layer, or a task has fewer than 2 rows.
 
     Warns
     -----
@@ -88,17 +94,21 @@ class GradientTaskAffinity(AffinityEstimator):
     -----
     Where the published code is followed, and where not:
 
-    - Gradients are those of the scores, not of the losses, for every row, in trunk and heads; entries of P are plus or minus one over the root of d.
-    - The score at :math:`\theta^*` is kept as an offset of the regressions, as the paper writes; the code drops it.
-    - The code loads :math:`\theta^* + P \beta_S` into the network and evaluates it; here the linear model is evaluated, which needs no
-      further pass.
+    - Gradients are those of the scores, not of the losses, for every row, in trunk and heads;
+      entries of P are plus or minus one over the root of d.
+    - The score at :math:`\theta^*` is kept as an offset of the regressions, as the paper writes;
+      the code drops it.
+    - The code loads :math:`\theta^* + P \beta_S` into the network and evaluates it; here the linear
+      model is evaluated, which needs no further pass.
     - The code pools rows; here tasks count alike within a set, as they do in the networks.
-    - The published table holds mean losses, negated and standardised by target. Held against the target alone, larger means better and 0 means no
-      help, as for measured gains; the order of the sources of a target is the same.
+    - The published table holds mean losses, negated and standardised by target. Held against the
+      target alone, larger means better and 0 means no help, as for measured gains; the order of the
+      sources of a target is the same.
 
     References
     ----------
-    .. [1] Li, Sharma and Zhang, "Scalable multitask learning using gradient-based estimation of task affinity", KDD 2024.
+    .. [1] Li, Sharma and Zhang, "Scalable multitask learning using gradient-based estimation of
+       task affinity", KDD 2024.
 
     Examples
     --------
@@ -106,7 +116,9 @@ class GradientTaskAffinity(AffinityEstimator):
     >>> from skmtl.affinity import GradientTaskAffinity
     >>> from skmtl.datasets import make_grouped_tasks
     >>> tasks = make_grouped_tasks(n_tasks=4, n_groups=2, random_state=0).task_set
-    >>> GradientTaskAffinity(MultiTaskRegressor(max_iter=10), n_dimensions=20, random_state=0).fit(tasks).affinity_.shape
+    >>> GradientTaskAffinity(MultiTaskRegressor(max_iter=10), n_dimensions=20, random_state=0).fit(
+    ...     tasks
+    ... ).affinity_.shape
     (4, 4)
     """
 
@@ -158,7 +170,9 @@ class GradientTaskAffinity(AffinityEstimator):
             The fitted estimate.
         """
         estimator, seed = self._begin(tasks)
-        joint = JointNetworks(estimator, tasks, int(self.n_repeats), seed, test_size=float(self.test_size))
+        joint = JointNetworks(
+            estimator, tasks, int(self.n_repeats), seed, test_size=float(self.test_size)
+        )
         self.subsets_ = self._draw(tasks.names, seed)
         trained = joint.train(lambda k, parameters: None, every=estimator.max_iter)
         tables = []
@@ -166,22 +180,38 @@ class GradientTaskAffinity(AffinityEstimator):
             for k, member in enumerate(trained):
                 projection = Projection(joint, int(self.n_dimensions), seed + k)
                 samples = joint.training_sample(k, self.max_samples), joint.test_sample()
-                fitting, testing = (_task_rows(joint, stacked(member), sample, projection) for sample in samples)
+                fitting, testing = (
+                    _task_rows(joint, stacked(member), sample, projection) for sample in samples
+                )
                 tables.append(self._affinity(joint, *_scaled(fitting, testing)))
         self._finish(tasks, average_known(tables, tasks.names))
         return self
 
     def _draw(self, names: list[str], seed: int) -> NDArray[np.bool_]:
         n_tasks = len(names)
-        size = max(2, min(_LARGEST_SUBSET, n_tasks // 2)) if self.subset_size is None else min(int(self.subset_size), n_tasks)
+        size = (
+            max(2, min(_LARGEST_SUBSET, n_tasks // 2))
+            if self.subset_size is None
+            else min(int(self.subset_size), n_tasks)
+        )
         needed = -(-_MEETINGS * n_tasks * (n_tasks - 1) // (size * (size - 1)))
-        return random_groups(names, size, needed if self.n_subsets is None else int(self.n_subsets), seed, cover_pairs=True)
+        return random_groups(
+            names,
+            size,
+            needed if self.n_subsets is None else int(self.n_subsets),
+            seed,
+            cover_pairs=True,
+        )
 
-    def _affinity(self, joint: JointNetworks, fitting: TaskRows, testing: TaskRows) -> NDArray[np.float64]:
+    def _affinity(
+        self, joint: JointNetworks, fitting: TaskRows, testing: TaskRows
+    ) -> NDArray[np.float64]:
         """Return the table of one network."""
         n_tasks = len(joint.names)
         sets = torch.as_tensor(np.concatenate([np.eye(n_tasks, dtype=bool), self.subsets_]))
-        coefficients = fit_subsets(fitting, sets, float(self.alpha), joint.problem.targets.loss, joint.losses)
+        coefficients = fit_subsets(
+            fitting, sets, float(self.alpha), joint.problem.targets.loss, joint.losses
+        )
         losses = task_losses(testing, coefficients, joint.losses).numpy()
         alone, together = losses[:n_tasks].diagonal(), losses[n_tasks:]
         inside = self.subsets_.astype(np.float64)
@@ -189,7 +219,9 @@ class GradientTaskAffinity(AffinityEstimator):
         return relative_decrease(alone[:, None], mean_loss)
 
 
-def _task_rows(joint: JointNetworks, parameters: list[Tensor], sample: Sample, projection: Projection) -> TaskRows:
+def _task_rows(
+    joint: JointNetworks, parameters: list[Tensor], sample: Sample, projection: Projection
+) -> TaskRows:
     scores, gradients = projected_gradients(joint, parameters, sample, projection)
     return TaskRows(scores, gradients, sample.labels[0], sample.weights[0])
 
@@ -198,5 +230,8 @@ def _scaled(fitting: TaskRows, testing: TaskRows) -> tuple[TaskRows, TaskRows]:
     """Scale gradients so that those to fit have a mean squared length of 1, all tasks alike."""
     lengths = (fitting.features**2).sum(3).mean(2)
     scale = ((lengths * fitting.weights).sum() / len(fitting.labels)).sqrt()
-    first, second = (TaskRows(rows.offset, rows.features / scale, rows.labels, rows.weights) for rows in (fitting, testing))
+    first, second = (
+        TaskRows(rows.offset, rows.features / scale, rows.labels, rows.weights)
+        for rows in (fitting, testing)
+    )
     return first, second

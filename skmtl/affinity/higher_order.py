@@ -17,7 +17,8 @@ from skmtl.tasks import TaskSet
 class HigherOrderAffinity(AffinityEstimator):
     r"""Higher-order affinity (HOA): all pairs are measured, and groups follow from pairs.
 
-    .. math:: A_{ij} = \mathrm{gain}_{j \to i}, \qquad \widehat{\mathrm{gain}}_{G \to i} = \frac{1}{|G| - 1} \sum_{j \in G, j \ne i} A_{ij}
+    .. math:: A_{ij} = \mathrm{gain}_{j \to i}, \qquad \widehat{\mathrm{gain}}_{G \to i} =
+    \frac{1}{|G| - 1} \sum_{j \in G, j \ne i} A_{ij}
 
     Parameters
     ----------
@@ -50,7 +51,8 @@ class HigherOrderAffinity(AffinityEstimator):
     TypeError
         From ``fit``, if ``tasks`` is not a TaskSet or ``gains`` no PairwiseGains.
     ValueError
-        From ``fit``, if there are fewer than two tasks, the estimator is of another kind than the tasks, or ``gains`` lacks a pair.
+        From ``fit``, if there are fewer than two tasks, the estimator is of another kind than the
+        tasks, or ``gains`` lacks a pair.
 
     See Also
     --------
@@ -58,11 +60,13 @@ class HigherOrderAffinity(AffinityEstimator):
 
     Notes
     -----
-    Trains T (T - 1) / 2 + T networks for every repeat. Published with the losses of pairs; gains differ from them by sign and scale of the target.
+    Trains T (T - 1) / 2 + T networks for every repeat. Published with the losses of pairs; gains
+    differ from them by sign and scale of the target.
 
     References
     ----------
-    .. [1] Standley et al., "Which tasks should be learned together in multi-task learning?", ICML 2020.
+    .. [1] Standley et al., "Which tasks should be learned together in multi-task learning?", ICML
+       2020.
 
     Examples
     --------
@@ -111,7 +115,8 @@ class HigherOrderAffinity(AffinityEstimator):
         tasks : TaskSet
             Rows of the tasks.
         gains : PairwiseGains, optional
-            Gains of all pairs of these tasks that have been measured already; nothing is trained then.
+            Gains of all pairs of these tasks that have been measured already; nothing is trained
+            then.
 
         Returns
         -------
@@ -120,16 +125,25 @@ class HigherOrderAffinity(AffinityEstimator):
         """
         estimator, seed = self._begin(tasks)
         if gains is None:
-            settings = {"test_size": float(self.test_size), "n_repeats": int(self.n_repeats), "n_jobs": self.n_jobs, "memory": self.memory}
-            gains = collect_pairwise_gains(tasks, estimator, random_state=seed, verbose=int(self.verbose), **settings)
+            settings = {
+                "test_size": float(self.test_size),
+                "n_repeats": int(self.n_repeats),
+                "n_jobs": self.n_jobs,
+                "memory": self.memory,
+            }
+            gains = collect_pairwise_gains(
+                tasks, estimator, random_state=seed, verbose=int(self.verbose), **settings
+            )
         check_gains(gains, tasks)
         known = gains.matrix.reindex(index=tasks.names, columns=tasks.names)
         measured = {tuple(pair) for pair in gains.pairs}
         missing = [pair for pair in tasks.pairs() if tuple(pair) not in measured]
         if missing:
             raise ValueError(
-                f"HigherOrderAffinity needs the gains of all pairs; that of target {missing[0][0]!r} with source {missing[0][1]!r} is missing "
-                f"({len(missing)} such pairs). Predict it first with predict_affinity, or use EnsembleAffinity."
+                "HigherOrderAffinity needs the gains of all pairs; that of target "
+                f"{missing[0][0]!r} with source {missing[0][1]!r} is missing "
+                f"({len(missing)} such pairs). Predict it first with predict_affinity, or use "
+                "EnsembleAffinity."
             )
         self.gains_ = gains
         self._finish(tasks, known.to_numpy(dtype=np.float64))
@@ -139,7 +153,10 @@ class HigherOrderAffinity(AffinityEstimator):
 def check_gains(gains: Any, tasks: TaskSet) -> None:
     """Raise unless gains were measured on tasks of these names."""
     if not isinstance(gains, PairwiseGains):
-        raise TypeError(f"gains must be the PairwiseGains that collect_pairwise_gains returns. Got {type(gains).__name__}.")
+        raise TypeError(
+            "gains must be the PairwiseGains that collect_pairwise_gains returns. Got "
+            f"{type(gains).__name__}."
+        )
     unknown = [name for name in gains.pairs.ravel() if name not in tasks]
     if unknown:
         raise ValueError(f"gains holds the task {unknown[0]!r}, which is not in tasks.")

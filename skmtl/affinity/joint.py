@@ -1,4 +1,6 @@
-"""Networks of all tasks together, looked at while they train: where trajectories, gradients and look-aheads come from."""
+"""Networks of all tasks together, looked at while they train: where trajectories, gradients and
+look-aheads come from.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ from skmtl.tasks import TaskSet
 
 # Called with the number of the network and its parameters, each with a leading axis of length 1.
 Visit = Callable[[int, list[Tensor]], None]
-# Numbers that the hidden layers of a look-ahead may hold at once (8 bytes each, outputs and derivatives).
+# Numbers that the hidden layers of a look-ahead may hold at once (8 bytes each, outputs and
+# derivatives).
 _HELD_AT_ONCE = 10_000_000
 
 
@@ -61,23 +64,50 @@ class JointNetworks:
         Share of every task's rows that no network trains on; 0 = none.
     """
 
-    def __init__(self, estimator: MultiTaskNetwork, tasks: TaskSet, n_networks: int, seed: int, *, test_size: float = 0.0):
+    def __init__(
+        self,
+        estimator: MultiTaskNetwork,
+        tasks: TaskSet,
+        n_networks: int,
+        seed: int,
+        *,
+        test_size: float = 0.0,
+    ):
         estimator._check_settings()
-        settings = {"split_seed": seed, "separate": True, "categorical_features": estimator.categorical_features}
+        settings = {
+            "split_seed": seed,
+            "separate": True,
+            "categorical_features": estimator.categorical_features,
+        }
         self.problem = Problem(estimator, tasks, **settings)
         self.tasks = self.test = tasks
         if test_size:
             self.tasks, self.test = tasks.hold_out(test_size, seed)
-            self.problem = Problem(estimator, self.tasks, self.test, reader=self.problem.reader, targets=self.problem.targets, **settings)
+            self.problem = Problem(
+                estimator,
+                self.tasks,
+                self.test,
+                reader=self.problem.reader,
+                targets=self.problem.targets,
+                **settings,
+            )
         self.estimator, self.names, self.seed = estimator, tasks.names, seed
         self.architecture = self.problem.architecture()
         weights = estimator._task_weights(self.names)
-        self.members = [self.problem.member(self.names, seed + k, seed + k, weights, split=k) for k in range(n_networks)]
+        self.members = [
+            self.problem.member(self.names, seed + k, seed + k, weights, split=k)
+            for k in range(n_networks)
+        ]
         if not self.architecture.n_trunk_parameters:
-            raise ValueError("The estimator has hidden_layer_sizes=(): its tasks share nothing, so none can help another. Give it a hidden layer.")
+            raise ValueError(
+                "The estimator has hidden_layer_sizes=(): its tasks share nothing, so none can "
+                "help another. Give it a hidden layer."
+            )
 
     def train(self, visit: Visit, every: int) -> list[TrainedMember]:
-        """Train all networks, and visit each every few passes with the weights it would keep, where these are new."""
+        """Train all networks, and visit each every few passes with the weights it would keep, where
+        these are new.
+        """
         seen = np.zeros(len(self.members), dtype=int)
 
         def show(members: list[TrainedMember], last: bool) -> None:
@@ -106,7 +136,9 @@ class JointNetworks:
 
     # ------------------------------------------------------------------ rows
     def training_sample(self, k: int, size: int | None, draw: int = 0) -> Sample:
-        """Return training rows of every task for the k-th network, at most ``size`` a task, drawn anew for every ``draw``."""
+        """Return training rows of every task for the k-th network, at most ``size`` a task, drawn
+        anew for every ``draw``.
+        """
         rows = [chosen_rows(own, size, self.seed, draw) for own in self.members[k].train]
         return self._sample(rows, [self.problem.data.y[own] for own in rows])
 
@@ -115,14 +147,28 @@ class JointNetworks:
         labels = [self.problem.targets.encode(name, self.test.targets(name)) for name in self.names]
         return self._sample(self.members[0].evaluation, labels)
 
-    def _sample(self, rows: Sequence[NDArray[np.intp]], labels: Sequence[NDArray[np.floating]]) -> Sample:
+    def _sample(
+        self, rows: Sequence[NDArray[np.intp]], labels: Sequence[NDArray[np.floating]]
+    ) -> Sample:
         data, longest = self.problem.data, max(len(own) for own in rows)
-        index, y, weights = np.zeros((len(rows), longest), dtype=np.intp), np.zeros((len(rows), longest)), np.zeros((len(rows), longest))
+        index, y, weights = (
+            np.zeros((len(rows), longest), dtype=np.intp),
+            np.zeros((len(rows), longest)),
+            np.zeros((len(rows), longest)),
+        )
         for t, (own, targets) in enumerate(zip(rows, labels, strict=True)):
-            index[t, : len(own)], y[t, : len(own)], weights[t, : len(own)] = own, targets, 1 / len(own)
+            index[t, : len(own)], y[t, : len(own)], weights[t, : len(own)] = (
+                own,
+                targets,
+                1 / len(own),
+            )
         x = torch.zeros(1, self.architecture.trunk_sizes[0], index.size, dtype=torch.float64)
         x[0, : self.architecture.n_inputs] = torch.as_tensor(data.X[index.ravel()].T)
-        codes = None if data.codes is None else torch.as_tensor(data.codes[index.ravel()].T[None].astype(np.int64))
+        codes = (
+            None
+            if data.codes is None
+            else torch.as_tensor(data.codes[index.ravel()].T[None].astype(np.int64))
+        )
         return Sample(x, codes, torch.as_tensor(y[None]), torch.as_tensor(weights[None]))
 
     # ------------------------------------------------------------------ losses and gradients
@@ -133,7 +179,9 @@ class JointNetworks:
             return (scores[:, :, 0] - labels) ** 2
         if loss == "binary_cross_entropy":
             return functional.softplus(scores[:, :, 0]) - labels * scores[:, :, 0]
-        log_probabilities = torch.log_softmax(scores.masked_fill(self.surplus[None, :, :, None], -torch.inf), 2)
+        log_probabilities = torch.log_softmax(
+            scores.masked_fill(self.surplus[None, :, :, None], -torch.inf), 2
+        )
         chosen = labels.long().expand(len(scores), -1, -1).unsqueeze(2)
         return -log_probabilities.gather(2, chosen).squeeze(2)
 
@@ -141,7 +189,11 @@ class JointNetworks:
     def surplus(self) -> Tensor:
         """Scores of a head that its task does not use, (T, k)."""
         n_classes = self.members[0].n_classes
-        used = np.full(len(self.names), self.architecture.n_outputs) if n_classes is None or self.architecture.n_outputs == 1 else np.asarray(n_classes)
+        used = (
+            np.full(len(self.names), self.architecture.n_outputs)
+            if n_classes is None or self.architecture.n_outputs == 1
+            else np.asarray(n_classes)
+        )
         return torch.as_tensor(np.arange(self.architecture.n_outputs) >= used[:, None])
 
     def task_gradients(self, parameters: list[Tensor], sample: Sample) -> tuple[Tensor, Tensor]:
@@ -154,7 +206,9 @@ class JointNetworks:
         return losses[0].detach(), network.trunk_jacobian(derivative)[0]
 
     def losses_after(self, parameters: list[Tensor], steps: Tensor, sample: Sample) -> Tensor:
-        """Return every task's loss, (S, T), after each of S steps of the trunk, (S, P), taken one at a time."""
+        """Return every task's loss, (S, T), after each of S steps of the trunk, (S, P), taken one
+        at a time.
+        """
         first = self.architecture.n_trunk_parameters
         held = sum(self.architecture.trunk_sizes) * sample.x.shape[2]
         blocks = []

@@ -30,7 +30,8 @@ class LinearSurrogate(AffinityEstimator):
 
     .. math:: \mathrm{gain}_{G \to i} \approx c_i + \sum_{j \in G, j \ne i} A_{ij}
 
-    with a penalty on A and none on c [1]_. The affinity of a pair is what the source adds to the target's gain in a group.
+    with a penalty on A and none on c [1]_. The affinity of a pair is what the source adds to the
+    target's gain in a group.
 
     Parameters
     ----------
@@ -56,7 +57,8 @@ class LinearSurrogate(AffinityEstimator):
     Attributes
     ----------
     affinity_ : DataFrame of shape (T, T)
-        Coefficients: row = target, column = source; larger = helps more; diagonal 0; 0 for two tasks that were never in one group.
+        Coefficients: row = target, column = source; larger = helps more; diagonal 0; 0 for two
+        tasks that were never in one group.
     intercept_ : ndarray of shape (T,)
         The constants c.
     groups_ : ndarray of bool of shape (n_groups, T)
@@ -71,7 +73,8 @@ class LinearSurrogate(AffinityEstimator):
     TypeError
         From ``fit``, if ``tasks`` is not a TaskSet.
     ValueError
-        From ``fit``, if there are fewer than two tasks or the estimator is of another kind than the tasks.
+        From ``fit``, if there are fewer than two tasks or the estimator is of another kind than the
+        tasks.
 
     Warns
     -----
@@ -80,13 +83,15 @@ class LinearSurrogate(AffinityEstimator):
 
     Notes
     -----
-    The published method has one target and regresses its loss on the indicators of all sources, without an intercept in the paper and
-    with one in the code; the sign is turned here by taking gains. Groups of two leave the constant and the coefficients of
-    a target undetermined without a penalty.
+    The published method has one target and regresses its loss on the indicators of all sources,
+    without an intercept in the paper and with one in the code; the sign is turned here by taking
+    gains. Groups of two leave the constant and the coefficients of a target undetermined without a
+    penalty.
 
     References
     ----------
-    .. [1] Li, Nguyen and Zhang, "Identification of negative transfers in multitask learning using surrogate models", TMLR 2023.
+    .. [1] Li, Nguyen and Zhang, "Identification of negative transfers in multitask learning using
+       surrogate models", TMLR 2023.
 
     Examples
     --------
@@ -94,7 +99,9 @@ class LinearSurrogate(AffinityEstimator):
     >>> from skmtl.affinity import LinearSurrogate
     >>> from skmtl.datasets import make_grouped_tasks
     >>> tasks = make_grouped_tasks(n_tasks=4, n_groups=2, random_state=0).task_set
-    >>> surrogate = LinearSurrogate(MultiTaskRegressor(max_iter=5), n_groups=6, random_state=0).fit(tasks)
+    >>> surrogate = LinearSurrogate(MultiTaskRegressor(max_iter=5), n_groups=6, random_state=0).fit(
+    ...     tasks
+    ... )
     >>> surrogate.affinity_.shape, surrogate.group_gains_.shape
     ((4, 4), (6, 4))
     """
@@ -148,33 +155,66 @@ class LinearSurrogate(AffinityEstimator):
         """
         estimator, seed = self._begin(tasks)
         n_tasks = len(tasks)
-        size = max(2, min(_LARGEST_GROUP, n_tasks // 2)) if self.group_size is None else min(int(self.group_size), n_tasks)
+        size = (
+            max(2, min(_LARGEST_GROUP, n_tasks // 2))
+            if self.group_size is None
+            else min(int(self.group_size), n_tasks)
+        )
         count = _GROUPS_A_TASK * n_tasks if self.n_groups is None else int(self.n_groups)
         self.groups_ = random_groups(tasks.names, size, count, seed)
         alone, together = self._measure(estimator, tasks, seed)
         gains = relative_decrease(alone, together)
         self.group_gains_ = self._by_group(self.groups_, gains)
         coefficients, self.intercept_ = membership_ridge(self.groups_, gains, float(self.alpha))
-        unknown = [name for name, loss in zip(tasks.names, alone, strict=True) if not (loss > 0 and np.isfinite(loss))]
+        unknown = [
+            name
+            for name, loss in zip(tasks.names, alone, strict=True)
+            if not (loss > 0 and np.isfinite(loss))
+        ]
         if unknown:
             coefficients[[tasks.names.index(name) for name in unknown]] = np.nan
-            warnings.warn(f"The affinity is NaN where the single-task test loss is zero or not finite: target {', '.join(unknown)}.", UserWarning, stacklevel=2)
+            warnings.warn(
+                "The affinity is NaN where the single-task test loss is zero or not finite: "
+                f"target {', '.join(unknown)}.",
+                UserWarning,
+                stacklevel=2,
+            )
         self._finish(tasks, coefficients)
         return self
 
-    def _measure(self, estimator: MultiTaskNetwork, tasks: TaskSet, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return mean test losses of the tasks alone, (T,), and in every group, (n_groups, T), NaN outside."""
+    def _measure(
+        self, estimator: MultiTaskNetwork, tasks: TaskSet, seed: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return mean test losses of the tasks alone, (T,), and in every group, (n_groups, T), NaN
+        outside.
+        """
         names, rng, n_repeats = tasks.names, check_random_state(seed), int(self.n_repeats)
-        groups = [[name] for name in names] + [[names[t] for t in np.flatnonzero(group)] for group in self.groups_]
+        groups = [[name] for name in names] + [
+            [names[t] for t in np.flatnonzero(group)] for group in self.groups_
+        ]
         losses = np.zeros((len(groups), len(names)))
         for repeat in range(n_repeats):
             split = int(rng.randint(np.iinfo(np.int32).max))
             train, test = tasks.hold_out(float(self.test_size), split)
-            stage = Stage(f"Random groups, repeat {repeat + 1} of {n_repeats}", len(groups), self.verbose)
-            outcomes = measure_groups(estimator, train, test, groups, seed=split, n_workers=self.n_jobs, progress=stage.advance)
+            stage = Stage(
+                f"Random groups, repeat {repeat + 1} of {n_repeats}", len(groups), self.verbose
+            )
+            outcomes = measure_groups(
+                estimator,
+                train,
+                test,
+                groups,
+                seed=split,
+                n_workers=self.n_jobs,
+                progress=stage.advance,
+            )
             for row, (group, outcome) in enumerate(zip(groups, outcomes, strict=True)):
-                losses[row, [names.index(name) for name in group]] += np.array(outcome.losses) / n_repeats
-        return losses[: len(names)].diagonal().copy(), np.where(self.groups_, losses[len(names) :], np.nan)
+                losses[row, [names.index(name) for name in group]] += (
+                    np.array(outcome.losses) / n_repeats
+                )
+        return losses[: len(names)].diagonal().copy(), np.where(
+            self.groups_, losses[len(names) :], np.nan
+        )
 
     def _group_gains(self, members: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Constant of the target and coefficients of the others; 0 in a group of one."""
@@ -182,8 +222,11 @@ class LinearSurrogate(AffinityEstimator):
         return np.where(members.sum(1, keepdims=True) > 1, gains, 0.0)
 
 
-def membership_ridge(members: NDArray[np.bool_], gains: NDArray[np.float64], alpha: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Regress every task's gains on who else is in the group, over the groups that have a gain of it.
+def membership_ridge(
+    members: NDArray[np.bool_], gains: NDArray[np.float64], alpha: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Regress every task's gains on who else is in the group, over the groups that have a gain of
+    it.
 
     Parameters
     ----------
@@ -206,9 +249,14 @@ def membership_ridge(members: NDArray[np.bool_], gains: NDArray[np.float64], alp
     X, y = members.astype(np.float64), np.where(known > 0, gains, 0.0)
     means, mean_gain = known.T @ X / count[:, None], y.sum(0) / count
     # Sums of squares and products over each target's own groups, centred: (T, T, T) and (T, T).
-    squares = np.matmul(known.T[:, None, :] * X.T, X) - count[:, None, None] * means[:, :, None] * means[:, None, :]
+    squares = (
+        np.matmul(known.T[:, None, :] * X.T, X)
+        - count[:, None, None] * means[:, :, None] * means[:, None, :]
+    )
     products = y.T @ X - (count * mean_gain)[:, None] * means
     system = squares + alpha * np.eye(X.shape[1])
     coefficients: NDArray[np.float64] = np.linalg.solve(system, products[:, :, None])[:, :, 0]
-    np.fill_diagonal(coefficients, 0.0)  # the target is in all of its groups: nothing is learnt of it
+    np.fill_diagonal(
+        coefficients, 0.0
+    )  # the target is in all of its groups: nothing is learnt of it
     return coefficients, mean_gain - (means * coefficients).sum(1)

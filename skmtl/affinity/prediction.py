@@ -23,13 +23,17 @@ _FEATURES = [name for name in EXTENDED if name != "cross_link_ratio"]
 _PRIOR_MEASUREMENTS = 6
 
 
-def gain_predictor(tasks: TaskSet, *, single_losses: Any = None, random_state: Any = None) -> Pipeline:
-    r"""Return the predictor of gains from names of pairs: task-relation features, then a linear model with partially pooled task effects.
+def gain_predictor(
+    tasks: TaskSet, *, single_losses: Any = None, random_state: Any = None
+) -> Pipeline:
+    r"""Return the predictor of gains from names of pairs: task-relation features, then a linear
+    model with partially pooled task effects.
 
     .. math:: g_{s \to t} = b + u_t + v_s + \varphi_{ts}^\top \beta + \gamma \log L_t + e
 
-    The effects of targets and sources, the coefficients of the features and that of the single-task loss are random, each kind with a variance of its own
-    that the measured gains decide on (restricted maximum likelihood).
+    The effects of targets and sources, the coefficients of the features and that of the single-task
+    loss are random, each kind with a variance of its own that the measured gains decide on
+    (restricted maximum likelihood).
 
     Parameters
     ----------
@@ -47,11 +51,13 @@ def gain_predictor(tasks: TaskSet, *, single_losses: Any = None, random_state: A
 
     Notes
     -----
-    The published predictor is a quadratic of the features without task effects [1]_: ``make_pipeline(TaskRelationFeaturizer(tasks), PairwiseGainRegressor())``.
+    The published predictor is a quadratic of the features without task effects [1]_:
+    ``make_pipeline(TaskRelationFeaturizer(tasks), PairwiseGainRegressor())``.
 
     References
     ----------
-    .. [1] "Identification of task affinity for multi-task learning based on divergence of task data", ICLR 2026 submission, eq. (14).
+    .. [1] "Identification of task affinity for multi-task learning based on divergence of task
+       data", ICLR 2026 submission, eq. (14).
 
     Examples
     --------
@@ -60,21 +66,36 @@ def gain_predictor(tasks: TaskSet, *, single_losses: Any = None, random_state: A
     >>> [name for name, _ in gain_predictor(make_grouped_tasks(random_state=0).task_set).steps]
     ['taskrelationfeaturizer', 'pairwisegainregressor']
     """
-    featurizer = TaskRelationFeaturizer(tasks, features=_FEATURES, task_indicators=True, single_losses=single_losses, random_state=random_state)
-    effects = range(-2 * len(tasks) - (single_losses is not None), 0)  # single-task loss, targets, sources
-    return make_pipeline(featurizer, PairwiseGainRegressor(degree=1, alpha="reml", linear_features=list(effects)))
+    featurizer = TaskRelationFeaturizer(
+        tasks,
+        features=_FEATURES,
+        task_indicators=True,
+        single_losses=single_losses,
+        random_state=random_state,
+    )
+    effects = range(
+        -2 * len(tasks) - (single_losses is not None), 0
+    )  # single-task loss, targets, sources
+    return make_pipeline(
+        featurizer, PairwiseGainRegressor(degree=1, alpha="reml", linear_features=list(effects))
+    )
 
 
-def predict_affinity(tasks: TaskSet, gains: PairwiseGains, *, random_state: Any = None) -> pd.DataFrame:
+def predict_affinity(
+    tasks: TaskSet, gains: PairwiseGains, *, random_state: Any = None
+) -> pd.DataFrame:
     r"""Predict the gains of all pairs from those that were measured.
 
-    The predictor is :func:`gain_predictor` with the measured single-task losses, fitted twice: the second time every pair is weighted by the inverse of
-    its target's residual variance. A measured pair gets the mean of what was measured and what is predicted for it, weighted by the reliability
+    The predictor is :func:`gain_predictor` with the measured single-task losses, fitted twice: the
+    second time every pair is weighted by the inverse of its target's residual variance. A measured
+    pair gets the mean of what was measured and what is predicted for it, weighted by the
+    reliability
     :math:`\rho` of the measurement,
 
     .. math:: A_{ts} = \rho\, g_{s \to t} + (1 - \rho)\, \hat g_{s \to t},
 
-    so that noisy measurements count little. Without repeats :math:`\rho` is unknown and taken as 1/2.
+    so that noisy measurements count little. Without repeats :math:`\rho` is unknown and taken as
+    1/2.
 
     Parameters
     ----------
@@ -96,7 +117,9 @@ def predict_affinity(tasks: TaskSet, gains: PairwiseGains, *, random_state: Any 
     >>> from skmtl.affinity import collect_pairwise_gains, predict_affinity
     >>> from skmtl.datasets import make_grouped_tasks
     >>> tasks = make_grouped_tasks(n_tasks=5, n_groups=2, random_state=0).task_set
-    >>> gains = collect_pairwise_gains(tasks, MultiTaskRegressor(max_iter=20), pairs=0.5, random_state=0)
+    >>> gains = collect_pairwise_gains(
+    ...     tasks, MultiTaskRegressor(max_iter=20), pairs=0.5, random_state=0
+    ... )
     >>> predict_affinity(tasks, gains, random_state=0).shape
     (5, 5)
     """
@@ -105,14 +128,20 @@ def predict_affinity(tasks: TaskSet, gains: PairwiseGains, *, random_state: Any 
     if not known.any():
         return affinity_matrix(pairs, np.zeros(len(pairs)), tasks.names)
     featurizer, regressor = fit_steps(tasks, gains, random_state)
-    affinity: pd.DataFrame = affinity_matrix(pairs, regressor.predict(featurizer.transform(pairs)), tasks.names)
+    affinity: pd.DataFrame = affinity_matrix(
+        pairs, regressor.predict(featurizer.transform(pairs)), tasks.names
+    )
     reliability = 0.5 if np.isnan(gains.reliability) else float(np.clip(gains.reliability, 0, 1))
     for (target, source), value in zip(gains.pairs[known], gains.values[known], strict=True):
-        affinity.loc[target, source] = reliability * value + (1 - reliability) * affinity.loc[target, source]
+        affinity.loc[target, source] = (
+            reliability * value + (1 - reliability) * affinity.loc[target, source]
+        )
     return affinity
 
 
-def out_of_fold_predictions(tasks: TaskSet, gains: PairwiseGains, *, n_splits: int = 10, random_state: Any = None) -> pd.DataFrame:
+def out_of_fold_predictions(
+    tasks: TaskSet, gains: PairwiseGains, *, n_splits: int = 10, random_state: Any = None
+) -> pd.DataFrame:
     """Predict every measured pair from the others, both directions of a pair left out together.
 
     Parameters
@@ -129,7 +158,8 @@ def out_of_fold_predictions(tasks: TaskSet, gains: PairwiseGains, *, n_splits: i
     Returns
     -------
     DataFrame
-        Columns target, source, measured, predicted; predicted is NaN where fewer than two pairs were measured.
+        Columns target, source, measured, predicted; predicted is NaN where fewer than two pairs
+        were measured.
 
     Examples
     --------
@@ -149,29 +179,49 @@ def out_of_fold_predictions(tasks: TaskSet, gains: PairwiseGains, *, n_splits: i
         featurizer, regressor = unfitted_steps(tasks, gains, random_state)
         features = featurizer.fit(pairs).transform(pairs)
         for train, test in GroupKFold(min(n_splits, n_groups)).split(features, groups=groups):
-            predicted[test] = fit_weighted(regressor, features[train], values[train], groups[train], pairs[train, 0]).predict(features[test])
-    return pd.DataFrame({"target": pairs[:, 0], "source": pairs[:, 1], "measured": values, "predicted": predicted})
+            predicted[test] = fit_weighted(
+                regressor, features[train], values[train], groups[train], pairs[train, 0]
+            ).predict(features[test])
+    return pd.DataFrame(
+        {"target": pairs[:, 0], "source": pairs[:, 1], "measured": values, "predicted": predicted}
+    )
 
 
 def unfitted_steps(tasks: TaskSet, gains: PairwiseGains, random_state: Any) -> list[Any]:
     """Return featurizer and regressor, with the single-task losses that came with the gains."""
     single = gains.table.groupby("target", sort=False)["stl_loss"].first()
-    return [step for _, step in gain_predictor(tasks, single_losses=single, random_state=random_state).steps]
+    return [
+        step
+        for _, step in gain_predictor(tasks, single_losses=single, random_state=random_state).steps
+    ]
 
 
-def fit_steps(tasks: TaskSet, gains: PairwiseGains, random_state: Any) -> tuple[TaskRelationFeaturizer, PairwiseGainRegressor]:
+def fit_steps(
+    tasks: TaskSet, gains: PairwiseGains, random_state: Any
+) -> tuple[TaskRelationFeaturizer, PairwiseGainRegressor]:
     """Return featurizer and regressor, fitted to the gains that are known."""
     known = np.isfinite(gains.values)
     featurizer, regressor = unfitted_steps(tasks, gains, random_state)
     features = featurizer.fit(gains.pairs[known]).transform(gains.pairs[known])
-    return featurizer, fit_weighted(regressor, features, gains.values[known], gains.groups[known], gains.pairs[known, 0])
+    return featurizer, fit_weighted(
+        regressor, features, gains.values[known], gains.groups[known], gains.pairs[known, 0]
+    )
 
 
 def fit_weighted(
-    regressor: PairwiseGainRegressor, features: NDArray[np.float64], values: NDArray[np.float64], groups: NDArray[np.intp], targets: NDArray[np.object_]
+    regressor: PairwiseGainRegressor,
+    features: NDArray[np.float64],
+    values: NDArray[np.float64],
+    groups: NDArray[np.intp],
+    targets: NDArray[np.object_],
 ) -> PairwiseGainRegressor:
-    """Fit, then fit again with every pair weighted by the inverse of its target's residual variance, which is pulled to that of all targets."""
-    squares = (np.clip(values, *regressor.fit(features, values, groups=groups).clip_range_) - regressor.predict(features)) ** 2
+    """Fit, then fit again with every pair weighted by the inverse of its target's residual
+    variance, which is pulled to that of all targets.
+    """
+    squares = (
+        np.clip(values, *regressor.fit(features, values, groups=groups).clip_range_)
+        - regressor.predict(features)
+    ) ** 2
     target = pd.factorize(targets)[0]
     prior = _PRIOR_MEASUREMENTS * squares.mean()
     variance = (np.bincount(target, squares) + prior) / (np.bincount(target) + _PRIOR_MEASUREMENTS)

@@ -6,11 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def random_groups(names: list[str], size: int, n_groups: int, seed: int, *, cover_pairs: bool = False) -> NDArray[np.bool_]:
+def random_groups(
+    names: list[str], size: int, n_groups: int, seed: int, *, cover_pairs: bool = False
+) -> NDArray[np.bool_]:
     """Draw groups of ``size`` tasks, every task in about as many.
 
-    Random orders of the tasks are cut into groups; what is left of an order is filled up from its start. Neither the order of the names
-    nor their number changes what a seed means for given names.
+    Random orders of the tasks are cut into groups; what is left of an order is filled up from its
+    start. Neither the order of the names nor their number changes what a seed means for given
+    names.
 
     Parameters
     ----------
@@ -43,7 +46,9 @@ def random_groups(names: list[str], size: int, n_groups: int, seed: int, *, cove
     return members[:, np.argsort(np.argsort(names))]
 
 
-def _groups_of_strangers(members: NDArray[np.bool_], size: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+def _groups_of_strangers(
+    members: NDArray[np.bool_], size: int, rng: np.random.Generator
+) -> NDArray[np.bool_]:
     """Return groups that bring together every two tasks that have not met."""
     n_tasks = members.shape[1]
     met = ((members.T.astype(int) @ members) > 0) | np.eye(n_tasks, dtype=bool)

@@ -1,4 +1,6 @@
-"""What all estimates of affinity share: checks, the network that is asked, and the prediction for groups."""
+"""What all estimates of affinity share: checks, the network that is asked, and the prediction for
+groups.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ _LARGEST_SEED = np.iinfo(np.int32).max
 
 
 class AffinityEstimator(VersionedState, DocLinks, BaseEstimator):
-    """Base of the estimates of affinity: ``fit(tasks)`` leaves ``affinity_``, (T, T), row = target, larger = helps more."""
+    """Base of the estimates of affinity: ``fit(tasks)`` leaves ``affinity_``, (T, T), row = target,
+    larger = helps more.
+    """
 
     affinity_: pd.DataFrame
     task_names_: list[str]
@@ -42,14 +46,17 @@ class AffinityEstimator(VersionedState, DocLinks, BaseEstimator):
         Returns
         -------
         DataFrame of shape (n_groups, T)
-            Mean affinity of the other members, 0 in a group of one; NaN where a task is not in the group.
+            Mean affinity of the other members, 0 in a group of one; NaN where a task is not in the
+            group.
         """
         check_is_fitted(self, "affinity_")
         members = membership(groups, self.task_names_)
         return self._by_group(members, self._group_gains(members))
 
     def _group_gains(self, members: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Gain of every task in every group, (n_groups, T); what is outside a group does not matter."""
+        """Gain of every task in every group, (n_groups, T); what is outside a group does not
+        matter.
+        """
         return mean_over_others(self.affinity_.to_numpy(), members)
 
     def _by_group(self, members: NDArray[np.bool_], values: NDArray[np.float64]) -> pd.DataFrame:
@@ -61,12 +68,18 @@ class AffinityEstimator(VersionedState, DocLinks, BaseEstimator):
         self._validate_params()
         name = type(self).__name__
         if not isinstance(tasks, TaskSet):
-            raise TypeError(f"tasks must be a TaskSet. Got {type(tasks).__name__}; build one with TaskSet.from_long or TaskSet.from_wide.")
+            raise TypeError(
+                f"tasks must be a TaskSet. Got {type(tasks).__name__}; build one with "
+                "TaskSet.from_long or TaskSet.from_wide."
+            )
         if len(tasks) < 2:
             raise ValueError(f"{name} needs at least 2 tasks. Got {len(tasks)}.")
         kind = MultiTaskRegressor if tasks.kind == "regression" else MultiTaskClassifier
         if self.estimator is not None and not isinstance(self.estimator, kind):
-            raise ValueError(f"The tasks are of kind {tasks.kind!r}, so the estimator of {name} must be a {kind.__name__}. Got {self.estimator!r}.")
+            raise ValueError(
+                f"The tasks are of kind {tasks.kind!r}, so the estimator of {name} must be a "
+                f"{kind.__name__}. Got {self.estimator!r}."
+            )
         self.task_names_ = tasks.names
         network = kind() if self.estimator is None else clone(self.estimator)
         return network, int(check_random_state(self.random_state).randint(_LARGEST_SEED))
@@ -75,7 +88,9 @@ class AffinityEstimator(VersionedState, DocLinks, BaseEstimator):
         """Keep the table with a diagonal of 0."""
         table = np.array(affinity, dtype=np.float64)
         np.fill_diagonal(table, 0.0)
-        self.affinity_ = pd.DataFrame(table, index=pd.Index(tasks.names), columns=pd.Index(tasks.names))
+        self.affinity_ = pd.DataFrame(
+            table, index=pd.Index(tasks.names), columns=pd.Index(tasks.names)
+        )
 
 
 def membership(groups: Sequence[Sequence[str]], names: Sequence[str]) -> NDArray[np.bool_]:
@@ -84,7 +99,9 @@ def membership(groups: Sequence[Sequence[str]], names: Sequence[str]) -> NDArray
     members = np.zeros((len(groups), len(names)), dtype=bool)
     for row, group in enumerate(groups):
         if isinstance(group, str) or len(group) == 0:
-            raise ValueError(f"groups must hold lists of task names, none of them empty. Got {group!r}.")
+            raise ValueError(
+                f"groups must hold lists of task names, none of them empty. Got {group!r}."
+            )
         for given in group:
             name = task_name(given, "groups")
             if name not in position:
@@ -93,7 +110,9 @@ def membership(groups: Sequence[Sequence[str]], names: Sequence[str]) -> NDArray
     return members
 
 
-def mean_over_others(affinity: NDArray[np.float64], members: NDArray[np.bool_]) -> NDArray[np.float64]:
+def mean_over_others(
+    affinity: NDArray[np.float64], members: NDArray[np.bool_]
+) -> NDArray[np.float64]:
     """Mean affinity of the other members of a group for every task, (n_groups, T)."""
     table = affinity.copy()
     np.fill_diagonal(table, 0.0)

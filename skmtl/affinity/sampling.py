@@ -18,19 +18,24 @@ from skmtl.tasks import TaskSet
 
 Array = NDArray[np.float64]
 
-# Before anything is measured: shares of the variance of a gain that features, targets and sources explain, and the noise.
+# Before anything is measured: shares of the variance of a gain that features, targets and sources
+# explain, and the noise.
 _SHARES, _NOISE = (0.15, 0.35, 0.10), 0.40
 # Tasks for every pair that is chosen at a time.
 _TASKS_A_PAIR = 10
 
 
-def pairs_to_measure(tasks: TaskSet, n_pairs: int, *, gains: PairwiseGains | None = None, random_state: Any = None) -> NDArray[np.object_]:
+def pairs_to_measure(
+    tasks: TaskSet, n_pairs: int, *, gains: PairwiseGains | None = None, random_state: Any = None
+) -> NDArray[np.object_]:
     r"""Choose the pairs whose gains the predictor knows least about.
 
-    The gains follow the linear model of :func:`gain_predictor`, in which what is known of a pair after some measurements does not depend on their
-    outcome. Pairs are taken one after another, each with the largest sum of the posterior variances of its two directions
+    The gains follow the linear model of :func:`gain_predictor`, in which what is known of a pair
+    after some measurements does not depend on their outcome. Pairs are taken one after another,
+    each with the largest sum of the posterior variances of its two directions
 
-    .. math:: \operatorname{Var}(\hat g_{s \to t}) = x_{ts}^\top \left(D^{-1} + X^\top X / \sigma^2\right)^{-1} x_{ts}
+    .. math:: \operatorname{Var}(\hat g_{s \to t}) = x_{ts}^\top \left(D^{-1} + X^\top X /
+    \sigma^2\right)^{-1} x_{ts}
 
     given all that were taken before; in large sets a few disjoint ones at a time.
 
@@ -41,15 +46,16 @@ def pairs_to_measure(tasks: TaskSet, n_pairs: int, *, gains: PairwiseGains | Non
     n_pairs : int
         Number of unordered pairs.
     gains : PairwiseGains, optional
-        What has been measured already: it is not chosen again, and tells how much features, targets and sources matter. None assumes that targets
-        matter most.
+        What has been measured already: it is not chosen again, and tells how much features, targets
+        and sources matter. None assumes that targets matter most.
     random_state : int, RandomState or None, default=None
         Seed of the features' subsample of large tasks and of the choice among equals.
 
     Returns
     -------
     ndarray of shape (2 * n_pairs, 2)
-        Names, target then source, in the order of the choice, both directions of a pair: what :func:`collect_pairwise_gains` takes as ``pairs``.
+        Names, target then source, in the order of the choice, both directions of a pair: what
+        :func:`collect_pairwise_gains` takes as ``pairs``.
 
     Raises
     ------
@@ -64,7 +70,10 @@ def pairs_to_measure(tasks: TaskSet, n_pairs: int, *, gains: PairwiseGains | Non
     >>> from skmtl.datasets import make_grouped_tasks
     >>> tasks = make_grouped_tasks(n_tasks=6, n_groups=2, random_state=0).task_set
     >>> chosen = pairs_to_measure(tasks, 3, random_state=0)
-    >>> chosen.shape, bool((chosen[0] == chosen[1, ::-1]).all())  # both directions, one after the other
+    >>> (
+    ...     chosen.shape,
+    ...     bool((chosen[0] == chosen[1, ::-1]).all()),
+    ... )  # both directions, one after the other
     ((6, 2), True)
     """
     if not isinstance(tasks, TaskSet):
@@ -75,19 +84,46 @@ def pairs_to_measure(tasks: TaskSet, n_pairs: int, *, gains: PairwiseGains | Non
     if gains is not None:
         check_gains(gains, tasks)
         measured = {frozenset(pair) for pair in gains.pairs}
-        free = np.array([frozenset((tasks.names[i], tasks.names[j])) not in measured for i, j in zip(first, second, strict=True)], dtype=bool)
-    if isinstance(n_pairs, bool) or not isinstance(n_pairs, Integral) or not 1 <= n_pairs <= free.sum():
-        raise ValueError(f"n_pairs must be an int from 1 to {free.sum()}, the number of pairs that are left. Got {n_pairs!r}.")
+        free = np.array(
+            [
+                frozenset((tasks.names[i], tasks.names[j])) not in measured
+                for i, j in zip(first, second, strict=True)
+            ],
+            dtype=bool,
+        )
+    if (
+        isinstance(n_pairs, bool)
+        or not isinstance(n_pairs, Integral)
+        or not 1 <= n_pairs <= free.sum()
+    ):
+        raise ValueError(
+            f"n_pairs must be an int from 1 to {free.sum()}, the number of pairs that are left. "
+            f"Got {n_pairs!r}."
+        )
     design, blocks = _design(tasks, rng)
     covariance, noise = _known(design, blocks, tasks, gains)
-    rows = np.arange(n_tasks**2 - n_tasks).reshape(n_tasks, n_tasks - 1)  # ordered pairs, without the diagonal
+    rows = np.arange(n_tasks**2 - n_tasks).reshape(
+        n_tasks, n_tasks - 1
+    )  # ordered pairs, without the diagonal
     both = np.column_stack([rows[first, second - 1], rows[second, first]])
-    chosen = _choose(design, covariance, noise, both, np.column_stack([first, second]), free, int(n_pairs), max(1, n_tasks // _TASKS_A_PAIR), rng)
+    chosen = _choose(
+        design,
+        covariance,
+        noise,
+        both,
+        np.column_stack([first, second]),
+        free,
+        int(n_pairs),
+        max(1, n_tasks // _TASKS_A_PAIR),
+        rng,
+    )
     return tasks.pairs()[both[chosen].ravel()]
 
 
 def _design(tasks: TaskSet, rng: np.random.RandomState) -> tuple[Array, NDArray[np.intp]]:
-    """Centred columns of all ordered pairs, features also scaled, and the number of every column's block."""
+    """Centred columns of all ordered pairs, features also scaled, and the number of every column's
+    block.
+    """
     featurizer = gain_predictor(tasks, random_state=rng.randint(np.iinfo(np.int32).max))[0]
     X = featurizer.fit_transform(tasks.pairs())
     n_features = len(featurizer.feature_names_)
@@ -97,12 +133,17 @@ def _design(tasks: TaskSet, rng: np.random.RandomState) -> tuple[Array, NDArray[
     return X, blocks
 
 
-def _known(design: Array, blocks: NDArray[np.intp], tasks: TaskSet, gains: PairwiseGains | None) -> tuple[Array, float]:
+def _known(
+    design: Array, blocks: NDArray[np.intp], tasks: TaskSet, gains: PairwiseGains | None
+) -> tuple[Array, float]:
     """Covariance of the coefficients and variance of the noise, after or before measurements."""
     if gains is not None and np.isfinite(gains.values).sum() > 2 and np.nanstd(gains.values) > 0:
         row = {tuple(pair): k for k, pair in enumerate(tasks.pairs())}
         known = np.isfinite(gains.values)
-        seen, values = design[[row[tuple(pair)] for pair in gains.pairs[known]]], gains.values[known]
+        seen, values = (
+            design[[row[tuple(pair)] for pair in gains.pairs[known]]],
+            gains.values[known],
+        )
         found = fit_components(seen - seen.mean(0), values - values.mean(), blocks)
         return found.covariance, found.noise
     spread = np.bincount(blocks, (design**2).mean(0))
@@ -125,7 +166,9 @@ def _choose(
     covariance, free, chosen = covariance.copy(), free.copy(), list[int]()
     variance = np.einsum("ij,ij->i", design @ covariance, design)
     while len(chosen) < n_pairs:
-        score = np.where(free, variance[both].sum(1) * (1 + 1e-9 * rng.uniform(size=len(free))), -np.inf)
+        score = np.where(
+            free, variance[both].sum(1) * (1 + 1e-9 * rng.uniform(size=len(free))), -np.inf
+        )
         batch, busy = list[int](), set[int]()
         for k in np.argsort(-score)[: 20 * at_once]:
             pair = {int(task) for task in members[k]}

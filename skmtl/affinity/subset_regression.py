@@ -48,10 +48,12 @@ def fit_subsets(
 ) -> Tensor:
     r"""Fit the coefficients of every set of tasks.
 
-    .. math:: \min_b \frac{1}{|S|} \sum_{t \in S} L_t(f_t + Z_t b) + \frac{\alpha}{2} \lVert b \rVert^2
+    .. math:: \min_b \frac{1}{|S|} \sum_{t \in S} L_t(f_t + Z_t b) + \frac{\alpha}{2} \lVert b
+    \rVert^2
 
-    by steps with an upper bound of the curvature, factorised once for every set: exact in one step for the squared error; for the
-    others with Nesterov's momentum, which starts anew where it leads uphill.
+    by steps with an upper bound of the curvature, factorised once for every set: exact in one step
+    for the squared error; for the others with Nesterov's momentum, which starts anew where it leads
+    uphill.
 
     Parameters
     ----------
@@ -66,7 +68,8 @@ def fit_subsets(
     losses : callable
         Loss of every cell, (E, T, B), of scores (E, T, k, B) and labels (1, T, B).
     max_iter, tol : int and float
-        Most steps, and the change of a set's coefficients, relative to the largest one, at which they end.
+        Most steps, and the change of a set's coefficients, relative to the largest one, at which
+        they end.
 
     Returns
     -------
@@ -85,7 +88,9 @@ def fit_subsets(
     found, unfinished = [], 0
     for sets in torch.split(members, at_once):
         share = sets.double() / sets.sum(1, keepdim=True)
-        bound = (share @ curvature.flatten(1)).view(-1, d, d) + alpha * torch.eye(d, dtype=torch.float64)
+        bound = (share @ curvature.flatten(1)).view(-1, d, d) + alpha * torch.eye(
+            d, dtype=torch.float64
+        )
         factor = torch.linalg.cholesky(bound)
         coefficients = ahead = torch.zeros(len(sets), d, dtype=torch.float64)
         momentum = torch.ones(len(sets), 1, dtype=torch.float64)
@@ -102,14 +107,26 @@ def fit_subsets(
         unfinished += int(moving.sum()) if loss != "squared_error" else 0
         found.append(coefficients)
     if unfinished:
-        warnings.warn(f"{unfinished} of {len(members)} regressions have not converged after {max_iter} steps. Raise alpha.", ConvergenceWarning, stacklevel=2)
+        warnings.warn(
+            f"{unfinished} of {len(members)} regressions have not converged after {max_iter} "
+            "steps. Raise alpha.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
     return torch.cat(found)
 
 
-def task_losses(rows: TaskRows, coefficients: Tensor, losses: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+def task_losses(
+    rows: TaskRows, coefficients: Tensor, losses: Callable[[Tensor, Tensor], Tensor]
+) -> Tensor:
     """Return the mean loss of every task, (m, T), under every set's coefficients, (m, d)."""
     at_once = max(1, _HELD_AT_ONCE // rows.offset.numel())
-    return torch.cat([(losses(_scores(rows, part), rows.labels[None]) * rows.weights).sum(2) for part in torch.split(coefficients, at_once)])
+    return torch.cat(
+        [
+            (losses(_scores(rows, part), rows.labels[None]) * rows.weights).sum(2)
+            for part in torch.split(coefficients, at_once)
+        ]
+    )
 
 
 def _scores(rows: TaskRows, coefficients: Tensor) -> Tensor:
@@ -118,7 +135,9 @@ def _scores(rows: TaskRows, coefficients: Tensor) -> Tensor:
     return (rows.offset + change).transpose(2, 3)
 
 
-def _gradient(rows: TaskRows, share: Tensor, coefficients: Tensor, losses: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+def _gradient(
+    rows: TaskRows, share: Tensor, coefficients: Tensor, losses: Callable[[Tensor, Tensor], Tensor]
+) -> Tensor:
     """Gradient of the mean loss of every set's tasks, (m, d)."""
     leaf = _scores(rows, coefficients).requires_grad_()
     with torch.enable_grad():

@@ -17,11 +17,14 @@ from skmtl.tasks import TaskSet
 
 
 class TaggingAffinity(AffinityEstimator):
-    r"""Inter-task affinity of TAG: the look-ahead of the other tasks' losses after a step on one task.
+    r"""Inter-task affinity of TAG: the look-ahead of the other tasks' losses after a step on one
+    task.
 
-    .. math:: Z_{j \to i} = 1 - \frac{L_i(\theta_s - \eta \nabla_{\theta_s} L_j, \theta_i)}{L_i(\theta_s, \theta_i)}
+    .. math:: Z_{j \to i} = 1 - \frac{L_i(\theta_s - \eta \nabla_{\theta_s} L_j,
+    \theta_i)}{L_i(\theta_s, \theta_i)}
 
-    averaged over the training of one network of all tasks [1]_. Only the trunk :math:`\theta_s` takes the step; the heads
+    averaged over the training of one network of all tasks [1]_. Only the trunk :math:`\theta_s`
+    takes the step; the heads
     :math:`\theta_i` stay. Both losses are taken on the rows that the gradient came from.
 
     Parameters
@@ -35,7 +38,8 @@ class TaggingAffinity(AffinityEstimator):
     max_samples : int or None, default=256
         Most training rows of a task in a look-ahead, drawn anew every time; None = all.
     n_repeats : int, default=1
-        Networks, with seeds and validation rows of their own, that the affinities are averaged over.
+        Networks, with seeds and validation rows of their own, that the affinities are averaged
+        over.
     random_state : int, RandomState or None, default=None
         Seed.
 
@@ -53,7 +57,8 @@ class TaggingAffinity(AffinityEstimator):
     TypeError
         From ``fit``, if ``tasks`` is not a TaskSet.
     ValueError
-        From ``fit``, if there are fewer than two tasks, the estimator is of another kind than the tasks or has no hidden layer.
+        From ``fit``, if there are fewer than two tasks, the estimator is of another kind than the
+        tasks or has no hidden layer.
 
     Warns
     -----
@@ -66,14 +71,16 @@ class TaggingAffinity(AffinityEstimator):
 
     Notes
     -----
-    The published code measures in every step and counts the epochs up to the one that early stopping returns to. Here the weights that
-    training would keep are measured, after every pass (``every``) in which they are new; a measurement in every step costs as
-    many look-aheads more as a pass has steps. The step is a plain gradient step, whatever the solver; the published one includes
-    momentum. All look-aheads of a measurement are one stack of networks.
+    The published code measures in every step and counts the epochs up to the one that early
+    stopping returns to. Here the weights that training would keep are measured, after every pass
+    (``every``) in which they are new; a measurement in every step costs as many look-aheads more as
+    a pass has steps. The step is a plain gradient step, whatever the solver; the published one
+    includes momentum. All look-aheads of a measurement are one stack of networks.
 
     References
     ----------
-    .. [1] Fifty et al., "Efficiently identifying task groupings for multi-task learning", NeurIPS 2021, equation (1).
+    .. [1] Fifty et al., "Efficiently identifying task groupings for multi-task learning", NeurIPS
+       2021, equation (1).
 
     Examples
     --------
@@ -125,7 +132,9 @@ class TaggingAffinity(AffinityEstimator):
         """
         estimator, seed = self._begin(tasks)
         joint = JointNetworks(estimator, tasks, int(self.n_repeats), seed)
-        rate = float(estimator.learning_rate_init if self.learning_rate is None else self.learning_rate)
+        rate = float(
+            estimator.learning_rate_init if self.learning_rate is None else self.learning_rate
+        )
         tables: list[NDArray[np.float64]] = []
 
         def look_ahead(k: int, parameters: list[Tensor]) -> None:
@@ -140,10 +149,14 @@ class TaggingAffinity(AffinityEstimator):
         return self
 
 
-def relative_decrease(before: NDArray[np.float64], after: NDArray[np.float64]) -> NDArray[np.float64]:
+def relative_decrease(
+    before: NDArray[np.float64], after: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """1 - after / before, NaN where there was no loss or one is not finite."""
     known = (before > 0) & np.isfinite(before) & np.isfinite(after)
-    ratio: NDArray[np.float64] = np.divide(after, before, out=np.full(np.broadcast(before, after).shape, np.nan), where=known)
+    ratio: NDArray[np.float64] = np.divide(
+        after, before, out=np.full(np.broadcast(before, after).shape, np.nan), where=known
+    )
     return 1.0 - ratio
 
 
@@ -152,8 +165,15 @@ def average_known(tables: list[NDArray[np.float64]], names: list[str]) -> NDArra
     stack = np.stack(tables)
     known = np.isfinite(stack)
     count = known.sum(0)
-    mean: NDArray[np.float64] = np.divide(np.where(known, stack, 0.0).sum(0), count, out=np.full(count.shape, np.nan), where=count > 0)
+    mean: NDArray[np.float64] = np.divide(
+        np.where(known, stack, 0.0).sum(0), count, out=np.full(count.shape, np.nan), where=count > 0
+    )
     unknown = [name for name, row in zip(names, np.isnan(mean), strict=True) if row.any()]
     if unknown:
-        warnings.warn(f"The affinity is NaN where a task's loss is zero or not finite: target {', '.join(unknown)}.", UserWarning, stacklevel=3)
+        warnings.warn(
+            "The affinity is NaN where a task's loss is zero or not finite: target "
+            f"{', '.join(unknown)}.",
+            UserWarning,
+            stacklevel=3,
+        )
     return mean

@@ -1,4 +1,6 @@
-"""Ridge regression with a penalty of its own for every block of columns, found from the data by restricted maximum likelihood."""
+"""Ridge regression with a penalty of its own for every block of columns, found from the data by
+restricted maximum likelihood.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,8 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 _MAX_ROUNDS, _TOLERANCE = 200, 1e-3
-# Shares of the rows' variance: what a block explains below the first does not matter any more; noise never falls below the second.
+# Shares of the rows' variance: what a block explains below the first does not matter any more;
+# noise never falls below the second.
 _NEGLIGIBLE, _LEAST_NOISE = 1e-6, 1e-6
 
 
@@ -39,13 +42,16 @@ class Components:
 def fit_components(design: Array, target: Array, blocks: NDArray[np.intp]) -> Components:
     r"""Estimate coefficients, the variance of every block's coefficients and that of the noise.
 
-    .. math:: y = \sum_b Z_b u_b + e, \qquad u_b \sim N(0, \sigma_b^2 I), \qquad e \sim N(0, \sigma^2 I)
+    .. math:: y = \sum_b Z_b u_b + e, \qquad u_b \sim N(0, \sigma_b^2 I), \qquad e \sim N(0,
+    \sigma^2 I)
 
     The restricted likelihood is maximised by MacKay's fixed point: a block of p columns has
-    :math:`\gamma_b = p - \operatorname{tr} \operatorname{Cov}(u_b \mid y) / \sigma_b^2` effective coefficients, and
+    :math:`\gamma_b = p - \operatorname{tr} \operatorname{Cov}(u_b \mid y) / \sigma_b^2` effective
+    coefficients, and
 
     .. math:: \sigma_b^2 \leftarrow \lVert \hat u_b \rVert^2 / \gamma_b, \qquad
-              \sigma^2 \leftarrow \lVert y - Z \hat u \rVert^2 / \left(n - 1 - \sum_b \gamma_b\right)
+              \sigma^2 \leftarrow \lVert y - Z \hat u \rVert^2 / \left(n - 1 - \sum_b
+              \gamma_b\right)
 
     Parameters
     ----------
@@ -68,16 +74,26 @@ def fit_components(design: Array, target: Array, blocks: NDArray[np.intp]) -> Co
     n_rows, n_columns = design.shape
     gram, products, total = design.T @ design, design.T @ target, float(target @ target)
     if total == 0 or n_columns == 0:
-        return Components(np.zeros(n_columns), np.zeros((n_columns, n_columns)), np.zeros(n_columns), 0.0)
+        return Components(
+            np.zeros(n_columns), np.zeros((n_columns, n_columns)), np.zeros(n_columns), 0.0
+        )
     mean_square = total / n_rows
     counts = np.bincount(blocks).astype(np.float64)
-    size = np.maximum(np.bincount(blocks, gram.diagonal()) / n_rows, np.finfo(np.float64).tiny)  # variance of a row's sum where coefficients have variance 1
+    size = np.maximum(
+        np.bincount(blocks, gram.diagonal()) / n_rows, np.finfo(np.float64).tiny
+    )  # variance of a row's sum where coefficients have variance 1
     least = 1e-3 * _NEGLIGIBLE * mean_square / size
     variances, noise = 0.3 * mean_square / len(counts) / size, 0.7 * mean_square
     for _ in range(_MAX_ROUNDS):
         coef, covariance = _posterior(gram, products, variances[blocks], noise)
-        effective = np.maximum(counts - np.bincount(blocks, covariance.diagonal()) / variances, 1e-9)
-        new = np.clip(np.bincount(blocks, coef**2) / effective, np.maximum(variances / 10, least), variances * 10)
+        effective = np.maximum(
+            counts - np.bincount(blocks, covariance.diagonal()) / variances, 1e-9
+        )
+        new = np.clip(
+            np.bincount(blocks, coef**2) / effective,
+            np.maximum(variances / 10, least),
+            variances * 10,
+        )
         squares = total - 2 * coef @ products + coef @ gram @ coef
         free = max(n_rows - 1 - effective.sum(), 1e-3 * n_rows)
         noise = float(np.clip(squares / free, _LEAST_NOISE * mean_square, mean_square))
@@ -91,7 +107,9 @@ def fit_components(design: Array, target: Array, blocks: NDArray[np.intp]) -> Co
 
 
 def _posterior(gram: Array, products: Array, variances: Array, noise: float) -> tuple[Array, Array]:
-    """Mean and covariance of the coefficients; scaled by their prior deviations, so that a variance may be tiny."""
+    """Mean and covariance of the coefficients; scaled by their prior deviations, so that a variance
+    may be tiny.
+    """
     deviation = np.sqrt(variances)
     precision = deviation[:, None] * gram * (deviation / noise)
     precision[np.diag_indices(len(gram))] += 1.0
@@ -105,8 +123,9 @@ def column_blocks(linear: Array, degrees: NDArray[np.intp]) -> NDArray[np.intp]:
     Parameters
     ----------
     linear : ndarray of shape (n, q)
-        Linear columns as they were given. Neighbouring columns of 0 and 1 that sum to one in every row, such as indicators of who is the target, are
-        one block; what is left of the columns of 0 and 1 is one, and all others are one.
+        Linear columns as they were given. Neighbouring columns of 0 and 1 that sum to one in every
+        row, such as indicators of who is the target, are one block; what is left of the columns of
+        0 and 1 is one, and all others are one.
     degrees : ndarray of shape (k,)
         Degree of every monomial.
 

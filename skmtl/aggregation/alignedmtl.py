@@ -13,7 +13,8 @@ SCALES = ("min", "median", "rmse")
 
 
 class AlignedMTL(GramianWeighting):
-    r"""Replace the task gradients by the nearest ones that are orthogonal and equally long, and average these.
+    r"""Replace the task gradients by the nearest ones that are orthogonal and equally long, and
+    average these.
 
     .. math:: G = V \Lambda V^\top, \qquad w = \sqrt{\lambda} \, V \Lambda^{-1/2} V^\top 1 / T
 
@@ -26,8 +27,9 @@ class AlignedMTL(GramianWeighting):
 
     Notes
     -----
-    With "min" the direction shrinks with the gradient of a task that is nearly solved. Eigenvalues count as zero below the rounding of the
-    dtype that the Gramian comes in. The weights are those of the mean; the paper's code adds up, which is T times as long.
+    With "min" the direction shrinks with the gradient of a task that is nearly solved. Eigenvalues
+    count as zero below the rounding of the dtype that the Gramian comes in. The weights are those
+    of the mean; the paper's code adds up, which is T times as long.
 
     References
     ----------
@@ -46,16 +48,25 @@ class AlignedMTL(GramianWeighting):
 
     def _weights(self, gramian: Tensor, **options: Any) -> Tensor:
         if self.scale_mode not in SCALES:
-            raise ValueError(f"The 'scale_mode' parameter of AlignedMTL must be one of {', '.join(SCALES)}. Got {self.scale_mode!r} instead.")
+            raise ValueError(
+                f"The 'scale_mode' parameter of AlignedMTL must be one of {', '.join(SCALES)}. Got "
+                f"{self.scale_mode!r} instead."
+            )
         n_tasks = gramian.shape[-1]
         largest = gramian.diagonal(dim1=-2, dim2=-1).amax(-1)
         usable = largest > 0
         eye = torch.eye(n_tasks, dtype=gramian.dtype, device=gramian.device)
-        scaled = torch.where(usable[..., None, None], gramian / torch.where(usable, largest, 1.0)[..., None, None], eye)
+        scaled = torch.where(
+            usable[..., None, None],
+            gramian / torch.where(usable, largest, 1.0)[..., None, None],
+            eye,
+        )
         values, vectors = torch.linalg.eigh(scaled)
         kept = values > options["tolerance"] * values[..., -1:]
         scale = self._scale(values, kept)
-        parts = torch.where(kept, (scale / torch.where(kept, values, 1.0)).sqrt() * vectors.sum(-2), 0.0)
+        parts = torch.where(
+            kept, (scale / torch.where(kept, values, 1.0)).sqrt() * vectors.sum(-2), 0.0
+        )
         return (vectors @ parts[..., None])[..., 0] / n_tasks
 
     def _scale(self, values: Tensor, kept: Tensor) -> Tensor:

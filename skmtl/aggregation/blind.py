@@ -1,4 +1,6 @@
-"""Loss weightings that read nothing but the number of tasks, and can therefore be asked for weights by a Gramian as well."""
+"""Loss weightings that read nothing but the number of tasks, and can therefore be asked for weights
+by a Gramian as well.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,10 @@ class BlindWeighting(LossBasedWeighting):
         Tensor of shape (..., T)
             One weight a task, float64.
         """
-        return self.loss_weights(torch.ones_like(checked_gramian(gramian, type(self).__name__)[..., 0]), generator=generator)
+        return self.loss_weights(
+            torch.ones_like(checked_gramian(gramian, type(self).__name__)[..., 0]),
+            generator=generator,
+        )
 
     def aggregate(self, jacobian: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """Return the weighted sum of the task gradients.

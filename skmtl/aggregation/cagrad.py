@@ -15,19 +15,23 @@ from skmtl.aggregation.numerics import squared_norms
 class CAGrad(GramianWeighting):
     r"""Look around the mean gradient for the direction that helps the worst-off task most.
 
-    .. math:: \max_d \min_i \langle g_i, d \rangle \quad\text{s.t. } \|d - g_0\| \le c \|g_0\|, \qquad g_0 = \frac1T \sum_i g_i
+    .. math:: \max_d \min_i \langle g_i, d \rangle \quad\text{s.t. } \|d - g_0\| \le c \|g_0\|,
+    \qquad g_0 = \frac1T \sum_i g_i
 
     Parameters
     ----------
     c : float, default=0.5
-        Radius of the search relative to the mean gradient: 0 is the mean; with 1 or more no task's loss rises. The paper uses 0.4 and 0.5.
+        Radius of the search relative to the mean gradient: 0 is the mean; with 1 or more no task's
+        loss rises. The paper uses 0.4 and 0.5.
 
     Notes
     -----
-    The dual problem, :math:`\min_w \langle g_w, g_0 \rangle + c \|g_0\| \|g_w\|` over averages :math:`g_w` of the gradients, is solved
-    exactly. With :math:`\kappa = \|g_w\| / (c \|g_0\|)`, its solution is the shortest average of the shifted gradients
-    :math:`g_i + \kappa g_0` (a problem of `MGDA`), and the direction is that average divided by :math:`\kappa`; :math:`\kappa` is
-    found by a bracketed secant. No rescaling by :math:`1 + c^2`, which some codes apply.
+    The dual problem, :math:`\min_w \langle g_w, g_0 \rangle + c \|g_0\| \|g_w\|` over averages
+    :math:`g_w` of the gradients, is solved exactly. With :math:`\kappa = \|g_w\| / (c \|g_0\|)`,
+    its solution is the shortest average of the shifted gradients
+    :math:`g_i + \kappa g_0` (a problem of `MGDA`), and the direction is that average divided by
+    :math:`\kappa`; :math:`\kappa` is found by a bracketed secant. No rescaling by :math:`1 + c^2`,
+    which some codes apply.
 
     References
     ----------
@@ -53,8 +57,12 @@ class CAGrad(GramianWeighting):
         radius = c * products.mean(-1).clamp(min=0.0).sqrt()
         if not bool((radius > 0).any()):
             return equal
-        kappa, weights = _shift(gramian / level[..., None, None], products, torch.where(radius > 0, radius, 1.0))
-        return torch.where((radius > RESOLUTION * c)[..., None], equal + weights / kappa[..., None], equal)
+        kappa, weights = _shift(
+            gramian / level[..., None, None], products, torch.where(radius > 0, radius, 1.0)
+        )
+        return torch.where(
+            (radius > RESOLUTION * c)[..., None], equal + weights / kappa[..., None], equal
+        )
 
 
 # Lengths below this share of the longest gradient are rounding.
@@ -62,34 +70,62 @@ RESOLUTION = 1e-7
 
 
 def _shift(gramian: Tensor, products: Tensor, radius: Tensor) -> tuple[Tensor, Tensor]:
-    """Find kappa, (...), such that the shortest average g_w of the gradients shifted by kappa g_0 has |g_w| = kappa radius; and its weights."""
+    """Find kappa, (...), such that the shortest average g_w of the gradients shifted by kappa g_0
+    has |g_w| = kappa radius; and its weights.
+    """
     high = -radius.log()  # no average is longer than the longest gradient, which has length 1 here
     low = high + torch.log(torch.full_like(high, RESOLUTION))
-    (above, _), (below, weights) = _excess(gramian, products, radius, low), _excess(gramian, products, radius, high)
+    (above, _), (below, weights) = (
+        _excess(gramian, products, radius, low),
+        _excess(gramian, products, radius, high),
+    )
     found, side, done = low, torch.zeros_like(high), torch.zeros_like(high, dtype=torch.bool)
     for _ in range(80):
         secant = high - below * (high - low) / torch.where(below == above, 1.0, below - above)
         point = torch.where((secant > low) & (secant < high), secant, 0.5 * (low + high))
-        point = torch.where(above <= 0, low, point)  # Pareto-stationary: the direction is short, and lies inside the ball
+        point = torch.where(
+            above <= 0, low, point
+        )  # Pareto-stationary: the direction is short, and lies inside the ball
         value, trial = _excess(gramian, products, radius, point)
-        found, weights = torch.where(done, found, point), torch.where(done[..., None], weights, trial)
-        done = done | (value.abs() < 1e-10) | (high - low < 1e-14 * high.abs().clamp(min=1.0)) | (above <= 0)
+        found, weights = (
+            torch.where(done, found, point),
+            torch.where(done[..., None], weights, trial),
+        )
+        done = (
+            done
+            | (value.abs() < 1e-10)
+            | (high - low < 1e-14 * high.abs().clamp(min=1.0))
+            | (above <= 0)
+        )
         if bool(done.all()):
             break
-        # Illinois: an end that stays for a second time has its value halved, so that both ends move.
+        # Illinois: an end that stays for a second time has its value halved, so that both ends
+        # move.
         previous, side = side, value.sign()
         halved = torch.where(side == previous, 0.5, 1.0)
         up = value > 0
-        above, below = torch.where(up, value, halved * above), torch.where(up, halved * below, value)
+        above, below = (
+            torch.where(up, value, halved * above),
+            torch.where(up, halved * below, value),
+        )
         low, high = torch.where(up, point, low), torch.where(up, high, point)
     return found.exp(), weights
 
 
-def _excess(gramian: Tensor, products: Tensor, radius: Tensor, log_kappa: Tensor) -> tuple[Tensor, Tensor]:
+def _excess(
+    gramian: Tensor, products: Tensor, radius: Tensor, log_kappa: Tensor
+) -> tuple[Tensor, Tensor]:
     """Return log(|g_w| / (kappa radius)), which falls in kappa, and w."""
     kappa = log_kappa.exp()[..., None]
     shift = kappa * products
-    shifted = gramian + shift[..., :, None] + shift[..., None, :] + (kappa**2 * products.mean(-1, keepdim=True))[..., None]
+    shifted = (
+        gramian
+        + shift[..., :, None]
+        + shift[..., None, :]
+        + (kappa**2 * products.mean(-1, keepdim=True))[..., None]
+    )
     weights = shortest_average(shifted)
-    length = (weights * (gramian @ weights[..., None])[..., 0]).sum(-1).clamp(min=RESOLUTION**4).sqrt()
+    length = (
+        (weights * (gramian @ weights[..., None])[..., 0]).sum(-1).clamp(min=RESOLUTION**4).sqrt()
+    )
     return length.log() - log_kappa - radius.log(), weights

@@ -12,20 +12,24 @@ from skmtl.aggregation.numerics import unit_diagonal
 
 
 class ConFIG(GramianWeighting):
-    r"""Take the direction that makes the same angle with every task gradient, as long as the gradients reach along it.
+    r"""Take the direction that makes the same angle with every task gradient, as long as the
+    gradients reach along it.
 
     .. math:: u = \frac{U^+ 1}{\|U^+ 1\|}, \qquad d = \Big(\sum_i \langle g_i, u \rangle\Big) u
 
-    with the gradients scaled to length one in the rows of U. Where they are linearly independent, no task's loss rises.
+    with the gradients scaled to length one in the rows of U. Where they are linearly independent,
+    no task's loss rises.
 
     Notes
     -----
-    The pseudo-inverse is that of the T x T matrix of cosines, whatever the number of parameters. Where no direction makes the same angle
-    with all gradients, it is the least-squares one; where that is zero, as for two opposite gradients, so is the result.
+    The pseudo-inverse is that of the T x T matrix of cosines, whatever the number of parameters.
+    Where no direction makes the same angle with all gradients, it is the least-squares one; where
+    that is zero, as for two opposite gradients, so is the result.
 
     References
     ----------
-    .. [1] Liu et al., "ConFIG: towards conflict-free training of physics informed neural networks", ICLR 2025.
+    .. [1] Liu et al., "ConFIG: towards conflict-free training of physics informed neural networks",
+       ICLR 2025.
 
     Examples
     --------
@@ -40,15 +44,20 @@ class ConFIG(GramianWeighting):
         solution = equal_angles(cosines, options["tolerance"])
         angles = (cosines @ solution[..., None])[..., 0]
         squared_length = (solution * angles).sum(-1, keepdim=True)
-        reach = (torch.where(gramian.diagonal(dim1=-2, dim2=-1) > 0, norms, 0.0) * angles).sum(-1, keepdim=True)
+        reach = (torch.where(gramian.diagonal(dim1=-2, dim2=-1) > 0, norms, 0.0) * angles).sum(
+            -1, keepdim=True
+        )
         return torch.where(squared_length > 0, reach / squared_length, 0.0) * solution / norms
 
 
 def equal_angles(cosines: Tensor, tolerance: float) -> Tensor:
-    """Return the least-squares solution of ``cosines @ v = 1`` of least length, (..., T), and zero where it is rounding."""
+    """Return the least-squares solution of ``cosines @ v = 1`` of least length, (..., T), and zero
+    where it is rounding.
+    """
     values, vectors = torch.linalg.eigh(cosines)
     kept = values > tolerance * values[..., -1:]
     sums = vectors.sum(-2)
-    # An eigenvector that is orthogonal to 1 up to rounding adds nothing; divided by a small eigenvalue, its rounding would.
+    # An eigenvector that is orthogonal to 1 up to rounding adds nothing; divided by a small
+    # eigenvalue, its rounding would.
     parts = torch.where(kept & (sums.abs() > tolerance), sums / torch.where(kept, values, 1.0), 0.0)
     return (vectors @ parts[..., None])[..., 0]

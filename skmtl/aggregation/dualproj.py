@@ -15,12 +15,13 @@ class DualProj(GramianWeighting):
 
     .. math:: w = \arg\min_{v \ge 1/T} v^\top G v
 
-    It is the projection of gradient episodic memory, with all tasks as constraints. Where nothing conflicts, it is the mean.
+    It is the projection of gradient episodic memory, with all tasks as constraints. Where nothing
+    conflicts, it is the mean.
 
     Notes
     -----
-    One quadratic program, solved exactly and without regularisation on gradients scaled to length one; the direction conflicts with no
-    task, however short its gradient is.
+    One quadratic program, solved exactly and without regularisation on gradients scaled to length
+    one; the direction conflicts with no task, however short its gradient is.
 
     References
     ----------

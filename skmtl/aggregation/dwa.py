@@ -13,7 +13,8 @@ from skmtl.aggregation.numerics import Generators
 class DWA(LossBasedWeighting):
     r"""Weigh tasks by how little their losses fell from the last pass but one to the last.
 
-    .. math:: w = T \operatorname{softmax}(r / \tau), \qquad r_i = \bar L_i^{(p - 1)} / \bar L_i^{(p - 2)}
+    .. math:: w = T \operatorname{softmax}(r / \tau), \qquad r_i = \bar L_i^{(p - 1)} / \bar L_i^{(p
+    - 2)}
 
     with the mean losses of pass p over the data, and w = 1 in the first two passes.
 
@@ -24,8 +25,9 @@ class DWA(LossBasedWeighting):
 
     Notes
     -----
-    Dynamic weight average [1]_. Only relative changes count: multiplying a loss by a constant changes nothing, so that tasks of
-    different scale stay so. A task that was absent in a pass keeps the losses of the passes before.
+    Dynamic weight average [1]_. Only relative changes count: multiplying a loss by a constant
+    changes nothing, so that tasks of different scale stay so. A task that was absent in a pass
+    keeps the losses of the passes before.
 
     References
     ----------
@@ -50,9 +52,13 @@ class DWA(LossBasedWeighting):
     def _start(self, zeros: Tensor) -> State:
         return {"last": zeros + torch.nan, "before_last": zeros + torch.nan}
 
-    def _weights(self, losses: Tensor, state: State, present: Tensor, generator: Generators) -> Tensor:
+    def _weights(
+        self, losses: Tensor, state: State, present: Tensor, generator: Generators
+    ) -> Tensor:
         temperature = checked_number(self, "temperature", self.temperature, 0.0, strict=True)
-        return balanced(ratio(state["last"].nan_to_num(1.0), state["before_last"]) / temperature, present)
+        return balanced(
+            ratio(state["last"].nan_to_num(1.0), state["before_last"]) / temperature, present
+        )
 
     def _advance(self, losses: Tensor, state: State, present: Tensor, **signals: Tensor) -> State:
         return {"last": losses, "before_last": state["last"]}

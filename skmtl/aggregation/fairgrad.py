@@ -20,13 +20,14 @@ class FairGrad(EquationWeighting):
     Parameters
     ----------
     alpha : float, default=2.0
-        How much the worst-off task counts: 0 is the sum of the gradients, 1 is `NashMTL`, 2 the minimum potential delay (all of the paper's
-        runs), large values approach max-min fairness.
+        How much the worst-off task counts: 0 is the sum of the gradients, 1 is `NashMTL`, 2 the
+        minimum potential delay (all of the paper's runs), large values approach max-min fairness.
 
     Notes
     -----
-    Solved to rounding by damped Newton steps on gradients scaled to length one. A network multiplies the direction by T and clips it to
-    length 1, as in the authors' program. At a Pareto-stationary point there is no solution: a ConvergenceWarning says so, and the tasks that
+    Solved to rounding by damped Newton steps on gradients scaled to length one. A network
+    multiplies the direction by T and clips it to length 1, as in the authors' program. At a
+    Pareto-stationary point there is no solution: a ConvergenceWarning says so, and the tasks that
     oppose each other hardly move.
 
     References
@@ -46,6 +47,8 @@ class FairGrad(EquationWeighting):
     def __init__(self, alpha: float = 2.0) -> None:
         self.alpha = alpha
 
-    def _equation(self, cosines: Array, norms: Array, gramian: Tensor, **options: Any) -> tuple[Array, float]:
+    def _equation(
+        self, cosines: Array, norms: Array, gramian: Tensor, **options: Any
+    ) -> tuple[Array, float]:
         alpha = checked_number(self, "alpha", self.alpha, 0.0)
         return np.ones_like(norms), alpha

@@ -19,14 +19,15 @@ class GLS(LossBasedWeighting):
 
     Notes
     -----
-    Geometric loss strategy [1]_. Multiplying all losses by a constant leaves the weights as they are; the weighted losses are all equal. The
-    product is taken over logarithms, so that it neither vanishes nor overflows. A task whose loss is zero would stop the training of all
-    others: it is left out, with weight 0.
+    Geometric loss strategy [1]_. Multiplying all losses by a constant leaves the weights as they
+    are; the weighted losses are all equal. The product is taken over logarithms, so that it neither
+    vanishes nor overflows. A task whose loss is zero would stop the training of all others: it is
+    left out, with weight 0.
 
     References
     ----------
-    .. [1] Chennupati et al., "MultiNet++: multi-stream feature aggregation and geometric loss strategy for multi-task learning", CVPR
-       Workshops 2019.
+    .. [1] Chennupati et al., "MultiNet++: multi-stream feature aggregation and geometric loss
+       strategy for multi-task learning", CVPR Workshops 2019.
 
     Examples
     --------
@@ -36,7 +37,9 @@ class GLS(LossBasedWeighting):
     tensor([1.0000, 0.2500], dtype=torch.float64)
     """
 
-    def _weights(self, losses: Tensor, state: State, present: Tensor, generator: Generators) -> Tensor:
+    def _weights(
+        self, losses: Tensor, state: State, present: Tensor, generator: Generators
+    ) -> Tensor:
         active = unsolved(losses, present)
         geometric = mean_over(losses.clamp(min=1e-300).log(), active).exp()
         return geometric * inverse(losses, active) / active.sum(-1, keepdim=True).clamp(min=1)

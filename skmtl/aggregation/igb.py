@@ -5,16 +5,26 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from skmtl.aggregation.losses import LossBasedWeighting, State, balanced, filled, inverse, ratio, unsolved
+from skmtl.aggregation.losses import (
+    LossBasedWeighting,
+    State,
+    balanced,
+    filled,
+    inverse,
+    ratio,
+    unsolved,
+)
 from skmtl.aggregation.numerics import Generators
 
 
 class IGB(LossBasedWeighting):
     r"""Weigh the logarithms of the losses by how much of the loss of an early pass is still there.
 
-    .. math:: \min \sum_i v_i \log L_i, \qquad v = T \operatorname{softmax}(L_i / \bar L_i^{(1)}), \qquad w_i = v_i / L_i
+    .. math:: \min \sum_i v_i \log L_i, \qquad v = T \operatorname{softmax}(L_i / \bar L_i^{(1)}),
+    \qquad w_i = v_i / L_i
 
-    with :math:`\bar L^{(1)}` the mean losses of the second pass over the data; v = 1 up to its end, and is held constant.
+    with :math:`\bar L^{(1)}` the mean losses of the second pass over the data; v = 1 up to its end,
+    and is held constant.
 
     See Also
     --------
@@ -22,9 +32,9 @@ class IGB(LossBasedWeighting):
 
     Notes
     -----
-    Improvable gap balancing, the first of the two methods of [1]_; the other learns weights by reinforcement. Multiplying a loss by a
-    constant changes nothing. A task whose loss is zero is left out, with weight 0; one that the second pass lacks is compared with its first
-    later pass.
+    Improvable gap balancing, the first of the two methods of [1]_; the other learns weights by
+    reinforcement. Multiplying a loss by a constant changes nothing. A task whose loss is zero is
+    left out, with weight 0; one that the second pass lacks is compared with its first later pass.
 
     References
     ----------
@@ -46,10 +56,15 @@ class IGB(LossBasedWeighting):
     def _start(self, zeros: Tensor) -> State:
         return {"base": zeros + torch.nan, "passes": zeros[:, 0].clone()}
 
-    def _weights(self, losses: Tensor, state: State, present: Tensor, generator: Generators) -> Tensor:
+    def _weights(
+        self, losses: Tensor, state: State, present: Tensor, generator: Generators
+    ) -> Tensor:
         active = unsolved(losses, present)
         return balanced(ratio(losses, state["base"]), active) * inverse(losses, active)
 
     def _advance(self, losses: Tensor, state: State, present: Tensor, **signals: Tensor) -> State:
         reached = (state["passes"] >= 1)[:, None]
-        return {"base": torch.where(reached, filled(state["base"], losses), state["base"]), "passes": state["passes"] + 1}
+        return {
+            "base": torch.where(reached, filled(state["base"], losses), state["base"]),
+            "passes": state["passes"] + 1,
+        }

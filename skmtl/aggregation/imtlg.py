@@ -17,13 +17,13 @@ class IMTLG(GramianWeighting):
 
     .. math:: \langle d, g_i / \|g_i\| \rangle = \text{the same for all } i, \qquad \sum_i w_i = 1
 
-    Weights may be negative. The direction is that of `ConFIG`; its length follows the shortest gradients, so that it shrinks with that of a
-    task that is nearly solved.
+    Weights may be negative. The direction is that of `ConFIG`; its length follows the shortest
+    gradients, so that it shrinks with that of a task that is nearly solved.
 
     Notes
     -----
-    Where no direction projects equally on all gradients, it is the least-squares one; where that is zero, or the weights sum to zero, the
-    weights are 1/T.
+    Where no direction projects equally on all gradients, it is the least-squares one; where that is
+    zero, or the weights sum to zero, the weights are 1/T.
 
     References
     ----------

@@ -1,4 +1,6 @@
-"""What gradient weightings have in common: from Gramian or Jacobian, in float64, one method to fill in."""
+"""What gradient weightings have in common: from Gramian or Jacobian, in float64, one method to fill
+in.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +16,11 @@ from skmtl.base import Aggregator, GradientUse, GradientWeighting
 
 
 class GramianWeighting(GradientWeighting):
-    """A gradient weighting whose weights are found by ``_weights``, from a finite float64 Gramian of shape (..., T, T).
+    """A gradient weighting whose weights are found by ``_weights``, from a finite float64 Gramian
+    of shape (..., T, T).
 
-    Its ``options`` are what ``weights`` passes on: here ``tolerance``, the share of the largest eigenvalue below which others are rounding.
+    Its ``options`` are what ``weights`` passes on: here ``tolerance``, the share of the largest
+    eigenvalue below which others are rounding.
     """
 
     _use: GradientUse = GradientUse()
@@ -27,7 +31,8 @@ class GramianWeighting(GradientWeighting):
         Returns
         -------
         GradientUse
-            What the gradients are of, the length that the direction is clipped to, and what heads follow.
+            What the gradients are of, the length that the direction is clipped to, and what heads
+            follow.
         """
         return self._use
 
@@ -81,18 +86,25 @@ class GramianWeighting(GradientWeighting):
         dict of str to Tensor
             "negative_cosine_fraction" and "voldet", of shape (...).
         """
-        return {"negative_cosine_fraction": negative_cosine_fraction(gramian), "voldet": voldet(gramian)}
+        return {
+            "negative_cosine_fraction": negative_cosine_fraction(gramian),
+            "voldet": voldet(gramian),
+        }
 
 
 def solve_finite(method: GramianWeighting, gramian: Tensor, **options: Any) -> Tensor:
-    """Call ``method._weights`` on a float64 copy in which a Gramian that is not finite is replaced, and fill its weights with NaN."""
+    """Call ``method._weights`` on a float64 copy in which a Gramian that is not finite is replaced,
+    and fill its weights with NaN.
+    """
     matrix = checked_gramian(gramian, type(method).__name__)
     if math.isfinite(matrix.sum().item()):
         return method._weights(matrix, **options)
     finite = matrix.isfinite().all(-1).all(-1)
     identity = torch.eye(matrix.shape[-1], dtype=matrix.dtype, device=matrix.device)
     weights = method._weights(torch.where(finite[..., None, None], matrix, identity), **options)
-    return torch.where(finite.reshape(*finite.shape, *[1] * (weights.ndim - finite.ndim)), weights, torch.nan)
+    return torch.where(
+        finite.reshape(*finite.shape, *[1] * (weights.ndim - finite.ndim)), weights, torch.nan
+    )
 
 
 def weighted_rows(method: Any, jacobian: Tensor, **options: Any) -> Tensor:
@@ -109,13 +121,20 @@ def uniform(gramian: Tensor) -> Tensor:
     return torch.full(gramian.shape[:-1], 1.0 / n_tasks, dtype=torch.float64, device=gramian.device)
 
 
-def checked_number(owner: Aggregator, name: str, value: Any, low: float, *, strict: bool = False) -> float:
-    """Return a parameter as a float; raise ValueError in scikit-learn's words where it is below `low` or not finite."""
+def checked_number(
+    owner: Aggregator, name: str, value: Any, low: float, *, strict: bool = False
+) -> float:
+    """Return a parameter as a float; raise ValueError in scikit-learn's words where it is below
+    `low` or not finite.
+    """
     wanted = f"a finite number {'greater than' if strict else 'of at least'} {low:g}"
     try:
         number = float(value)
     except (TypeError, ValueError):
         number = float("nan")
     if not low <= number < float("inf") or (strict and number == low):
-        raise ValueError(f"The {name!r} parameter of {type(owner).__name__} must be {wanted}. Got {value!r} instead.")
+        raise ValueError(
+            f"The {name!r} parameter of {type(owner).__name__} must be {wanted}. Got {value!r} "
+            "instead."
+        )
     return number

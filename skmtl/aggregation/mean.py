@@ -17,8 +17,9 @@ class Mean(BlindWeighting):
 
     Notes
     -----
-    Also called linear scalarisation or equal weighting. It needs neither losses nor gradients, so it can be asked for weights by either. A
-    task without a label in a batch does not raise the weights of the others.
+    Also called linear scalarisation or equal weighting. It needs neither losses nor gradients, so
+    it can be asked for weights by either. A task without a label in a batch does not raise the
+    weights of the others.
 
     Examples
     --------
@@ -28,5 +29,7 @@ class Mean(BlindWeighting):
     tensor([0.5000, 0.5000], dtype=torch.float64)
     """
 
-    def _weights(self, losses: Tensor, state: State, present: Tensor, generator: Generators) -> Tensor:
+    def _weights(
+        self, losses: Tensor, state: State, present: Tensor, generator: Generators
+    ) -> Tensor:
         return torch.full_like(losses, 1.0 / losses.shape[-1])

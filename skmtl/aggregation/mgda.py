@@ -17,19 +17,22 @@ class MGDA(GramianWeighting):
 
     .. math:: \min_{w \ge 0,\ \sum_i w_i = 1} w^\top G w
 
-    The direction has the same inner product with every gradient in its support and a larger one with all others, so that no task's
-    loss rises; it is zero exactly at a Pareto-stationary point.
+    The direction has the same inner product with every gradient in its support and a larger one
+    with all others, so that no task's loss rises; it is zero exactly at a Pareto-stationary point.
 
     Notes
     -----
-    The quadratic program is solved exactly, not by a fixed number of Frank-Wolfe steps: where gradients differ in length by two orders
-    of magnitude, 100 such steps end far from the minimum, in a direction that conflicts with tasks. As its definition says, the
-    direction follows the shortest gradients: it shrinks with the gradient of a task that is nearly solved, and a task whose gradient is
-    zero gets all the weight. Where several weights give the same direction (repeated gradients), one of them is returned.
+    The quadratic program is solved exactly, not by a fixed number of Frank-Wolfe steps: where
+    gradients differ in length by two orders of magnitude, 100 such steps end far from the minimum,
+    in a direction that conflicts with tasks. As its definition says, the direction follows the
+    shortest gradients: it shrinks with the gradient of a task that is nearly solved, and a task
+    whose gradient is zero gets all the weight. Where several weights give the same direction
+    (repeated gradients), one of them is returned.
 
     References
     ----------
-    .. [1] Désidéri, "Multiple-gradient descent algorithm (MGDA) for multiobjective optimization", Comptes Rendus Mathématique, 2012.
+    .. [1] Désidéri, "Multiple-gradient descent algorithm (MGDA) for multiobjective optimization",
+       Comptes Rendus Mathématique, 2012.
     .. [2] Sener and Koltun, "Multi-task learning as multi-objective optimization", NeurIPS 2018.
 
     Examples
@@ -47,8 +50,9 @@ class MGDA(GramianWeighting):
 def shortest_average(gramian: Tensor) -> Tensor:
     """Return the weights of the shortest convex combination, (..., T); a float64 Gramian.
 
-    With the shortest squared norm m, ``z = argmin z' (G + m 1 1') z / 2 - m 1' z`` over z >= 0 is a multiple of the weights, whether or not
-    the combination is zero; gradients are scaled to length one first.
+    With the shortest squared norm m, ``z = argmin z' (G + m 1 1') z / 2 - m 1' z`` over z >= 0 is a
+    multiple of the weights, whether or not the combination is zero; gradients are scaled to length
+    one first.
     """
     squares = squared_norms(gramian)
     zero = squares <= 0

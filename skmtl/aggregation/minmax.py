@@ -18,8 +18,9 @@ class MinMax(LossBasedWeighting):
     Parameters
     ----------
     step_size : float or None, default=None
-        None puts all weight on the task whose loss is largest in the batch. A number :math:`\eta` plays the game between network and weights
-        online, :math:`q_i \propto q_i e^{\eta L_i}` in every step, which follows losses summed over time instead of the last batch.
+        None puts all weight on the task whose loss is largest in the batch. A number :math:`\eta`
+        plays the game between network and weights online, :math:`q_i \propto q_i e^{\eta L_i}` in
+        every step, which follows losses summed over time instead of the last batch.
 
     See Also
     --------
@@ -27,12 +28,13 @@ class MinMax(LossBasedWeighting):
 
     Notes
     -----
-    The online form is that of group DRO [1]_. Losses are compared as they are: bring them to one scale first. Tasks that share the largest loss
-    share the weight.
+    The online form is that of group DRO [1]_. Losses are compared as they are: bring them to one
+    scale first. Tasks that share the largest loss share the weight.
 
     References
     ----------
-    .. [1] Sagawa et al., "Distributionally robust neural networks for group shifts", ICLR 2020, algorithm 1.
+    .. [1] Sagawa et al., "Distributionally robust neural networks for group shifts", ICLR 2020,
+       algorithm 1.
 
     Examples
     --------
@@ -50,10 +52,14 @@ class MinMax(LossBasedWeighting):
     def _start(self, zeros: Tensor) -> State:
         return {} if self.step_size is None else {"exponent": zeros.clone()}
 
-    def _weights(self, losses: Tensor, state: State, present: Tensor, generator: Generators) -> Tensor:
+    def _weights(
+        self, losses: Tensor, state: State, present: Tensor, generator: Generators
+    ) -> Tensor:
         if self.step_size is not None:
             return task_softmax(self._exponent(losses, state), present)
-        worst = present & (losses == losses.masked_fill(~present, -torch.inf).amax(-1, keepdim=True))
+        worst = present & (
+            losses == losses.masked_fill(~present, -torch.inf).amax(-1, keepdim=True)
+        )
         return worst / worst.sum(-1, keepdim=True).clamp(min=1).to(losses.dtype)
 
     def _advance(self, losses: Tensor, state: State, present: Tensor, **signals: Tensor) -> State:

@@ -16,20 +16,26 @@ from skmtl.aggregation.numerics import cosines_and_norms
 
 Array = NDArray[np.float64]
 
-# Relative steps below this size are taken whole: the function is close to its quadratic model there.
+# Relative steps below this size are taken whole: the function is close to its quadratic model
+# there.
 _SHORT = 0.2
 # Steps that are tried before members are looked at one by one.
 _PLAIN_STEPS = 12
 # Where no solution exists, this is added to the diagonal of the cosines.
 RIDGE = 1e-8
-# Rounding grows with the solution; a solution is accepted with at most this relative rounding error, that of the fallback with the second.
+# Rounding grows with the solution; a solution is accepted with at most this relative rounding
+# error, that of the fallback with the second.
 ROUNDING, ROUNDING_OF_FALLBACK = 1e-6, 1e-2
 
 
 class EquationWeighting(GramianWeighting):
-    """A gradient weighting whose weights solve that equation: in training, each step starts from the weights of the step before."""
+    """A gradient weighting whose weights solve that equation: in training, each step starts from
+    the weights of the step before.
+    """
 
-    def initial_state(self, n_members: int, n_tasks: int, *, device: Any = None) -> dict[str, Tensor]:
+    def initial_state(
+        self, n_members: int, n_tasks: int, *, device: Any = None
+    ) -> dict[str, Tensor]:
         """Return weights that are not known yet.
 
         Parameters
@@ -42,13 +48,22 @@ class EquationWeighting(GramianWeighting):
         Returns
         -------
         dict of str to Tensor
-            "start", of shape (E, T), and "unsolved", (E,): whether the last equation had no solution.
+            "start", of shape (E, T), and "unsolved", (E,): whether the last equation had no
+            solution.
         """
         unsolved = torch.zeros(n_members, dtype=torch.float64, device=device)
-        return {"start": torch.full((n_members, n_tasks), torch.nan, dtype=torch.float64, device=device), "unsolved": unsolved}
+        return {
+            "start": torch.full(
+                (n_members, n_tasks), torch.nan, dtype=torch.float64, device=device
+            ),
+            "unsolved": unsolved,
+        }
 
-    def weights_and_state(self, gramian: Tensor, state: dict[str, Tensor], **options: Any) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the weights, found from those of the step before, and these weights to start from in the next step.
+    def weights_and_state(
+        self, gramian: Tensor, state: dict[str, Tensor], **options: Any
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the weights, found from those of the step before, and these weights to start from
+        in the next step.
 
         Parameters
         ----------
@@ -66,14 +81,18 @@ class EquationWeighting(GramianWeighting):
         state : dict of str to Tensor
             New tensors.
         """
-        packed = solve_finite(self, gramian, start=state["start"], **self._options(gramian, **options))
+        packed = solve_finite(
+            self, gramian, start=state["start"], **self._options(gramian, **options)
+        )
         return packed[..., :-1], {"start": packed[..., :-1], "unsolved": packed[..., -1]}
 
     def _options(self, gramian: Tensor, **options: Any) -> dict[str, Any]:
         """Return what `_equation` is given besides the Gramian."""
         return {}
 
-    def _equation(self, cosines: Array, norms: Array, gramian: Tensor, **options: Any) -> tuple[Array, float]:
+    def _equation(
+        self, cosines: Array, norms: Array, gramian: Tensor, **options: Any
+    ) -> tuple[Array, float]:
         """Return the weights w of the equation, (..., T), and its power."""
         raise NotImplementedError
 
@@ -82,7 +101,9 @@ class EquationWeighting(GramianWeighting):
         cosines, norms = cosines_and_norms(gramian.cpu().numpy())
         start = options.pop("start", None)
         weights, power = self._equation(cosines, norms, gramian, **options)
-        solution, solved = solve_equation(cosines, norms, weights, power, None if start is None else start.cpu().numpy())
+        solution, solved = solve_equation(
+            cosines, norms, weights, power, None if start is None else start.cpu().numpy()
+        )
         if start is None:
             warn_of_unsolved(solved)
         else:
@@ -91,7 +112,13 @@ class EquationWeighting(GramianWeighting):
 
 
 def solve_weighted_inverse(
-    gramian: Tensor, weights: Tensor, power: float = 1.0, *, start: Tensor | None = None, tol: float = 1e-12, max_iter: int = 200
+    gramian: Tensor,
+    weights: Tensor,
+    power: float = 1.0,
+    *,
+    start: Tensor | None = None,
+    tol: float = 1e-12,
+    max_iter: int = 200,
 ) -> Tensor:
     r"""Solve :math:`(G a)^{power} = w / a`, entry by entry, for :math:`a > 0`.
 
@@ -99,24 +126,27 @@ def solve_weighted_inverse(
 
     .. math:: \tfrac12 a^\top G a - \sum_i w_i^{r} \int a_i^{-r} da_i, \qquad r = 1 / power,
 
-    so that there is one solution at most. There is none exactly where some average of the gradients is zero (a Pareto-stationary point,
-    such as two opposite gradients): the tasks in that average cannot all improve. The answer is then that of the same problem with 1e-8 added
-    to the diagonal of the cosines: finite weights, under which these tasks cancel out and their losses hardly move.
+    so that there is one solution at most. There is none exactly where some average of the gradients
+    is zero (a Pareto-stationary point, such as two opposite gradients): the tasks in that average
+    cannot all improve. The answer is then that of the same problem with 1e-8 added to the diagonal
+    of the cosines: finite weights, under which these tasks cancel out and their losses hardly move.
 
     Parameters
     ----------
     gramian : Tensor of shape (..., T, T)
-        Inner products of the task gradients, positive semidefinite, float64. A zero gradient counts as orthogonal to the others and of
-        their mean norm.
+        Inner products of the task gradients, positive semidefinite, float64. A zero gradient counts
+        as orthogonal to the others and of their mean norm.
     weights : Tensor of shape (..., T)
         Positive; broadcast against the leading axes of `gramian`.
     power : float, default=1.0
         1 for Nash-MTL, alpha for FairGrad, 2 for PIVRG and SVFair.
     start : Tensor of shape (..., T), default=None
-        Where to start, such as the solution of a similar equation; a member with an entry that is not positive and finite starts from the
-        solution for orthogonal gradients, as all do with None. The solution is the same.
+        Where to start, such as the solution of a similar equation; a member with an entry that is
+        not positive and finite starts from the solution for orthogonal gradients, as all do with
+        None. The solution is the same.
     tol : float, default=1e-12
-        Largest relative residual :math:`|G a - (w/a)^r| / (w/a)^r`; where rounding does not allow it, what rounding allows.
+        Largest relative residual :math:`|G a - (w/a)^r| / (w/a)^r`; where rounding does not allow
+        it, what rounding allows.
     max_iter : int, default=200
         Largest number of Newton steps.
 
@@ -128,13 +158,16 @@ def solve_weighted_inverse(
     Warns
     -----
     ConvergenceWarning
-        If a Gramian has no solution, or none that double precision can find, and the fallback was taken.
+        If a Gramian has no solution, or none that double precision can find, and the fallback was
+        taken.
 
     Notes
     -----
-    Damped Newton steps on gradients scaled to length one, from the solution for orthogonal gradients. Scaling all gradients by `s`
-    multiplies the solution by a power of `s`, up to rounding. For `power` below 1 the norms enter with a high power (the fourth at 0.2): norms that
-    lie decades apart may then leave no digits, and the fallback is taken. T Cholesky factors of a T x T matrix a step, 3 to 15 steps as a rule.
+    Damped Newton steps on gradients scaled to length one, from the solution for orthogonal
+    gradients. Scaling all gradients by `s` multiplies the solution by a power of `s`, up to
+    rounding. For `power` below 1 the norms enter with a high power (the fourth at 0.2): norms that
+    lie decades apart may then leave no digits, and the fallback is taken. T Cholesky factors of a T
+    x T matrix a step, 3 to 15 steps as a rule.
 
     Examples
     --------
@@ -145,10 +178,15 @@ def solve_weighted_inverse(
     """
     weights = weights.to(torch.float64).expand(gramian.shape[:-1])
     if not (weights > 0).all():
-        raise ValueError("weights must be positive and finite for every task. Shift or clip them before they are passed.")
+        raise ValueError(
+            "weights must be positive and finite for every task. Shift or clip them before they "
+            "are passed."
+        )
     cosines, norms = cosines_and_norms(gramian.to(torch.float64).cpu().numpy())
     near = None if start is None else start.cpu().numpy()
-    solution, solved = solve_equation(cosines, norms, weights.cpu().numpy(), power, near, tol=tol, max_iter=max_iter)
+    solution, solved = solve_equation(
+        cosines, norms, weights.cpu().numpy(), power, near, tol=tol, max_iter=max_iter
+    )
     warn_of_unsolved(solved)
     return torch.as_tensor(solution, device=gramian.device)
 
@@ -157,22 +195,36 @@ def warn_of_unsolved(solved: NDArray[np.bool_]) -> None:
     """Warn where an equation had no solution and the fallback was taken."""
     if not solved.all():
         warnings.warn(
-            f"{(~solved).sum()} of {solved.size} Gramians are Pareto-stationary within rounding: some average of their gradients is zero, "
-            "and no weights solve the equation. The weights are those of gradients with a small independent part; the tasks in that average hardly move.",
+            f"{(~solved).sum()} of {solved.size} Gramians are Pareto-stationary within rounding: "
+            "some average of their gradients is zero, "
+            "and no weights solve the equation. The weights are those of gradients with a small "
+            "independent part; the tasks in that average hardly move.",
             ConvergenceWarning,
             stacklevel=3,
         )
 
 
 def solve_equation(
-    cosines: Array, norms: Array, weights: Array, power: float, start: Array | None = None, *, tol: float = 1e-12, max_iter: int = 200
+    cosines: Array,
+    norms: Array,
+    weights: Array,
+    power: float,
+    start: Array | None = None,
+    *,
+    tol: float = 1e-12,
+    max_iter: int = 200,
 ) -> tuple[Array, NDArray[np.bool_]]:
-    """Do what `solve_weighted_inverse` says for arrays: cosines of the gradients, (..., T, T), their norms, (..., T); tell which are solved, (...)."""
+    """Do what `solve_weighted_inverse` says for arrays: cosines of the gradients, (..., T, T),
+    their norms, (..., T); tell which are solved, (...).
+    """
     if power == 0:  # a = w
-        return np.array(np.broadcast_to(weights, norms.shape)), np.ones(norms.shape[:-1], dtype=bool)
+        return np.array(np.broadcast_to(weights, norms.shape)), np.ones(
+            norms.shape[:-1], dtype=bool
+        )
     exponent = 1.0 / power
     with np.errstate(all="ignore"):
-        # With b = norms * a the equation reads C b = scores * b ** -exponent; scores are brought to geometric mean 1, which scales b.
+        # With b = norms * a the equation reads C b = scores * b ** -exponent; scores are brought to
+        # geometric mean 1, which scales b.
         logs = exponent * np.log(weights) + (exponent - 1.0) * np.log(norms)
         level = logs.sum(-1, keepdims=True) / logs.shape[-1]
         scores = np.exp(logs - level)
@@ -181,39 +233,70 @@ def solve_equation(
         first = orthogonal
         if start is not None:
             near = start / unit
-            first = np.where(((near > 0) & (near < np.inf)).all(-1, keepdims=True), near, orthogonal)
-        solution = _plain_newton(cosines, scores, exponent, first, tol=tol, max_iter=min(max_iter, _PLAIN_STEPS))
+            first = np.where(
+                ((near > 0) & (near < np.inf)).all(-1, keepdims=True), near, orthogonal
+            )
+        solution = _plain_newton(
+            cosines, scores, exponent, first, tol=tol, max_iter=min(max_iter, _PLAIN_STEPS)
+        )
         if solution is not None:
             return solution * unit, np.ones(norms.shape[:-1], dtype=bool)
-        solution, solved = damped_newton(cosines, scores, exponent, first, tol=tol, rounding=ROUNDING, max_iter=max_iter)
+        solution, solved = damped_newton(
+            cosines, scores, exponent, first, tol=tol, rounding=ROUNDING, max_iter=max_iter
+        )
         if not solved.all():
             ridged = cosines + RIDGE * np.eye(cosines.shape[-1])
-            fallback, _ = damped_newton(ridged, scores, exponent, orthogonal, tol=tol, rounding=ROUNDING_OF_FALLBACK, max_iter=max_iter)
+            fallback, _ = damped_newton(
+                ridged,
+                scores,
+                exponent,
+                orthogonal,
+                tol=tol,
+                rounding=ROUNDING_OF_FALLBACK,
+                max_iter=max_iter,
+            )
             solution = np.where(solved[..., None], solution, fallback)
         solution *= unit
     return solution, solved
 
 
-def _plain_newton(matrix: Array, scores: Array, exponent: float, solution: Array, *, tol: float, max_iter: int) -> Array | None:
-    """Do what `damped_newton` does where nothing is in its way; None unless all members are solved within a few steps."""
+def _plain_newton(
+    matrix: Array, scores: Array, exponent: float, solution: Array, *, tol: float, max_iter: int
+) -> Array | None:
+    """Do what `damped_newton` does where nothing is in its way; None unless all members are solved
+    within a few steps.
+    """
     for _ in range(max_iter):
         pull = scores * solution**-exponent
         residual = _times(matrix, solution) / pull - 1.0
         if np.abs(residual).max() <= tol:
             return solution
         step = _relative_step(matrix, solution, pull, residual, exponent)
-        factors = 1.0 + step if np.abs(step).max() < _SHORT else _damped(matrix, scores, solution, step, residual * pull, exponent)
+        factors = (
+            1.0 + step
+            if np.abs(step).max() < _SHORT
+            else _damped(matrix, scores, solution, step, residual * pull, exponent)
+        )
         solution = solution * factors
     return None
 
 
 def damped_newton(
-    matrix: Array, scores: Array, exponent: float, solution: Array, *, tol: float, rounding: float, max_iter: int
+    matrix: Array,
+    scores: Array,
+    exponent: float,
+    solution: Array,
+    *,
+    tol: float,
+    rounding: float,
+    max_iter: int,
 ) -> tuple[Array, NDArray[np.bool_]]:
-    """Solve ``matrix @ b = scores * b ** -exponent`` for b > 0, from a first guess; return the best b seen, (..., T), and whether it solves, (...).
+    """Solve ``matrix @ b = scores * b ** -exponent`` for b > 0, from a first guess; return the best
+    b seen, (..., T), and whether it solves, (...).
 
-    Found means within `tol`, or within rounding where that is the coarser of the two; a member whose rounding error exceeds `rounding` is given up.
-    Numpy, because calls of torch cost several times as much where matrices are small.
+    Found means within `tol`, or within rounding where that is the coarser of the two; a member
+    whose rounding error exceeds `rounding` is given up. Numpy, because calls of torch cost several
+    times as much where matrices are small.
     """
     solved = np.zeros(scores.shape[:-1], dtype=bool)
     lost = np.zeros_like(solved)
@@ -224,14 +307,21 @@ def damped_newton(
         floor = 4e-16 * scores.shape[-1] * (_times(magnitudes, solution) / pull).max(-1)
         error = np.abs(residual).max(-1)
         improved = error < smallest
-        best, smallest = np.where(improved[..., None], solution, best), np.where(improved, error, smallest)
+        best, smallest = (
+            np.where(improved[..., None], solution, best),
+            np.where(improved, error, smallest),
+        )
         solved |= (error <= tol) | ((error <= 2 * floor) & (floor < rounding))
         lost |= ~np.isfinite(error) | (floor >= rounding)
         done = solved | lost
         if done.all():
             break
         step = _relative_step(matrix, solution, pull, residual, exponent)
-        solution = np.where(done[..., None], solution, solution * _damped(matrix, scores, solution, step, residual * pull, exponent))
+        solution = np.where(
+            done[..., None],
+            solution,
+            solution * _damped(matrix, scores, solution, step, residual * pull, exponent),
+        )
     return best, solved
 
 
@@ -240,14 +330,18 @@ def _times(matrix: Array, vector: Array) -> Array:
     return product
 
 
-def _relative_step(matrix: Array, solution: Array, pull: Array, residual: Array, exponent: float) -> Array:
+def _relative_step(
+    matrix: Array, solution: Array, pull: Array, residual: Array, exponent: float
+) -> Array:
     """Newton's step divided by the solution."""
     scale = 1.0 / np.sqrt(solution**2 + exponent * pull * solution)
     weighed = solution * scale
     hessian = weighed[..., :, None] * matrix * weighed[..., None, :]
     diagonal = np.arange(matrix.shape[-1])
     hessian[..., diagonal, diagonal] += exponent * pull * solution * scale**2
-    if not np.isfinite(hessian.sum()):  # such a member is lost; it must not keep the others from being solved
+    if not np.isfinite(
+        hessian.sum()
+    ):  # such a member is lost; it must not keep the others from being solved
         hessian[~np.isfinite(hessian).all((-1, -2))] = np.eye(matrix.shape[-1])
     right = -(residual * pull * solution * scale)[..., None]
     try:
@@ -257,14 +351,20 @@ def _relative_step(matrix: Array, solution: Array, pull: Array, residual: Array,
     return step
 
 
-def _damped(matrix: Array, scores: Array, solution: Array, step: Array, gradient: Array, exponent: float) -> Array:
-    """Factors by which the solution is multiplied: the step, shortened until it neither leaves the positive numbers nor shoots past the minimum."""
+def _damped(
+    matrix: Array, scores: Array, solution: Array, step: Array, gradient: Array, exponent: float
+) -> Array:
+    """Factors by which the solution is multiplied: the step, shortened until it neither leaves the
+    positive numbers nor shoots past the minimum.
+    """
     length = (0.99 / np.maximum((-step).max(-1), 0.99))[..., None]
     uphill = solution * step
     downhill = (gradient * uphill).sum(-1, keepdims=True)
     for _ in range(40):
         trial = solution * (1.0 + length * step)
-        slope = ((_times(matrix, trial) - scores * trial**-exponent) * uphill).sum(-1, keepdims=True)
+        slope = ((_times(matrix, trial) - scores * trial**-exponent) * uphill).sum(
+            -1, keepdims=True
+        )
         past = (slope > 0.5 * np.abs(downhill)) & (length > 1e-9)
         if not past.any():
             break

@@ -1,4 +1,6 @@
-"""An exact solver for many small quadratic programs over nonnegative numbers; MGDA, CAGrad, UPGrad and DualProj are such programs."""
+"""An exact solver for many small quadratic programs over nonnegative numbers; MGDA, CAGrad, UPGrad
+and DualProj are such programs.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +16,14 @@ RIDGE = 1e-12
 
 
 def nonnegative_minimum(matrix: Tensor, linear: Tensor) -> Tensor:
-    """Minimise ``z' K z / 2 - p' z`` over z >= 0 for each K, (..., T, T), and p, (..., T), whose leading axes broadcast; return z, (..., T).
+    """Minimise ``z' K z / 2 - p' z`` over z >= 0 for each K, (..., T, T), and p, (..., T), whose
+    leading axes broadcast; return z, (..., T).
 
-    K is positive semidefinite with a diagonal near one, and p lies in its range. Block principal pivoting swaps all wrong signs at once and
-    settles most problems within a few factorisations of the whole batch; what it does not settle, because it cycles or because K is singular,
-    is solved one index at a time by Lawson and Hanson's method, whose systems stay regular. Every answer is checked against the optimality
-    conditions before it is accepted.
+    K is positive semidefinite with a diagonal near one, and p lies in its range. Block principal
+    pivoting swaps all wrong signs at once and settles most problems within a few factorisations of
+    the whole batch; what it does not settle, because it cycles or because K is singular, is solved
+    one index at a time by Lawson and Hanson's method, whose systems stay regular. Every answer is
+    checked against the optimality conditions before it is accepted.
     """
     shape = np.broadcast_shapes(matrix.shape[:-2], linear.shape[:-1])
     n = linear.shape[-1]
@@ -36,7 +40,10 @@ def nonnegative_minimum(matrix: Tensor, linear: Tensor) -> Tensor:
 def _block_pivoting(matrix: Tensor, linear: Tensor) -> tuple[Tensor, Tensor]:
     count, n = linear.shape
     passive = linear > 0
-    solution, solved = torch.zeros_like(linear), torch.zeros(count, dtype=torch.bool, device=linear.device)
+    solution, solved = (
+        torch.zeros_like(linear),
+        torch.zeros(count, dtype=torch.bool, device=linear.device),
+    )
     fewest = torch.full((count,), n + 1, device=linear.device)
     patience = torch.full((count,), PATIENCE, device=linear.device)
     active = torch.arange(count, device=linear.device)
@@ -45,7 +52,9 @@ def _block_pivoting(matrix: Tensor, linear: Tensor) -> tuple[Tensor, Tensor]:
         k, p, chosen = matrix[active], linear[active], passive[active]
         trial = _solve_on(k, p, chosen)
         slope, noise = _slope(k, p, trial)
-        wrong = torch.where(chosen, trial < -TOLERANCE * trial.abs().amax(-1, keepdim=True), slope < -noise)
+        wrong = torch.where(
+            chosen, trial < -TOLERANCE * trial.abs().amax(-1, keepdim=True), slope < -noise
+        )
         wrong = wrong | ~trial.isfinite()
         n_wrong = wrong.sum(-1)
         done = (n_wrong == 0) & ((slope.abs() <= noise) | ~chosen).all(-1)
@@ -54,7 +63,8 @@ def _block_pivoting(matrix: Tensor, linear: Tensor) -> tuple[Tensor, Tensor]:
         better = n_wrong < fewest[active]
         fewest[active] = torch.where(better, n_wrong, fewest[active])
         patience[active] = torch.where(better, PATIENCE, patience[active] - 1)
-        # With the patience gone only the last wrong index moves, which ends the search where K is regular.
+        # With the patience gone only the last wrong index moves, which ends the search where K is
+        # regular.
         only = last == torch.where(wrong, last, -1).amax(-1, keepdim=True)
         moved = torch.where((patience[active] >= 0)[:, None], wrong, wrong & only)
         passive[active] = chosen ^ moved
@@ -80,9 +90,12 @@ def _lawson_hanson(matrix: Tensor, linear: Tensor) -> Tensor:
         enters = entering & ~finished
         passive[everyone[enters], index[enters]] = True
         trial = torch.where(finished[:, None], solution, _solve_on(matrix, linear, passive))
-        # An index whose entry cannot be solved for, or that leaves at once, depends on the others within rounding: it is left out.
+        # An index whose entry cannot be solved for, or that leaves at once, depends on the others
+        # within rounding: it is left out.
         stuck = enters & ~(trial[everyone, index] > 0)
-        trial = torch.where(stuck[:, None] | ~trial.isfinite().all(-1, keepdim=True), solution, trial)
+        trial = torch.where(
+            stuck[:, None] | ~trial.isfinite().all(-1, keepdim=True), solution, trial
+        )
         passive[everyone[stuck], index[stuck]] = False
         barred[everyone[stuck], index[stuck]] = True
         negative = passive & (trial <= 0)
@@ -97,15 +110,21 @@ def _lawson_hanson(matrix: Tensor, linear: Tensor) -> Tensor:
 
 
 def _solve_on(matrix: Tensor, linear: Tensor, chosen: Tensor) -> Tensor:
-    """Solve K z = p on the chosen indices, zero elsewhere: with a ridge, then one step of refinement without it."""
+    """Solve K z = p on the chosen indices, zero elsewhere: with a ridge, then one step of
+    refinement without it.
+    """
     size = max(int(chosen.sum(-1).max()), 1)
     index = chosen.to(torch.int8).argsort(dim=-1, descending=True, stable=True)[:, :size]
     kept = chosen.gather(1, index)
-    block = matrix.gather(1, index[:, :, None].expand(-1, -1, matrix.shape[-1])).gather(2, index[:, None, :].expand(-1, size, -1))
+    block = matrix.gather(1, index[:, :, None].expand(-1, -1, matrix.shape[-1])).gather(
+        2, index[:, None, :].expand(-1, size, -1)
+    )
     block = torch.where(kept[:, :, None] & kept[:, None, :], block, 0.0)
     block.diagonal(dim1=-2, dim2=-1).add_((~kept).to(block.dtype))
     right = torch.where(kept, linear.gather(1, index), 0.0)[..., None]
-    factor, pivots, _ = torch.linalg.lu_factor_ex(block + RIDGE * torch.eye(size, dtype=block.dtype, device=block.device))
+    factor, pivots, _ = torch.linalg.lu_factor_ex(
+        block + RIDGE * torch.eye(size, dtype=block.dtype, device=block.device)
+    )
     solution = torch.linalg.lu_solve(factor, pivots, right)
     solution = solution + torch.linalg.lu_solve(factor, pivots, right - block @ solution)
     return torch.zeros_like(linear).scatter(1, index, solution[..., 0])

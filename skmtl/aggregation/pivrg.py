@@ -26,17 +26,19 @@ class PIVRG(EquationWeighting):
     bound : float, default=2.0
         Largest ratio b between two tasks' priorities, above 1.
     min_temperature : float, default=10.0
-        Smallest temperature, in the unit of the scores; larger values make priorities more alike. With `bound`, the paper's setting for two
-        of its four data sets; 20 and 100 for the others.
+        Smallest temperature, in the unit of the scores; larger values make priorities more alike.
+        With `bound`, the paper's setting for two of its four data sets; 20 and 100 for the others.
 
     Notes
     -----
-    Scores are each task's loss of performance against its single-task baseline, in percent, positive = worse; take them from validation
-    rows. Without scores, or with equal ones, it is `FairGrad` with alpha 2.
+    Scores are each task's loss of performance against its single-task baseline, in percent,
+    positive = worse; take them from validation rows. Without scores, or with equal ones, it is
+    `FairGrad` with alpha 2.
 
     References
     ----------
-    .. [1] Qin et al., "Revisiting fairness in multitask learning: a performance-driven approach for variance reduction", CVPR 2025.
+    .. [1] Qin et al., "Revisiting fairness in multitask learning: a performance-driven approach for
+       variance reduction", CVPR 2025.
 
     Examples
     --------
@@ -70,11 +72,21 @@ class PIVRG(EquationWeighting):
         smallest = checked_number(self, "min_temperature", self.min_temperature, 0.0, strict=True)
         values = torch.as_tensor(scores).detach().to(torch.float64)
         if not bool(values.isfinite().all()):
-            raise ValueError("scores must be finite for every task. Use 0 for a task without a baseline.")
+            raise ValueError(
+                "scores must be finite for every task. Use 0 for a task without a baseline."
+            )
         spread = values.amax(-1, keepdim=True) - values.amin(-1, keepdim=True)
-        return values.shape[-1] * (values / (spread / math.log(bound)).clamp(min=smallest)).softmax(-1)
+        return values.shape[-1] * (values / (spread / math.log(bound)).clamp(min=smallest)).softmax(
+            -1
+        )
 
-    def weights(self, gramian: Tensor, *, scores: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
+    def weights(
+        self,
+        gramian: Tensor,
+        *,
+        scores: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
         """Weigh the task gradients by their inner products.
 
         Parameters
@@ -93,7 +105,13 @@ class PIVRG(EquationWeighting):
         """
         return solve_finite(self, gramian, **self._options(gramian, scores=scores))
 
-    def aggregate(self, jacobian: Tensor, *, scores: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
+    def aggregate(
+        self,
+        jacobian: Tensor,
+        *,
+        scores: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
         """Return the weighted sum of the task gradients, without clipping or rescaling.
 
         Parameters
@@ -117,5 +135,7 @@ class PIVRG(EquationWeighting):
         equal = torch.zeros_like(checked_gramian(gramian, "PIVRG")[..., 0])
         return {"priorities": self.priorities(equal if scores is None else scores)}
 
-    def _equation(self, cosines: Array, norms: Array, gramian: Tensor, **options: Any) -> tuple[Array, float]:
+    def _equation(
+        self, cosines: Array, norms: Array, gramian: Tensor, **options: Any
+    ) -> tuple[Array, float]:
         return np.broadcast_to(options["priorities"].cpu().numpy(), norms.shape), 2.0

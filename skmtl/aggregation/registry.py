@@ -96,6 +96,7 @@ def resolve_aggregator(value: Any) -> Aggregator:
     if is_torchjd(value):
         return from_torchjd(value)
     raise ValueError(
-        f"The 'aggregator' parameter must be one of {', '.join(AGGREGATORS)}, an aggregator object of skmtl.aggregation, or an Aggregator or "
+        f"The 'aggregator' parameter must be one of {', '.join(AGGREGATORS)}, an aggregator object "
+        "of skmtl.aggregation, or an Aggregator or "
         f"Weighting of torchjd. Got {value!r} instead."
     )

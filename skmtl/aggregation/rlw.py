@@ -17,12 +17,14 @@ class RLW(BlindWeighting):
 
     Notes
     -----
-    Random loss weighting [1]_: the baseline that other weightings have to beat. Reads no losses, so it can be asked for weights by a Gramian as
-    well. Without a generator the weights are the mean of the draws, 1/T.
+    Random loss weighting [1]_: the baseline that other weightings have to beat. Reads no losses, so
+    it can be asked for weights by a Gramian as well. Without a generator the weights are the mean
+    of the draws, 1/T.
 
     References
     ----------
-    .. [1] Lin et al., "Reasonable effectiveness of random weighting: a litmus test for multi-task learning", TMLR 2022.
+    .. [1] Lin et al., "Reasonable effectiveness of random weighting: a litmus test for multi-task
+       learning", TMLR 2022.
 
     Examples
     --------
@@ -35,6 +37,12 @@ class RLW(BlindWeighting):
 
     random = True
 
-    def _weights(self, losses: Tensor, state: State, present: Tensor, generator: Generators) -> Tensor:
-        drawn = torch.zeros_like(losses) if generator is None else draws(tuple(losses.shape), generator, losses, normal=True)
+    def _weights(
+        self, losses: Tensor, state: State, present: Tensor, generator: Generators
+    ) -> Tensor:
+        drawn = (
+            torch.zeros_like(losses)
+            if generator is None
+            else draws(tuple(losses.shape), generator, losses, normal=True)
+        )
         return task_softmax(drawn, present)

@@ -29,55 +29,67 @@ def shapley_values(
     n_permutations: int = 1000,
     random_state: int | np.random.RandomState | torch.Generator | None = None,
 ) -> Tensor:
-    r"""Shapley value of every task: how much it adds to the conflict of the task gradients, on average over all orders of joining.
+    r"""Shapley value of every task: how much it adds to the conflict of the task gradients, on
+    average over all orders of joining.
 
-    .. math:: \phi_i = \sum_{S \not\ni i} \frac{|S|! (T - |S| - 1)!}{T!} \bigl(v(S \cup \{i\}) - v(S)\bigr), \qquad v(\emptyset) = 0
+    .. math:: \phi_i = \sum_{S \not\ni i} \frac{|S|! (T - |S| - 1)!}{T!} \bigl(v(S \cup \{i\}) -
+    v(S)\bigr), \qquad v(\emptyset) = 0
 
     Parameters
     ----------
     gramian : Tensor of shape (..., T, T)
-        Inner products of the task gradients as they are, not normalised; leading axes are fleet members.
+        Inner products of the task gradients as they are, not normalised; leading axes are fleet
+        members.
     utility : {"voldet", "voldetpro"}, default="voldet"
         The game v, see :func:`voldet` and :func:`voldetpro`.
     method : {"auto", "exact", "enumerate", "permutation"}, default="auto"
-        - "exact": the closed form of the notes, O(T^3), for VolDet and for all of VolDetPro but its square root, which is enumerated
-          over the subsets of at most 16 tasks;
+        - "exact": the closed form of the notes, O(T^3), for VolDet and for all of VolDetPro but its
+          square root, which is enumerated over the subsets of at most 16 tasks;
         - "enumerate": the determinants of all 2^T subsets of at most 16 tasks, to compare with;
-        - "permutation": the mean of v(S + i) - v(S) along random orders of joining. What the first to join adds is counted exactly, and of
-          VolDetPro only the square root is sampled;
+        - "permutation": the mean of v(S + i) - v(S) along random orders of joining. What the first
+          to join adds is counted exactly, and of VolDetPro only the square root is sampled;
         - "auto": "exact", but "permutation" for VolDetPro with more than 12 tasks.
     n_permutations : int, default=1000
-        Orders of joining that are drawn where the method samples. Every order is followed by its reverse (antithetic pairs): together
-        they are exact for any utility that is a sum over pairs of tasks. All leading axes see the same orders.
+        Orders of joining that are drawn where the method samples. Every order is followed by its
+        reverse (antithetic pairs): together they are exact for any utility that is a sum over pairs
+        of tasks. All leading axes see the same orders.
     random_state : int, RandomState, torch.Generator or None, default=None
         Where the orders come from; None draws a fresh seed from the operating system.
 
     Returns
     -------
     Tensor of shape (..., T)
-        They sum to v of all tasks, with every method. A task whose gradient is zero has no direction: it is a null player with value 0, and
-        the others get what they would get without it. NaN for a Gramian that is not finite.
+        They sum to v of all tasks, with every method. A task whose gradient is zero has no
+        direction: it is a null player with value 0, and the others get what they would get without
+        it. NaN for a Gramian that is not finite.
 
     Notes
     -----
-    The closed form is ours. VolDet's multilinear extension [2]_, the expected determinant when every task joins with probability t, is
-    :math:`\det((1 - t) I + t M)`; with :math:`M = V \operatorname{diag}(\lambda) V^\top` Owen's integral of its derivative is
+    The closed form is ours. VolDet's multilinear extension [2]_, the expected determinant when
+    every task joins with probability t, is
+    :math:`\det((1 - t) I + t M)`; with :math:`M = V \operatorname{diag}(\lambda) V^\top` Owen's
+    integral of its derivative is
 
-    .. math:: \phi_i = \frac1T + \int_0^1 \sum_k V_{ik}^2 (\lambda_k - 1) \prod_{j \ne k} (1 - t + t \lambda_j) \, dt.
+    .. math:: \phi_i = \frac1T + \int_0^1 \sum_k V_{ik}^2 (\lambda_k - 1) \prod_{j \ne k} (1 - t + t
+    \lambda_j) \, dt.
 
-    The integrand is a polynomial of degree T - 1 whose factors all lie in [0, T], so ceil(T / 2) Gauss-Legendre nodes are exact and
-    nothing is divided by a determinant: parallel and opposite gradients lose no digits. 1/T stands for :math:`v(\emptyset) = 0`, where
-    the determinant of an empty matrix would be 1. [1]_ evaluates 2^T determinants, or T for each of 1,000 permutations; with
+    The integrand is a polynomial of degree T - 1 whose factors all lie in [0, T], so ceil(T / 2)
+    Gauss-Legendre nodes are exact and nothing is divided by a determinant: parallel and opposite
+    gradients lose no digits. 1/T stands for :math:`v(\emptyset) = 0`, where the determinant of an
+    empty matrix would be 1. [1]_ evaluates 2^T determinants, or T for each of 1,000 permutations;
+    with
     :math:`v(\emptyset) = 0`, nearly all the error of that estimate is about who joins first.
 
-    VolDetPro adds the sum of the negative cosines in S, a sum of games of two, half of which goes to either task; only the square root of the
-    number of negative pairs has no closed form.
+    VolDetPro adds the sum of the negative cosines in S, a sum of games of two, half of which goes
+    to either task; only the square root of the number of negative pairs has no closed form.
 
-    Appendix C of [1]_ prints 0.03125 for its four tasks; the determinant of its matrix is 1/16, not 1/8, and the values are 1/64.
+    Appendix C of [1]_ prints 0.03125 for its four tasks; the determinant of its matrix is 1/16, not
+    1/8, and the values are 1/64.
 
     References
     ----------
-    .. [1] Wang et al., "From gradient volume to Shapley fairness", ICLR 2026, equation (2) and algorithm 3.
+    .. [1] Wang et al., "From gradient volume to Shapley fairness", ICLR 2026, equation (2) and
+       algorithm 3.
     .. [2] Owen, "Multilinear extensions of games", Management Science 18(5), 1972.
 
     Examples
@@ -93,20 +105,28 @@ def shapley_values(
     n_tasks = cosines.shape[-1]
     _check_choices(n_tasks, utility, method, n_permutations)
     finite = cosines.isfinite().all(-1).all(-1)[..., None]
-    cosines = torch.where(finite[..., None], cosines, torch.eye(n_tasks, dtype=cosines.dtype, device=cosines.device))
+    cosines = torch.where(
+        finite[..., None], cosines, torch.eye(n_tasks, dtype=cosines.dtype, device=cosines.device)
+    )
     if method == "auto":
         method = "permutation" if utility == "voldetpro" and n_tasks > FEW_TASKS else "exact"
     if method == "enumerate":
         shares = _enumerated_volume(cosines, present)
     elif method == "permutation" and utility == "voldet":
-        shares = _sampled(_prefix_volumes, cosines, present, n_permutations, random_state, empty=1.0) + _share_of_the_first(present)
+        shares = _sampled(
+            _prefix_volumes, cosines, present, n_permutations, random_state, empty=1.0
+        ) + _share_of_the_first(present)
     else:
-        shares = torch.as_tensor(volume_shares(cosines.cpu().numpy(), present.cpu().numpy()), device=cosines.device)
+        shares = torch.as_tensor(
+            volume_shares(cosines.cpu().numpy(), present.cpu().numpy()), device=cosines.device
+        )
     if utility == "voldetpro":
         opposed = opposition(cosines)
         shares = shares + opposed.sum(-1) / 2
         if method == "permutation":
-            shares = shares + _sampled(_prefix_coverage, opposed, present, n_permutations, random_state)
+            shares = shares + _sampled(
+                _prefix_coverage, opposed, present, n_permutations, random_state
+            )
         else:
             shares = shares + _enumerated_coverage(opposed, present)
     shares = torch.where(present, shares, 0.0)
@@ -120,26 +140,37 @@ def _check_choices(n_tasks: int, utility: str, method: str, n_permutations: int)
         raise ValueError(f"method must be one of {METHODS}; got {method!r}.")
     if n_permutations < 1:
         raise ValueError(f"n_permutations must be at least 1; got {n_permutations!r}.")
-    if n_tasks > MOST_TASKS and (method == "enumerate" or (method == "exact" and utility == "voldetpro")):
+    if n_tasks > MOST_TASKS and (
+        method == "enumerate" or (method == "exact" and utility == "voldetpro")
+    ):
         instead = "'exact' or 'auto'" if utility == "voldet" else "'permutation' or 'auto'"
-        raise ValueError(f"method={method!r} with utility={utility!r} visits 2 ** {n_tasks} subsets of tasks; the limit is {MOST_TASKS} tasks. Use {instead}.")
+        raise ValueError(
+            f"method={method!r} with utility={utility!r} visits 2 ** {n_tasks} subsets of tasks; "
+            f"the limit is {MOST_TASKS} tasks. Use {instead}."
+        )
 
 
 # ---------------------------------------------------------------------- the volume, in closed form
 def volume_shares(cosines: NDArray[np.float64], present: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return Owen's integral of the determinant, and 1 / T for the empty set, for finite cosines, (..., T, T), and the tasks with a gradient, (..., T)."""
+    """Return Owen's integral of the determinant, and 1 / T for the empty set, for finite cosines,
+    (..., T, T), and the tasks with a gradient, (..., T).
+    """
     eigenvalues, vectors = np.linalg.eigh(cosines)
     eigenvalues = np.maximum(eigenvalues, 0)
     nodes, weights = _gauss_legendre(-(-cosines.shape[-1] // 2))
     factors = 1 + nodes[:, None] * (eigenvalues[..., None, :] - 1)
     others = factors.prod(-1, keepdims=True) / factors  # no factor is 0: all nodes are below 1
     integral = (weights @ others) * (eigenvalues - 1)
-    shares: NDArray[np.float64] = (vectors**2 @ integral[..., None])[..., 0] + 1 / np.maximum(present.sum(-1, keepdims=True), 1)
+    shares: NDArray[np.float64] = (vectors**2 @ integral[..., None])[..., 0] + 1 / np.maximum(
+        present.sum(-1, keepdims=True), 1
+    )
     return shares
 
 
 def _share_of_the_first(present: Tensor) -> Tensor:
-    """Return what every task gets of v(empty set) = 0, where the determinant of an empty matrix is 1."""
+    """Return what every task gets of v(empty set) = 0, where the determinant of an empty matrix is
+    1.
+    """
     return 1 / present.sum(-1, keepdim=True).clamp(min=1).double()
 
 
@@ -158,7 +189,9 @@ def _enumerated_volume(cosines: Tensor, present: Tensor) -> Tensor:
     chunks = []
     for part in torch.split(members, _chunk(cosines)):
         inside = part.unsqueeze(-1) * part.unsqueeze(-2)
-        volumes = torch.linalg.det(torch.where(inside > 0, cosines.unsqueeze(-3), identity)).clamp(min=0)
+        volumes = torch.linalg.det(torch.where(inside > 0, cosines.unsqueeze(-3), identity)).clamp(
+            min=0
+        )
         chunks.append(volumes * (present.double() @ part.T > 0))
     return torch.cat(chunks, -1) @ weights
 
@@ -182,12 +215,20 @@ def _subset_sums(pairs: Tensor, members: Tensor) -> Tensor:
 
 @lru_cache(maxsize=8)
 def _subsets(n_tasks: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return which tasks are in S, and the factor of v(S) in every Shapley value, both (2 ** T, T); bit i of a row's number is task i."""
+    """Return which tasks are in S, and the factor of v(S) in every Shapley value, both (2 ** T, T);
+    bit i of a row's number is task i.
+    """
     members = (np.arange(2**n_tasks)[:, None] >> np.arange(n_tasks)) & 1
     size = members.sum(1, keepdims=True)
-    orders = np.array([math.factorial(k) * math.factorial(n_tasks - k) for k in range(n_tasks + 1)], dtype=float)[size] / math.factorial(n_tasks)
-    weights = orders * np.where(members, 1 / np.maximum(size, 1), -1 / np.maximum(n_tasks - size, 1))
-    return torch.as_tensor(members, dtype=torch.float64, device=device), torch.as_tensor(weights, device=device)
+    orders = np.array(
+        [math.factorial(k) * math.factorial(n_tasks - k) for k in range(n_tasks + 1)], dtype=float
+    )[size] / math.factorial(n_tasks)
+    weights = orders * np.where(
+        members, 1 / np.maximum(size, 1), -1 / np.maximum(n_tasks - size, 1)
+    )
+    return torch.as_tensor(members, dtype=torch.float64, device=device), torch.as_tensor(
+        weights, device=device
+    )
 
 
 def _chunk(matrices: Tensor) -> int:
@@ -204,7 +245,9 @@ def _sampled(
     random_state: int | np.random.RandomState | torch.Generator | None,
     empty: float = 0.0,
 ) -> Tensor:
-    """Return the mean of what every task adds to a utility when it joins, over antithetic pairs of random orders; the empty set has utility `empty`."""
+    """Return the mean of what every task adds to a utility when it joins, over antithetic pairs of
+    random orders; the empty set has utility `empty`.
+    """
     orders = _orders(n_permutations, pairs.shape[-1], _generator(random_state)).to(pairs.device)
     total = torch.zeros_like(pairs[..., 0])
     for part in torch.split(orders, _chunk(pairs)):
@@ -216,11 +259,15 @@ def _sampled(
 
 def _orders(n: int, n_tasks: int, generator: torch.Generator) -> Tensor:
     """Return n orders of the tasks, (n, T); the second half holds the reverses of the first."""
-    drawn = torch.rand(-(-n // 2), n_tasks, generator=generator, device=generator.device).argsort(-1)
+    drawn = torch.rand(-(-n // 2), n_tasks, generator=generator, device=generator.device).argsort(
+        -1
+    )
     return torch.cat([drawn, drawn.flip(-1)])[:n]
 
 
-def _generator(random_state: int | np.random.RandomState | torch.Generator | None) -> torch.Generator:
+def _generator(
+    random_state: int | np.random.RandomState | torch.Generator | None,
+) -> torch.Generator:
     if isinstance(random_state, torch.Generator):
         return random_state
     generator = torch.Generator()
@@ -231,8 +278,12 @@ def _generator(random_state: int | np.random.RandomState | torch.Generator | Non
 
 
 def _prefix_volumes(cosines: Tensor, present: Tensor, orders: Tensor) -> Tensor:
-    """Return the determinants of the first k tasks of every order, (..., n, T), as products of squared pivots."""
-    factor, first_singular = torch.linalg.cholesky_ex(cosines[..., orders.unsqueeze(-1), orders.unsqueeze(-2)])
+    """Return the determinants of the first k tasks of every order, (..., n, T), as products of
+    squared pivots.
+    """
+    factor, first_singular = torch.linalg.cholesky_ex(
+        cosines[..., orders.unsqueeze(-1), orders.unsqueeze(-2)]
+    )
     volumes = factor.diagonal(dim1=-2, dim2=-1).square().cumprod(-1)
     position = torch.arange(1, orders.shape[-1] + 1, device=orders.device)
     reached = (first_singular.unsqueeze(-1) == 0) | (position < first_singular.unsqueeze(-1))
@@ -240,7 +291,9 @@ def _prefix_volumes(cosines: Tensor, present: Tensor, orders: Tensor) -> Tensor:
 
 
 def _prefix_coverage(opposed: Tensor, present: Tensor, orders: Tensor) -> Tensor:
-    """Return sqrt(number of negative pairs) / size * sum of negative cosines for the first k tasks of every order, (..., n, T)."""
+    """Return sqrt(number of negative pairs) / size * sum of negative cosines for the first k tasks
+    of every order, (..., n, T).
+    """
     place = orders.argsort(-1)
     before = (place.unsqueeze(-1) > place.unsqueeze(-2)).to(opposed.dtype)  # (n, T, T)
     both = torch.stack([opposed, (opposed > 0).to(opposed.dtype)])

@@ -20,14 +20,17 @@ METHODS: dict[str, type[LossBasedWeighting]] = {"rlw": RLW, "dwa": DWA, "uw": UW
 class ShapleyWeighted(LossBasedWeighting):
     r"""Multiply the losses by SVFair's priorities before a loss weighting sees them.
 
-    .. math:: L_i' = \omega_i L_i, \qquad \omega = \operatorname{softmax}(\phi / \tau), \qquad w_i = \omega_i w_i'
+    .. math:: L_i' = \omega_i L_i, \qquad \omega = \operatorname{softmax}(\phi / \tau), \qquad w_i =
+    \omega_i w_i'
 
-    with :math:`\phi` the Shapley values of the conflict between the task gradients of the trunk and :math:`w'` the weights for L'.
+    with :math:`\phi` the Shapley values of the conflict between the task gradients of the trunk and
+    :math:`w'` the weights for L'.
 
     Parameters
     ----------
     method : {"rlw", "dwa", "uw"} or object, default="rlw"
-        The loss weighting, or an :class:`RLW`, :class:`DWA` or :class:`UW` with parameters of its own.
+        The loss weighting, or an :class:`RLW`, :class:`DWA` or :class:`UW` with parameters of its
+        own.
     utility : {"voldet", "voldetpro"}, default="voldet"
         What conflict is, see :func:`voldet` and :func:`voldetpro`.
     tau : float or "auto", default=1.0
@@ -41,12 +44,14 @@ class ShapleyWeighted(LossBasedWeighting):
 
     Notes
     -----
-    The variants of table 6 of [1]_. Weights need the Gramian of the unweighted task gradients, as `reads` says. UW learns from L'; DWA compares
-    the plain mean losses of passes. The priorities sum to 1, so that steps are about T times shorter than those of the method alone.
+    The variants of table 6 of [1]_. Weights need the Gramian of the unweighted task gradients, as
+    `reads` says. UW learns from L'; DWA compares the plain mean losses of passes. The priorities
+    sum to 1, so that steps are about T times shorter than those of the method alone.
 
     References
     ----------
-    .. [1] Wang et al., "From gradient volume to Shapley fairness: towards fair multi-task learning", ICLR 2026, section 5.5.
+    .. [1] Wang et al., "From gradient volume to Shapley fairness: towards fair multi-task
+       learning", ICLR 2026, section 5.5.
 
     Examples
     --------
@@ -60,7 +65,14 @@ class ShapleyWeighted(LossBasedWeighting):
     reads = ("gramian",)
     nonnegative = False
 
-    def __init__(self, method: str | LossBasedWeighting = "rlw", *, utility: str = "voldet", tau: float | str = 1.0, n_permutations: int = 1000) -> None:
+    def __init__(
+        self,
+        method: str | LossBasedWeighting = "rlw",
+        *,
+        utility: str = "voldet",
+        tau: float | str = 1.0,
+        n_permutations: int = 1000,
+    ) -> None:
         self.method = method
         self.utility = utility
         self.tau = tau
@@ -108,25 +120,38 @@ class ShapleyWeighted(LossBasedWeighting):
         Returns
         -------
         Tensor of shape (..., T)
-            What the losses are multiplied by, float64: 0 for an absent task, NaN for a member with a loss or a Gramian that is not finite.
+            What the losses are multiplied by, float64: 0 for an absent task, NaN for a member with
+            a loss or a Gramian that is not finite.
         """
         if gramian is None:
-            raise TypeError("ShapleyWeighted.loss_weights needs gramian=, the inner products of the unweighted task gradients, of shape (..., T, T).")
+            raise TypeError(
+                "ShapleyWeighted.loss_weights needs gramian=, the inner products of the unweighted "
+                "task gradients, of shape (..., T, T)."
+            )
         method = self._method()
         batch = method._batch(losses, state, present)
         matrix = checked_gramian(gramian, "ShapleyWeighted").to(batch.losses.device)
         if matrix.shape[:-1] != batch.shape:
-            raise ValueError(f"gramian must be of shape {(*batch.shape, batch.shape[-1])} for losses of shape {tuple(batch.shape)}. Got {tuple(matrix.shape)}.")
+            raise ValueError(
+                f"gramian must be of shape {(*batch.shape, batch.shape[-1])} for losses of shape "
+                f"{tuple(batch.shape)}. Got {tuple(matrix.shape)}."
+            )
         n_tasks = batch.shape[-1]
         priority = self._priorities(matrix.reshape(-1, n_tasks, n_tasks), batch.present)
         batch.finite = batch.finite & priority.isfinite().all(-1)
         seen = priority.nan_to_num(1.0) * batch.losses
-        return batch.weights(priority * method._weights(seen, batch.state, batch.present, generator))
+        return batch.weights(
+            priority * method._weights(seen, batch.state, batch.present, generator)
+        )
 
     def _priorities(self, gramian: Tensor, present: Tensor) -> Tensor:
-        tau = None if self.tau == "auto" else checked_number(self, "tau", self.tau, 0.0, strict=True)
+        tau = (
+            None if self.tau == "auto" else checked_number(self, "tau", self.tau, 0.0, strict=True)
+        )
         gramian = torch.where(present[:, :, None] & present[:, None, :], gramian, 0.0)
-        shares = shapley_values(gramian, self.utility, n_permutations=self.n_permutations, random_state=0)
+        shares = shapley_values(
+            gramian, self.utility, n_permutations=self.n_permutations, random_state=0
+        )
         finite = gramian.isfinite().all(-1).all(-1)[:, None]
         known = torch.where(finite, shares, 0.0)
         weights = priorities(known.cpu().numpy(), (squared_norms(gramian) > 0).cpu().numpy(), tau)
@@ -146,4 +171,7 @@ class ShapleyWeighted(LossBasedWeighting):
             return METHODS[self.method]()
         if isinstance(self.method, (RLW, DWA, UW)):
             return self.method
-        raise ValueError(f"The 'method' parameter of ShapleyWeighted must be one of {tuple(METHODS)}, or an RLW, DWA or UW. Got {self.method!r} instead.")
+        raise ValueError(
+            f"The 'method' parameter of ShapleyWeighted must be one of {tuple(METHODS)}, or an "
+            f"RLW, DWA or UW. Got {self.method!r} instead."
+        )

@@ -19,8 +19,8 @@ class SI(LossBasedWeighting):
 
     Notes
     -----
-    Scale-invariant linear scalarisation. Multiplying a loss by a constant changes nothing. A task whose loss is zero has a zero gradient: it
-    gets weight 0.
+    Scale-invariant linear scalarisation. Multiplying a loss by a constant changes nothing. A task
+    whose loss is zero has a zero gradient: it gets weight 0.
 
     Examples
     --------
@@ -30,5 +30,7 @@ class SI(LossBasedWeighting):
     tensor([2.0000, 0.5000, 0.0100], dtype=torch.float64)
     """
 
-    def _weights(self, losses: Tensor, state: State, present: Tensor, generator: Generators) -> Tensor:
+    def _weights(
+        self, losses: Tensor, state: State, present: Tensor, generator: Generators
+    ) -> Tensor:
         return inverse(losses, unsolved(losses, present))

@@ -17,7 +17,8 @@ class Sum(BlindWeighting):
 
     Notes
     -----
-    The direction of `Mean`, T times as long: with Adam nearly the same training, with plain gradient descent T times the learning rate.
+    The direction of `Mean`, T times as long: with Adam nearly the same training, with plain
+    gradient descent T times the learning rate.
 
     Examples
     --------
@@ -27,5 +28,7 @@ class Sum(BlindWeighting):
     tensor([1., 1.], dtype=torch.float64)
     """
 
-    def _weights(self, losses: Tensor, state: State, present: Tensor, generator: Generators) -> Tensor:
+    def _weights(
+        self, losses: Tensor, state: State, present: Tensor, generator: Generators
+    ) -> Tensor:
         return torch.ones_like(losses)

@@ -1,4 +1,6 @@
-"""How a network takes the gradients that a weighting weighs: of what, how often, clipped to what length."""
+"""How a network takes the gradients that a weighting weighs: of what, how often, clipped to what
+length.
+"""
 
 from __future__ import annotations
 
@@ -16,37 +18,45 @@ from skmtl.aggregation.registry import AGGREGATORS
 from skmtl.aggregation.torchjd import from_torchjd, is_torchjd
 from skmtl.base import GradientUse, GradientWeighting
 
-GRADIENT_METHODS: dict[str, Callable[[], GradientWeighting]] = {name: kind for name, kind in AGGREGATORS.items() if issubclass(kind, GradientWeighting)}
+GRADIENT_METHODS: dict[str, Callable[[], GradientWeighting]] = {
+    name: kind for name, kind in AGGREGATORS.items() if issubclass(kind, GradientWeighting)
+}
 AT, HEADS = ("parameters", "representation"), ("own", "weighted")
 
 
 class TaskGradients(GradientWeighting):
-    r"""A gradient weighting with other gradients, at other steps, or with another length than its own.
+    r"""A gradient weighting with other gradients, at other steps, or with another length than its
+    own.
 
     Parameters
     ----------
     method : str or object
         The gradient weighting: a name, or an object such as :class:`UPGrad` or :class:`SVFair`.
     at : {"parameters", "representation"}, default="parameters"
-        What the gradients are of. "parameters": the trunk's parameters, exact, one reverse pass of the trunk for each task.
-        "representation": the outputs of the trunk for the rows of the batch, for little more than the price of the mean; an
-        approximation that needs tasks that share rows.
+        What the gradients are of. "parameters": the trunk's parameters, exact, one reverse pass of
+        the trunk for each task. "representation": the outputs of the trunk for the rows of the
+        batch, for little more than the price of the mean; an approximation that needs tasks that
+        share rows.
     every : int, default=1
         Steps for which weights are kept: in between, a step costs as much as that of the mean.
     max_norm : float, None or "method", default="method"
-        Length to which the trunk's gradient is clipped; None = no limit, "method" = as the method has it.
+        Length to which the trunk's gradient is clipped; None = no limit, "method" = as the method
+        has it.
     head_gradient : {"own", "weighted", "method"}, default="method"
         What a head follows: the loss of its task, or that loss times the task's weight.
 
     Notes
     -----
-    With Z the outputs of the trunk and :math:`\theta` its parameters, :math:`g_i = (\partial Z / \partial \theta)^\top \partial L_i / \partial Z`:
-    "representation" weighs :math:`\partial L_i / \partial Z`, an upper bound of what the weights promise at the parameters [1]_. That two tasks
-    do not conflict at Z does not say that they do not conflict at :math:`\theta`.
+    With Z the outputs of the trunk and :math:`\theta` its parameters,
+    :math:`g_i = (\partial Z / \partial \theta)^\top \partial L_i / \partial Z`: "representation"
+    weighs :math:`\partial L_i / \partial Z`, an upper bound of what the weights promise at the
+    parameters [1]_. That two tasks do not conflict at Z does not say that they do not conflict at
+    :math:`\theta`.
 
     References
     ----------
-    .. [1] Sener and Koltun, "Multi-task learning as multi-objective optimization", NeurIPS 2018, section 3.3.
+    .. [1] Sener and Koltun, "Multi-task learning as multi-objective optimization", NeurIPS 2018,
+       section 3.3.
 
     Examples
     --------
@@ -55,7 +65,9 @@ class TaskGradients(GradientWeighting):
     >>> from skmtl.aggregation import TaskGradients
     >>> X, Y = make_regression(n_targets=3, n_features=5, random_state=0)
     >>> aggregator = TaskGradients("svfair", at="representation", every=4)
-    >>> MultiTaskRegressor(aggregator=aggregator, max_iter=5, random_state=0).fit(X, Y).aggregation_weights_.shape
+    >>> MultiTaskRegressor(aggregator=aggregator, max_iter=5, random_state=0).fit(
+    ...     X, Y
+    ... ).aggregation_weights_.shape
     (5, 3)
     """
 
@@ -94,10 +106,17 @@ class TaskGradients(GradientWeighting):
         """
         changes: dict[str, Any] = {"at": self._one_of("at", AT)}
         if not isinstance(self.every, Integral) or self.every < 1:
-            raise ValueError(f"The 'every' parameter of TaskGradients must be a whole number of at least 1. Got {self.every!r} instead.")
+            raise ValueError(
+                "The 'every' parameter of TaskGradients must be a whole number of at least 1. Got "
+                f"{self.every!r} instead."
+            )
         changes["every"] = int(self.every)
         if self.max_norm != "method":
-            changes["max_norm"] = None if self.max_norm is None else checked_number(self, "max_norm", self.max_norm, 0.0, strict=True)
+            changes["max_norm"] = (
+                None
+                if self.max_norm is None
+                else checked_number(self, "max_norm", self.max_norm, 0.0, strict=True)
+            )
         if self._one_of("head_gradient", (*HEADS, "method")) != "method":
             changes["head_gradient"] = self.head_gradient
         return replace(self._method().use(), **changes)
@@ -158,7 +177,9 @@ class TaskGradients(GradientWeighting):
         """
         return self._method().initial_state(n_members, n_tasks, device=device)
 
-    def weights_and_state(self, gramian: Tensor, state: dict[str, Any], **options: Any) -> tuple[Tensor, dict[str, Any]]:
+    def weights_and_state(
+        self, gramian: Tensor, state: dict[str, Any], **options: Any
+    ) -> tuple[Tensor, dict[str, Any]]:
         """Return the method's weights and next state.
 
         Parameters
@@ -202,7 +223,8 @@ class TaskGradients(GradientWeighting):
             method = from_torchjd(method)
         if not isinstance(method, GradientWeighting) or isinstance(method, TaskGradients):
             raise ValueError(
-                f"The 'method' parameter of TaskGradients must be one of {', '.join(GRADIENT_METHODS)}, or a gradient weighting such as UPGrad(). "
+                "The 'method' parameter of TaskGradients must be one of "
+                f"{', '.join(GRADIENT_METHODS)}, or a gradient weighting such as UPGrad(). "
                 f"Got {self.method!r} instead."
             )
         return method
@@ -210,5 +232,8 @@ class TaskGradients(GradientWeighting):
     def _one_of(self, name: str, allowed: tuple[str, ...]) -> str:
         value: str = getattr(self, name)
         if value not in allowed:
-            raise ValueError(f"The {name!r} parameter of TaskGradients must be one of {allowed}. Got {value!r} instead.")
+            raise ValueError(
+                f"The {name!r} parameter of TaskGradients must be one of {allowed}. Got {value!r} "
+                "instead."
+            )
         return value

@@ -13,18 +13,20 @@ from skmtl.aggregation.numerics import unit_diagonal
 
 
 class UPGrad(GramianWeighting):
-    r"""Project each task gradient onto the directions that conflict with no task, and average the projections.
+    r"""Project each task gradient onto the directions that conflict with no task, and average the
+    projections.
 
     .. math:: w = \frac1T \sum_{i=1}^T v_i, \qquad v_i = \arg\min_{v \ge e_i} v^\top G v
 
-    The directions along which no loss rises form the dual cone of the gradients; so does every average of them. Where nothing conflicts, it is
-    the mean.
+    The directions along which no loss rises form the dual cone of the gradients; so does every
+    average of them. Where nothing conflicts, it is the mean.
 
     Notes
     -----
-    The T quadratic programs are solved exactly and without regularisation, on gradients scaled to length one, so that the direction
-    conflicts with no task however short its gradient is. The published code adds 1e-4 to the diagonal of the Gramian, divided by its
-    trace, and takes the mean where the trace is below 1e-4.
+    The T quadratic programs are solved exactly and without regularisation, on gradients scaled to
+    length one, so that the direction conflicts with no task however short its gradient is. The
+    published code adds 1e-4 to the diagonal of the Gramian, divided by its trace, and takes the
+    mean where the trace is below 1e-4.
 
     References
     ----------
@@ -45,7 +47,9 @@ class UPGrad(GramianWeighting):
 
 
 def project_on_dual_cone(gramian: Tensor, preferences: Tensor) -> Tensor:
-    """Return the weights v >= u, (..., T), of the projection of J'u onto {d : J d >= 0}, for preferences u >= 0, (..., T)."""
+    """Return the weights v >= u, (..., T), of the projection of J'u onto {d : J d >= 0}, for
+    preferences u >= 0, (..., T).
+    """
     cosines, norms = unit_diagonal(gramian)
     wanted = preferences * norms
     linear = -(cosines @ wanted[..., None])[..., 0]

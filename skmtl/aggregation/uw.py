@@ -14,7 +14,8 @@ from skmtl.aggregation.numerics import Generators
 class UW(LossBasedWeighting):
     r"""Learn the variance of every task's noise along with the network.
 
-    .. math:: \min_{\theta, s} \sum_i \tfrac12 e^{-s_i} L_i + \tfrac12 s_i, \qquad w_i = \tfrac12 e^{-s_i}
+    .. math:: \min_{\theta, s} \sum_i \tfrac12 e^{-s_i} L_i + \tfrac12 s_i, \qquad w_i = \tfrac12
+    e^{-s_i}
 
     Parameters
     ----------
@@ -25,13 +26,16 @@ class UW(LossBasedWeighting):
 
     Notes
     -----
-    Uncertainty weighting [1]_ in its usual form, which takes the same formula for regression and classification. At rest
-    :math:`s_i = \log L_i`, where the direction is that of :class:`SI`. Adam moves s by about the learning rate a step, so that losses of very
-    different size need many steps, or another `initial`.
+    Uncertainty weighting [1]_ in its usual form, which takes the same formula for regression and
+    classification. At rest
+    :math:`s_i = \log L_i`, where the direction is that of :class:`SI`. Adam moves s by about the
+    learning rate a step, so that losses of very different size need many steps, or another
+    `initial`.
 
     References
     ----------
-    .. [1] Kendall, Gal and Cipolla, "Multi-task learning using uncertainty to weigh losses for scene geometry and semantics", CVPR 2018.
+    .. [1] Kendall, Gal and Cipolla, "Multi-task learning using uncertainty to weigh losses for
+       scene geometry and semantics", CVPR 2018.
 
     Examples
     --------
@@ -53,9 +57,13 @@ class UW(LossBasedWeighting):
         state = learnt(zeros)
         return {**state, "value": zeros + per_task(self, "initial", self.initial, zeros)}
 
-    def _weights(self, losses: Tensor, state: State, present: Tensor, generator: Generators) -> Tensor:
+    def _weights(
+        self, losses: Tensor, state: State, present: Tensor, generator: Generators
+    ) -> Tensor:
         return 0.5 * (-state["value"]).exp()
 
     def _advance(self, losses: Tensor, state: State, present: Tensor, **signals: Tensor) -> State:
         gradient = 0.5 - 0.5 * (-state["value"]).exp() * losses
-        return adam_step(state, gradient, checked_number(self, "learning_rate", self.learning_rate, 0.0))
+        return adam_step(
+            state, gradient, checked_number(self, "learning_rate", self.learning_rate, 0.0)
+        )

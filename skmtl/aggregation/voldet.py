@@ -18,17 +18,20 @@ def voldet(gramian: Tensor) -> Tensor:
     Parameters
     ----------
     gramian : Tensor of shape (..., T, T)
-        Inner products of the task gradients as they are, not normalised; leading axes are fleet members.
+        Inner products of the task gradients as they are, not normalised; leading axes are fleet
+        members.
 
     Returns
     -------
     Tensor of shape (...)
-        Between 0 (two gradients are parallel, or all are linearly dependent) and 1 (all are orthogonal). A task whose gradient is
-        zero has no direction and is left out; 0 where all are zero, as for the empty set.
+        Between 0 (two gradients are parallel, or all are linearly dependent) and 1 (all are
+        orthogonal). A task whose gradient is zero has no direction and is left out; 0 where all are
+        zero, as for the empty set.
 
     Notes
     -----
-    The volume does not see signs: opposite gradients span as little as equal ones. :func:`voldetpro` tells them apart.
+    The volume does not see signs: opposite gradients span as little as equal ones.
+    :func:`voldetpro` tells them apart.
 
     References
     ----------
@@ -45,25 +48,29 @@ def voldet(gramian: Tensor) -> Tensor:
 
 
 def voldetpro(gramian: Tensor) -> Tensor:
-    r"""Squared volume of the normalised task gradients plus a charge for pairs that point away from each other.
+    r"""Squared volume of the normalised task gradients plus a charge for pairs that point away from
+    each other.
 
-    .. math:: v(S) = \det(M_S) + \frac{\sqrt{|I(S)|} + |S|}{|S|} \Bigl|\sum_{(i, j) \in I(S)} M_{ij}\Bigr|,
+    .. math:: v(S) = \det(M_S) + \frac{\sqrt{|I(S)|} + |S|}{|S|} \Bigl|\sum_{(i, j) \in I(S)}
+    M_{ij}\Bigr|,
               \qquad I(S) = \{(i, j): i < j, \; M_{ij} < 0\}
 
     Parameters
     ----------
     gramian : Tensor of shape (..., T, T)
-        Inner products of the task gradients as they are, not normalised; leading axes are fleet members.
+        Inner products of the task gradients as they are, not normalised; leading axes are fleet
+        members.
 
     Returns
     -------
     Tensor of shape (...)
-        At least :func:`voldet`, and equal to it where no two gradients have a negative inner product; not bounded by 1. Tasks whose
-        gradient is zero are left out.
+        At least :func:`voldet`, and equal to it where no two gradients have a negative inner
+        product; not bounded by 1. Tasks whose gradient is zero are left out.
 
     Notes
     -----
-    The root goes over :math:`|I(S)|` alone, as equation (6) and appendix B.5 of [1]_ print it; a heading in its appendix B.3 puts
+    The root goes over :math:`|I(S)|` alone, as equation (6) and appendix B.5 of [1]_ print it; a
+    heading in its appendix B.3 puts
     :math:`|S|` under the root as well.
 
     References
@@ -78,7 +85,9 @@ def voldetpro(gramian: Tensor) -> Tensor:
     """
     cosines, present = normalised(gramian, "voldetpro")
     opposed = opposition(cosines).triu(1)
-    charge = (1 + opposed.count_nonzero((-2, -1)).double().sqrt() / present.sum(-1).clamp(min=1)) * opposed.sum((-2, -1))
+    charge = (
+        1 + opposed.count_nonzero((-2, -1)).double().sqrt() / present.sum(-1).clamp(min=1)
+    ) * opposed.sum((-2, -1))
     return voldet(gramian) + charge.to(result_dtype(gramian))
 
 
@@ -118,10 +127,11 @@ def negative_cosine_fraction(gramian: Tensor) -> Tensor:
 
 
 def normalised(gramian: Any, owner: str) -> tuple[Tensor, Tensor]:
-    """Return the cosines of the task gradients, (..., T, T) in float64, and which tasks have a gradient, (..., T).
+    """Return the cosines of the task gradients, (..., T, T) in float64, and which tasks have a
+    gradient, (..., T).
 
-    A task without one gets the row and column of the unit matrix: it changes no determinant and opposes nobody. A Gramian that is not
-    finite becomes NaN throughout.
+    A task without one gets the row and column of the unit matrix: it changes no determinant and
+    opposes nobody. A Gramian that is not finite becomes NaN throughout.
     """
     matrix = checked_gramian(gramian, owner)
     finite = matrix.isfinite().all(-1).all(-1)

@@ -1,4 +1,6 @@
-"""From data to a compared grouping: hold rows out, fit, train the three strategies, take their losses."""
+"""From data to a compared grouping: hold rows out, fit, train the three strategies, take their
+losses.
+"""
 
 from __future__ import annotations
 
@@ -16,17 +18,36 @@ from numpy.typing import NDArray
 from skmtl.affinity import PairwiseGains, out_of_fold_predictions
 from skmtl.cli.data import Data
 from skmtl.estimators import MultiTaskClassifier, MultiTaskRegressor, fit_groups
-from skmtl.grouping import DEFAULT_NETWORK, MIN_ROWS, TaskGroupedClassifier, TaskGroupedRegressor, TaskGrouper, loss_units
+from skmtl.grouping import (
+    DEFAULT_NETWORK,
+    MIN_ROWS,
+    TaskGroupedClassifier,
+    TaskGroupedRegressor,
+    TaskGrouper,
+    loss_units,
+)
 from skmtl.report import GroupingReport
 from skmtl.tasks import TaskSet
 
 TEST_SIZE = 0.3
 TASK_COLUMN = "task"
 STRATEGIES = ("single-task", "all together", "grouped")
-LOSS_NAMES = {"regression": "mean squared error divided by the variance of all training targets", "classification": "log loss"}
+LOSS_NAMES = {
+    "regression": "mean squared error divided by the variance of all training targets",
+    "classification": "log loss",
+}
 _LARGEST_SEED = np.iinfo(np.int32).max
 _SMALLEST_PROBABILITY = float(np.finfo(np.float64).eps)
-_GAIN_COLUMNS = ["target", "source", "gain", "gain_se", "stl_loss", "mtl_loss", "n_repeats", "predicted"]
+_GAIN_COLUMNS = [
+    "target",
+    "source",
+    "gain",
+    "gain_se",
+    "stl_loss",
+    "mtl_loss",
+    "n_repeats",
+    "predicted",
+]
 
 
 @dataclass(frozen=True)
@@ -69,13 +90,24 @@ def compare(data: Data, options: argparse.Namespace) -> Comparison:
         # Tasks that take no part are listed below with their reasons.
         warnings.filterwarnings("ignore", message="Some tasks take no part in the choice of groups")
         comparison = _compare(data, options)
-    heard = [str(warning.message) for warning in caught if issubclass(warning.category, (UserWarning, RuntimeWarning))]
-    notices = list(dict.fromkeys([*comparison.report.notices, *heard, *_second_best(comparison.report)]))
-    return replace(comparison, report=replace(comparison.report, notices=notices, seconds=time.perf_counter() - start))
+    heard = [
+        str(warning.message)
+        for warning in caught
+        if issubclass(warning.category, (UserWarning, RuntimeWarning))
+    ]
+    notices = list(
+        dict.fromkeys([*comparison.report.notices, *heard, *_second_best(comparison.report)])
+    )
+    return replace(
+        comparison,
+        report=replace(comparison.report, notices=notices, seconds=time.perf_counter() - start),
+    )
 
 
 def _compare(data: Data, options: argparse.Namespace) -> Comparison:
-    split_seed, fit_seed, train_seed = np.random.RandomState(options.seed).randint(_LARGEST_SEED, size=3).tolist()
+    split_seed, fit_seed, train_seed = (
+        np.random.RandomState(options.seed).randint(_LARGEST_SEED, size=3).tolist()
+    )
     tasks = data.tasks
     train, test = _split(data, split_seed)
     model = _model(data, options, fit_seed)
@@ -109,7 +141,9 @@ def _compare(data: Data, options: argparse.Namespace) -> Comparison:
 def _split(data: Data, seed: int) -> tuple[TaskSet, TaskSet]:
     """Hold out part of every usable task; all rows of the others are for training."""
     tasks = data.tasks
-    train, test = tasks.subset([name for name in tasks.names if name not in data.unusable]).train_test_split(TEST_SIZE, seed)
+    train, test = tasks.subset(
+        [name for name in tasks.names if name not in data.unusable]
+    ).train_test_split(TEST_SIZE, seed)
     rows = {name: train.rows(name) if name in train else tasks.rows(name) for name in tasks.names}
     targets = {name: train[name].y if name in train else tasks[name].y for name in tasks.names}
     return TaskSet(tasks.X, rows, targets, tasks.kind), test
@@ -128,13 +162,16 @@ def _left_out(data: Data, train: TaskSet) -> list[str]:
     if data.unusable:
         listed = ", ".join(f"{name} ({why})" for name, why in data.unusable.items())
         notices.append(
-            f"Too little data to test or to choose by: {listed}. All their rows are used for training, in the common network if that is chosen, else alone."
+            f"Too little data to test or to choose by: {listed}. All their rows are used for "
+            "training, in the common network if that is chosen, else alone."
         )
     few = [task.name for task in train if task.name not in data.unusable and len(task) < MIN_ROWS]
     if few:
         notices.append(
-            f"With the held-out rows taken away, fewer than {MIN_ROWS} rows are left of: {', '.join(few)}. "
-            "These take no part in the choice of groups; they are trained in the common network if that is chosen, else alone."
+            f"With the held-out rows taken away, fewer than {MIN_ROWS} rows are left of: "
+            f"{', '.join(few)}. "
+            "These take no part in the choice of groups; they are trained in the common network if "
+            "that is chosen, else alone."
         )
     return notices
 
@@ -146,7 +183,8 @@ def _second_best(report: GroupingReport) -> list[str]:
     if not excess > 1e-9 * abs(totals[best]):
         return []
     return [
-        f"The plan was chosen on validation rows ({report.winner}). On the held-out rows {best} has a total that is {excess / totals['grouped']:.1%} lower: "
+        f"The plan was chosen on validation rows ({report.winner}). On the held-out rows {best} "
+        f"has a total that is {excess / totals['grouped']:.1%} lower: "
         "the two are close, or the choice was unlucky."
     ]
 
@@ -173,8 +211,8 @@ def _model(data: Data, options: argparse.Namespace, seed: int) -> Any:
 def _losses(model: Any, train: TaskSet, test: TaskSet, seed: int, jobs: int | None) -> pd.DataFrame:
     """Held-out losses (T, 3); NaN for tasks without test rows.
 
-    All networks are trained as one fleet from one seed, a group that two strategies share once: strategies that train a
-    task alike give it the same loss to the last digit.
+    All networks are trained as one fleet from one seed, a group that two strategies share once:
+    strategies that train a task alike give it the same loss to the last digit.
     """
     names = train.names
     plans: list[dict[str, tuple[str, ...]]] = [
@@ -183,16 +221,28 @@ def _losses(model: Any, train: TaskSet, test: TaskSet, seed: int, jobs: int | No
         dict(zip(names, (model.groups_[g] for g in model.labels_), strict=True)),
     ]
     groups = list(dict.fromkeys(group for plan in plans for group in plan.values()))
-    fitted = dict(zip(groups, fit_groups(model.estimator, train, groups, seed=seed, like=model, n_workers=jobs), strict=True))
+    fitted = dict(
+        zip(
+            groups,
+            fit_groups(model.estimator, train, groups, seed=seed, like=model, n_workers=jobs),
+            strict=True,
+        )
+    )
     units = loss_units(train, pooled=True)
     loss_of: dict[tuple[Any, str], float] = {}
     for group, estimator in fitted.items():
-        served = [name for name in group if name in test and any(plan[name] == group for plan in plans)]
+        served = [
+            name for name in group if name in test and any(plan[name] == group for plan in plans)
+        ]
         if served:
-            for name, loss in zip(served, _task_losses(estimator, test.subset(served)), strict=True):
+            for name, loss in zip(
+                served, _task_losses(estimator, test.subset(served)), strict=True
+            ):
                 loss_of[group, name] = loss / units[name]
     columns = [[loss_of.get((plan[name], name), np.nan) for name in names] for plan in plans]
-    return pd.DataFrame(dict(zip(STRATEGIES, columns, strict=True)), index=pd.Index(names, name="task"))
+    return pd.DataFrame(
+        dict(zip(STRATEGIES, columns, strict=True)), index=pd.Index(names, name="task")
+    )
 
 
 def _task_losses(estimator: Any, test: TaskSet) -> list[float]:
@@ -203,17 +253,30 @@ def _task_losses(estimator: Any, test: TaskSet) -> list[float]:
     else:
         probabilities, known = estimator.predict_proba(frame), np.isin(y, estimator.classes_)
         columns = np.searchsorted(estimator.classes_, np.where(known, y, estimator.classes_[0]))
-        errors = -np.log(np.maximum(np.where(known, probabilities[np.arange(len(y)), columns], 0.0), _SMALLEST_PROBABILITY))
+        errors = -np.log(
+            np.maximum(
+                np.where(known, probabilities[np.arange(len(y)), columns], 0.0),
+                _SMALLEST_PROBABILITY,
+            )
+        )
     return [float(part.mean()) for part in np.split(errors, np.cumsum(test.sizes)[:-1])]
 
 
 # ---------------------------------------------------------------------- gains
-def _gains(gains: PairwiseGains | None, train: TaskSet, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the table of measured gains with predictions of each from the others, and these predictions."""
+def _gains(
+    gains: PairwiseGains | None, train: TaskSet, seed: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the table of measured gains with predictions of each from the others, and these
+    predictions.
+    """
     if gains is None:
-        return pd.DataFrame(columns=_GAIN_COLUMNS), pd.DataFrame(columns=["target", "source", "measured", "predicted"])
+        return pd.DataFrame(columns=_GAIN_COLUMNS), pd.DataFrame(
+            columns=["target", "source", "measured", "predicted"]
+        )
     predicted = out_of_fold_predictions(train.subset(gains.names), gains, random_state=seed)
-    return gains.table.merge(predicted[["target", "source", "predicted"]], on=["target", "source"], how="left"), predicted
+    return gains.table.merge(
+        predicted[["target", "source", "predicted"]], on=["target", "source"], how="left"
+    ), predicted
 
 
 def prediction_correlation(predicted: pd.DataFrame) -> float:
@@ -227,5 +290,8 @@ def prediction_correlation(predicted: pd.DataFrame) -> float:
 def _settings(data: Data, options: argparse.Namespace) -> dict[str, Any]:
     chosen: Sequence[str] = ("data", "task", "target", "pairs", "repeats", "method", "jobs", "seed")
     settings = {name: getattr(options, name) for name in chosen}
-    network = {name: list(value) if isinstance(value, tuple) else value for name, value in DEFAULT_NETWORK.items()}
+    network = {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in DEFAULT_NETWORK.items()
+    }
     return settings | {"kind": data.tasks.kind, "held_out": TEST_SIZE, "network": network}

@@ -73,7 +73,10 @@ def read_data(options: argparse.Namespace) -> Data:
 def _named(options: argparse.Namespace) -> Data:
     name = options.data
     if options.task or options.target:
-        raise InputError(f"--task and --target belong to files; {name} is a data set (write ./{name} for a file of that name)")
+        raise InputError(
+            f"--task and --target belong to files; {name} is a data set (write ./{name} for a file "
+            "of that name)"
+        )
     chosen = NAMED_SETS[name]
     try:
         tasks = chosen.load(options.data_home).task_set
@@ -81,7 +84,9 @@ def _named(options: argparse.Namespace) -> Data:
         raise InputError(f"data set {name}: {error}") from None
     if options.kind not in (None, tasks.kind):
         raise InputError(f"{name} holds {tasks.kind} tasks; leave --kind out")
-    return Data(name, chosen.about, tasks, _unusable(tasks), [chosen.caveat] if chosen.caveat else [])
+    return Data(
+        name, chosen.about, tasks, _unusable(tasks), [chosen.caveat] if chosen.caveat else []
+    )
 
 
 # ---------------------------------------------------------------------- files
@@ -99,20 +104,44 @@ def _file(options: argparse.Namespace) -> Data:
         _check_column(frame, getattr(options, option), option)
     target, task = frame[options.target], frame[options.task]
     kept, dropped = _labelled(target, task, options)
-    target, task, inputs = target[kept], task[kept], frame.loc[kept].drop(columns=[options.task, options.target])
+    target, task, inputs = (
+        target[kept],
+        task[kept],
+        frame.loc[kept].drop(columns=[options.task, options.target]),
+    )
     kind: Kind = options.kind or _inferred_kind(target)
     if options.kind is None:
-        reason = "its values are numbers" if kind == "regression" else "its values are classes" if target.nunique() > 2 else "it has two values"
-        notices = [f"The target {options.target!r} is taken for {kind}: {reason}. Use --kind to say otherwise.", *notices]
+        reason = (
+            "its values are numbers"
+            if kind == "regression"
+            else "its values are classes"
+            if target.nunique() > 2
+            else "it has two values"
+        )
+        notices = [
+            f"The target {options.target!r} is taken for {kind}: {reason}. Use --kind to say "
+            "otherwise.",
+            *notices,
+        ]
     try:
         names, codes = encode_task_ids(task, f"task column {options.task!r}")
     except ValueError as error:
         raise InputError(str(error)) from None
     if len(names) < 2:
-        raise InputError(f"column {options.task!r} holds one task only, {names[0]!r}; at least two are needed")
-    labels = _numbers(target, options.target) if kind == "regression" else _classes(target, options.target)
-    tasks = TaskSet.from_long(_checked_inputs(inputs), labels, np.array(names, dtype=object)[codes], kind=kind)
-    about = f"Column {options.target!r} of {path.name}, one task for every value of {options.task!r}."
+        raise InputError(
+            f"column {options.task!r} holds one task only, {names[0]!r}; at least two are needed"
+        )
+    labels = (
+        _numbers(target, options.target)
+        if kind == "regression"
+        else _classes(target, options.target)
+    )
+    tasks = TaskSet.from_long(
+        _checked_inputs(inputs), labels, np.array(names, dtype=object)[codes], kind=kind
+    )
+    about = (
+        f"Column {options.target!r} of {path.name}, one task for every value of {options.task!r}."
+    )
     return Data(path.name, about, tasks, _unusable(tasks), [*notices, *dropped])
 
 
@@ -121,7 +150,9 @@ def _complain_of_missing(data: str) -> None:
         raise InputError(f"file not found: {data}")
     near = difflib.get_close_matches(data, NAMED_SETS, n=1)
     hint = f" Did you mean {near[0]}?" if near else ""
-    raise InputError(f"{data!r} is neither a file nor a data set; data sets are {', '.join(NAMED_SETS)}.{hint}")
+    raise InputError(
+        f"{data!r} is neither a file nor a data set; data sets are {', '.join(NAMED_SETS)}.{hint}"
+    )
 
 
 def _check_column(frame: pd.DataFrame, name: str, option: str) -> None:
@@ -130,20 +161,32 @@ def _check_column(frame: pd.DataFrame, name: str, option: str) -> None:
     columns = list(frame.columns)
     folded = {column.casefold(): column for column in columns}
     near = [folded[match] for match in difflib.get_close_matches(name.casefold(), folded, n=3)]
-    hint = f"Did you mean {' or '.join(map(repr, near))}?" if near else f"It has {', '.join(map(repr, columns[:_SHOWN]))}{', ...' * (len(columns) > _SHOWN)}."
+    hint = (
+        f"Did you mean {' or '.join(map(repr, near))}?"
+        if near
+        else f"It has {', '.join(map(repr, columns[:_SHOWN]))}{', ...' * (len(columns) > _SHOWN)}."
+    )
     raise InputError(f"--{option}: the table has no column {name!r}. {hint}")
 
 
-def _labelled(target: pd.Series, task: pd.Series, options: argparse.Namespace) -> tuple[NDArray[np.bool_], list[str]]:
+def _labelled(
+    target: pd.Series, task: pd.Series, options: argparse.Namespace
+) -> tuple[NDArray[np.bool_], list[str]]:
     """Mask of the rows that have a target and a task, and what is said about the others."""
     has_target, has_task = target.notna().to_numpy(), task.notna().to_numpy()
     notices = []
-    for known, what in ((has_target, f"a target (column {options.target!r})"), (has_task | ~has_target, f"a task (column {options.task!r})")):
+    for known, what in (
+        (has_target, f"a target (column {options.target!r})"),
+        (has_task | ~has_target, f"a task (column {options.task!r})"),
+    ):
         count = int((~known).sum())
         if count == len(known):
             raise InputError(f"no row has {what}")
         if count:
-            notices.append(f"{count:,} row{'s' * (count > 1)} without {what} {'were' if count > 1 else 'was'} dropped.")
+            notices.append(
+                f"{count:,} row{'s' * (count > 1)} without {what} {'were' if count > 1 else 'was'} "
+                "dropped."
+            )
     kept = has_target & has_task
     if not kept.any():
         raise InputError("no row has both a task and a target")
@@ -155,14 +198,25 @@ def _inferred_kind(target: pd.Series) -> Kind:
     if not pd.api.types.is_numeric_dtype(target) or pd.api.types.is_bool_dtype(target):
         return "classification"
     values = target.unique().astype(float)
-    return "classification" if len(values) <= 2 and np.all(values == np.floor(values)) and np.isfinite(values).all() else "regression"
+    return (
+        "classification"
+        if len(values) <= 2 and np.all(values == np.floor(values)) and np.isfinite(values).all()
+        else "regression"
+    )
 
 
 def _numbers(target: pd.Series, column: str) -> NDArray[np.float64]:
     numbers = pd.to_numeric(target, errors="coerce")
     if numbers.isna().any() or pd.api.types.is_datetime64_any_dtype(target):
-        example = target.astype(object)[numbers.isna()].iloc[0] if numbers.isna().any() else target.iloc[0]
-        raise InputError(f"target {column!r} is not numeric (it holds {example!r}); regression needs numbers, else use --kind classification")
+        example = (
+            target.astype(object)[numbers.isna()].iloc[0]
+            if numbers.isna().any()
+            else target.iloc[0]
+        )
+        raise InputError(
+            f"target {column!r} is not numeric (it holds {example!r}); regression needs numbers, "
+            "else use --kind classification"
+        )
     values = numbers.to_numpy(dtype=np.float64)
     if np.isinf(values).any():
         raise InputError(f"target {column!r} holds infinite values")
@@ -175,12 +229,18 @@ def _classes(target: pd.Series, column: str) -> NDArray[Any]:
     if pd.api.types.is_numeric_dtype(target):
         values = target.to_numpy(dtype=np.float64)
         if not np.all(np.isfinite(values) & (values == np.floor(values))):
-            raise InputError(f"target {column!r} holds numbers that are not whole; they cannot be classes, use --kind regression")
+            raise InputError(
+                f"target {column!r} holds numbers that are not whole; they cannot be classes, use "
+                "--kind regression"
+            )
         return tidy_labels(values)
     numbers = pd.to_numeric(target.astype(object), errors="coerce")
     if numbers.notna().mean() > 0.5:
         example = target[numbers.isna()].iloc[0] if numbers.isna().any() else target.iloc[0]
-        raise InputError(f"target {column!r} holds text such as {example!r} among numbers; clean the column first")
+        raise InputError(
+            f"target {column!r} holds text such as {example!r} among numbers; clean the column "
+            "first"
+        )
     return target.astype(str).to_numpy(dtype=str)
 
 
@@ -195,12 +255,14 @@ def _checked_inputs(inputs: pd.DataFrame) -> pd.DataFrame:
             known = values.dropna()
             example = f", such as {known.iloc[0]!r}" if len(known) and what == "text" else ""
             raise InputError(
-                f"input column {column!r} holds {what}{example}; networks need numbers: encode it (say, one 0/1 column for every value) or drop the column"
+                f"input column {column!r} holds {what}{example}; networks need numbers: encode it "
+                "(say, one 0/1 column for every value) or drop the column"
             )
         missing = int(values.isna().sum())
         if missing:
             raise InputError(
-                f"input column {column!r} has {missing:,} missing values; networks need complete inputs for now: fill them in, or drop the column or the rows"
+                f"input column {column!r} has {missing:,} missing values; networks need complete "
+                "inputs for now: fill them in, or drop the column or the rows"
             )
         if not np.isfinite(values.to_numpy(dtype=np.float64)).all():
             raise InputError(f"input column {column!r} holds infinite values")
@@ -218,7 +280,12 @@ def _unusable(tasks: TaskSet) -> dict[str, str]:
             found[task.name] = "one class only"
     usable = len(tasks) - len(found)
     if usable < 2:
-        listed = ", ".join(f"{name} ({why})" for name, why in list(found.items())[:_SHOWN]) + ", ..." * (len(found) > _SHOWN)
+        listed = ", ".join(
+            f"{name} ({why})" for name, why in list(found.items())[:_SHOWN]
+        ) + ", ..." * (len(found) > _SHOWN)
         need = f"at least {MIN_ROWS} rows" + " and two classes" * (tasks.kind == "classification")
-        raise InputError(f"{usable} of {len(tasks)} tasks can be used, and two are needed; a task needs {need}. Not usable: {listed}")
+        raise InputError(
+            f"{usable} of {len(tasks)} tasks can be used, and two are needed; a task needs {need}. "
+            f"Not usable: {listed}"
+        )
     return found

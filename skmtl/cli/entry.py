@@ -29,7 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit code: 0; 2 for arguments or data that cannot be used, which one line on the error stream explains; 130 when interrupted.
+        Exit code: 0; 2 for arguments or data that cannot be used, which one line on the error
+        stream explains; 130 when interrupted.
 
     Examples
     --------
@@ -66,4 +67,9 @@ def _group(options: argparse.Namespace) -> None:
         raise InputError(f"{data.name} cannot be used: {error or type(error).__name__}") from error
     files, missing = contents(comparison)
     write(folder, files)
-    say(*results(comparison), *closing(comparison.report, str(folder), [name for name in FILES if name in files], missing))
+    say(
+        *results(comparison),
+        *closing(
+            comparison.report, str(folder), [name for name in FILES if name in files], missing
+        ),
+    )

@@ -57,7 +57,9 @@ def contents(comparison: Comparison) -> tuple[dict[str, bytes], str | None]:
     """
     report = comparison.report
     files = {
-        "groups.json": (json.dumps(_summary(comparison), indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode(),
+        "groups.json": (
+            json.dumps(_summary(comparison), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        ).encode(),
         "gains.csv": report.gains.to_csv(index=False, lineterminator="\n").encode(),
     }
     left_out = []
@@ -71,7 +73,12 @@ def contents(comparison: Comparison) -> tuple[dict[str, bytes], str | None]:
         files["report.html"] = render_report(report, pictures).encode()
     except ImportError:
         left_out.append("report.html")
-    return files, f'Left out: {" and ".join(left_out)}. For all results: pip install "skmtl[report]"' if left_out else None
+    return (
+        files,
+        f'Left out: {" and ".join(left_out)}. For all results: pip install "skmtl[report]"'
+        if left_out
+        else None,
+    )
 
 
 def _pictures(report: GroupingReport) -> dict[str, bytes]:
@@ -80,14 +87,19 @@ def _pictures(report: GroupingReport) -> dict[str, bytes]:
         # A name in letters that the font lacks is drawn as boxes.
         warnings.filterwarnings("ignore", message="Glyph")
         return {
-            "affinity": figure_png(TaskAffinityDisplay(affinity=report.affinity, groups=report.groups)),
-            "prediction": figure_png(GainPredictionDisplay(y_true=predicted["measured"], y_pred=predicted["predicted"])),
+            "affinity": figure_png(
+                TaskAffinityDisplay(affinity=report.affinity, groups=report.groups)
+            ),
+            "prediction": figure_png(
+                GainPredictionDisplay(y_true=predicted["measured"], y_pred=predicted["predicted"])
+            ),
             "losses": figure_png(TaskLossDisplay(losses=report.losses)),
         }
 
 
 def write(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Replace the results of an earlier run, once all new files are complete; other files in the folder stay.
+    """Replace the results of an earlier run, once all new files are complete; other files in the
+    folder stay.
 
     Parameters
     ----------
@@ -104,7 +116,8 @@ def write(folder: Path, files: Mapping[str, bytes]) -> None:
     existed, staging = folder.exists(), None
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        # Inside the folder, not beside it: only there is a move certain to stay within one file system.
+        # Inside the folder, not beside it: only there is a move certain to stay within one file
+        # system.
         staging = Path(tempfile.mkdtemp(prefix=".skmtl-", dir=folder))
         for name, content in files.items():
             (staging / name).write_bytes(content)
@@ -125,12 +138,19 @@ def write(folder: Path, files: Mapping[str, bytes]) -> None:
 def _summary(comparison: Comparison) -> dict[str, Any]:
     """Return what groups.json holds."""
     report = comparison.report
-    per_task = {name: dict(zip(report.losses.columns, row, strict=True)) for name, row in zip(report.losses.index, report.losses.to_numpy(), strict=True)}
+    per_task = {
+        name: dict(zip(report.losses.columns, row, strict=True))
+        for name, row in zip(report.losses.index, report.losses.to_numpy(), strict=True)
+    }
     summary = {
         "tasks": comparison.labels,
         "groups": [list(group) for group in report.groups],
         "winner": report.winner,
-        "losses": {"name": report.loss_name, "total": report.totals.to_dict(), "per_task": per_task},
+        "losses": {
+            "name": report.loss_name,
+            "total": report.totals.to_dict(),
+            "per_task": per_task,
+        },
         "reliability": report.reliability,
         "prediction_correlation": prediction_correlation(report.predicted_gains),
         "choice": report.choice.to_dict("records"),
@@ -158,5 +178,12 @@ def _plain(value: Any) -> Any:
 
 
 def _versions() -> dict[str, str]:
-    packages = {name: importlib.metadata.version(name) for name in ("numpy", "scikit-learn", "torch")}
-    return {"skmtl": sys.modules["skmtl"].__version__, "python": platform.python_version(), "pandas": pd.__version__, **packages}
+    packages = {
+        name: importlib.metadata.version(name) for name in ("numpy", "scikit-learn", "torch")
+    }
+    return {
+        "skmtl": sys.modules["skmtl"].__version__,
+        "python": platform.python_version(),
+        "pandas": pd.__version__,
+        **packages,
+    }

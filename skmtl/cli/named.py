@@ -33,7 +33,8 @@ NAMED_SETS = {
     "junior_school": NamedSet(
         "Mathematics scores of pupils in 49 primary schools.",
         lambda data_home: load_junior_school(),
-        caveat="Most pupils have rows from several years, which may lie on both sides of the split: expect somewhat larger losses on new pupils.",
+        caveat="Most pupils have rows from several years, which may lie on both sides of the "
+        "split: expect somewhat larger losses on new pupils.",
     ),
     "school": NamedSet(
         "Exam scores of pupils in 139 schools.",

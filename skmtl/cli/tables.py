@@ -18,7 +18,8 @@ def read_table(path: Path) -> tuple[pd.DataFrame, list[str]]:
     Parameters
     ----------
     path : Path
-        File; what is not named ``.parquet`` or ``.pq`` is read as text, with commas, semicolons or tabs.
+        File; what is not named ``.parquet`` or ``.pq`` is read as text, with commas, semicolons or
+        tabs.
 
     Returns
     -------
@@ -52,7 +53,9 @@ def read_table(path: Path) -> tuple[pd.DataFrame, list[str]]:
 def _read_parquet(path: Path) -> tuple[pd.DataFrame, list[str]]:
     frame = pd.read_parquet(path)
     _check_header([str(column) for column in frame.columns], path)
-    return frame.set_axis([str(column) for column in frame.columns], axis=1).reset_index(drop=True), []
+    return frame.set_axis([str(column) for column in frame.columns], axis=1).reset_index(
+        drop=True
+    ), []
 
 
 def _read_csv(path: Path) -> tuple[pd.DataFrame, list[str]]:
@@ -61,9 +64,13 @@ def _read_csv(path: Path) -> tuple[pd.DataFrame, list[str]]:
     _check_header([name for name in header if name], path)
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)
-        frame = pd.read_csv(path, sep=separator, encoding="utf-8-sig", index_col=False, low_memory=False)
+        frame = pd.read_csv(
+            path, sep=separator, encoding="utf-8-sig", index_col=False, low_memory=False
+        )
     if header[0] == "" and len(header) > 1:
-        return frame.iloc[:, 1:], ["The first column has no name; it is taken for row numbers and not used."]
+        return frame.iloc[:, 1:], [
+            "The first column has no name; it is taken for row numbers and not used."
+        ]
     return frame, []
 
 
@@ -71,7 +78,19 @@ def _header(path: Path) -> tuple[list[str], str]:
     """Names of the columns, and what separates them."""
     header: list[str] = []
     for separator in (",", ";", "\t"):
-        header = pd.read_csv(path, sep=separator, header=None, nrows=1, dtype=str, keep_default_na=False, encoding="utf-8-sig").iloc[0].tolist()
+        header = (
+            pd.read_csv(
+                path,
+                sep=separator,
+                header=None,
+                nrows=1,
+                dtype=str,
+                keep_default_na=False,
+                encoding="utf-8-sig",
+            )
+            .iloc[0]
+            .tolist()
+        )
         if len(header) > 1:
             return header, separator
     return header, ","

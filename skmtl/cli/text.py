@@ -19,7 +19,8 @@ WIDTH = 80
 MOST_TASKS, EXTREMES, MOST_PLANS = 20, 5, 6
 _LONGEST_NAME = 22
 _UNITS = {
-    "regression": "Mean squared error divided by the variance of all training targets: 0 is perfect, 1 is as good as predicting one average for all rows.",
+    "regression": "Mean squared error divided by the variance of all training targets: 0 is "
+    "perfect, 1 is as good as predicting one average for all rows.",
     "classification": "Log loss: 0 is perfect, 0.693 is as good as a coin for two classes.",
 }
 
@@ -33,9 +34,14 @@ def say(*lines: str) -> None:
 
 
 def plain(text: str) -> str:
-    """Return a text in one line, with ordinary spaces and minus signs and without control characters."""
+    """Return a text in one line, with ordinary spaces and minus signs and without control
+    characters.
+    """
     text = text.replace("\u202f", " ").replace("\u2212", "-").replace("\u2013", "-")
-    return "".join(character if character.isprintable() else " " if character.isspace() else "?" for character in text)
+    return "".join(
+        character if character.isprintable() else " " if character.isspace() else "?"
+        for character in text
+    )
 
 
 def opening(data: Data) -> list[str]:
@@ -43,7 +49,8 @@ def opening(data: Data) -> list[str]:
     tasks = data.tasks
     return [
         *_wrapped(f"{data.name}: {data.about}"),
-        f"{len(tasks)} tasks ({tasks.kind}), {tasks.sizes.sum():,} rows ({_span(tasks)} a task), {_count(tasks.n_features_in_, 'input')}",
+        f"{len(tasks)} tasks ({tasks.kind}), {tasks.sizes.sum():,} rows ({_span(tasks)} a task), "
+        f"{_count(tasks.n_features_in_, 'input')}",
         "",
     ]
 
@@ -51,13 +58,25 @@ def opening(data: Data) -> list[str]:
 def results(comparison: Comparison) -> list[str]:
     """Say what was found out."""
     report = comparison.report
-    sections = [_notices(report), _totals(report), _tasks(comparison), _groups(report), _choice(report), _trust(report)]
+    sections = [
+        _notices(report),
+        _totals(report),
+        _tasks(comparison),
+        _groups(report),
+        _choice(report),
+        _trust(report),
+    ]
     return [line for section in sections if section for line in [*section, ""]]
 
 
-def closing(report: GroupingReport, folder: str, files: Sequence[str], missing: str | None) -> list[str]:
+def closing(
+    report: GroupingReport, folder: str, files: Sequence[str], missing: str | None
+) -> list[str]:
     """Say how long it took and where the files lie."""
-    lines = [f"{report.seconds:.0f} seconds. Results in {folder}:", *_wrapped(", ".join(files), indent=2)]
+    lines = [
+        f"{report.seconds:.0f} seconds. Results in {folder}:",
+        *_wrapped(", ".join(files), indent=2),
+    ]
     return [*lines, missing] if missing else lines
 
 
@@ -70,12 +89,17 @@ def _totals(report: GroupingReport) -> list[str]:
     totals, complete = report.totals, report.losses.dropna()
     rows = [["", "total", "mean a task", "against single-task"]]
     for name in report.losses.columns:
-        change = _percent(totals[name] / totals.iloc[0] - 1) if name != report.losses.columns[0] and totals.iloc[0] > 0 else "-"
+        change = (
+            _percent(totals[name] / totals.iloc[0] - 1)
+            if name != report.losses.columns[0] and totals.iloc[0] > 0
+            else "-"
+        )
         rows.append([name, _number(totals[name]), _number(complete[name].mean()), change])
     return [
         *_wrapped(f"{headline(report)}."),
         "",
-        f"HELD-OUT LOSS of {_count(len(complete), 'task')} on {TEST_SIZE:.0%} of their rows (smaller is better)",
+        f"HELD-OUT LOSS of {_count(len(complete), 'task')} on {TEST_SIZE:.0%} of their rows "
+        "(smaller is better)",
         *_wrapped(_UNITS[report.kind], indent=2),
         "",
         *_table(rows),
@@ -88,16 +112,33 @@ def _tasks(comparison: Comparison) -> list[str]:
     title = ["task", "rows", *losses.columns, "change"]
 
     def row(name: str) -> list[str]:
-        return [name, f"{comparison.sizes[name]:,}", *(_number(loss) for loss in losses.loc[name]), _percent(change[name])]
+        return [
+            name,
+            f"{comparison.sizes[name]:,}",
+            *(_number(loss) for loss in losses.loc[name]),
+            _percent(change[name]),
+        ]
 
     if len(losses) <= MOST_TASKS:
-        return ["LOSS OF EVERY TASK (change: grouped against single-task)", *_table([title, *(row(name) for name in losses.index)])]
+        return [
+            "LOSS OF EVERY TASK (change: grouped against single-task)",
+            *_table([title, *(row(name) for name in losses.index)]),
+        ]
     ordered = change.dropna().sort_values(kind="stable")
-    better, worse = ordered[ordered < 0].index[:EXTREMES], ordered[ordered > 0].index[::-1][:EXTREMES]
-    lines = [f"SINGLE TASKS: {(ordered < 0).sum()} better and {(ordered > 0).sum()} worse when grouped than alone"]
+    better, worse = (
+        ordered[ordered < 0].index[:EXTREMES],
+        ordered[ordered > 0].index[::-1][:EXTREMES],
+    )
+    lines = [
+        f"SINGLE TASKS: {(ordered < 0).sum()} better and {(ordered > 0).sum()} worse when grouped "
+        "than alone"
+    ]
     for heading, names in (("improved", better), ("worsened", worse)):
         if len(names):
-            lines += [f"  the {len(names)} most {heading}", *_table([title, *(row(name) for name in names)])]
+            lines += [
+                f"  the {len(names)} most {heading}",
+                *_table([title, *(row(name) for name in names)]),
+            ]
     return lines
 
 
@@ -118,28 +159,56 @@ def _choice(report: GroupingReport) -> list[str]:
     """Say what was chosen and why; the rule is that of the grouped estimators."""
     choice = report.choice
     if len(choice) < 2:
-        return _wrapped("CHOICE: fewer than two tasks have enough training rows to measure gains, so all tasks share a network.")
+        return _wrapped(
+            "CHOICE: fewer than two tasks have enough training rows to measure gains, so all tasks "
+            "share a network."
+        )
     chosen = choice.index[choice["chosen"]][0]
     simple = choice.iloc[:2]["validation_loss"].idxmin()
     if chosen != simple:
-        against, error = choice.loc[simple, "candidate"], _number(choice.loc[chosen, "difference_se"])
+        against, error = (
+            choice.loc[simple, "candidate"],
+            _number(choice.loc[chosen, "difference_se"]),
+        )
         reason = (
-            f"its total is lower than that of {against} by {_number(-choice.loc[chosen, 'difference'])}, more than chance explains (standard error {error})."
+            f"its total is lower than that of {against} by "
+            f"{_number(-choice.loc[chosen, 'difference'])}, more than chance explains "
+            f"(standard error {error})."
         )
     elif len(choice) == 2:
         reason = "it has the smaller total, and no grouping was proposed."
     else:
         reason = (
-            f"it has the smaller total of the two simple plans, and none of the {len(choice) - 2} proposed groupings lowers it by more than chance explains."
+            "it has the smaller total of the two simple plans, and none of the "
+            f"{len(choice) - 2} proposed groupings lowers it by more than chance explains."
         )
-    shown = choice.index[:2].tolist() + choice.iloc[2:].sort_values("validation_loss", kind="stable").index[:MOST_PLANS].tolist()
+    shown = (
+        choice.index[:2].tolist()
+        + choice.iloc[2:].sort_values("validation_loss", kind="stable").index[:MOST_PLANS].tolist()
+    )
     rows = [["plan", "groups", "loss", "difference", "std. error", ""]]
     for k in dict.fromkeys([*shown, chosen]):
         plan = choice.loc[k]
-        compared = ["-", "-"] if k == simple else [_number(plan["difference"]), _number(plan["difference_se"])]
-        rows.append([plan["candidate"], str(plan["n_groups"]), _number(plan["validation_loss"]), *compared, "chosen" if k == chosen else ""])
+        compared = (
+            ["-", "-"]
+            if k == simple
+            else [_number(plan["difference"]), _number(plan["difference_se"])]
+        )
+        rows.append(
+            [
+                plan["candidate"],
+                str(plan["n_groups"]),
+                _number(plan["validation_loss"]),
+                *compared,
+                "chosen" if k == chosen else "",
+            ]
+        )
     hidden = len(choice) - len(rows) + 1
-    lines = [*_wrapped(f"CHOICE: {report.winner}, because {reason}"), "  Totals on validation rows inside the training part:", *_table(rows)]
+    lines = [
+        *_wrapped(f"CHOICE: {report.winner}, because {reason}"),
+        "  Totals on validation rows inside the training part:",
+        *_table(rows),
+    ]
     return [*lines, f"  and {_count(hidden, 'more plan')} in the report"] if hidden else lines
 
 
@@ -148,10 +217,14 @@ def _trust(report: GroupingReport) -> list[str]:
     if known.empty:
         return []
     correlation = prediction_correlation(report.predicted_gains)
-    text = f"GAINS: {(known > 0).mean():.0%} of {len(known):,} measured gains are positive. {reliability_sentence(report.reliability)}"
+    text = (
+        f"GAINS: {(known > 0).mean():.0%} of {len(known):,} measured gains are positive. "
+        f"{reliability_sentence(report.reliability)}"
+    )
     if math.isfinite(correlation):
         text += (
-            f" Gains predicted from the other pairs correlate with the measured ones at {correlation:.2f}; noise in the measurements lowers this number too."
+            " Gains predicted from the other pairs correlate with the measured ones at "
+            f"{correlation:.2f}; noise in the measurements lowers this number too."
         )
     return _wrapped(text)
 
@@ -159,14 +232,29 @@ def _trust(report: GroupingReport) -> list[str]:
 # ---------------------------------------------------------------------- words and numbers
 def _wrapped(text: str, *, indent: int = 0, hanging: int | None = None) -> list[str]:
     later = indent if hanging is None else hanging
-    return textwrap.wrap(plain(text), WIDTH, initial_indent=" " * indent, subsequent_indent=" " * later, break_on_hyphens=False)
+    return textwrap.wrap(
+        plain(text),
+        WIDTH,
+        initial_indent=" " * indent,
+        subsequent_indent=" " * later,
+        break_on_hyphens=False,
+    )
 
 
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:
     """Columns in line, the first to the left and all others to the right."""
     cut = [[_shortened(row[0]), *row[1:]] for row in rows]
     widths = [max(len(row[k]) for row in cut) for k in range(len(cut[0]))]
-    lines = ["  " + "  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]) for row in cut]
+    lines = [
+        "  "
+        + "  ".join(
+            [
+                row[0].ljust(widths[0]),
+                *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)),
+            ]
+        )
+        for row in cut
+    ]
     return [line.rstrip() for line in lines]
 
 
@@ -182,7 +270,13 @@ def _number(value: float) -> str:
 
 
 def _percent(value: float) -> str:
-    return "-" if pd.isna(value) else "0.0 %" if abs(value) < 0.0005 else f"{value:+.1%}".replace("%", " %")
+    return (
+        "-"
+        if pd.isna(value)
+        else "0.0 %"
+        if abs(value) < 0.0005
+        else f"{value:+.1%}".replace("%", " %")
+    )
 
 
 def _count(number: int, noun: str) -> str:

@@ -1,4 +1,6 @@
-"""Data sets: benchmarks that are looked up or fetched, small sets that PyPI packages ship, and generators that know the truth."""
+"""Data sets: benchmarks that are looked up or fetched, small sets that PyPI packages ship, and
+generators that know the truth.
+"""
 
 from skmtl.datasets.adult import fetch_adult
 from skmtl.datasets.fair_tasks import make_fair_tasks

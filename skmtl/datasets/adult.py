@@ -34,7 +34,9 @@ NUMERIC = ("age", "fnlwgt", "education_num", "hours_per_week")
 CATEGORICAL = ("workclass", "education", "marital_status", "occupation", "race", "native_country")
 
 
-def fetch_adult(*, data_home: str | os.PathLike[str] | None = None, download_if_missing: bool = True) -> Bunch:
+def fetch_adult(
+    *, data_home: str | os.PathLike[str] | None = None, download_if_missing: bool = True
+) -> Bunch:
     """Load the UCI Adult data with two labels: income and capital gain (binary, fairness).
 
     ====================  ========================================
@@ -48,8 +50,8 @@ def fetch_adult(*, data_home: str | os.PathLike[str] | None = None, download_if_
     Parameters
     ----------
     data_home : path-like, default=None
-        Folder to look in first; then the folder named by the environment variable ``SKMTL_DATA``, then ``~/skmtl_data``.
-        A download is kept in the first of them.
+        Folder to look in first; then the folder named by the environment variable ``SKMTL_DATA``,
+        then ``~/skmtl_data``. A download is kept in the first of them.
     download_if_missing : bool, default=True
         If False, raise instead of going to the network.
 
@@ -58,8 +60,10 @@ def fetch_adult(*, data_home: str | os.PathLike[str] | None = None, download_if_
     Bunch
         With the attributes
 
-        - data : DataFrame of shape (48842, 10): the inputs of [1]_, numbers and pandas categories ("?" is a category).
-        - target : DataFrame of shape (48842, 2), 0/1: ``income_above_50k``, ``capital_gain`` (any at all).
+        - data : DataFrame of shape (48842, 10): the inputs of [1]_, numbers and pandas categories
+          ("?" is a category).
+        - target : DataFrame of shape (48842, 2), 0/1: ``income_above_50k``, ``capital_gain`` (any
+          at all).
         - sensitive_features : Series of shape (48842,), "Female" or "Male"; not an input.
         - split : Series of shape (48842,), "train" or "test", the official split.
         - feature_names : list of str.
@@ -73,7 +77,8 @@ def fetch_adult(*, data_home: str | os.PathLike[str] | None = None, download_if_
 
     References
     ----------
-    .. [1] Wang et al., "Understanding and improving fairness-accuracy trade-offs in multi-task learning", KDD 2021.
+    .. [1] Wang et al., "Understanding and improving fairness-accuracy trade-offs in multi-task
+       learning", KDD 2021.
 
     Examples
     --------
@@ -87,7 +92,10 @@ def fetch_adult(*, data_home: str | os.PathLike[str] | None = None, download_if_
         frame,
         numeric=NUMERIC,
         categorical=CATEGORICAL,
-        target={"income_above_50k": frame["income"] == ">50K", "capital_gain": frame["capital_gain"] > 0},
+        target={
+            "income_above_50k": frame["income"] == ">50K",
+            "capital_gain": frame["capital_gain"] > 0,
+        },
         sensitive_features=frame["sex"].astype("category"),
         split=frame["split"],
         DESCR=description("adult"),
@@ -95,8 +103,17 @@ def fetch_adult(*, data_home: str | os.PathLike[str] | None = None, download_if_
 
 
 def convert_adult(raw: list[bytes]) -> bytes:
-    """Tidy table from ``adult.data`` and ``adult.test``: ", " between cells, a comment line and final dots in the test file."""
-    lines = [[line.split(", ") for line in part.decode().splitlines() if line and not line.startswith("|")] for part in raw]
+    """Tidy table from ``adult.data`` and ``adult.test``: ", " between cells, a comment line and
+    final dots in the test file.
+    """
+    lines = [
+        [
+            line.split(", ")
+            for line in part.decode().splitlines()
+            if line and not line.startswith("|")
+        ]
+        for part in raw
+    ]
     frame = pd.DataFrame(lines[0] + lines[1], columns=COLUMNS)
     frame["income"] = frame["income"].str.rstrip(".")
     frame["split"] = np.repeat(["train", "test"], [len(lines[0]), len(lines[1])])

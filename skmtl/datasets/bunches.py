@@ -12,7 +12,9 @@ from sklearn.utils import Bunch
 from skmtl.tasks import Kind, TaskSet
 
 
-def grouped_bunch(data: pd.DataFrame, target: pd.Series, task: pd.Series, kind: Kind, **more: Any) -> Bunch:
+def grouped_bunch(
+    data: pd.DataFrame, target: pd.Series, task: pd.Series, kind: Kind, **more: Any
+) -> Bunch:
     """Bunch of a set in which every row belongs to one task."""
     return Bunch(
         data=data,

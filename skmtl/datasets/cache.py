@@ -28,9 +28,11 @@ class RemoteTable:
     path : str
         Place below a data folder: ``"adult/adult.csv.gz"``.
     sha256 : str
-        Hash of the *uncompressed* CSV, so that neither the compression nor the form of the raw files matters.
+        Hash of the *uncompressed* CSV, so that neither the compression nor the form of the raw
+        files matters.
     sources : tuple of tuple of str
-        Alternatives; each lists the URLs of the raw files that `convert` takes. Empty: no public raw source is known.
+        Alternatives; each lists the URLs of the raw files that `convert` takes. Empty: no public
+        raw source is known.
     convert : callable or None
         From the raw files' bytes, in the order of the URLs, to the bytes of the uncompressed CSV.
     """
@@ -41,8 +43,11 @@ class RemoteTable:
     convert: Callable[[list[bytes]], bytes] | None = None
 
 
-def read_table(table: RemoteTable, data_home: str | os.PathLike[str] | None, download_if_missing: bool) -> pd.DataFrame:
-    """Read a table from the first folder that has it, else fetch it into the first folder of the search.
+def read_table(
+    table: RemoteTable, data_home: str | os.PathLike[str] | None, download_if_missing: bool
+) -> pd.DataFrame:
+    """Read a table from the first folder that has it, else fetch it into the first folder of the
+    search.
 
     Parameters
     ----------
@@ -61,7 +66,8 @@ def read_table(table: RemoteTable, data_home: str | os.PathLike[str] | None, dow
     Raises
     ------
     FileNotFoundError
-        If the file is nowhere and could not, or must not, be fetched. The message lists every place that was tried.
+        If the file is nowhere and could not, or must not, be fetched. The message lists every place
+        that was tried.
     OSError
         If a file was found whose content is not the expected one.
     ImportError
@@ -71,7 +77,14 @@ def read_table(table: RemoteTable, data_home: str | os.PathLike[str] | None, dow
     for place in places:
         file = place / table.path
         if file.is_file():
-            return parse_csv(unpack(file.read_bytes(), table, f"The file {str(file)!r}", "Delete it, so that it is looked for elsewhere or fetched again."))
+            return parse_csv(
+                unpack(
+                    file.read_bytes(),
+                    table,
+                    f"The file {str(file)!r}",
+                    "Delete it, so that it is looked for elsewhere or fetched again.",
+                )
+            )
     failures = ["download_if_missing=False forbids fetching it."]
     if download_if_missing:
         content, failures = fetch(table)
@@ -79,8 +92,10 @@ def read_table(table: RemoteTable, data_home: str | os.PathLike[str] | None, dow
             write_atomically(places[0] / table.path, gzip.compress(content, mtime=0))
             return parse_csv(content)
     raise FileNotFoundError(
-        f"The data file {table.path!r} was not found in {', '.join(str(place) for place in places)}. {' '.join(failures)} "
-        f"Put the file into one of these folders, let the environment variable {DIRECTORY_VARIABLE} name a folder that has it, "
+        f"The data file {table.path!r} was not found in "
+        f"{', '.join(str(place) for place in places)}. {' '.join(failures)} "
+        "Put the file into one of these folders, let the environment variable "
+        f"{DIRECTORY_VARIABLE} name a folder that has it, "
         f"or let {MIRROR_VARIABLE} name a web address below which {table.path!r} is served."
     )
 
@@ -105,18 +120,23 @@ def check_content(content: bytes, table: RemoteTable, what: str, advice: str) ->
     found = hashlib.sha256(content).hexdigest()
     if found != table.sha256:
         raise OSError(
-            f"{what} does not hold the expected table {table.path!r}: the sha256 of its uncompressed content is {found}, not {table.sha256}. {advice}"
+            f"{what} does not hold the expected table {table.path!r}: the sha256 of its "
+            f"uncompressed content is {found}, not {table.sha256}. {advice}"
         )
     return content
 
 
 def fetch(table: RemoteTable) -> tuple[bytes | None, list[str]]:
-    """Fetch the uncompressed CSV from the mirror if one is named, else from the public sources; or say why not."""
+    """Fetch the uncompressed CSV from the mirror if one is named, else from the public sources; or
+    say why not.
+    """
     mirror = os.environ.get(MIRROR_VARIABLE)
     if mirror:
         url = f"{mirror.rstrip('/')}/{table.path}"
         try:
-            return unpack(download(url), table, f"The download {url}", f"Check {MIRROR_VARIABLE}."), []
+            return unpack(
+                download(url), table, f"The download {url}", f"Check {MIRROR_VARIABLE}."
+            ), []
         except OSError as error:
             return None, [f"{MIRROR_VARIABLE} is set, and fetching {url} failed: {error}"]
     if not table.sources or table.convert is None:
@@ -130,11 +150,18 @@ def fetch(table: RemoteTable) -> tuple[bytes | None, list[str]]:
     return None, failures
 
 
-def rebuild(convert: Callable[[list[bytes]], bytes], urls: tuple[str, ...], table: RemoteTable) -> tuple[bytes | None, str]:
+def rebuild(
+    convert: Callable[[list[bytes]], bytes], urls: tuple[str, ...], table: RemoteTable
+) -> tuple[bytes | None, str]:
     """Make the uncompressed CSV from one public source, or say why not."""
     what = ", ".join(urls)
     try:
-        return check_content(convert([download(url) for url in urls]), table, f"The table made from {what}", "Its source has changed."), ""
+        return check_content(
+            convert([download(url) for url in urls]),
+            table,
+            f"The table made from {what}",
+            "Its source has changed.",
+        ), ""
     except (OSError, ValueError, LookupError) as error:
         return None, f"Fetching {what} failed: {error}"
 

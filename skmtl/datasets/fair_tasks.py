@@ -36,12 +36,15 @@ def make_fair_tasks(
 ) -> Bunch:
     r"""Generate binary tasks whose labels depend on a group of people that the inputs give away.
 
-    .. math:: y_t = \mathbb{1}\big[ w_t^\top x + b_t \, (g - \tfrac{1}{2}) + \varepsilon_t > c_t \big],
+    .. math:: y_t = \mathbb{1}\big[ w_t^\top x + b_t \, (g - \tfrac{1}{2}) + \varepsilon_t > c_t
+    \big],
         \qquad x \sim N(0, I), \quad \varepsilon_t \sim N(0, \text{noise}^2)
 
-    with g = 1 for group "b" and 0 for group "a". Inputs are x and a proxy of the group, :math:`g + N(0, \text{proxy\_noise}^2)`. Unit vectors
-    :math:`w_t` have a part in common, so that tasks gain from a shared trunk. A network that is trained to be right lets more rows of the
-    favoured group through among those with a negative label; how many more is known.
+    with g = 1 for group "b" and 0 for group "a". Inputs are x and a proxy of the group,
+    :math:`g + N(0, \text{proxy\_noise}^2)`. Unit vectors
+    :math:`w_t` have a part in common, so that tasks gain from a shared trunk. A network that is
+    trained to be right lets more rows of the favoured group through among those with a negative
+    label; how many more is known.
 
     Parameters
     ----------
@@ -52,7 +55,8 @@ def make_fair_tasks(
     n_features : int, default=6
         Number of inputs x; the proxy comes on top.
     bias : float or array-like of shape (T,), default=1.0
-        How much group "b" is favoured in every task's labels, :math:`b_t`; 0 = labels do not depend on the group.
+        How much group "b" is favoured in every task's labels, :math:`b_t`; 0 = labels do not depend
+        on the group.
     relatedness : float, default=0.5
         Correlation, between 0 and 1, that the tasks' functions of x have on average.
     positive_rate : float or array-like of shape (T,), default=0.4
@@ -80,8 +84,8 @@ def make_fair_tasks(
         - feature_names : list of str.
         - coef : ndarray of shape (T, n_features), the :math:`w_t`.
         - bias, threshold : ndarrays of shape (T,), :math:`b_t` and :math:`c_t`.
-        - expected : DataFrame of shape (T, 3), columns ``error``, ``fpr_gap`` and ``tpr_gap``: what the predictor of least error that knows x and
-          the group is expected to have.
+        - expected : DataFrame of shape (T, 3), columns ``error``, ``fpr_gap`` and ``tpr_gap``: what
+          the predictor of least error that knows x and the group is expected to have.
         - DESCR : str.
 
     Raises
@@ -99,38 +103,73 @@ def make_fair_tasks(
     >>> planted = make_fair_tasks(bias=[1.5, 0.0], random_state=0)
     >>> planted.data.shape, planted.target.columns.tolist()
     ((1000, 7), ['task_0', 'task_1'])
-    >>> planted.target.groupby(planted.sensitive_features).mean().round(1).to_numpy().tolist()  # positive labels of the two groups
+    >>> planted.target.groupby(planted.sensitive_features).mean().round(
+    ...     1
+    ... ).to_numpy().tolist()  # positive labels of the two groups
     [[0.2, 0.4], [0.6, 0.4]]
     >>> planted.expected["fpr_gap"].round(2).to_dict()
     {'task_0': 0.29, 'task_1': 0.0}
     """
-    for name, count in {"n_samples": n_samples, "n_tasks": n_tasks, "n_features": n_features}.items():
+    for name, count in {
+        "n_samples": n_samples,
+        "n_tasks": n_tasks,
+        "n_features": n_features,
+    }.items():
         if not isinstance(count, Integral) or isinstance(count, bool) or count < 1:
             raise ValueError(f"{name} must be an int of at least 1. Got {count!r}.")
-    numbers = {"relatedness": relatedness, "group_share": group_share, "proxy_noise": proxy_noise, "noise": noise, "missing": missing}
+    numbers = {
+        "relatedness": relatedness,
+        "group_share": group_share,
+        "proxy_noise": proxy_noise,
+        "noise": noise,
+        "missing": missing,
+    }
     for name, value in numbers.items():
         _check(name, value)
-    own_bias, rates = _one_a_task("bias", bias, n_tasks), _one_a_task("positive_rate", positive_rate, n_tasks)
+    own_bias, rates = (
+        _one_a_task("bias", bias, n_tasks),
+        _one_a_task("positive_rate", positive_rate, n_tasks),
+    )
     spread = sqrt(1 + noise**2)
-    threshold = np.array([_threshold(b, rate, group_share, spread) for b, rate in zip(own_bias, rates, strict=True)])
+    threshold = np.array(
+        [_threshold(b, rate, group_share, spread) for b, rate in zip(own_bias, rates, strict=True)]
+    )
 
     rng = np.random.RandomState() if random_state is None else check_random_state(random_state)
     common = _unit(rng.standard_normal(n_features))
-    coef = np.array([_unit(np.sqrt(relatedness) * common + np.sqrt(1 - relatedness) * _unit(rng.standard_normal(n_features))) for _ in range(n_tasks)])
+    coef = np.array(
+        [
+            _unit(
+                np.sqrt(relatedness) * common
+                + np.sqrt(1 - relatedness) * _unit(rng.standard_normal(n_features))
+            )
+            for _ in range(n_tasks)
+        ]
+    )
     group = (rng.uniform(size=n_samples) < group_share).astype(int)
     X = rng.standard_normal((n_samples, n_features))
-    scores = X @ coef.T + own_bias * (group[:, None] - 0.5) + noise * rng.standard_normal((n_samples, n_tasks))
+    scores = (
+        X @ coef.T
+        + own_bias * (group[:, None] - 0.5)
+        + noise * rng.standard_normal((n_samples, n_tasks))
+    )
     labels = (scores > threshold).astype(float)
     proxy = group + proxy_noise * rng.standard_normal(n_samples)
     labels[rng.uniform(size=labels.shape) < missing] = np.nan
 
     names = [f"task_{t}" for t in range(n_tasks)]
-    data = pd.DataFrame(np.column_stack([X, proxy]), columns=[*(f"x{j}" for j in range(n_features)), "proxy"])
+    data = pd.DataFrame(
+        np.column_stack([X, proxy]), columns=[*(f"x{j}" for j in range(n_features)), "proxy"]
+    )
     truth = [_expected(b, c, group_share, noise) for b, c in zip(own_bias, threshold, strict=True)]
     return Bunch(
         data=data,
-        target=pd.DataFrame(labels, columns=names) if missing else pd.DataFrame(labels, columns=names).astype("int64"),
-        sensitive_features=pd.Series(np.array(GROUPS, dtype=object)[group], name="group").astype("category"),
+        target=pd.DataFrame(labels, columns=names)
+        if missing
+        else pd.DataFrame(labels, columns=names).astype("int64"),
+        sensitive_features=pd.Series(np.array(GROUPS, dtype=object)[group], name="group").astype(
+            "category"
+        ),
         split=None,
         feature_names=list(data.columns),
         coef=coef,
@@ -158,15 +197,26 @@ def _threshold(bias: float, positive_rate: float, group_share: float, spread: fl
     return float(brentq(too_many, -far, far))
 
 
-def _expected(bias: float, threshold: float, group_share: float, noise: float) -> tuple[float, float, float]:
-    """Error, and gaps of false and true positive rates, of the predictor that calls positive what is so more often than not."""
+def _expected(
+    bias: float, threshold: float, group_share: float, noise: float
+) -> tuple[float, float, float]:
+    """Error, and gaps of false and true positive rates, of the predictor that calls positive what
+    is so more often than not.
+    """
     error, rates = 0.0, []
-    for share, limit in ((1 - group_share, threshold + bias / 2), (group_share, threshold - bias / 2)):
+    for share, limit in (
+        (1 - group_share, threshold + bias / 2),
+        (group_share, threshold - bias / 2),
+    ):
 
         def wrong(u: float, limit: float = limit) -> float:
             return float(exp(-(u**2) / 2) / sqrt(2 * pi) * ndtr(-abs(u - limit) / noise))
 
-        false_positive, false_negative = (0.0, 0.0) if noise == 0 else (quad(wrong, limit, np.inf)[0], quad(wrong, -np.inf, limit)[0])
+        false_positive, false_negative = (
+            (0.0, 0.0)
+            if noise == 0
+            else (quad(wrong, limit, np.inf)[0], quad(wrong, -np.inf, limit)[0])
+        )
         positive = float(ndtr(-limit / sqrt(1 + noise**2)))
         error += share * (false_positive + false_negative)
         rates.append((false_positive / (1 - positive), 1 - false_negative / positive))
@@ -176,16 +226,33 @@ def _expected(bias: float, threshold: float, group_share: float, noise: float) -
 def _check(name: str, value: Any) -> None:
     bounds = {"relatedness": (0, 1), "group_share": (0, 1), "missing": (0, 1)}
     low, high = bounds.get(name, (0, np.inf))
-    fits = isinstance(value, (int, float, np.integer, np.floating)) and low <= value <= high and np.isfinite(value)
+    fits = (
+        isinstance(value, (int, float, np.integer, np.floating))
+        and low <= value <= high
+        and np.isfinite(value)
+    )
     if not fits or (name == "missing" and value == 1):
-        limits = f"a finite number, {low} or larger" if high == np.inf else f"a number between {low} and {high}" + ", but not 1" * (name == "missing")
+        limits = (
+            f"a finite number, {low} or larger"
+            if high == np.inf
+            else f"a number between {low} and {high}" + ", but not 1" * (name == "missing")
+        )
         raise ValueError(f"{name} must be {limits}. Got {value!r}.")
 
 
 def _one_a_task(name: str, given: Any, n_tasks: int) -> Array:
     values = np.asarray(given, dtype=float)
     if values.shape not in ((), (n_tasks,)):
-        raise ValueError(f"{name} must be one number, or one for each of the {n_tasks} tasks. Got shape {values.shape}.")
-    if not np.isfinite(values).all() or (name == "positive_rate" and not ((values > 0) & (values < 1)).all()):
-        raise ValueError(f"{name} must hold {'numbers above 0 and below 1' if name == 'positive_rate' else 'finite numbers'}. Got {given!r}.")
+        raise ValueError(
+            f"{name} must be one number, or one for each of the {n_tasks} tasks. Got shape "
+            f"{values.shape}."
+        )
+    if not np.isfinite(values).all() or (
+        name == "positive_rate" and not ((values > 0) & (values < 1)).all()
+    ):
+        raise ValueError(
+            f"{name} must hold "
+            f"{'numbers above 0 and below 1' if name == 'positive_rate' else 'finite numbers'}. "
+            f"Got {given!r}."
+        )
     return np.broadcast_to(values, n_tasks).astype(float)

@@ -35,7 +35,14 @@ COLUMNS = [
     "foreign_worker",
     "credit_risk",
 ]
-NUMERIC = ("duration_in_month", "installment_rate", "resident_since", "age", "num_credits", "num_liable")
+NUMERIC = (
+    "duration_in_month",
+    "installment_rate",
+    "resident_since",
+    "age",
+    "num_credits",
+    "num_liable",
+)
 CATEGORICAL = [
     "status_checking_account",
     "credit_history",
@@ -54,7 +61,9 @@ CATEGORICAL = [
 SEX = {"A91": "male", "A92": "female", "A93": "male", "A94": "male", "A95": "female"}
 
 
-def fetch_german_credit(*, data_home: str | os.PathLike[str] | None = None, download_if_missing: bool = True) -> Bunch:
+def fetch_german_credit(
+    *, data_home: str | os.PathLike[str] | None = None, download_if_missing: bool = True
+) -> Bunch:
     """Load the German Credit data with two labels: good loan and large loan (binary, fairness).
 
     =====================  ==================================
@@ -68,8 +77,8 @@ def fetch_german_credit(*, data_home: str | os.PathLike[str] | None = None, down
     Parameters
     ----------
     data_home : path-like, default=None
-        Folder to look in first; then the folder named by the environment variable ``SKMTL_DATA``, then ``~/skmtl_data``.
-        A download is kept in the first of them.
+        Folder to look in first; then the folder named by the environment variable ``SKMTL_DATA``,
+        then ``~/skmtl_data``. A download is kept in the first of them.
     download_if_missing : bool, default=True
         If False, raise instead of going to the network.
 
@@ -78,10 +87,11 @@ def fetch_german_credit(*, data_home: str | os.PathLike[str] | None = None, down
     Bunch
         With the attributes
 
-        - data : DataFrame of shape (1000, 19): all columns but ``credit_amount``, with ``sex`` in the place of ``personal_status_sex``.
+        - data : DataFrame of shape (1000, 19): all columns but ``credit_amount``, with ``sex`` in
+          the place of ``personal_status_sex``.
         - target : DataFrame of shape (1000, 2), 0/1: ``good_loan``, ``amount_above_2000``.
-        - sensitive_features : Series of shape (1000,), "female" or "male". It is a column of `data` too, as in [1]_;
-          ``data.drop(columns="sex")`` leaves it out.
+        - sensitive_features : Series of shape (1000,), "female" or "male". It is a column of `data`
+          too, as in [1]_; ``data.drop(columns="sex")`` leaves it out.
         - split : None.
         - feature_names : list of str.
         - frame : DataFrame of shape (1000, 22), the table as it is stored.
@@ -94,7 +104,8 @@ def fetch_german_credit(*, data_home: str | os.PathLike[str] | None = None, down
 
     References
     ----------
-    .. [1] Wang et al., "Understanding and improving fairness-accuracy trade-offs in multi-task learning", KDD 2021.
+    .. [1] Wang et al., "Understanding and improving fairness-accuracy trade-offs in multi-task
+       learning", KDD 2021.
 
     Examples
     --------
@@ -108,7 +119,10 @@ def fetch_german_credit(*, data_home: str | os.PathLike[str] | None = None, down
         frame,
         numeric=NUMERIC,
         categorical=CATEGORICAL,
-        target={"good_loan": frame["credit_risk"] == 1, "amount_above_2000": frame["credit_amount"] > 2000},
+        target={
+            "good_loan": frame["credit_risk"] == 1,
+            "amount_above_2000": frame["credit_amount"] > 2000,
+        },
         sensitive_features=frame["sex"].astype("category"),
         split=None,
         DESCR=description("german_credit"),
@@ -116,9 +130,13 @@ def fetch_german_credit(*, data_home: str | os.PathLike[str] | None = None, down
 
 
 def convert_german(raw: list[bytes]) -> bytes:
-    """Tidy table from ``german.data``: 21 cells a line, blanks between them; a header line is passed over."""
+    """Tidy table from ``german.data``: 21 cells a line, blanks between them; a header line is
+    passed over.
+    """
     lines = [line.split() for line in raw[0].decode().splitlines()]
-    frame = pd.DataFrame([line for line in lines if line and line[0].startswith("A1")], columns=COLUMNS)
+    frame = pd.DataFrame(
+        [line for line in lines if line and line[0].startswith("A1")], columns=COLUMNS
+    )
     position = COLUMNS.index("personal_status_sex") + 1
     frame.insert(position, "sex", frame["personal_status_sex"].map(SEX))
     return to_csv(frame)

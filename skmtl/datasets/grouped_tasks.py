@@ -31,14 +31,17 @@ def make_grouped_tasks(
     nonlinearity: float = 0.2,
     random_state: Any = None,
 ) -> Bunch:
-    r"""Generate tasks in planted groups: tasks of one group help each other, tasks of different groups do not.
+    r"""Generate tasks in planted groups: tasks of one group help each other, tasks of different
+    groups do not.
 
     Task t of group g draws its inputs from :math:`N(\mu_g, I)` and its targets from
 
-    .. math:: y = z + a \sin(2 z) + \varepsilon, \qquad z = w_t^\top (x - \mu_g), \qquad \varepsilon \sim N(0, \text{noise}^2)
+    .. math:: y = z + a \sin(2 z) + \varepsilon, \qquad z = w_t^\top (x - \mu_g), \qquad \varepsilon
+    \sim N(0, \text{noise}^2)
 
-    with unit vectors :math:`w_t` that lie `group_spread` away from their group's direction. The directions of the groups are
-    orthogonal; so are their centres :math:`\mu_g`, of length `input_shift`. For classification the label is :math:`1[y > 0]`.
+    with unit vectors :math:`w_t` that lie `group_spread` away from their group's direction. The
+    directions of the groups are orthogonal; so are their centres :math:`\mu_g`, of length
+    `input_shift`. For classification the label is :math:`1[y > 0]`.
 
     Parameters
     ----------
@@ -57,8 +60,9 @@ def make_grouped_tasks(
     group_spread : float, default=0.1
         Length of a task's own deviation from its group's direction.
     n_harmful : int, default=0
-        How many of the tasks, the last ones, have the inputs of a group and the opposite of its function: look-alikes. They
-        contradict the groups in turn; those that contradict the same group form a group of their own.
+        How many of the tasks, the last ones, have the inputs of a group and the opposite of its
+        function: look-alikes. They contradict the groups in turn; those that contradict the same
+        group form a group of their own.
     input_shift : float, default=1.0
         Distance of a group's centre from the origin; with 0 inputs tell nothing about groups.
     nonlinearity : float, default=0.2
@@ -78,14 +82,16 @@ def make_grouped_tasks(
         - feature_names : list of str.
         - groups : list of lists of names.
         - labels : ndarray of shape (n_tasks,), group of every task: position in `groups`.
-        - contradicts : ndarray of shape (n_tasks,), the group that a harmful task contradicts, -1 for the others.
+        - contradicts : ndarray of shape (n_tasks,), the group that a harmful task contradicts, -1
+          for the others.
         - coef : ndarray of shape (n_tasks, n_features), the :math:`w_t`.
         - centers : ndarray of shape (n_tasks, n_features), the :math:`\mu` of every task.
-        - expected_gain : DataFrame of shape (n_tasks, n_tasks), row = target, column = source: relative drop of the target's test
-          error (mean squared) when one least-squares fit serves both tasks instead of a fit of its own; NaN for a target with at
-          most ``n_features + 2`` rows.
-        - helpful_pairs, harmful_pairs : ndarrays of shape (m, 2) of names, target then source: where expected_gain is
-          positive, negative.
+        - expected_gain : DataFrame of shape (n_tasks, n_tasks), row = target, column = source:
+          relative drop of the target's test error (mean squared) when one least-squares fit serves
+          both tasks instead of a fit of its own; NaN for a target with at most ``n_features + 2``
+          rows.
+        - helpful_pairs, harmful_pairs : ndarrays of shape (m, 2) of names, target then source:
+          where expected_gain is positive, negative.
         - DESCR : str.
 
     Raises
@@ -95,9 +101,10 @@ def make_grouped_tasks(
 
     Notes
     -----
-    The truth is that of linear least squares with intercept, from the tasks' moments (:func:`expected_gains`), so it takes the numbers
-    of rows into account: with few rows even a stranger's data help, with many rows even a sibling's do not. A network bends to the
-    sine as well, and its gains agree in sign for all but the weakest pairs.
+    The truth is that of linear least squares with intercept, from the tasks' moments
+    (:func:`expected_gains`), so it takes the numbers of rows into account: with few rows even a
+    stranger's data help, with many rows even a sibling's do not. A network bends to the sine as
+    well, and its gains agree in sign for all but the weakest pairs.
 
     Examples
     --------
@@ -107,10 +114,24 @@ def make_grouped_tasks(
     TaskSet(6 regression tasks, 10 features, 100..100 rows a task)
     >>> planted.groups
     [['task_0', 'task_2', 'task_4'], ['task_1', 'task_3', 'task_5']]
-    >>> bool(planted.expected_gain.loc["task_0", "task_2"] > 0 > planted.expected_gain.loc["task_0", "task_1"])
+    >>> bool(
+    ...     planted.expected_gain.loc["task_0", "task_2"]
+    ...     > 0
+    ...     > planted.expected_gain.loc["task_0", "task_1"]
+    ... )
     True
     """
-    _check(n_tasks, n_groups, n_features, kind, noise, group_spread, n_harmful, input_shift, nonlinearity)
+    _check(
+        n_tasks,
+        n_groups,
+        n_features,
+        kind,
+        noise,
+        group_spread,
+        n_harmful,
+        input_shift,
+        nonlinearity,
+    )
     rng = np.random.RandomState() if random_state is None else check_random_state(random_state)
     names = [f"task_{t}" for t in range(n_tasks)]
 
@@ -128,13 +149,18 @@ def make_grouped_tasks(
     y = _curve(z, nonlinearity) + noise * rng.standard_normal(len(owner))
 
     slope, residual = _linear_part(kind, noise, nonlinearity)
-    gain = pd.DataFrame(expected_gains(slope * coef, centers, sizes, residual), index=names, columns=names)
+    gain = pd.DataFrame(
+        expected_gains(slope * coef, centers, sizes, residual), index=names, columns=names
+    )
     return grouped_bunch(
         pd.DataFrame(offset + centers[owner], columns=[f"x{j}" for j in range(n_features)]),
         pd.Series(y if kind == "regression" else (y > 0).astype(np.int64), name="y"),
         pd.Series(np.array(names, dtype=object)[owner], name="task"),
         kind,
-        groups=[[name for name, label in zip(names, labels, strict=True) if label == group] for group in np.unique(labels)],
+        groups=[
+            [name for name, label in zip(names, labels, strict=True) if label == group]
+            for group in np.unique(labels)
+        ],
         labels=labels,
         contradicts=np.where(harmful, origin, -1),
         coef=coef,
@@ -146,17 +172,24 @@ def make_grouped_tasks(
     )
 
 
-def expected_gains(slopes: Array, centers: Array, sizes: NDArray[np.intp], residual: float) -> Array:
-    r"""Relative drop of every task's expected test error when one least-squares fit serves it and another task.
+def expected_gains(
+    slopes: Array, centers: Array, sizes: NDArray[np.intp], residual: float
+) -> Array:
+    r"""Relative drop of every task's expected test error when one least-squares fit serves it and
+    another task.
 
-    Task i has inputs :math:`N(c_i, I)` and :math:`E[y | x] \approx b_i^\top (x - c_i)`. With the second moments :math:`M_i` of (1, x), the
-    pooled fit aims at :math:`\theta = S^{-1} \sum_k \pi_k M_k \theta_k`, :math:`S = \sum_k \pi_k M_k`, and its error on task i is
+    Task i has inputs :math:`N(c_i, I)` and :math:`E[y | x] \approx b_i^\top (x - c_i)`. With the
+    second moments :math:`M_i` of (1, x), the pooled fit aims at
+    :math:`\theta = S^{-1} \sum_k \pi_k M_k \theta_k`, :math:`S = \sum_k \pi_k M_k`, and its error
+    on task i is
 
-    .. math:: r + (\theta - \theta_i)^\top M_i (\theta - \theta_i) + \frac{r + \sum_k \pi_k (\theta - \theta_k)^\top M_k (\theta - \theta_k)}{N - p - 2} \,
+    .. math:: r + (\theta - \theta_i)^\top M_i (\theta - \theta_i) + \frac{r + \sum_k \pi_k (\theta
+    - \theta_k)^\top M_k (\theta - \theta_k)}{N - p - 2} \,
         \mathrm{tr}(M_i S^{-1})
 
-    the last term being the variance of the fit to N rows, p the number of inputs. That of a fit to task i alone is exact for linear
-    functions of Gaussian inputs; that of a pooled fit is the leading term, in which `residual` r does not depend on the inputs.
+    the last term being the variance of the fit to N rows, p the number of inputs. That of a fit to
+    task i alone is exact for linear functions of Gaussian inputs; that of a pooled fit is the
+    leading term, in which `residual` r does not depend on the inputs.
 
     Parameters
     ----------
@@ -172,7 +205,8 @@ def expected_gains(slopes: Array, centers: Array, sizes: NDArray[np.intp], resid
     Returns
     -------
     ndarray of shape (T, T)
-        Row = target, column = source, 0 on the diagonal, NaN where the target has at most p + 2 rows.
+        Row = target, column = source, 0 on the diagonal, NaN where the target has at most p + 2
+        rows.
     """
     n_tasks, p = slopes.shape
     moments = np.stack([_moments(center) for center in centers])
@@ -189,11 +223,21 @@ def expected_gains(slopes: Array, centers: Array, sizes: NDArray[np.intp], resid
             pair, n = [i, j], sizes[i] + sizes[j]
             share = sizes[pair] / n
             pooled = np.tensordot(share, moments[pair], 1)
-            theta = np.linalg.solve(pooled, np.einsum("k,kab,kb->a", share, moments[pair], thetas[pair]))
-            bias = np.einsum("ka,kab,kb->k", theta - thetas[pair], moments[pair], theta - thetas[pair])
-            variance = (residual + share @ bias) * np.trace(np.linalg.solve(pooled, moments[i])) / (n - p - 2)
+            theta = np.linalg.solve(
+                pooled, np.einsum("k,kab,kb->a", share, moments[pair], thetas[pair])
+            )
+            bias = np.einsum(
+                "ka,kab,kb->k", theta - thetas[pair], moments[pair], theta - thetas[pair]
+            )
+            variance = (
+                (residual + share @ bias)
+                * np.trace(np.linalg.solve(pooled, moments[i]))
+                / (n - p - 2)
+            )
             together = residual + bias[0] + variance
-            gain[i, j] = (alone - together) / alone if alone > 0 else (-np.inf if together > 0 else 0.0)
+            gain[i, j] = (
+                (alone - together) / alone if alone > 0 else (-np.inf if together > 0 else 0.0)
+            )
     return gain
 
 
@@ -204,7 +248,9 @@ def _moments(center: Array) -> Array:
 
 
 def _linear_part(kind: str, noise: float, nonlinearity: float) -> tuple[float, float]:
-    """Slope of the best line through (z, y), z standard normal, and the variance around it; y in {-1, 1} for classification."""
+    """Slope of the best line through (z, y), z standard normal, and the variance around it; y in
+    {-1, 1} for classification.
+    """
     z = norm.ppf((np.arange(100_000) + 0.5) / 100_000)
     curve = _curve(z, nonlinearity)
     if kind == "classification":
@@ -239,8 +285,15 @@ def _around(rng: np.random.RandomState, directions: Array, spread: float) -> Arr
 
 def _sizes(rng: np.random.RandomState, n_tasks: int, n_samples: Any) -> NDArray[np.intp]:
     bounds = (n_samples, n_samples) if isinstance(n_samples, Integral) else tuple(n_samples)
-    if len(bounds) != 2 or not all(isinstance(bound, Integral) for bound in bounds) or not 1 <= bounds[0] <= bounds[1]:
-        raise ValueError(f"n_samples must be a positive int or a pair (low, high) with 1 <= low <= high. Got {n_samples!r}.")
+    if (
+        len(bounds) != 2
+        or not all(isinstance(bound, Integral) for bound in bounds)
+        or not 1 <= bounds[0] <= bounds[1]
+    ):
+        raise ValueError(
+            "n_samples must be a positive int or a pair (low, high) with 1 <= low <= high. Got "
+            f"{n_samples!r}."
+        )
     return rng.randint(bounds[0], bounds[1] + 1, size=n_tasks).astype(np.intp)
 
 
@@ -249,16 +302,35 @@ def _pairs(chosen: NDArray[np.bool_], names: list[str]) -> NDArray[np.object_]:
 
 
 def _check(
-    n_tasks: int, n_groups: int, n_features: int, kind: str, noise: float, group_spread: float, n_harmful: int, input_shift: float, nonlinearity: float
+    n_tasks: int,
+    n_groups: int,
+    n_features: int,
+    kind: str,
+    noise: float,
+    group_spread: float,
+    n_harmful: int,
+    input_shift: float,
+    nonlinearity: float,
 ) -> None:
     if kind not in ("regression", "classification"):
         raise ValueError(f"kind must be 'regression' or 'classification'. Got {kind!r}.")
     if n_groups < 1:
         raise ValueError(f"n_groups must be at least 1. Got {n_groups!r}.")
     if not 0 <= n_harmful <= n_tasks - n_groups:
-        raise ValueError(f"n_harmful must be between 0 and n_tasks - n_groups = {n_tasks - n_groups}, so that every group has a task. Got {n_harmful!r}.")
+        raise ValueError(
+            f"n_harmful must be between 0 and n_tasks - n_groups = {n_tasks - n_groups}, so that "
+            f"every group has a task. Got {n_harmful!r}."
+        )
     if n_features < max(n_groups, 2):
-        raise ValueError(f"n_features must be at least n_groups = {n_groups} and at least 2, for the groups' directions are orthogonal. Got {n_features!r}.")
-    for name, value in (("noise", noise), ("group_spread", group_spread), ("input_shift", input_shift), ("nonlinearity", nonlinearity)):
+        raise ValueError(
+            f"n_features must be at least n_groups = {n_groups} and at least 2, for the groups' "
+            f"directions are orthogonal. Got {n_features!r}."
+        )
+    for name, value in (
+        ("noise", noise),
+        ("group_spread", group_spread),
+        ("input_shift", input_shift),
+        ("nonlinearity", nonlinearity),
+    ):
         if not 0 <= value < np.inf:
             raise ValueError(f"{name} must be a finite number, 0 or larger. Got {value!r}.")

@@ -9,7 +9,8 @@ from skmtl.datasets.bunches import description, grouped_bunch
 
 
 def load_junior_school() -> Bunch:
-    """Load the Junior School Project: mathematics scores in 49 primary schools (grouped regression).
+    """Load the Junior School Project: mathematics scores in 49 primary schools (grouped
+    regression).
 
     ============  ====================================================
     Tasks         49 schools
@@ -25,13 +26,15 @@ def load_junior_school() -> Bunch:
     Bunch
         With the attributes
 
-        - data : DataFrame of shape (3236, 12), float64. ``gender_girl``; ``social_1`` .. ``social_9``, one-hot; ``raven``, a test of
-          ability in year 0; ``year``, 0..2.
+        - data : DataFrame of shape (3236, 12), float64. ``gender_girl``; ``social_1`` ..
+          ``social_9``, one-hot; ``raven``, a test of ability in year 0; ``year``, 0..2.
         - target : Series of shape (3236,), the mathematics score, float64.
-        - target_english : Series of shape (3236,), the English score of the same year, float64. An outcome, not an input.
+        - target_english : Series of shape (3236,), the English score of the same year, float64. An
+          outcome, not an input.
         - task : Series of shape (3236,), the school.
         - task_set : TaskSet with one regression task a school.
-        - pupil : Series of shape (3236,), the pupil: rows of one pupil belong on the same side of a split.
+        - pupil : Series of shape (3236,), the pupil: rows of one pupil belong on the same side of a
+          split.
         - feature_names : list of str.
         - frame : DataFrame of shape (3236, 9), the table as faraway has it.
         - DESCR : str.

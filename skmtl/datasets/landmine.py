@@ -16,7 +16,9 @@ RAW = "https://raw.githubusercontent.com/daizhongxiang/Federated_Bayesian_Optimi
 FEATURES = [f"f{i}" for i in range(1, 10)]
 
 
-def fetch_landmine(*, data_home: str | os.PathLike[str] | None = None, download_if_missing: bool = True) -> Bunch:
+def fetch_landmine(
+    *, data_home: str | os.PathLike[str] | None = None, download_if_missing: bool = True
+) -> Bunch:
     """Load the Landmine data: mine or clutter in 29 fields (grouped binary classification).
 
     ============  =======================
@@ -29,8 +31,8 @@ def fetch_landmine(*, data_home: str | os.PathLike[str] | None = None, download_
     Parameters
     ----------
     data_home : path-like, default=None
-        Folder to look in first; then the folder named by the environment variable ``SKMTL_DATA``, then ``~/skmtl_data``.
-        A download is kept in the first of them.
+        Folder to look in first; then the folder named by the environment variable ``SKMTL_DATA``,
+        then ``~/skmtl_data``. A download is kept in the first of them.
     download_if_missing : bool, default=True
         If False, raise instead of going to the network.
 
@@ -60,17 +62,28 @@ def fetch_landmine(*, data_home: str | os.PathLike[str] | None = None, download_
     TaskSet(29 classification tasks, 9 features, 445..690 rows a task)
     """
     frame = read_table(LANDMINE, data_home, download_if_missing)
-    return grouped_bunch(frame[FEATURES].astype(float), frame["y"], frame["task"], "classification", frame=frame, DESCR=description("landmine"))
+    return grouped_bunch(
+        frame[FEATURES].astype(float),
+        frame["y"],
+        frame["task"],
+        "classification",
+        frame=frame,
+        DESCR=description("landmine"),
+    )
 
 
 def convert_landmine(raw: list[bytes]) -> bytes:
-    """Tidy table, nine significant digits, from ``LandmineData.mat``: cells feature (1, T) of (n_t, 9) and label (1, T) of (n_t, 1)."""
+    """Tidy table, nine significant digits, from ``LandmineData.mat``: cells feature (1, T) of (n_t,
+    9) and label (1, T) of (n_t, 1).
+    """
     from scipy.io import loadmat
 
     mat = loadmat(io.BytesIO(raw[0]))
     features, labels = list(mat["feature"].ravel()), list(mat["label"].ravel())
     frame = pd.DataFrame(np.vstack(features), columns=FEATURES)
-    frame.insert(0, "task", np.repeat(np.arange(1, len(features) + 1), [len(part) for part in features]))
+    frame.insert(
+        0, "task", np.repeat(np.arange(1, len(features) + 1), [len(part) for part in features])
+    )
     frame["y"] = np.concatenate([part.ravel() for part in labels])
     return to_csv(frame, float_format="%.9g")
 

@@ -18,8 +18,11 @@ NUMERIC = ("zgpa", "DOB_yr", "weighted_lsat_ugpa", "cluster_tier", "family_incom
 CATEGORICAL = ("isPartTime", "race", "sex")
 
 
-def fetch_law_school(*, data_home: str | os.PathLike[str] | None = None, download_if_missing: bool = True) -> Bunch:
-    """Load the LSAC Law School data with two labels: bar exam and first-year grades (binary, fairness).
+def fetch_law_school(
+    *, data_home: str | os.PathLike[str] | None = None, download_if_missing: bool = True
+) -> Bunch:
+    """Load the LSAC Law School data with two labels: bar exam and first-year grades (binary,
+    fairness).
 
     ==========================  =======================================
     Rows                        26,551 (18,585 train, 7,966 test)
@@ -32,8 +35,8 @@ def fetch_law_school(*, data_home: str | os.PathLike[str] | None = None, downloa
     Parameters
     ----------
     data_home : path-like, default=None
-        Folder to look in first; then the folder named by the environment variable ``SKMTL_DATA``, then ``~/skmtl_data``.
-        A download is kept in the first of them.
+        Folder to look in first; then the folder named by the environment variable ``SKMTL_DATA``,
+        then ``~/skmtl_data``. A download is kept in the first of them.
     download_if_missing : bool, default=True
         If False, raise instead of going to the network.
 
@@ -43,9 +46,10 @@ def fetch_law_school(*, data_home: str | os.PathLike[str] | None = None, downloa
         With the attributes
 
         - data : DataFrame of shape (26551, 10): the inputs of [1]_, numbers and pandas categories.
-        - target : DataFrame of shape (26551, 2), 0/1: ``passed_bar``, ``grades_above_average`` (first-year z-score above 0).
-        - sensitive_features : Series of shape (26551,), "Female" or "Male". It is a column of `data` too, as in [1]_;
-          ``data.drop(columns="sex")`` leaves it out.
+        - target : DataFrame of shape (26551, 2), 0/1: ``passed_bar``, ``grades_above_average``
+          (first-year z-score above 0).
+        - sensitive_features : Series of shape (26551,), "Female" or "Male". It is a column of
+          `data` too, as in [1]_; ``data.drop(columns="sex")`` leaves it out.
         - split : Series of shape (26551,), "train" or "test": the papers' sizes, drawn anew.
         - feature_names : list of str.
         - frame : DataFrame of shape (26551, 13), the table as it is stored.
@@ -58,7 +62,8 @@ def fetch_law_school(*, data_home: str | os.PathLike[str] | None = None, downloa
 
     References
     ----------
-    .. [1] Wang et al., "Understanding and improving fairness-accuracy trade-offs in multi-task learning", KDD 2021.
+    .. [1] Wang et al., "Understanding and improving fairness-accuracy trade-offs in multi-task
+       learning", KDD 2021.
 
     Examples
     --------
@@ -72,7 +77,10 @@ def fetch_law_school(*, data_home: str | os.PathLike[str] | None = None, downloa
         frame,
         numeric=NUMERIC,
         categorical=CATEGORICAL,
-        target={"passed_bar": frame["pass_bar"] == "Passed", "grades_above_average": frame["zfygpa"] > 0},
+        target={
+            "passed_bar": frame["pass_bar"] == "Passed",
+            "grades_above_average": frame["zfygpa"] > 0,
+        },
         sensitive_features=frame["sex"].astype("category"),
         split=frame["split"],
         DESCR=description("law_school"),
@@ -80,7 +88,8 @@ def fetch_law_school(*, data_home: str | os.PathLike[str] | None = None, downloa
 
 
 def convert_law(raw: list[bytes]) -> bytes:
-    """Tidy table from ``law_data.csv``: without its nameless first column and needless digits, with a split that is drawn here.
+    """Tidy table from ``law_data.csv``: without its nameless first column and needless digits, with
+    a split that is drawn here.
 
     Cells stay text as far as possible, so that no parser's rounding gets into the table.
     """

@@ -26,12 +26,15 @@ def make_majority_minority_tasks(
     noise: float = 0.0,
     random_state: Any = None,
 ) -> Bunch:
-    r"""Generate linear tasks of a majority and a minority whose coefficients lie in orthogonal subspaces.
+    r"""Generate linear tasks of a majority and a minority whose coefficients lie in orthogonal
+    subspaces.
 
-    .. math:: y = h_t^\top B x + \varepsilon, \qquad x \sim N(0, I), \qquad \varepsilon \sim N(0, \text{noise}^2)
+    .. math:: y = h_t^\top B x + \varepsilon, \qquad x \sim N(0, I), \qquad \varepsilon \sim N(0,
+    \text{noise}^2)
 
-    with :math:`B = B_{maj}` for tasks of the majority and :math:`B_{min}` for those of the minority. The rows of the two together are
-    random orthonormal vectors; the heads :math:`h_t` are uniform on the unit sphere, so noiseless targets have variance one.
+    with :math:`B = B_{maj}` for tasks of the majority and :math:`B_{min}` for those of the
+    minority. The rows of the two together are random orthonormal vectors; the heads :math:`h_t` are
+    uniform on the unit sphere, so noiseless targets have variance one.
 
     Parameters
     ----------
@@ -62,7 +65,8 @@ def make_majority_minority_tasks(
         - majority, minority : lists of the names of the tasks.
         - coef : ndarray of shape (T, n_features), true coefficients.
         - heads : ndarray of shape (T, max(ranks)), the :math:`h_t`, padded with zeros.
-        - components_majority, components_minority : ndarrays of shape (rank, n_features), :math:`B_{maj}` and :math:`B_{min}`.
+        - components_majority, components_minority : ndarrays of shape (rank, n_features),
+          :math:`B_{maj}` and :math:`B_{min}`.
         - DESCR : str.
 
     Raises
@@ -76,7 +80,8 @@ def make_majority_minority_tasks(
 
     Notes
     -----
-    The defaults, except for the number of rows, are those of [1]_, section 4, which leaves noise out and varies rows and numbers of tasks.
+    The defaults, except for the number of rows, are those of [1]_, section 4, which leaves noise
+    out and varies rows and numbers of tasks.
 
     References
     ----------
@@ -85,7 +90,14 @@ def make_majority_minority_tasks(
     Examples
     --------
     >>> from skmtl.datasets import make_majority_minority_tasks
-    >>> planted = make_majority_minority_tasks(n_majority=6, n_minority=2, n_features=8, majority_rank=3, minority_rank=2, random_state=0)
+    >>> planted = make_majority_minority_tasks(
+    ...     n_majority=6,
+    ...     n_minority=2,
+    ...     n_features=8,
+    ...     majority_rank=3,
+    ...     minority_rank=2,
+    ...     random_state=0,
+    ... )
     >>> planted.task_set
     TaskSet(8 regression tasks, 8 features, 100..100 rows a task)
     >>> planted.minority
@@ -99,9 +111,17 @@ def make_majority_minority_tasks(
     heads = np.zeros((n_majority + n_minority, max(majority_rank, minority_rank)))
     heads[:n_majority, :majority_rank] = _on_the_sphere(rng, n_majority, majority_rank)
     heads[n_majority:, :minority_rank] = _on_the_sphere(rng, n_minority, minority_rank)
-    coef = np.concatenate([heads[:n_majority, :majority_rank] @ basis[:majority_rank], heads[n_majority:, :minority_rank] @ basis[majority_rank:]])
+    coef = np.concatenate(
+        [
+            heads[:n_majority, :majority_rank] @ basis[:majority_rank],
+            heads[n_majority:, :minority_rank] @ basis[majority_rank:],
+        ]
+    )
 
-    majority, minority = ([f"{group}_{t}" for t in range(count)] for group, count in (("majority", n_majority), ("minority", n_minority)))
+    majority, minority = (
+        [f"{group}_{t}" for t in range(count)]
+        for group, count in (("majority", n_majority), ("minority", n_minority))
+    )
     owner = np.repeat(np.arange(len(coef)), n_samples)
     X = rng.standard_normal((len(owner), n_features))
     y = np.einsum("ij,ij->i", X, coef[owner]) + noise * rng.standard_normal(len(owner))
@@ -128,14 +148,29 @@ def _on_the_sphere(rng: np.random.RandomState, count: int, size: int) -> Array:
     return unit
 
 
-def _check(n_majority: int, n_minority: int, n_samples: int, n_features: int, majority_rank: int, minority_rank: int, noise: float) -> None:
-    counts = {"n_majority": n_majority, "n_minority": n_minority, "n_samples": n_samples, "majority_rank": majority_rank, "minority_rank": minority_rank}
+def _check(
+    n_majority: int,
+    n_minority: int,
+    n_samples: int,
+    n_features: int,
+    majority_rank: int,
+    minority_rank: int,
+    noise: float,
+) -> None:
+    counts = {
+        "n_majority": n_majority,
+        "n_minority": n_minority,
+        "n_samples": n_samples,
+        "majority_rank": majority_rank,
+        "minority_rank": minority_rank,
+    }
     for name, value in counts.items():
         if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
             raise ValueError(f"{name} must be an int of at least 1. Got {value!r}.")
     if not isinstance(n_features, Integral) or n_features < majority_rank + minority_rank:
         raise ValueError(
-            f"n_features must be an int of at least majority_rank + minority_rank = {majority_rank + minority_rank}, "
+            "n_features must be an int of at least majority_rank + minority_rank = "
+            f"{majority_rank + minority_rank}, "
             f"for the subspaces are orthogonal. Got {n_features!r}."
         )
     if not 0 <= noise < np.inf:

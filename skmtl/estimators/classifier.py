@@ -17,7 +17,13 @@ from skmtl.estimators.inputs import as_pandas
 from skmtl.estimators.network import MultiTaskNetwork
 from skmtl.estimators.outputs import ClassificationOutputs
 from skmtl.estimators.problem import Problem
-from skmtl.estimators.sensitive import Groups, group_codes, named_columns, warn_of_missing_groups, without_columns
+from skmtl.estimators.sensitive import (
+    Groups,
+    group_codes,
+    named_columns,
+    warn_of_missing_groups,
+    without_columns,
+)
 from skmtl.estimators.targets import CodedLabels
 from skmtl.network import TrainedMember
 from skmtl.tasks import Kind, TaskSet, tidy_labels
@@ -26,9 +32,11 @@ from skmtl.tasks import Kind, TaskSet, tidy_labels
 class MultiTaskClassifier(ClassificationOutputs, ClassifierMixin, MultiTaskNetwork):
     r"""Multi-task classification: a trunk that all tasks share and one head a task.
 
-    Minimises the mean over tasks (weighted by ``task_weights``) of the mean log loss over each task's labelled rows,
+    Minimises the mean over tasks (weighted by ``task_weights``) of the mean log loss over each
+    task's labelled rows,
 
-    .. math:: -\frac{1}{\sum_t w_t} \sum_t \frac{w_t}{n_t} \sum_{i=1}^{n_t} \log \hat p_t(y_{it} \mid x_i)
+    .. math:: -\frac{1}{\sum_t w_t} \sum_t \frac{w_t}{n_t} \sum_{i=1}^{n_t} \log \hat p_t(y_{it}
+    \mid x_i)
               + \frac{\alpha}{2} \sum_l \|W_l\|^2.
 
     Tasks may be binary or have several classes, and different classes each.
@@ -44,20 +52,22 @@ class MultiTaskClassifier(ClassificationOutputs, ClassifierMixin, MultiTaskNetwo
     solver : {"adam", "adamw", "adagrad", "sgd"}, default="adamw"
         Optimiser. Adagrad starts its accumulator at 0.1; sgd has Nesterov momentum 0.9.
     alpha : float or "auto", default="auto"
-        L2 penalty of the weights (not the biases); for adamw the decoupled decay: a step first multiplies the weights by
-        1 - learning_rate_init * alpha. "auto" is 1 for adamw, less in
-        proportion where tasks have more than 2,000 labelled rows (their median), and 1e-4 for the other solvers.
+        L2 penalty of the weights (not the biases); for adamw the decoupled decay: a step first
+        multiplies the weights by 1 - learning_rate_init * alpha. "auto" is 1 for adamw, less in
+        proportion where tasks have more than 2,000 labelled rows (their median), and 1e-4 for the
+        other solvers.
     batch_size : int, "auto" or "full", default="auto"
-        Rows of every task in a step. "auto" is a tenth of the rows, between 16 and 256, and in long form at most 512 over the number of
-        tasks, but 4; "full" takes all rows. In long form smaller tasks are repeated evenly, so that each step sees every task.
+        Rows of every task in a step. "auto" is a tenth of the rows, between 16 and 256, and in long
+        form at most 512 over the number of tasks, but 4; "full" takes all rows. In long form
+        smaller tasks are repeated evenly, so that each step sees every task.
     learning_rate_init : float, default=3e-3
         Step size.
     max_iter : int, default=200
         Largest number of passes over the data.
     early_stopping : bool or "auto", default="auto"
-        Hold out part of every task, stop when its loss no longer falls, and return to the best weights. "auto" holds
-        out rows of the tasks that have at least 5; True raises where a task has fewer than 10. Without it, training stops
-        when the training loss no longer falls.
+        Hold out part of every task, stop when its loss no longer falls, and return to the best
+        weights. "auto" holds out rows of the tasks that have at least 5; True raises where a task
+        has fewer than 10. Without it, training stops when the training loss no longer falls.
     validation_fraction : float, default=0.1
         Fraction of rows that early stopping watches, stratified by class.
     n_iter_no_change : int, default=20
@@ -67,40 +77,51 @@ class MultiTaskClassifier(ClassificationOutputs, ClassifierMixin, MultiTaskNetwo
     dropout : float, default=0.0
         Share of the hidden units that every training step leaves out.
     standardize : bool, default=True
-        Standardise the numeric inputs, except columns that hold only 0 and 1. Standardised values z beyond 4 become 4 + log(z - 3), so that
-        heavy tails do not carry the network where it has learnt nothing.
+        Standardise the numeric inputs, except columns that hold only 0 and 1. Standardised values z
+        beyond 4 become 4 + log(z - 3), so that heavy tails do not carry the network where it has
+        learnt nothing.
     n_members : int or "auto", default="auto"
-        Networks trained as one fleet and averaged; each has seeds and a validation split of its own. "auto" is 8, and 4 for more than 20,000 rows.
+        Networks trained as one fleet and averaged; each has seeds and a validation split of its
+        own. "auto" is 8, and 4 for more than 20,000 rows.
     task_embedding_dim : int or "auto", default="auto"
-        Width of a learned vector of the task that joins the inputs of the trunk in long form. 0 leaves it to the heads to tell tasks apart;
-        "auto" is 8, at most the number of tasks, in long form, and 0 for wide targets, where a row serves all tasks at once.
+        Width of a learned vector of the task that joins the inputs of the trunk in long form. 0
+        leaves it to the heads to tell tasks apart; "auto" is 8, at most the number of tasks, in
+        long form, and 0 for wide targets, where a row serves all tasks at once.
     task_column : str, int or None, default=None
-        Column of X, by name or position, that holds each row's task (long form); None = y has one column a task.
+        Column of X, by name or position, that holds each row's task (long form); None = y has one
+        column a task.
     task_weights : array-like of shape (T,), dict or None, default=None
         Weights of the tasks in the loss, in the order of ``task_names_`` or by name.
     aggregator : str or object, default="mean"
-        How the tasks' losses or gradients become one step: a name of :data:`skmtl.aggregation.AGGREGATORS`, an object of
-        :mod:`skmtl.aggregation`, or an Aggregator or Weighting of TorchJD. "mean" steps along the weighted mean of the losses. All others see
-        the losses times ``task_weights`` of mean 1, task by task (which methods without a scale undo); an object that is given is never changed.
+        How the tasks' losses or gradients become one step: a name of
+        :data:`skmtl.aggregation.AGGREGATORS`, an object of
+        :mod:`skmtl.aggregation`, or an Aggregator or Weighting of TorchJD. "mean" steps along the
+        weighted mean of the losses. All others see the losses times ``task_weights`` of mean 1,
+        task by task (which methods without a scale undo); an object that is given is never changed.
     fairness : MTAF, PerTaskFairness or None, default=None
-        Term of :mod:`skmtl.fairness` that is added to the loss; ``fit`` then needs ``sensitive_features``.
+        Term of :mod:`skmtl.fairness` that is added to the loss; ``fit`` then needs
+        ``sensitive_features``.
     sensitive_as_input : bool, default=False
-        Whether columns of X that ``sensitive_features`` names are inputs too; if not, they may be absent in ``predict``.
+        Whether columns of X that ``sensitive_features`` names are inputs too; if not, they may be
+        absent in ``predict``.
     categorical_features : "from_dtype", array-like or None, default="from_dtype"
-        Columns that hold categories: those of pandas' category dtype, or these (names, positions or a boolean mask over the
-        columns of X), or none. Levels that are missing or were not in training have a level of their own.
+        Columns that hold categories: those of pandas' category dtype, or these (names, positions or
+        a boolean mask over the columns of X), or none. Levels that are missing or were not in
+        training have a level of their own.
     embedding_dim : int or "auto", default="auto"
-        Width of the learned vector of a category. "auto" writes categories of at most 16 levels out as one column a level and
-        gives larger ones 1.6 times the root of their number of levels, between 4 and 16.
+        Width of the learned vector of a category. "auto" writes categories of at most 16 levels out
+        as one column a level and gives larger ones 1.6 times the root of their number of levels,
+        between 4 and 16.
     dtype : {"auto", "float32", "float64"}, default="auto"
         Precision of training; "auto" is float32. Predictions are always computed in float64.
     device : str, default="auto"
         "auto" (cuda where there is one), "cpu", "cuda" or "cuda:<index>".
     warm_start : bool, default=False
-        Go on from the present networks in the next fit, which must bring known tasks, columns and classes; inputs and targets
-        are read as in the first fit.
+        Go on from the present networks in the next fit, which must bring known tasks, columns and
+        classes; inputs and targets are read as in the first fit.
     callbacks : list or None, default=None
-        Callbacks of scikit-learn (1.9 or newer), such as ``sklearn.callback.ProgressBar()``; called after every pass.
+        Callbacks of scikit-learn (1.9 or newer), such as ``sklearn.callback.ProgressBar()``; called
+        after every pass.
     random_state : int, RandomState or None, default=None
         Seed of weights, batches and the validation split.
     verbose : int, default=0
@@ -109,9 +130,11 @@ class MultiTaskClassifier(ClassificationOutputs, ClassifierMixin, MultiTaskNetwo
     Attributes
     ----------
     classes_ : ndarray or list of ndarray
-        Sorted classes: a list with one array a task for 2-D y, else one array (long form: the union over tasks).
+        Sorted classes: a list with one array a task for 2-D y, else one array (long form: the union
+        over tasks).
     task_names_ : list of str
-        Names of the tasks: the columns of y, or the ids in the task column in order of first appearance.
+        Names of the tasks: the columns of y, or the ids in the task column in order of first
+        appearance.
     n_outputs_ : int
         Number of tasks T.
     n_features_in_ : int
@@ -127,11 +150,13 @@ class MultiTaskClassifier(ClassificationOutputs, ClassifierMixin, MultiTaskNetwo
     task_loss_curve_ : ndarray of shape (n_iter, T)
         The same, task by task, in nats.
     aggregation_weights_ : ndarray of shape (n_iter, T)
-        Weights that the aggregator gave the tasks, mean over the steps of a pass and the members still running; NaN for a task that had no
-        label, and throughout for aggregators without weights.
+        Weights that the aggregator gave the tasks, mean over the steps of a pass and the members
+        still running; NaN for a task that had no label, and throughout for aggregators without
+        weights.
     history_ : list of dict
-        One entry a pass: iteration, loss, validation_loss; for gradient weightings also negative_cosine_fraction and voldet, how far the task
-        gradients of the last step are in conflict, and unsolved, the share of steps at which the method's equation had no solution.
+        One entry a pass: iteration, loss, validation_loss; for gradient weightings also
+        negative_cosine_fraction and voldet, how far the task gradients of the last step are in
+        conflict, and unsolved, the share of steps at which the method's equation had no solution.
     members_ : list of list of ndarray
         Weights and biases of every network.
     device_ : str
@@ -140,8 +165,9 @@ class MultiTaskClassifier(ClassificationOutputs, ClassifierMixin, MultiTaskNetwo
     Raises
     ------
     ValueError
-        In ``fit``, if a parameter is out of range, inputs are neither numbers nor categories or are infinite, a task has no label, or
-        ``early_stopping=True`` and a task has fewer than 10 labelled rows; in ``predict``, for a task that was not in fit.
+        In ``fit``, if a parameter is out of range, inputs are neither numbers nor categories or are
+        infinite, a task has no label, or ``early_stopping=True`` and a task has fewer than 10
+        labelled rows; in ``predict``, for a task that was not in fit.
 
     See Also
     --------
@@ -163,7 +189,8 @@ class MultiTaskClassifier(ClassificationOutputs, ClassifierMixin, MultiTaskNetwo
     _kind: ClassVar[Kind] = "classification"
     _targets: CodedLabels
     _sensitive_columns: Sequence[Any] = ()
-    # Users need no set_fit_request: with metadata routing, sensitive_features reach fit wherever they are passed.
+    # Users need no set_fit_request: with metadata routing, sensitive_features reach fit wherever
+    # they are passed.
     __metadata_request__fit: ClassVar[dict[str, bool]] = {"sensitive_features": True}
     __metadata_request__partial_fit: ClassVar[dict[str, bool]] = {"sensitive_features": True}
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -238,7 +265,9 @@ class MultiTaskClassifier(ClassificationOutputs, ClassifierMixin, MultiTaskNetwo
         self.sensitive_as_input = sensitive_as_input
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any, *, sample_weight: Any = None, sensitive_features: Any = None) -> MultiTaskClassifier:
+    def fit(
+        self, X: Any, y: Any, *, sample_weight: Any = None, sensitive_features: Any = None
+    ) -> MultiTaskClassifier:
         """Train the network.
 
         Parameters
@@ -250,8 +279,8 @@ class MultiTaskClassifier(ClassificationOutputs, ClassifierMixin, MultiTaskNetwo
         sample_weight : array-like of shape (n,), optional
             Weights of the rows in each task's mean.
         sensitive_features : array-like of shape (n,) or (n, k), str or list of str, optional
-            What the groups of the fairness term are made of: values, whose combinations are the groups, or names of columns of X. Rows with a
-            missing value take no part in the term.
+            What the groups of the fairness term are made of: values, whose combinations are the
+            groups, or names of columns of X. Rows with a missing value take no part in the term.
 
         Returns
         -------
@@ -263,10 +292,19 @@ class MultiTaskClassifier(ClassificationOutputs, ClassifierMixin, MultiTaskNetwo
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X: Any, y: Any, classes: Any = None, *, sample_weight: Any = None, sensitive_features: Any = None) -> MultiTaskClassifier:
+    def partial_fit(
+        self,
+        X: Any,
+        y: Any,
+        classes: Any = None,
+        *,
+        sample_weight: Any = None,
+        sensitive_features: Any = None,
+    ) -> MultiTaskClassifier:
         """Take one pass over these rows, from where the last call ended.
 
-        The first call learns how inputs are standardised and which tasks there are. Nothing is held out.
+        The first call learns how inputs are standardised and which tasks there are. Nothing is held
+        out.
 
         Parameters
         ----------
@@ -275,8 +313,8 @@ class MultiTaskClassifier(ClassificationOutputs, ClassifierMixin, MultiTaskNetwo
         y : array-like of shape (n,) or (n, T)
             Labels; after the first call a task may have none.
         classes : array-like of shape (k,) or list of T array-likes, optional
-            In the first call: the classes that later calls may bring, for every task alike or one list a task; by default
-            those in y.
+            In the first call: the classes that later calls may bring, for every task alike or one
+            list a task; by default those in y.
         sample_weight : array-like of shape (n,), optional
             Weights of the rows in each task's mean.
         sensitive_features : array-like of shape (n,) or (n, k), str or list of str, optional
@@ -290,7 +328,8 @@ class MultiTaskClassifier(ClassificationOutputs, ClassifierMixin, MultiTaskNetwo
         Raises
         ------
         ValueError
-            If a later call brings another task, another class, or columns of X that were not in the first.
+            If a later call brings another task, another class, or columns of X that were not in the
+            first.
         """
         X, groups = self._grouped(X, sensitive_features)
         return self._partial_fit(X, y, sample_weight, classes, groups)
@@ -301,7 +340,9 @@ class MultiTaskClassifier(ClassificationOutputs, ClassifierMixin, MultiTaskNetwo
             del self._sensitive_columns
         if sensitive_features is None:
             return X, None
-        codes, groups = group_codes(X, sensitive_features, len(as_pandas(X)) if hasattr(X, "__len__") else np.shape(X)[0])
+        codes, groups = group_codes(
+            X, sensitive_features, len(as_pandas(X)) if hasattr(X, "__len__") else np.shape(X)[0]
+        )
         named = [] if self.sensitive_as_input else named_columns(X, sensitive_features)
         if named:
             self._sensitive_columns = named
@@ -315,19 +356,28 @@ class MultiTaskClassifier(ClassificationOutputs, ClassifierMixin, MultiTaskNetwo
         self._check_groups(problem.groups)
         assert problem.groups is not None
         sets = self.fairness.row_sets(problem.names)
-        warn_of_missing_groups(problem.groups, problem.train, classes, {} if sets is None else dict(zip(problem.names, sets, strict=True)))
+        warn_of_missing_groups(
+            problem.groups,
+            problem.train,
+            classes,
+            {} if sets is None else dict(zip(problem.names, sets, strict=True)),
+        )
 
     def _check_groups(self, groups: Groups | None) -> None:
         if self.fairness is not None and groups is None:
             raise ValueError(
-                f"fairness={self.fairness!r} needs sensitive_features in fit: the groups that are to be treated alike. In a pipeline or search, call "
-                "sklearn.set_config(enable_metadata_routing=True) and pass fit(X, y, sensitive_features=...), or pass <step>__sensitive_features=..."
+                f"fairness={self.fairness!r} needs sensitive_features in fit: the groups that are "
+                "to be treated alike. In a pipeline or search, call "
+                "sklearn.set_config(enable_metadata_routing=True) and pass fit(X, y, "
+                "sensitive_features=...), or pass <step>__sensitive_features=..."
             )
 
     def _checked_inputs(self, X: Any, names: Sequence[str]) -> tuple[Any, NDArray[np.intp] | None]:
         return super()._checked_inputs(without_columns(X, self._sensitive_columns), names)
 
-    def _store(self, problem: Problem, names: Sequence[str], trained: Sequence[TrainedMember]) -> None:
+    def _store(
+        self, problem: Problem, names: Sequence[str], trained: Sequence[TrainedMember]
+    ) -> None:
         super()._store(problem, names, trained)
         self._set_classes([self._targets.classes[name] for name in names])
 
@@ -336,28 +386,46 @@ class MultiTaskClassifier(ClassificationOutputs, ClassifierMixin, MultiTaskNetwo
         mean: NDArray[np.float64] = self._targets.probabilities(name, scores).mean(0)
         return mean
 
-    def _declared(self, tasks: TaskSet, classes: Any, weight: NDArray[np.float64] | None) -> CodedLabels | None:
-        """Code labels among the declared classes: a list with one array a task for 2-D y, else one array for all tasks."""
+    def _declared(
+        self, tasks: TaskSet, classes: Any, weight: NDArray[np.float64] | None
+    ) -> CodedLabels | None:
+        """Code labels among the declared classes: a list with one array a task for 2-D y, else one
+        array for all tasks.
+        """
         if classes is None:
             return None
-        several = self._wide_2d and len(classes) == len(tasks) and all(np.ndim(own) == 1 for own in classes)
+        several = (
+            self._wide_2d
+            and len(classes) == len(tasks)
+            and all(np.ndim(own) == 1 for own in classes)
+        )
         given = classes if several else [classes] * len(tasks)
-        declared = {name: np.unique(tidy_labels(np.asarray(own))) for name, own in zip(tasks.names, given, strict=True)}
+        declared = {
+            name: np.unique(tidy_labels(np.asarray(own)))
+            for name, own in zip(tasks.names, given, strict=True)
+        }
         for name, own in declared.items():
             if own.ndim != 1 or len(own) == 0 or pd.isna(own).any():
-                raise ValueError(f"classes must hold the known classes of every task. Got {own.tolist()} for task {name!r}.")
+                raise ValueError(
+                    f"classes must hold the known classes of every task. Got {own.tolist()} for "
+                    f"task {name!r}."
+                )
         return CodedLabels.among(declared)
 
     def _check_declared(self, declared: CodedLabels) -> None:
         for name, classes in declared.classes.items():
             if not np.array_equal(classes, self._targets.classes[name]):
                 raise ValueError(
-                    f"classes gives {classes.tolist()} for task {name!r}, but the first call to partial_fit gave {self._targets.classes[name].tolist()}."
+                    f"classes gives {classes.tolist()} for task {name!r}, but the first call to "
+                    f"partial_fit gave {self._targets.classes[name].tolist()}."
                 )
 
     def _check_labels(self, name: str, labels: NDArray[Any]) -> None:
         if labels.dtype == object and len({isinstance(label, str) for label in labels}) == 2:
-            raise ValueError(f"Task {name!r} has both strings and other labels in y; the labels of a task must be of one type.")
+            raise ValueError(
+                f"Task {name!r} has both strings and other labels in y; the labels of a task must "
+                "be of one type."
+            )
         known = tidy_labels(labels)
         if len(known) == 0:
             raise ValueError(f"Task {name!r} has no labelled row in y.")
@@ -366,4 +434,6 @@ class MultiTaskClassifier(ClassificationOutputs, ClassifierMixin, MultiTaskNetwo
         try:
             check_classification_targets(known)
         except ValueError as error:
-            raise ValueError(f"Task {name!r} has labels in y that are no classes. {error}") from None
+            raise ValueError(
+                f"Task {name!r} has labels in y that are no classes. {error}"
+            ) from None

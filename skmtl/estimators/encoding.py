@@ -9,7 +9,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from skmtl.estimators.categories import Level, codes_of, is_categorical, learn_levels, resolve_categorical
+from skmtl.estimators.categories import (
+    Level,
+    codes_of,
+    is_categorical,
+    learn_levels,
+    resolve_categorical,
+)
 from skmtl.estimators.numeric import Scaling, as_numbers
 
 
@@ -33,23 +39,29 @@ class EncodedInputs:
 class InputEncoder:
     """Turns tables into a block of finite numbers and codes of categories.
 
-    Columns of numbers (whole, real, boolean; numpy's, pandas' nullable and pyarrow's) form the numeric block in their order. They are
-    standardised with the (weighted) mean and standard deviation of the known values, far ones drawn in; a constant column becomes 0, and one
-    that holds only 0 and 1 is left as it is. A missing value takes the mean, and a column with missing and known values in training gets one more
-    column, 1 where it is missing; these stand at the end of the block. A column that is first missing when transforming just takes the
-    mean. A column without any known value in training becomes 0 throughout, whatever it holds later: nothing was learnt about it.
+    Columns of numbers (whole, real, boolean; numpy's, pandas' nullable and pyarrow's) form the
+    numeric block in their order. They are standardised with the (weighted) mean and standard
+    deviation of the known values, far ones drawn in; a constant column becomes 0, and one that
+    holds only 0 and 1 is left as it is. A missing value takes the mean, and a column with missing
+    and known values in training gets one more column, 1 where it is missing; these stand at the end
+    of the block. A column that is first missing when transforming just takes the mean. A column
+    without any known value in training becomes 0 throughout, whatever it holds later: nothing was
+    learnt about it.
 
-    Columns of categories get codes: 1, 2, ... for the levels present in training, sorted where they can be compared, and 0 for a
-    missing or unseen level. Levels keep their type: 1 is 1.0 but not "1".
+    Columns of categories get codes: 1, 2, ... for the levels present in training, sorted where they
+    can be compared, and 0 for a missing or unseen level. Levels keep their type: 1 is 1.0 but not
+    "1".
 
     Attributes
     ----------
     numeric_names : list of str
-        Names of the numeric block, "missingindicator_<column>" for the columns that say what is missing; "x<position>" without names.
+        Names of the numeric block, "missingindicator_<column>" for the columns that say what is
+        missing; "x<position>" without names.
     categorical_names : list of str
         Names of the categorical columns.
     numeric_positions, categorical_positions, indicated : list of int
-        Where these columns stand in the table, and which of the numeric ones have a column that says what is missing.
+        Where these columns stand in the table, and which of the numeric ones have a column that
+        says what is missing.
     scaling : Scaling
         What is done to the numbers.
     levels : list of list
@@ -59,7 +71,9 @@ class InputEncoder:
     --------
     >>> import pandas as pd
     >>> from skmtl.estimators.encoding import InputEncoder
-    >>> X = pd.DataFrame({"age": [20.0, None, 40.0], "city": pd.Categorical(["Rome", "Oslo", None])})
+    >>> X = pd.DataFrame(
+    ...     {"age": [20.0, None, 40.0], "city": pd.Categorical(["Rome", "Oslo", None])}
+    ... )
     >>> encoder = InputEncoder.learn(X)
     >>> encoder.numeric_names, encoder.categorical_names, encoder.cardinalities
     (['age', 'missingindicator_age'], ['city'], (3,))
@@ -107,7 +121,8 @@ class InputEncoder:
         X : DataFrame or ndarray of float64, of shape (n, p)
             Inputs without the task column, NaN where missing.
         categorical_features : "from_dtype", None or array-like, default="from_dtype"
-            Which columns hold categories: those of category dtype, none, or these (names, positions or a boolean mask).
+            Which columns hold categories: those of category dtype, none, or these (names, positions
+            or a boolean mask).
         standardize : bool, default=True
             Whether the numbers are centred and scaled; missing ones take the mean in any case.
         sample_weight : ndarray of shape (n,), optional
@@ -123,14 +138,23 @@ class InputEncoder:
         Raises
         ------
         ValueError
-            If a column that is not categorical holds strings, dates or infinity, or categorical_features does not fit X.
+            If a column that is not categorical holds strings, dates or infinity, or
+            categorical_features does not fit X.
         """
         if not isinstance(X, pd.DataFrame):
             X = np.asarray(X, dtype=np.float64)
-        names = list(X.columns) if isinstance(X, pd.DataFrame) else [f"x{k}" for k in range(X.shape[1])]
-        chosen = resolve_categorical(categorical_features, list(X.columns) if isinstance(X, pd.DataFrame) else X.shape[1])
+        names = (
+            list(X.columns) if isinstance(X, pd.DataFrame) else [f"x{k}" for k in range(X.shape[1])]
+        )
+        chosen = resolve_categorical(
+            categorical_features, list(X.columns) if isinstance(X, pd.DataFrame) else X.shape[1]
+        )
         if chosen == "from_dtype":
-            chosen = [k for k, dtype in enumerate(X.dtypes) if is_categorical(dtype)] if isinstance(X, pd.DataFrame) else []
+            chosen = (
+                [k for k, dtype in enumerate(X.dtypes) if is_categorical(dtype)]
+                if isinstance(X, pd.DataFrame)
+                else []
+            )
         categorical = list(chosen or [])
         numeric = [k for k in range(len(names)) if k not in set(categorical)]
         X, weight = _counting_rows(X, sample_weight, rows)
@@ -138,7 +162,8 @@ class InputEncoder:
         missing = np.isnan(values)
         indicated = np.flatnonzero(missing.any(axis=0) & ~missing.all(axis=0)).tolist()
         return cls(
-            numeric_names=[str(names[k]) for k in numeric] + [f"missingindicator_{names[numeric[k]]}" for k in indicated],
+            numeric_names=[str(names[k]) for k in numeric]
+            + [f"missingindicator_{names[numeric[k]]}" for k in indicated],
             categorical_names=[str(names[k]) for k in categorical],
             numeric_positions=numeric,
             categorical_positions=categorical,
@@ -163,24 +188,31 @@ class InputEncoder:
         Raises
         ------
         ValueError
-            If X has another number of columns, or a column that is not categorical holds strings, dates or infinity.
+            If X has another number of columns, or a column that is not categorical holds strings,
+            dates or infinity.
         """
         if not isinstance(X, pd.DataFrame):
             X = np.asarray(X, dtype=np.float64)
         width = len(self.numeric_positions) + len(self.categorical_positions)
         if X.shape[1] != width:
-            raise ValueError(f"X has {X.shape[1]} columns, but the encoder was learnt from {width} columns.")
+            raise ValueError(
+                f"X has {X.shape[1]} columns, but the encoder was learnt from {width} columns."
+            )
         numeric = as_numbers(X, self.numeric_positions, spare=len(self.indicated))
         own = numeric[:, : len(self.numeric_positions)]
         numeric[:, own.shape[1] :] = np.isnan(own[:, self.indicated])
         self.scaling.apply(own)
         codes = np.empty((len(X), len(self.levels)), dtype=np.int64)
-        for k, (position, levels, name) in enumerate(zip(self.categorical_positions, self.levels, self.categorical_names, strict=True)):
+        for k, (position, levels, name) in enumerate(
+            zip(self.categorical_positions, self.levels, self.categorical_names, strict=True)
+        ):
             codes[:, k] = codes_of(_column(X, position), levels, name)
         return EncodedInputs(numeric, codes)
 
 
-def _counting_rows(X: Any, sample_weight: NDArray[np.float64] | None, rows: NDArray[np.intp] | None) -> tuple[Any, NDArray[np.float64] | None]:
+def _counting_rows(
+    X: Any, sample_weight: NDArray[np.float64] | None, rows: NDArray[np.intp] | None
+) -> tuple[Any, NDArray[np.float64] | None]:
     """Rows of X that count, and their weights, which are positive."""
     if rows is None and (sample_weight is None or (sample_weight > 0).all()):
         return X, sample_weight

@@ -35,7 +35,9 @@ def aggregator_of(estimator: Any) -> Aggregator | None:
 
 
 def terms_of(problem: Problem) -> list[LossTerm]:
-    """Return the terms that an estimator adds to the loss, without the weights that its networks have for them; none whose weights are all 0."""
+    """Return the terms that an estimator adds to the loss, without the weights that its networks
+    have for them; none whose weights are all 0.
+    """
     term = getattr(problem.estimator, "fairness", None)
     if term is None:
         return []
@@ -50,29 +52,57 @@ def ensemble(
     task_weights: NDArray[np.float64] | None,
     started: Sequence[TrainedMember] | None = None,
 ) -> list[Member]:
-    """Return the members of an ensemble: each has a draw, an order of rows and a validation split of its own."""
+    """Return the members of an ensemble: each has a draw, an order of rows and a validation split
+    of its own.
+    """
     starts = [*started] if started else [None] * members_of(problem.estimator, problem.train)
-    members = [problem.member(problem.names, seed + k, order_seed + 7919 * k, task_weights, split=k, start=start) for k, start in enumerate(starts)]
+    members = [
+        problem.member(
+            problem.names, seed + k, order_seed + 7919 * k, task_weights, split=k, start=start
+        )
+        for k, start in enumerate(starts)
+    ]
     aggregator = aggregator_of(problem.estimator)
-    if isinstance(aggregator, GradientWeighting) and "scores" in aggregator.reads and len(problem.names) > 1:
+    if (
+        isinstance(aggregator, GradientWeighting)
+        and "scores" in aggregator.reads
+        and len(problem.names) > 1
+    ):
         members = _with_baselines(problem, members, str(aggregator))
     return members
 
 
 def _with_baselines(problem: Problem, members: Sequence[Member], what: str) -> list[Member]:
-    """Give every member the validation losses that single-task networks reach with its seeds and rows; 0 for tasks that none watches."""
+    """Give every member the validation losses that single-task networks reach with its seeds and
+    rows; 0 for tasks that none watches.
+    """
     if not problem.watching:
         warnings.warn(
-            f"{what} takes its scores from validation rows, of which there are none here: all tasks have equal priority. "
-            "partial_fit never has any; fit has with early_stopping='auto' and tasks of at least 5 labelled rows.",
+            f"{what} takes its scores from validation rows, of which there are none here: all "
+            "tasks have equal priority. "
+            "partial_fit never has any; fit has with early_stopping='auto' and tasks of at least 5 "
+            "labelled rows.",
             UserWarning,
             stacklevel=4,
         )
         return list(members)
     n_tasks = len(problem.names)
-    watched = np.array([[problem.watches(name, split) for name in problem.names] for split in range(len(members))])
-    alone = [problem.alone(member, t, split) for split, member in enumerate(members) for t in range(n_tasks)]
-    trained = train_fleet(problem.architecture(), problem.data, alone, problem.training(record=False))
-    losses = np.array([np.nanmin(curve) if np.isfinite(curve := member.validation_curve).any() else 0.0 for member in trained])
+    watched = np.array(
+        [[problem.watches(name, split) for name in problem.names] for split in range(len(members))]
+    )
+    alone = [
+        problem.alone(member, t, split)
+        for split, member in enumerate(members)
+        for t in range(n_tasks)
+    ]
+    trained = train_fleet(
+        problem.architecture(), problem.data, alone, problem.training(record=False)
+    )
+    losses = np.array(
+        [
+            np.nanmin(curve) if np.isfinite(curve := member.validation_curve).any() else 0.0
+            for member in trained
+        ]
+    )
     baselines = np.where(watched, losses.reshape(watched.shape), 0.0)
     return [replace(member, baselines=own) for member, own in zip(members, baselines, strict=True)]

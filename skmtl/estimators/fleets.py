@@ -1,4 +1,6 @@
-"""Test losses of many groups of tasks, each trained as one network: the question that affinity and grouping ask."""
+"""Test losses of many groups of tasks, each trained as one network: the question that affinity and
+grouping ask.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,8 @@ class GroupOutcome:
     Attributes
     ----------
     losses : tuple of float
-        Test loss of every task of the group, in the group's order: mean squared error in the user's units, or log loss.
+        Test loss of every task of the group, in the group's order: mean squared error in the user's
+        units, or log loss.
     n_iter : int
         Passes made.
     diverged : bool
@@ -59,8 +62,9 @@ def measure_groups(
 ) -> list[GroupOutcome]:
     """Train one network for every group, as one fleet, and return its tasks' test losses.
 
-    All networks share the scale of the inputs (of all training rows), each task's validation rows, the initial trunk and
-    the order of rows, so that differences between groups are due to the groups.
+    All networks share the scale of the inputs (of all training rows), each task's validation rows,
+    the initial trunk and the order of rows, so that differences between groups are due to the
+    groups.
 
     Parameters
     ----------
@@ -91,19 +95,43 @@ def measure_groups(
     >>> from skmtl.estimators import measure_groups
     >>> tasks = make_grouped_tasks(n_tasks=4, n_groups=2, random_state=0).task_set
     >>> train, test = tasks.train_test_split(random_state=0)
-    >>> outcomes = measure_groups(MultiTaskRegressor(max_iter=5), train, test, [tasks.names[:1], tasks.names[:2]], seed=0)
+    >>> outcomes = measure_groups(
+    ...     MultiTaskRegressor(max_iter=5), train, test, [tasks.names[:1], tasks.names[:2]], seed=0
+    ... )
     >>> [len(outcome.losses) for outcome in outcomes]
     [1, 2]
     """
     estimator._check_settings()
-    problem = Problem(estimator, train, test, sample_weight=sample_weight, split_seed=seed, separate=True, categorical_features=estimator.categorical_features)
+    problem = Problem(
+        estimator,
+        train,
+        test,
+        sample_weight=sample_weight,
+        split_seed=seed,
+        separate=True,
+        categorical_features=estimator.categorical_features,
+    )
     weights = _weights_of_groups(estimator, train, groups)
-    members = [problem.member(group, seed, seed, weight) for group, weight in zip(groups, weights, strict=True)]
+    members = [
+        problem.member(group, seed, seed, weight)
+        for group, weight in zip(groups, weights, strict=True)
+    ]
     training, aggregator = problem.training(record=False), aggregator_of(estimator)
-    trained = train_fleet(problem.architecture(), problem.data, members, training, aggregator=aggregator, n_workers=_workers(n_workers), progress=progress)
+    trained = train_fleet(
+        problem.architecture(),
+        problem.data,
+        members,
+        training,
+        aggregator=aggregator,
+        n_workers=_workers(n_workers),
+        progress=progress,
+    )
     return [
         GroupOutcome(
-            losses=tuple(problem.mean_loss(name, scores) for name, scores in zip(group, member.scores, strict=True)),
+            losses=tuple(
+                problem.mean_loss(name, scores)
+                for name, scores in zip(group, member.scores, strict=True)
+            ),
             n_iter=member.n_iter,
             diverged=member.diverged,
         )
@@ -135,7 +163,8 @@ def fit_groups(
     seed : int
         Seed of everything random.
     like : estimator
-        Fitted or half-fitted estimator whose ``task_column``, layout and input columns the new ones share.
+        Fitted or half-fitted estimator whose ``task_column``, layout and input columns the new ones
+        share.
     sample_weight : ndarray, optional
         Weights of the rows of ``tasks.X``.
     people : Groups, optional
@@ -156,23 +185,46 @@ def fit_groups(
     >>> data = make_grouped_tasks(n_tasks=3, n_groups=1, random_state=0)
     >>> frame = data.data.assign(task=data.task)
     >>> like = MultiTaskRegressor(task_column="task", max_iter=1).fit(frame, data.target)
-    >>> first, rest = fit_groups(MultiTaskRegressor(max_iter=5), data.task_set, [data.task_set.names[:1], data.task_set.names[1:]], seed=0, like=like)
-    >>> first.predict(frame[data.task == data.task.iloc[0]]).shape == ((data.task == data.task.iloc[0]).sum(),)
+    >>> first, rest = fit_groups(
+    ...     MultiTaskRegressor(max_iter=5),
+    ...     data.task_set,
+    ...     [data.task_set.names[:1], data.task_set.names[1:]],
+    ...     seed=0,
+    ...     like=like,
+    ... )
+    >>> first.predict(frame[data.task == data.task.iloc[0]]).shape == (
+    ...     (data.task == data.task.iloc[0]).sum(),
+    ... )
     True
     """
     estimator._check_settings()
-    settings = {"sample_weight": sample_weight, "groups": people, "categorical_features": estimator.categorical_features}
+    settings = {
+        "sample_weight": sample_weight,
+        "groups": people,
+        "categorical_features": estimator.categorical_features,
+    }
     problem = Problem(estimator, tasks, split_seed=seed, separate=True, **settings)
     estimator._check_problem(problem)
     weights = _weights_of_groups(estimator, tasks, groups)
     n_members = members_of(estimator, tasks)
-    members = [problem.member(group, seed + k, seed + k, weight, split=k) for group, weight in zip(groups, weights, strict=True) for k in range(n_members)]
+    members = [
+        problem.member(group, seed + k, seed + k, weight, split=k)
+        for group, weight in zip(groups, weights, strict=True)
+        for k in range(n_members)
+    ]
     fleet = problem.architecture(), problem.data, members, problem.training(record=True)
-    trained = train_fleet(*fleet, aggregator=aggregator_of(estimator), terms=terms_of(problem), n_workers=_workers(n_workers))
+    trained = train_fleet(
+        *fleet,
+        aggregator=aggregator_of(estimator),
+        terms=terms_of(problem),
+        n_workers=_workers(n_workers),
+    )
     fitted = []
     for g, group in enumerate(groups):
         one = clone(estimator).set_params(task_column=like.task_column, task_weights=weights[g])
-        one.categorical_features = getattr(like, "categorical_features", estimator.categorical_features)
+        one.categorical_features = getattr(
+            like, "categorical_features", estimator.categorical_features
+        )
         for name in ("n_features_in_", "feature_names_in_", "_wide_2d"):
             if hasattr(like, name):
                 setattr(one, name, getattr(like, name))
@@ -182,7 +234,9 @@ def fit_groups(
     return fitted
 
 
-def _weights_of_groups(estimator: MultiTaskNetwork, tasks: TaskSet, groups: Sequence[Sequence[str]]) -> list[NDArray[np.float64] | None]:
+def _weights_of_groups(
+    estimator: MultiTaskNetwork, tasks: TaskSet, groups: Sequence[Sequence[str]]
+) -> list[NDArray[np.float64] | None]:
     """Return the weights of every group's tasks; None where all are equal or zero."""
     weights = estimator._task_weights(tasks.names)
     if weights is None:

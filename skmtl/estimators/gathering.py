@@ -18,7 +18,9 @@ from skmtl.tasks import Kind, TaskSet, encode_task_ids, task_name, tidy_labels, 
 Check = Callable[[str, NDArray[Any]], None]
 
 
-def wide_tasks(inputs: Any, y: Any, kind: Kind, check: Check, known: tuple[bool, list[str]] | None) -> TaskSet:
+def wide_tasks(
+    inputs: Any, y: Any, kind: Kind, check: Check, known: tuple[bool, list[str]] | None
+) -> TaskSet:
     """Return the tasks of a wide target.
 
     Parameters
@@ -32,18 +34,25 @@ def wide_tasks(inputs: Any, y: Any, kind: Kind, check: Check, known: tuple[bool,
     check : callable
         Called with the name and the known labels of every task.
     known : (bool, list of str) or None
-        Where training goes on: whether y had two dimensions, and the names of the tasks. A frame then tells its tasks by
-        name, an array by position; tasks may be absent.
+        Where training goes on: whether y had two dimensions, and the names of the tasks. A frame
+        then tells its tasks by name, an array by position; tasks may be absent.
     """
     names, columns = wide_columns(y)
     if known is not None:
         two_dimensional, known_names = known
         fewer = isinstance(y, pd.DataFrame) and len(names) < len(known_names)
         if two_dimensional != (np.ndim(y) == 2) or not (fewer or len(names) == len(known_names)):
-            raise ValueError(f"y must have the shape that it had in the first fit: {len(known_names)} tasks. Got shape {np.shape(y)}.")
+            raise ValueError(
+                f"y must have the shape that it had in the first fit: {len(known_names)} tasks. "
+                f"Got shape {np.shape(y)}."
+            )
         if not isinstance(y, pd.DataFrame):
             names = known_names
-        labelled = {name: column for name, column in zip(names, columns, strict=True) if not pd.isna(column).all()}
+        labelled = {
+            name: column
+            for name, column in zip(names, columns, strict=True)
+            if not pd.isna(column).all()
+        }
         if not labelled:
             raise ValueError("y has no label at all: every value is missing.")
         y = pd.DataFrame(labelled)
@@ -87,16 +96,23 @@ def long_tasks(inputs: Any, y: Any, ids: Any, kind: Kind, check: Check | None = 
     ['a', 'b']
     """
     if np.ndim(y) != 1:
-        raise ValueError(f"With task_column, y must have shape (n,). Got an array with {np.ndim(y)} dimensions.")
+        raise ValueError(
+            f"With task_column, y must have shape (n,). Got an array with {np.ndim(y)} dimensions."
+        )
     names, codes = encode_task_ids(ids, "task_column")
     labels = np.asarray(y)
     if pd.isna(labels).any():
         name = task_name(np.asarray(ids, dtype=object)[pd.isna(labels).argmax()])
-        raise ValueError(f"Task {name!r} has a missing target in y; in long form every row needs one. Drop such rows first.")
+        raise ValueError(
+            f"Task {name!r} has a missing target in y; in long form every row needs one. Drop such "
+            "rows first."
+        )
     if check is not None:
         for t, name in enumerate(names):
             check(name, labels[codes == t])
-    return TaskSet.from_long(inputs, tidy_labels(labels) if kind == "classification" else labels, ids, kind=kind)
+    return TaskSet.from_long(
+        inputs, tidy_labels(labels) if kind == "classification" else labels, ids, kind=kind
+    )
 
 
 def as_target(y: Any) -> Any:
@@ -129,17 +145,38 @@ def as_target(y: Any) -> Any:
         try:
             strings = isinstance(y, (list, tuple)) and np.asarray(y).dtype.kind in "US"
             # numpy would turn NaN and numbers among strings into strings
-            y = check_array(np.array(y, dtype=object) if strings else y, ensure_2d=False, allow_nd=True, dtype=None, ensure_all_finite=False, input_name="y")
+            y = check_array(
+                np.array(y, dtype=object) if strings else y,
+                ensure_2d=False,
+                allow_nd=True,
+                dtype=None,
+                ensure_all_finite=False,
+                input_name="y",
+            )
         except (ValueError, TypeError) as error:
             if isinstance(error, TypeError) and np.ndim(y) != 0:
                 raise
-            if "sparse" in str(error).lower() or "complex" in str(error).lower() or "0 sample" in str(error):
+            if (
+                "sparse" in str(error).lower()
+                or "complex" in str(error).lower()
+                or "0 sample" in str(error)
+            ):
                 raise
-            raise ValueError(f"y must be an array of shape (n,) or (n, T), with NaN where a label is missing. {error}") from None
-        if np.asarray(y).dtype == object and any(isinstance(value, (list, tuple, np.ndarray)) for value in np.ravel(y)):
-            raise ValueError("y holds lists; it must be an array of shape (n,) or (n, T), with NaN where a label is missing.")
+            raise ValueError(
+                "y must be an array of shape (n,) or (n, T), with NaN where a label is missing. "
+                f"{error}"
+            ) from None
+        if np.asarray(y).dtype == object and any(
+            isinstance(value, (list, tuple, np.ndarray)) for value in np.ravel(y)
+        ):
+            raise ValueError(
+                "y holds lists; it must be an array of shape (n,) or (n, T), with NaN where a "
+                "label is missing."
+            )
     if np.ndim(y) not in (1, 2) or (np.ndim(y) == 2 and np.shape(y)[1] == 0):
-        raise ValueError(f"y must have shape (n,) or (n, T) with at least one task. Got shape {np.shape(y)}.")
+        raise ValueError(
+            f"y must have shape (n,) or (n, T) with at least one task. Got shape {np.shape(y)}."
+        )
     return y
 
 
@@ -170,7 +207,9 @@ def checked_weight(sample_weight: Any, n_rows: int) -> NDArray[np.float64]:
     array([1., 2.])
     """
     try:
-        weight: NDArray[np.float64] = check_sample_weight(sample_weight, np.empty((n_rows, 0)), dtype=np.float64, ensure_non_negative=True)
+        weight: NDArray[np.float64] = check_sample_weight(
+            sample_weight, np.empty((n_rows, 0)), dtype=np.float64, ensure_non_negative=True
+        )
     except ValueError as error:
         if "weight" in str(error):
             raise
@@ -203,12 +242,19 @@ def weighted_rows(tasks: TaskSet, weight: NDArray[np.float64]) -> TaskSet:
     >>> import numpy as np
     >>> from skmtl.estimators import weighted_rows
     >>> from skmtl.tasks import TaskSet
-    >>> weighted_rows(TaskSet.from_wide(np.eye(3), [[1.0], [2.0], [3.0]]), np.array([1.0, 0.0, 1.0]))["0"].y
+    >>> weighted_rows(
+    ...     TaskSet.from_wide(np.eye(3), [[1.0], [2.0], [3.0]]), np.array([1.0, 0.0, 1.0])
+    ... )["0"].y
     array([1., 3.])
     """
     kept = {name: weight[tasks.rows(name)] > 0 for name in tasks.names}
     for name, mask in kept.items():
         if not mask.any():
-            raise ValueError(f"sample_weight is zero for every labelled row of task {name!r}: no sample is left to learn it from.")
+            raise ValueError(
+                f"sample_weight is zero for every labelled row of task {name!r}: no sample is left "
+                "to learn it from."
+            )
     rows = {name: tasks.rows(name)[mask] for name, mask in kept.items()}
-    return TaskSet(tasks.X, rows, {name: tasks.targets(name)[mask] for name, mask in kept.items()}, tasks.kind)
+    return TaskSet(
+        tasks.X, rows, {name: tasks.targets(name)[mask] for name, mask in kept.items()}, tasks.kind
+    )

@@ -9,37 +9,44 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-# Standard deviations beyond which a standardised value grows like a logarithm. A row of a heavy-tailed column would otherwise lie hundreds
-# of deviations away, where a network has learnt nothing and extrapolates without bound: on counts of views and votes the test error was
-# larger than that of the mean.
+# Standard deviations beyond which a standardised value grows like a logarithm. A row of a
+# heavy-tailed column would otherwise lie hundreds of deviations away, where a network has learnt
+# nothing and extrapolates without bound: on counts of views and votes the test error was larger
+# than that of the mean.
 FAR = 4.0
 # What overflowed lies this far away.
 _FARTHEST = 1e300
 # A spread below this share of the largest value is rounding, not information.
 _ROUNDING = 10 * np.finfo(np.float64).eps
-# Values that are read at once, while learning and after, so that temporary arrays stay in the processor's cache.
+# Values that are read at once, while learning and after, so that temporary arrays stay in the
+# processor's cache.
 _LEARNT_AT_ONCE = 500_000
 _TREATED_AT_ONCE = 50_000
 
 
 @dataclass(frozen=True, eq=False)
 class Scaling:
-    r"""What is done to every column of numbers: ``(x * factor - center - offset) / scale``, and ``fill`` where x is missing.
+    r"""What is done to every column of numbers: ``(x * factor - center - offset) / scale``, and
+    ``fill`` where x is missing.
 
-    A standardised value z farther than 4 from 0 is drawn towards the others, to :math:`\pm (4 + \log(1 + |z| - 4))`: it keeps its order.
+    A standardised value z farther than 4 from 0 is drawn towards the others, to
+    :math:`\pm (4 + \log(1 + |z| - 4))`: it keeps its order.
 
-    The factor is a power of two, so that multiplying is exact and squares of very large and very small values stay finite. The mean is
-    held in two parts, because one float64 cannot hold it well enough where the values differ in their last digits only.
+    The factor is a power of two, so that multiplying is exact and squares of very large and very
+    small values stay finite. The mean is held in two parts, because one float64 cannot hold it well
+    enough where the values differ in their last digits only.
 
-    Columns that hold only 0 and 1 are left alone: dividing a rare indicator by its small standard deviation would make it
-    the loudest input (with 180 one-hot columns that cost a fifth of the test loss).
+    Columns that hold only 0 and 1 are left alone: dividing a rare indicator by its small standard
+    deviation would make it the loudest input (with 180 one-hot columns that cost a fifth of the
+    test loss).
 
     Attributes
     ----------
     factor, center, offset, scale, fill : ndarray of shape (p,)
         As in the formula.
     kept : ndarray of shape (p,)
-        Largest absolute value that comes out as it is: 0 for a column in which nothing is known, infinite for one that is left alone.
+        Largest absolute value that comes out as it is: 0 for a column in which nothing is known,
+        infinite for one that is left alone.
     """
 
     factor: NDArray[np.float64]
@@ -50,20 +57,39 @@ class Scaling:
     kept: NDArray[np.float64]
 
     @classmethod
-    def learn(cls, values: NDArray[np.float64], weight: NDArray[np.float64] | None, standardize: bool) -> Scaling:
+    def learn(
+        cls, values: NDArray[np.float64], weight: NDArray[np.float64] | None, standardize: bool
+    ) -> Scaling:
         """Learn from values, (m, p), NaN where unknown, and positive weights, (m,), of their rows."""
         n_rows, n_columns = values.shape
-        shares = np.ones(n_rows) if weight is None else np.maximum(weight / weight.max(initial=0.0), np.finfo(np.float64).tiny)
+        shares = (
+            np.ones(n_rows)
+            if weight is None
+            else np.maximum(weight / weight.max(initial=0.0), np.finfo(np.float64).tiny)
+        )
         step = max(1, _LEARNT_AT_ONCE // max(n_rows, 1))
-        parts = [cls._of_block(values[:, start : start + step], shares, standardize) for start in range(0, max(n_columns, 1), step)]
-        return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
+        parts = [
+            cls._of_block(values[:, start : start + step], shares, standardize)
+            for start in range(0, max(n_columns, 1), step)
+        ]
+        return cls(
+            *(
+                np.concatenate([getattr(part, field.name) for part in parts])
+                for field in fields(cls)
+            )
+        )
 
     @classmethod
-    def _of_block(cls, values: NDArray[np.float64], weight: NDArray[np.float64], standardize: bool) -> Scaling:
+    def _of_block(
+        cls, values: NDArray[np.float64], weight: NDArray[np.float64], standardize: bool
+    ) -> Scaling:
         deviations = np.array(values.T, order="C")
         missing = np.isnan(deviations)
         nothing_known = missing.all(axis=1)
-        low, high = np.fmin.reduce(deviations, axis=1, initial=np.nan), np.fmax.reduce(deviations, axis=1, initial=np.nan)
+        low, high = (
+            np.fmin.reduce(deviations, axis=1, initial=np.nan),
+            np.fmax.reduce(deviations, axis=1, initial=np.nan),
+        )
         low[nothing_known], high[nothing_known] = 0.0, 0.0
         largest = np.maximum(np.abs(low), np.abs(high))
         factor = np.ldexp(1.0, -np.clip(np.frexp(largest)[1], -1000, 1000))
@@ -108,27 +134,41 @@ class Scaling:
             np.clip(block, -_FARTHEST, _FARTHEST, out=block)
             far = np.abs(block) > self.kept
             if far.any():
-                beyond = self.kept + np.log1p(np.maximum(np.abs(block) - self.kept, 0.0), where=far, out=np.zeros_like(block))
-                np.copyto(block, np.where(self.kept > 0, np.copysign(beyond, block), 0.0), where=far)
+                beyond = self.kept + np.log1p(
+                    np.maximum(np.abs(block) - self.kept, 0.0), where=far, out=np.zeros_like(block)
+                )
+                np.copyto(
+                    block, np.where(self.kept > 0, np.copysign(beyond, block), 0.0), where=far
+                )
             np.copyto(block, self.fill, where=missing)
 
 
 def as_numbers(X: Any, positions: list[int], spare: int = 0) -> NDArray[np.float64]:
-    """Columns of numbers as a fresh float64 block with NaN where missing, and room for ``spare`` more columns at its end."""
+    """Columns of numbers as a fresh float64 block with NaN where missing, and room for ``spare``
+    more columns at its end.
+    """
     block = np.empty((len(X), len(positions) + spare))
     values = block[:, : len(positions)]
     dtypes = list(X.dtypes) if isinstance(X, pd.DataFrame) else []
     if not isinstance(X, pd.DataFrame):
         values[:] = X if len(positions) == X.shape[1] else X[:, positions]
     elif all(isinstance(dtypes[k], np.dtype) and dtypes[k].kind in "biuf" for k in positions):
-        values[:] = (X if len(positions) == X.shape[1] else X.iloc[:, positions]).to_numpy(dtype=np.float64)
+        values[:] = (X if len(positions) == X.shape[1] else X.iloc[:, positions]).to_numpy(
+            dtype=np.float64
+        )
     else:
         for k, position in enumerate(positions):
             values[:, k] = _float_column(X.iloc[:, position], X.columns[position])
     infinite = np.isinf(values).any(axis=0)
     if infinite.any():
-        where = f" See column {X.columns[positions[infinite.argmax()]]!r}." if isinstance(X, pd.DataFrame) else ""
-        raise ValueError(f"Input X contains infinity or a value too large for dtype('float64').{where}")
+        where = (
+            f" See column {X.columns[positions[infinite.argmax()]]!r}."
+            if isinstance(X, pd.DataFrame)
+            else ""
+        )
+        raise ValueError(
+            f"Input X contains infinity or a value too large for dtype('float64').{where}"
+        )
     return block
 
 
@@ -136,7 +176,10 @@ def _float_column(column: pd.Series, name: Any) -> NDArray[np.float64]:
     """Return one column of a frame as float64 with NaN where missing."""
     dtype: Any = column.dtype
     if dtype.kind in "mM":
-        raise ValueError(f"Column {name!r} of X holds dates or times ({dtype}). Turn it into numbers first, for example days since a date.")
+        raise ValueError(
+            f"Column {name!r} of X holds dates or times ({dtype}). Turn it into numbers first, for "
+            "example days since a date."
+        )
     if dtype.kind == "c":
         raise ValueError(f"Complex data not supported: column {name!r} of X has dtype {dtype}.")
     if dtype.kind in "biuf":
@@ -148,12 +191,16 @@ def _float_column(column: pd.Series, name: Any) -> NDArray[np.float64]:
     if text is not None:
         raise ValueError(
             f"could not convert string to float: {text!r} in column {name!r} of X. "
-            "Convert the column to 'category' dtype, name it in categorical_features, or encode it first."
+            "Convert the column to 'category' dtype, name it in categorical_features, or encode it "
+            "first."
         )
     try:
         values[known] = objects[known].astype(np.float64)
     except OverflowError:
         values[known] = np.inf  # a whole number beyond float64
     except (TypeError, ValueError) as error:
-        raise ValueError(f"Column {name!r} of X has dtype {dtype} and holds values that are not numbers: {error}.") from error
+        raise ValueError(
+            f"Column {name!r} of X has dtype {dtype} and holds values that are not numbers: "
+            f"{error}."
+        ) from error
     return values

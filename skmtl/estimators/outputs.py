@@ -13,8 +13,9 @@ from skmtl.metrics import multitask_accuracy, multitask_r2
 class RegressionOutputs:
     """``predict`` and ``score`` of a regressor.
 
-    It has ``_outputs(X)``: predictions of every task (in long form, for its own rows) and, in long form, the task of every row;
-    ``_task_ids(X)``: the task column or None; ``_wide_2d``: whether y had one column a task.
+    It has ``_outputs(X)``: predictions of every task (in long form, for its own rows) and, in long
+    form, the task of every row; ``_task_ids(X)``: the task column or None; ``_wide_2d``: whether y
+    had one column a task.
 
     Examples
     --------
@@ -64,13 +65,16 @@ class RegressionOutputs:
         float
             At most 1.
         """
-        return float(multitask_r2(y, self.predict(X), task=self._task_ids(X), sample_weight=sample_weight))  # type: ignore[attr-defined,arg-type]
+        return float(
+            multitask_r2(y, self.predict(X), task=self._task_ids(X), sample_weight=sample_weight)
+        )  # type: ignore[attr-defined,arg-type]
 
 
 class ClassificationOutputs:
     """``predict_proba``, ``predict`` and ``score`` of a classifier.
 
-    As :class:`RegressionOutputs`, but ``_outputs(X)`` gives the probabilities of every task's own classes.
+    As :class:`RegressionOutputs`, but ``_outputs(X)`` gives the probabilities of every task's own
+    classes.
 
     Examples
     --------
@@ -100,8 +104,9 @@ class ClassificationOutputs:
         Returns
         -------
         list of ndarray of shape (n, k_t), or ndarray of shape (n, k)
-            For 2-D y one array a task, columns as in ``classes_``. For 1-D y and in long form one array; in long form its columns
-            are the sorted union of all tasks' classes, 0 where a row's task never had the class.
+            For 2-D y one array a task, columns as in ``classes_``. For 1-D y and in long form one
+            array; in long form its columns are the sorted union of all tasks' classes, 0 where a
+            row's task never had the class.
         """
         outputs, codes = self._outputs(X)  # type: ignore[attr-defined]
         if codes is None:
@@ -126,7 +131,10 @@ class ClassificationOutputs:
         """
         probabilities = self.predict_proba(X)
         if isinstance(probabilities, list):
-            columns = [classes[own.argmax(1)] for classes, own in zip(self.classes_, probabilities, strict=True)]
+            columns = [
+                classes[own.argmax(1)]
+                for classes, own in zip(self.classes_, probabilities, strict=True)
+            ]
             if len({column.dtype.kind for column in columns}) > 1:
                 columns = [column.astype(object) for column in columns]
             return np.column_stack(columns)
@@ -150,4 +158,8 @@ class ClassificationOutputs:
         float
             Between 0 and 1.
         """
-        return float(multitask_accuracy(y, self.predict(X), task=self._task_ids(X), sample_weight=sample_weight))  # type: ignore[attr-defined,arg-type]
+        return float(
+            multitask_accuracy(
+                y, self.predict(X), task=self._task_ids(X), sample_weight=sample_weight
+            )
+        )  # type: ignore[attr-defined,arg-type]

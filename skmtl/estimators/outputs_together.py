@@ -16,10 +16,13 @@ from skmtl.estimators.prediction import Predictor
 _AT_ONCE = 64
 
 
-def probabilities_together(estimators: Sequence[MultiTaskClassifier], X: Any) -> list[list[NDArray[np.float64]]]:
+def probabilities_together(
+    estimators: Sequence[MultiTaskClassifier], X: Any
+) -> list[list[NDArray[np.float64]]]:
     """Return every estimator's class probabilities for the same rows, in wide form.
 
-    Rows are read once for all estimators that :func:`fit_together` let share a table, and their networks are asked side by side.
+    Rows are read once for all estimators that :func:`fit_together` let share a table, and their
+    networks are asked side by side.
 
     Parameters
     ----------
@@ -39,7 +42,9 @@ def probabilities_together(estimators: Sequence[MultiTaskClassifier], X: Any) ->
     >>> from skmtl import MultiTaskClassifier
     >>> from skmtl.estimators import fit_together, probabilities_together
     >>> X = np.random.default_rng(0).normal(size=(60, 3))
-    >>> models = [MultiTaskClassifier(max_iter=5, alpha=alpha, random_state=0) for alpha in (0.0, 1.0)]
+    >>> models = [
+    ...     MultiTaskClassifier(max_iter=5, alpha=alpha, random_state=0) for alpha in (0.0, 1.0)
+    ... ]
     >>> outcomes = fit_together(models, [(X, (X[:, :2] > 0).astype(int), {})] * 2)
     >>> [[part.shape for part in own] for own in probabilities_together(models, X)]
     [[(60, 2), (60, 2)], [(60, 2), (60, 2)]]
@@ -48,8 +53,16 @@ def probabilities_together(estimators: Sequence[MultiTaskClassifier], X: Any) ->
     for k, estimator in enumerate(estimators):
         check_is_fitted(estimator)
         if estimator.task_column is not None:
-            raise ValueError(f"probabilities_together needs estimators in wide form. Got task_column={estimator.task_column!r}.")
-        key = (id(estimator._reader), estimator._architecture, len(estimator.members_), tuple(estimator._sensitive_columns))
+            raise ValueError(
+                "probabilities_together needs estimators in wide form. Got "
+                f"task_column={estimator.task_column!r}."
+            )
+        key = (
+            id(estimator._reader),
+            estimator._architecture,
+            len(estimator.members_),
+            tuple(estimator._sensitive_columns),
+        )
         alike.setdefault(key, []).append(k)
     found: dict[int, list[NDArray[np.float64]]] = {}
     for positions in alike.values():
@@ -60,9 +73,16 @@ def probabilities_together(estimators: Sequence[MultiTaskClassifier], X: Any) ->
         n_asked = max(1, _AT_ONCE // n_members)
         for start in range(0, len(positions), n_asked):
             own = [estimators[k] for k in positions[start : start + n_asked]]
-            predictor = Predictor(first._architecture, [member for estimator in own for member in estimator.members_])
+            predictor = Predictor(
+                first._architecture, [member for estimator in own for member in estimator.members_]
+            )
             scores = np.concatenate(list(predictor.scores(numeric, codes)), axis=2)
-            for e, (k, estimator) in enumerate(zip(positions[start : start + n_asked], own, strict=True)):
+            for e, (k, estimator) in enumerate(
+                zip(positions[start : start + n_asked], own, strict=True)
+            ):
                 parts = scores[e * n_members : (e + 1) * n_members]
-                found[k] = [estimator._task_output(name, parts[:, t]) for t, name in enumerate(estimator.task_names_)]
+                found[k] = [
+                    estimator._task_output(name, parts[:, t])
+                    for t, name in enumerate(estimator.task_names_)
+                ]
     return [found[k] for k in range(len(estimators))]

@@ -1,4 +1,6 @@
-"""A set of tasks as the fleet takes it: encoded inputs, coded targets, training and validation rows."""
+"""A set of tasks as the fleet takes it: encoded inputs, coded targets, training and validation
+rows.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +21,11 @@ from skmtl.tasks import TaskSet
 
 # Fewest labelled rows of a task that must, and that can, spare a validation part.
 MIN_ROWS_TO_HOLD_OUT, _FEWEST_TO_HOLD_OUT = 10, 5
-# batch_size="auto": a tenth of the rows within these bounds, and in long form at most as many rows of all tasks together.
+# batch_size="auto": a tenth of the rows within these bounds, and in long form at most as many rows
+# of all tasks together.
 _SMALLEST_BATCH, _LARGEST_BATCH, _ROWS_OF_ALL_TASKS = 16, 256, 512
-# alpha="auto": the decay of adamw, the labelled rows of a task from which on it falls, and the penalty of the other solvers.
+# alpha="auto": the decay of adamw, the labelled rows of a task from which on it falls, and the
+# penalty of the other solvers.
 _DECOUPLED_DECAY, _MANY_LABELS, _PENALTY = 1.0, 2000, 1e-4
 # Widest embedding of tasks that "auto" takes.
 _TASK_EMBEDDING = 8
@@ -46,12 +50,13 @@ class Problem:
     split_seed : int
         Seed of the validation splits.
     separate : bool, optional
-        Whether each task brings rows of its own even where tasks share rows, so that any group of tasks can be trained;
-        by default only where no row belongs to two tasks.
+        Whether each task brings rows of its own even where tasks share rows, so that any group of
+        tasks can be trained; by default only where no row belongs to two tasks.
     categorical_features : list of int, "from_dtype" or None
         Categorical columns of ``train.X``.
     reader, targets, names : InputReader, Targets and list of str, optional
-        How to read inputs and code targets, and the tasks, where they are known from earlier data; some tasks may have no row now.
+        How to read inputs and code targets, and the tasks, where they are known from earlier data;
+        some tasks may have no row now.
     hold_out : bool
         False takes no rows for validation, whatever the estimator says.
     groups : Groups, optional
@@ -68,7 +73,9 @@ class Problem:
     >>> tasks = make_grouped_tasks(n_tasks=4, n_groups=2, random_state=0).task_set
     >>> problem = Problem(MultiTaskRegressor(max_iter=5), tasks, separate=True)
     >>> member = problem.member(tasks.names[:2], seed=0, order_seed=0)
-    >>> trained = train_fleet(problem.architecture(), problem.data, [member], problem.training(record=True))
+    >>> trained = train_fleet(
+    ...     problem.architecture(), problem.data, [member], problem.training(record=True)
+    ... )
     >>> trained[0].task_loss_curve.shape
     (5, 2)
     """
@@ -90,11 +97,19 @@ class Problem:
         groups: Groups | None = None,
     ):
         self.estimator, self.train, self.test, self.split_seed = estimator, train, test, split_seed
-        self.measuring = separate is True  # parts of parts: a task may be small without fault of the user's
+        self.measuring = (
+            separate is True
+        )  # parts of parts: a task may be small without fault of the user's
         self.shared = train.shares_rows if separate is None else not separate
         self.hold_out = hold_out and estimator.early_stopping is not False
-        self.reader = self._learn_reader(categorical_features, sample_weight) if reader is None else reader
-        weights = None if sample_weight is None else {name: sample_weight[train.rows(name)] for name in train.names}
+        self.reader = (
+            self._learn_reader(categorical_features, sample_weight) if reader is None else reader
+        )
+        weights = (
+            None
+            if sample_weight is None
+            else {name: sample_weight[train.rows(name)] for name in train.names}
+        )
         self.targets: Targets = learn_targets(train, weights) if targets is None else targets
         self.names = train.names if names is None else names
         self.groups = groups
@@ -105,18 +120,30 @@ class Problem:
             self._lay_out_separate(sample_weight)
 
     def under(self, estimator: Any, split_seed: int) -> Problem:
-        """Return the same table for an estimator that reads rows alike; what is worked out of it is shared."""
+        """Return the same table for an estimator that reads rows alike; what is worked out of it is
+        shared.
+        """
         other = copy.copy(self)
-        other.estimator, other.split_seed, other.hold_out = estimator, split_seed, estimator.early_stopping is not False
+        other.estimator, other.split_seed, other.hold_out = (
+            estimator,
+            split_seed,
+            estimator.early_stopping is not False,
+        )
         return other
 
     @property
     def _splits(self) -> dict[int, _Split]:
         """Validation splits that are known, by number."""
-        drawn = (self.split_seed, self.estimator.early_stopping, self.estimator.validation_fraction) if self.hold_out else None
+        drawn = (
+            (self.split_seed, self.estimator.early_stopping, self.estimator.validation_fraction)
+            if self.hold_out
+            else None
+        )
         return self._known_splits.setdefault(drawn, {})
 
-    def _learn_reader(self, categorical_features: Any, sample_weight: NDArray[np.float64] | None) -> InputReader:
+    def _learn_reader(
+        self, categorical_features: Any, sample_weight: NDArray[np.float64] | None
+    ) -> InputReader:
         index = np.concatenate([self.train.rows(name) for name in self.train.names])
         return InputReader.learn(
             self.train.X,
@@ -136,7 +163,9 @@ class Problem:
         for t, name in enumerate(self.names):
             if name in train:
                 Y[train.rows(name), t] = self.targets.encode(name, train.targets(name))
-        self.data = FleetData(numeric, Y, sample_weight, None if self.groups is None else self.groups.codes, codes)
+        self.data = FleetData(
+            numeric, Y, sample_weight, None if self.groups is None else self.groups.codes, codes
+        )
 
     def _lay_out_separate(self, sample_weight: NDArray[np.float64] | None) -> None:
         """Lay out a list of rows for every task, training rows first, then the rows to score."""
@@ -150,17 +179,26 @@ class Problem:
             scored = np.concatenate([test.rows(name) for name in test.names])
             tables.append(_rows_of(self.reader.read(test.X), scored))
             y.append(np.zeros(len(scored)))
-            self._scored = {name: rows + len(index) for name, (rows, _) in _consecutive(test, {}).items()}
+            self._scored = {
+                name: rows + len(index) for name, (rows, _) in _consecutive(test, {}).items()
+            }
             weight = None if weight is None else np.concatenate([weight, np.ones(len(scored))])
-        numeric, codes = (None if parts[0] is None else np.concatenate(parts) for parts in zip(*tables, strict=True))
+        numeric, codes = (
+            None if parts[0] is None else np.concatenate(parts)
+            for parts in zip(*tables, strict=True)
+        )
         assert numeric is not None
         groups = None
         if self.groups is not None:
-            groups = np.concatenate([self.groups.codes[index], np.full(len(numeric) - len(index), -1)])
+            groups = np.concatenate(
+                [self.groups.codes[index], np.full(len(numeric) - len(index), -1)]
+            )
         self.data = FleetData(numeric, np.concatenate(y), weight, groups, codes)
 
     def _rows(self, split: int) -> _Split:
-        """Training and validation rows of one of the splits, by task, or under "" where tasks share rows."""
+        """Training and validation rows of one of the splits, by task, or under "" where tasks share
+        rows.
+        """
         split = split if self.hold_out else 0
         if split not in self._splits:
             held = self._hold_out(self.split_seed + split)
@@ -169,15 +207,29 @@ class Problem:
                 for name in self.train.names:
                     validation[self.train.rows(name)[held[name]]] = True
                 for name, size in zip(self.train.names, self.train.sizes, strict=True):
-                    if size < _FEWEST_TO_HOLD_OUT:  # a row that others could spare is not taken from a task that cannot
+                    if (
+                        size < _FEWEST_TO_HOLD_OUT
+                    ):  # a row that others could spare is not taken from a task that cannot
                         validation[self.train.rows(name)] = False
                 labelled = ~np.isnan(self.data.y).all(axis=1)
-                self._splits[split] = {"": (np.flatnonzero(labelled & ~validation), np.flatnonzero(labelled & validation))}
+                self._splits[split] = {
+                    "": (
+                        np.flatnonzero(labelled & ~validation),
+                        np.flatnonzero(labelled & validation),
+                    )
+                }
             else:
                 nothing: NDArray[np.intp] = np.empty(0, dtype=np.intp)
-                self._splits[split] = dict.fromkeys(self.names, (nothing, nothing)) | _consecutive(self.train, held)
-            if split and any(len(held) for _, held in self._splits[split].values()) != self.watching:
-                self._splits[split] = self._rows(0)  # all members of an ensemble are watched, or none
+                self._splits[split] = dict.fromkeys(self.names, (nothing, nothing)) | _consecutive(
+                    self.train, held
+                )
+            if (
+                split
+                and any(len(held) for _, held in self._splits[split].values()) != self.watching
+            ):
+                self._splits[split] = self._rows(
+                    0
+                )  # all members of an ensemble are watched, or none
         return self._splits[split]
 
     @property
@@ -195,8 +247,10 @@ class Problem:
         small = [name for name, size in sizes.items() if size < MIN_ROWS_TO_HOLD_OUT]
         if demanded and small:
             raise ValueError(
-                f"Task {small[0]!r} has {sizes[small[0]]} labelled rows in y; {type(self.estimator).__name__} needs at least {MIN_ROWS_TO_HOLD_OUT} "
-                "per task to hold out a validation part. Drop the task, or set early_stopping=False."
+                f"Task {small[0]!r} has {sizes[small[0]]} labelled rows in y; "
+                f"{type(self.estimator).__name__} needs at least {MIN_ROWS_TO_HOLD_OUT} "
+                "per task to hold out a validation part. Drop the task, or set "
+                "early_stopping=False."
             )
         able = [name for name, size in sizes.items() if size >= _FEWEST_TO_HOLD_OUT]
         if not able:
@@ -221,10 +275,16 @@ class Problem:
         split: int = 0,
         start: TrainedMember | None = None,
     ) -> Member:
-        """Return the network of a group of tasks (of all tasks, where they share rows), with one of the validation splits."""
+        """Return the network of a group of tasks (of all tasks, where they share rows), with one of
+        the validation splits.
+        """
         keys = [""] if self.shared else list(names)
         rows = self._rows(split)
-        n_classes = np.array([self.targets.n_classes(name) for name in names]) if isinstance(self.targets, CodedLabels) else None
+        n_classes = (
+            np.array([self.targets.n_classes(name) for name in names])
+            if isinstance(self.targets, CodedLabels)
+            else None
+        )
         return Member(
             train=[rows[key][0] for key in keys],
             validation=[rows[key][1] for key in keys],
@@ -235,7 +295,9 @@ class Problem:
             alpha=self._alpha(),
             task_weights=None if task_weights is None else np.asarray(task_weights, dtype=float),
             n_classes=n_classes,
-            label=" + ".join(names) if len(names) <= 3 else f"{names[0]} + {len(names) - 1} more tasks",
+            label=" + ".join(names)
+            if len(names) <= 3
+            else f"{names[0]} + {len(names) - 1} more tasks",
             start=start,
             term_weights=self._term_weights(names),
         )
@@ -243,7 +305,11 @@ class Problem:
     def watches(self, name: str, split: int) -> bool:
         """Return whether a task has validation rows in one of the splits."""
         rows = self._rows(split)["" if self.shared else name][1]
-        return bool((~np.isnan(self.data.y[rows, self.names.index(name)])).any()) if self.shared else len(rows) > 0
+        return (
+            bool((~np.isnan(self.data.y[rows, self.names.index(name)])).any())
+            if self.shared
+            else len(rows) > 0
+        )
 
     def alone(self, member: Member, t: int, split: int) -> Member:
         """Return the network of a member's t-th task alone, with the member's seeds and rows."""
@@ -254,16 +320,22 @@ class Problem:
     def _term_weights(self, names: Sequence[str]) -> NDArray[np.float64] | None:
         """Return the weights of the loss's terms for these tasks."""
         term = getattr(self.estimator, "fairness", None)
-        weights: NDArray[np.float64] | None = None if term is None else term.multipliers(len(self.names))
+        weights: NDArray[np.float64] | None = (
+            None if term is None else term.multipliers(len(self.names))
+        )
         return None if weights is None else weights[:, [self.names.index(name) for name in names]]
 
     def _alpha(self) -> float:
-        """Weight decay: decoupled decay acts once a step whatever the gradients are, so it has another scale than a penalty."""
+        """Weight decay: decoupled decay acts once a step whatever the gradients are, so it has
+        another scale than a penalty.
+        """
         if self.estimator.alpha != "auto":
             return float(self.estimator.alpha)
         if self.estimator.solver != "adamw":
             return _PENALTY
-        return _DECOUPLED_DECAY * min(1.0, _MANY_LABELS / max(float(np.median(self.train.sizes)), 1.0))
+        return _DECOUPLED_DECAY * min(
+            1.0, _MANY_LABELS / max(float(np.median(self.train.sizes)), 1.0)
+        )
 
     def architecture(self) -> Architecture:
         """Return the shape of the networks."""
@@ -279,15 +351,23 @@ class Problem:
         )
 
     def _task_embedding_dim(self) -> int:
-        """Width of the task's embedding: tasks that share rows have none, for the trunk reads a row once for all of them."""
+        """Width of the task's embedding: tasks that share rows have none, for the trunk reads a row
+        once for all of them.
+        """
         width = self.estimator.task_embedding_dim
         long = self.measuring or self.estimator.task_column is not None
-        if self.shared or not long or (width == "auto" and (self.estimator.task_column is None or len(self.names) == 1)):
+        if (
+            self.shared
+            or not long
+            or (width == "auto" and (self.estimator.task_column is None or len(self.names) == 1))
+        ):
             return 0
         return min(_TASK_EMBEDDING, len(self.names)) if width == "auto" else int(width)
 
     def training(self, *, record: bool, passes: int | None = None) -> Training:
-        """Return the settings of the training loop; with ``passes`` of a part of it that may be resumed."""
+        """Return the settings of the training loop; with ``passes`` of a part of it that may be
+        resumed.
+        """
         estimator = self.estimator
         watching = all(len(held) for _, held in self._rows(0).values())
         return Training(
@@ -311,7 +391,11 @@ class Problem:
         if size == "auto":
             longest = max(len(rows) for rows, _ in self._rows(0).values())
             adapted = int(np.clip(longest // 10, _SMALLEST_BATCH, _LARGEST_BATCH))
-            return adapted if self.shared else max(4, min(adapted, _ROWS_OF_ALL_TASKS // len(self.names)))
+            return (
+                adapted
+                if self.shared
+                else max(4, min(adapted, _ROWS_OF_ALL_TASKS // len(self.names)))
+            )
         return int(size)
 
     def mean_loss(self, name: str, scores: NDArray[np.float64]) -> float:
@@ -326,11 +410,15 @@ def widths(sizes: Any) -> tuple[int, ...]:
     return (int(sizes),) if isinstance(sizes, Integral) else tuple(int(size) for size in sizes)
 
 
-def _rows_of(table: tuple[NDArray[np.float64], NDArray[np.int64] | None], index: NDArray[np.intp]) -> tuple[Any, Any]:
+def _rows_of(
+    table: tuple[NDArray[np.float64], NDArray[np.int64] | None], index: NDArray[np.intp]
+) -> tuple[Any, Any]:
     return tuple(None if part is None else part[index] for part in table)  # type: ignore[return-value]
 
 
-def _consecutive(tasks: TaskSet, held: dict[str, NDArray[np.bool_]]) -> dict[str, tuple[NDArray[np.intp], NDArray[np.intp]]]:
+def _consecutive(
+    tasks: TaskSet, held: dict[str, NDArray[np.bool_]]
+) -> dict[str, tuple[NDArray[np.intp], NDArray[np.intp]]]:
     """Kept and held-out positions of every task in the long table of a TaskSet."""
     rows, start = {}, 0
     for name, size in zip(tasks.names, tasks.sizes, strict=True):

@@ -1,4 +1,6 @@
-"""Encoded tables as a network reads them: numbers, one column a level for small categories, codes of those that are embedded."""
+"""Encoded tables as a network reads them: numbers, one column a level for small categories, codes
+of those that are embedded.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,8 @@ from numpy.typing import NDArray
 
 from skmtl.estimators.encoding import InputEncoder
 
-# Known levels up to which a category is written out as one column a level where embedding_dim="auto".
+# Known levels up to which a category is written out as one column a level where
+# embedding_dim="auto".
 _WRITTEN_OUT = 16
 # Widest embedding that "auto" takes.
 _WIDEST = 16
@@ -25,7 +28,8 @@ class InputReader:
     encoder : InputEncoder
         Numbers and codes.
     written_out : list of int
-        Categorical columns that become one 0/1 column a level; an unknown or missing level is 0 throughout.
+        Categorical columns that become one 0/1 column a level; an unknown or missing level is 0
+        throughout.
     embedded : list of int
         Categorical columns whose codes go to embeddings.
     widths : list of int
@@ -58,28 +62,52 @@ class InputReader:
         sample_weight: NDArray[np.float64] | None = None,
         rows: NDArray[np.intp] | None = None,
     ) -> InputReader:
-        """Learn from training inputs; the arguments are those of :meth:`InputEncoder.learn` and of the estimators."""
-        encoder = InputEncoder.learn(X, categorical_features=categorical_features, standardize=standardize, sample_weight=sample_weight, rows=rows)
+        """Learn from training inputs; the arguments are those of :meth:`InputEncoder.learn` and of
+        the estimators.
+        """
+        encoder = InputEncoder.learn(
+            X,
+            categorical_features=categorical_features,
+            standardize=standardize,
+            sample_weight=sample_weight,
+            rows=rows,
+        )
         levels = encoder.cardinalities
-        written_out = [c for c, n in enumerate(levels) if n - 1 <= _WRITTEN_OUT] if embedding_dim == "auto" else []
+        written_out = (
+            [c for c, n in enumerate(levels) if n - 1 <= _WRITTEN_OUT]
+            if embedding_dim == "auto"
+            else []
+        )
         embedded = [c for c in range(len(levels)) if c not in written_out]
-        widths = [_width(levels[c]) if embedding_dim == "auto" else int(embedding_dim) for c in embedded]
+        widths = [
+            _width(levels[c]) if embedding_dim == "auto" else int(embedding_dim) for c in embedded
+        ]
         return cls(encoder, written_out, embedded, widths)
 
     @property
     def n_inputs(self) -> int:
         """Numeric columns that :meth:`read` gives."""
-        return self.encoder.n_numeric + sum(self.encoder.cardinalities[c] - 1 for c in self.written_out)
+        return self.encoder.n_numeric + sum(
+            self.encoder.cardinalities[c] - 1 for c in self.written_out
+        )
 
     @property
     def embeddings(self) -> tuple[tuple[int, int], ...]:
         """Levels and widths of the embeddings."""
-        return tuple((self.encoder.cardinalities[c], width) for c, width in zip(self.embedded, self.widths, strict=True))
+        return tuple(
+            (self.encoder.cardinalities[c], width)
+            for c, width in zip(self.embedded, self.widths, strict=True)
+        )
 
     def read(self, X: Any) -> tuple[NDArray[np.float64], NDArray[np.int64] | None]:
-        """Return the numeric columns, (n, n_inputs), and the codes of the embedded categories, (n, c), or None where there are none."""
+        """Return the numeric columns, (n, n_inputs), and the codes of the embedded categories, (n,
+        c), or None where there are none.
+        """
         encoded = self.encoder.transform(X)
-        blocks = [encoded.codes[:, c, None] == np.arange(1, self.encoder.cardinalities[c]) for c in self.written_out]
+        blocks = [
+            encoded.codes[:, c, None] == np.arange(1, self.encoder.cardinalities[c])
+            for c in self.written_out
+        ]
         numeric = np.concatenate([encoded.numeric, *blocks], axis=1) if blocks else encoded.numeric
         return numeric, encoded.codes[:, self.embedded] if self.embedded else None
 

@@ -18,12 +18,15 @@ from skmtl.tasks import Kind, TaskSet
 class MultiTaskRegressor(RegressionOutputs, RegressorMixin, MultiTaskNetwork):
     r"""Multi-task regression: a trunk that all tasks share and one head a task.
 
-    Minimises the mean over tasks (weighted by ``task_weights``) of the mean over each task's labelled rows,
+    Minimises the mean over tasks (weighted by ``task_weights``) of the mean over each task's
+    labelled rows,
 
-    .. math:: \frac{1}{\sum_t w_t} \sum_t \frac{w_t}{n_t} \sum_{i=1}^{n_t} \bigl(h_t(f(x_i)) - z_{it}\bigr)^2
+    .. math:: \frac{1}{\sum_t w_t} \sum_t \frac{w_t}{n_t} \sum_{i=1}^{n_t} \bigl(h_t(f(x_i)) -
+    z_{it}\bigr)^2
               + \frac{\alpha}{2} \sum_l \|W_l\|^2,
 
-    where :math:`z_{it}` is the target standardised within its task; predictions are in the user's units.
+    where :math:`z_{it}` is the target standardised within its task; predictions are in the user's
+    units.
 
     Parameters
     ----------
@@ -36,20 +39,22 @@ class MultiTaskRegressor(RegressionOutputs, RegressorMixin, MultiTaskNetwork):
     solver : {"adam", "adamw", "adagrad", "sgd"}, default="adamw"
         Optimiser. Adagrad starts its accumulator at 0.1; sgd has Nesterov momentum 0.9.
     alpha : float or "auto", default="auto"
-        L2 penalty of the weights (not the biases); for adamw the decoupled decay: a step first multiplies the weights by
-        1 - learning_rate_init * alpha. "auto" is 1 for adamw, less in
-        proportion where tasks have more than 2,000 labelled rows (their median), and 1e-4 for the other solvers.
+        L2 penalty of the weights (not the biases); for adamw the decoupled decay: a step first
+        multiplies the weights by 1 - learning_rate_init * alpha. "auto" is 1 for adamw, less in
+        proportion where tasks have more than 2,000 labelled rows (their median), and 1e-4 for the
+        other solvers.
     batch_size : int, "auto" or "full", default="auto"
-        Rows of every task in a step. "auto" is a tenth of the rows, between 16 and 256, and in long form at most 512 over the number of
-        tasks, but 4; "full" takes all rows. In long form smaller tasks are repeated evenly, so that each step sees every task.
+        Rows of every task in a step. "auto" is a tenth of the rows, between 16 and 256, and in long
+        form at most 512 over the number of tasks, but 4; "full" takes all rows. In long form
+        smaller tasks are repeated evenly, so that each step sees every task.
     learning_rate_init : float, default=3e-3
         Step size.
     max_iter : int, default=200
         Largest number of passes over the data.
     early_stopping : bool or "auto", default="auto"
-        Hold out part of every task, stop when its loss no longer falls, and return to the best weights. "auto" holds
-        out rows of the tasks that have at least 5; True raises where a task has fewer than 10. Without it, training stops
-        when the training loss no longer falls.
+        Hold out part of every task, stop when its loss no longer falls, and return to the best
+        weights. "auto" holds out rows of the tasks that have at least 5; True raises where a task
+        has fewer than 10. Without it, training stops when the training loss no longer falls.
     validation_fraction : float, default=0.1
         Fraction of rows that early stopping watches.
     n_iter_no_change : int, default=20
@@ -59,36 +64,45 @@ class MultiTaskRegressor(RegressionOutputs, RegressorMixin, MultiTaskNetwork):
     dropout : float, default=0.0
         Share of the hidden units that every training step leaves out.
     standardize : bool, default=True
-        Standardise the numeric inputs, except columns that hold only 0 and 1. Standardised values z beyond 4 become 4 + log(z - 3), so that
-        heavy tails do not carry the network where it has learnt nothing.
+        Standardise the numeric inputs, except columns that hold only 0 and 1. Standardised values z
+        beyond 4 become 4 + log(z - 3), so that heavy tails do not carry the network where it has
+        learnt nothing.
     n_members : int or "auto", default="auto"
-        Networks trained as one fleet and averaged; each has seeds and a validation split of its own. "auto" is 8, and 4 for more than 20,000 rows.
+        Networks trained as one fleet and averaged; each has seeds and a validation split of its
+        own. "auto" is 8, and 4 for more than 20,000 rows.
     task_embedding_dim : int or "auto", default="auto"
-        Width of a learned vector of the task that joins the inputs of the trunk in long form. 0 leaves it to the heads to tell tasks apart;
-        "auto" is 8, at most the number of tasks, in long form, and 0 for wide targets, where a row serves all tasks at once.
+        Width of a learned vector of the task that joins the inputs of the trunk in long form. 0
+        leaves it to the heads to tell tasks apart; "auto" is 8, at most the number of tasks, in
+        long form, and 0 for wide targets, where a row serves all tasks at once.
     task_column : str, int or None, default=None
-        Column of X, by name or position, that holds each row's task (long form); None = y has one column a task.
+        Column of X, by name or position, that holds each row's task (long form); None = y has one
+        column a task.
     task_weights : array-like of shape (T,), dict or None, default=None
         Weights of the tasks in the loss, in the order of ``task_names_`` or by name.
     aggregator : str or object, default="mean"
-        How the tasks' losses or gradients become one step: a name of :data:`skmtl.aggregation.AGGREGATORS`, an object of
-        :mod:`skmtl.aggregation`, or an Aggregator or Weighting of TorchJD. "mean" steps along the weighted mean of the losses. All others see
-        the losses times ``task_weights`` of mean 1, task by task (which methods without a scale undo); an object that is given is never changed.
+        How the tasks' losses or gradients become one step: a name of
+        :data:`skmtl.aggregation.AGGREGATORS`, an object of
+        :mod:`skmtl.aggregation`, or an Aggregator or Weighting of TorchJD. "mean" steps along the
+        weighted mean of the losses. All others see the losses times ``task_weights`` of mean 1,
+        task by task (which methods without a scale undo); an object that is given is never changed.
     categorical_features : "from_dtype", array-like or None, default="from_dtype"
-        Columns that hold categories: those of pandas' category dtype, or these (names, positions or a boolean mask over the
-        columns of X), or none. Levels that are missing or were not in training have a level of their own.
+        Columns that hold categories: those of pandas' category dtype, or these (names, positions or
+        a boolean mask over the columns of X), or none. Levels that are missing or were not in
+        training have a level of their own.
     embedding_dim : int or "auto", default="auto"
-        Width of the learned vector of a category. "auto" writes categories of at most 16 levels out as one column a level and
-        gives larger ones 1.6 times the root of their number of levels, between 4 and 16.
+        Width of the learned vector of a category. "auto" writes categories of at most 16 levels out
+        as one column a level and gives larger ones 1.6 times the root of their number of levels,
+        between 4 and 16.
     dtype : {"auto", "float32", "float64"}, default="auto"
         Precision of training; "auto" is float32. Predictions are always computed in float64.
     device : str, default="auto"
         "auto" (cuda where there is one), "cpu", "cuda" or "cuda:<index>".
     warm_start : bool, default=False
-        Go on from the present networks in the next fit, which must bring known tasks, columns and classes; inputs and targets
-        are read as in the first fit.
+        Go on from the present networks in the next fit, which must bring known tasks, columns and
+        classes; inputs and targets are read as in the first fit.
     callbacks : list or None, default=None
-        Callbacks of scikit-learn (1.9 or newer), such as ``sklearn.callback.ProgressBar()``; called after every pass.
+        Callbacks of scikit-learn (1.9 or newer), such as ``sklearn.callback.ProgressBar()``; called
+        after every pass.
     random_state : int, RandomState or None, default=None
         Seed of weights, batches and the validation split.
     verbose : int, default=0
@@ -97,7 +111,8 @@ class MultiTaskRegressor(RegressionOutputs, RegressorMixin, MultiTaskNetwork):
     Attributes
     ----------
     task_names_ : list of str
-        Names of the tasks: the columns of y, or the ids in the task column in order of first appearance.
+        Names of the tasks: the columns of y, or the ids in the task column in order of first
+        appearance.
     n_outputs_ : int
         Number of tasks T.
     n_features_in_ : int
@@ -113,11 +128,13 @@ class MultiTaskRegressor(RegressionOutputs, RegressorMixin, MultiTaskNetwork):
     task_loss_curve_ : ndarray of shape (n_iter, T)
         The same, task by task, in units of each task's variance.
     aggregation_weights_ : ndarray of shape (n_iter, T)
-        Weights that the aggregator gave the tasks, mean over the steps of a pass and the members still running; NaN for a task that had no
-        label, and throughout for aggregators without weights.
+        Weights that the aggregator gave the tasks, mean over the steps of a pass and the members
+        still running; NaN for a task that had no label, and throughout for aggregators without
+        weights.
     history_ : list of dict
-        One entry a pass: iteration, loss, validation_loss; for gradient weightings also negative_cosine_fraction and voldet, how far the task
-        gradients of the last step are in conflict, and unsolved, the share of steps at which the method's equation had no solution.
+        One entry a pass: iteration, loss, validation_loss; for gradient weightings also
+        negative_cosine_fraction and voldet, how far the task gradients of the last step are in
+        conflict, and unsolved, the share of steps at which the method's equation had no solution.
     members_ : list of list of ndarray
         Weights and biases of every network.
     device_ : str
@@ -126,8 +143,9 @@ class MultiTaskRegressor(RegressionOutputs, RegressorMixin, MultiTaskNetwork):
     Raises
     ------
     ValueError
-        In ``fit``, if a parameter is out of range, inputs are neither numbers nor categories or are infinite, a task has no label, or
-        ``early_stopping=True`` and a task has fewer than 10 labelled rows; in ``predict``, for a task that was not in fit.
+        In ``fit``, if a parameter is out of range, inputs are neither numbers nor categories or are
+        infinite, a task has no label, or ``early_stopping=True`` and a task has fewer than 10
+        labelled rows; in ``predict``, for a task that was not in fit.
 
     See Also
     --------
@@ -150,7 +168,9 @@ class MultiTaskRegressor(RegressionOutputs, RegressorMixin, MultiTaskNetwork):
     Long form:
 
     >>> task = np.repeat([7.0, 8.0], 100)
-    >>> model = MultiTaskRegressor(task_column=-1, random_state=0).fit(np.column_stack([X, task]), X[:, 0] * (task - 7.5))
+    >>> model = MultiTaskRegressor(task_column=-1, random_state=0).fit(
+    ...     np.column_stack([X, task]), X[:, 0] * (task - 7.5)
+    ... )
     >>> model.task_names_
     ['7', '8']
     """
@@ -183,7 +203,8 @@ class MultiTaskRegressor(RegressionOutputs, RegressorMixin, MultiTaskNetwork):
     def partial_fit(self, X: Any, y: Any, *, sample_weight: Any = None) -> MultiTaskRegressor:
         """Take one pass over these rows, from where the last call ended.
 
-        The first call learns how inputs and targets are standardised and which tasks there are. Nothing is held out.
+        The first call learns how inputs and targets are standardised and which tasks there are.
+        Nothing is held out.
 
         Parameters
         ----------
@@ -206,9 +227,13 @@ class MultiTaskRegressor(RegressionOutputs, RegressorMixin, MultiTaskNetwork):
         """
         return self._partial_fit(X, y, sample_weight)
 
-    def _declared(self, tasks: TaskSet, classes: Any, weight: NDArray[np.float64] | None) -> StandardizedTargets:
+    def _declared(
+        self, tasks: TaskSet, classes: Any, weight: NDArray[np.float64] | None
+    ) -> StandardizedTargets:
         """Standardise targets by the first rows; where they do not vary, later ones may."""
-        weights = None if weight is None else {name: weight[tasks.rows(name)] for name in tasks.names}
+        weights = (
+            None if weight is None else {name: weight[tasks.rows(name)] for name in tasks.names}
+        )
         return StandardizedTargets.of(tasks, weights, constant_may_vary=True)
 
     def _task_output(self, name: str, scores: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -27,12 +27,20 @@ class Groups:
 
 
 def named_columns(X: Any, sensitive_features: Any) -> list[Any]:
-    """Return the columns of X that a user named as sensitive, a string or a list of strings that are all columns; else none."""
+    """Return the columns of X that a user named as sensitive, a string or a list of strings that
+    are all columns; else none.
+    """
     if isinstance(sensitive_features, str):
         return [sensitive_features]
-    listed = isinstance(sensitive_features, (list, tuple)) and all(isinstance(name, str) for name in sensitive_features)
+    listed = isinstance(sensitive_features, (list, tuple)) and all(
+        isinstance(name, str) for name in sensitive_features
+    )
     columns = set(getattr(as_pandas(X), "columns", ()))
-    return list(sensitive_features) if listed and sensitive_features and set(sensitive_features) <= columns else []
+    return (
+        list(sensitive_features)
+        if listed and sensitive_features and set(sensitive_features) <= columns
+        else []
+    )
 
 
 def without_columns(X: Any, names: Sequence[Any]) -> Any:
@@ -44,7 +52,9 @@ def without_columns(X: Any, names: Sequence[Any]) -> Any:
     return X
 
 
-def group_codes(X: Any, sensitive_features: Any, n_rows: int) -> tuple[NDArray[np.int64], list[Any]]:
+def group_codes(
+    X: Any, sensitive_features: Any, n_rows: int
+) -> tuple[NDArray[np.int64], list[Any]]:
     """Return the group of every row, -1 where unknown, and what the groups are.
 
     Parameters
@@ -52,7 +62,8 @@ def group_codes(X: Any, sensitive_features: Any, n_rows: int) -> tuple[NDArray[n
     X : array-like of shape (n, p)
         The table, for features that are named.
     sensitive_features : array-like of shape (n,) or (n, k), str or list of str
-        Values, or names of columns of X. Groups are the combinations of the columns' values that occur.
+        Values, or names of columns of X. Groups are the combinations of the columns' values that
+        occur.
     n_rows : int
         Number n of rows.
 
@@ -71,18 +82,37 @@ def group_codes(X: Any, sensitive_features: Any, n_rows: int) -> tuple[NDArray[n
     """
     names = named_columns(X, sensitive_features)
     if names:
-        table = pd.DataFrame({name: np.asarray(take_column(X, name, "sensitive_features")[0], dtype=object) for name in names})
+        table = pd.DataFrame(
+            {
+                name: np.asarray(take_column(X, name, "sensitive_features")[0], dtype=object)
+                for name in names
+            }
+        )
     else:
         values = as_pandas(sensitive_features)
         array = values if isinstance(values, pd.DataFrame) else np.asarray(values, dtype=object)
         if array.ndim not in (1, 2) or (array.ndim == 2 and array.shape[1] == 0):
-            raise ValueError(f"sensitive_features must have shape (n,) or (n, k) with k at least 1. Got shape {array.shape}.")
+            raise ValueError(
+                "sensitive_features must have shape (n,) or (n, k) with k at least 1. Got shape "
+                f"{array.shape}."
+            )
         table = pd.DataFrame(array)
     if len(table) != n_rows:
-        columns = [name for name in sensitive_features if isinstance(name, str)] if isinstance(sensitive_features, (list, tuple)) else []
+        columns = (
+            [name for name in sensitive_features if isinstance(name, str)]
+            if isinstance(sensitive_features, (list, tuple))
+            else []
+        )
         unknown = [name for name in columns if name not in getattr(as_pandas(X), "columns", ())]
-        hint = f" If these are names of columns, {unknown[0]!r} is not a column of X." if unknown and len(unknown) < len(columns) else ""
-        raise ValueError(f"sensitive_features must have one entry a row of X: {n_rows} are needed. Got {len(table)}.{hint}")
+        hint = (
+            f" If these are names of columns, {unknown[0]!r} is not a column of X."
+            if unknown and len(unknown) < len(columns)
+            else ""
+        )
+        raise ValueError(
+            f"sensitive_features must have one entry a row of X: {n_rows} are needed. Got "
+            f"{len(table)}.{hint}"
+        )
     columns = [table.iloc[:, k].to_numpy(dtype=object) for k in range(table.shape[1])]
     known = ~np.any([pd.isna(column) for column in columns], axis=0)
     rows = list(zip(*(column[known] for column in columns), strict=True))
@@ -94,16 +124,25 @@ def group_codes(X: Any, sensitive_features: Any, n_rows: int) -> tuple[NDArray[n
     return codes, groups
 
 
-def warn_of_missing_groups(groups: Groups, tasks: TaskSet, classes: Mapping[str, NDArray[Any]], row_sets: Mapping[str, Any]) -> None:
-    """Warn where a fairness term has nothing to compare: too few groups at all, or among the rows of a task that it looks at."""
+def warn_of_missing_groups(
+    groups: Groups, tasks: TaskSet, classes: Mapping[str, NDArray[Any]], row_sets: Mapping[str, Any]
+) -> None:
+    """Warn where a fairness term has nothing to compare: too few groups at all, or among the rows
+    of a task that it looks at.
+    """
     if len(groups.names) < 2:
-        what = "all sensitive_features are missing" if not groups.names else f"sensitive_features hold one group only, {groups.names[0]!r}"
+        what = (
+            "all sensitive_features are missing"
+            if not groups.names
+            else f"sensitive_features hold one group only, {groups.names[0]!r}"
+        )
         warnings.warn(f"The fairness term has no effect: {what}.", UserWarning, stacklevel=5)
         return
     n_known = int((groups.codes >= 0).sum())
     if len(groups.names) > _FEW_GROUPS and n_known < _ROWS_A_GROUP * len(groups.names):
         warnings.warn(
-            f"sensitive_features hold {len(groups.names)} groups in {n_known} rows, too few a group to compare. Cut numbers such as ages into bands first.",
+            f"sensitive_features hold {len(groups.names)} groups in {n_known} rows, too few a "
+            "group to compare. Cut numbers such as ages into bands first.",
             UserWarning,
             stacklevel=5,
         )
@@ -112,7 +151,11 @@ def warn_of_missing_groups(groups: Groups, tasks: TaskSet, classes: Mapping[str,
         labels, codes = np.asarray(tasks[name].y), groups.codes[tasks.rows(name)]
         compared = [("labelled", np.ones(len(labels), dtype=bool))]
         for positive, code in row_sets.get(name, []):
-            rows = (labels == classes[name][code]) == positive if code < len(classes[name]) else np.full(len(labels), not positive)
+            rows = (
+                (labels == classes[name][code]) == positive
+                if code < len(classes[name])
+                else np.full(len(labels), not positive)
+            )
             compared.append(("positive" if positive else "negative", rows))
         for kind, rows in compared:
             present = set(codes[rows].tolist()) - {-1}
@@ -120,6 +163,11 @@ def warn_of_missing_groups(groups: Groups, tasks: TaskSet, classes: Mapping[str,
                 absent = next(group for k, group in enumerate(groups.names) if k not in present)
                 rest = "has no effect on the task" if len(present) < 2 else "compares the others"
                 rest += f" in its {kind} rows" if kind != "labelled" and len(compared) > 2 else ""
-                warnings.warn(f"Task {name!r} has no {kind} row of the group {absent!r}; the fairness term {rest}.", UserWarning, stacklevel=5)
+                warnings.warn(
+                    f"Task {name!r} has no {kind} row of the group {absent!r}; the fairness term "
+                    f"{rest}.",
+                    UserWarning,
+                    stacklevel=5,
+                )
                 if kind == "labelled":
                     break

@@ -21,8 +21,8 @@ class StandardizedTargets:
     Attributes
     ----------
     mean, scale : dict of str to float
-        Mean and standard deviation of every task's training targets. A task of one row takes the median scale of the tasks that vary; a
-        constant one has scale 0: its mean is predicted.
+        Mean and standard deviation of every task's training targets. A task of one row takes the
+        median scale of the tasks that vary; a constant one has scale 0: its mean is predicted.
     """
 
     mean: dict[str, float]
@@ -31,8 +31,16 @@ class StandardizedTargets:
     n_outputs: int = 1
 
     @classmethod
-    def of(cls, tasks: TaskSet, weights: dict[str, NDArray[np.float64]] | None = None, *, constant_may_vary: bool = False) -> StandardizedTargets:
-        """Learn means and scales from training targets, with weights where given; targets that are constant now may vary later."""
+    def of(
+        cls,
+        tasks: TaskSet,
+        weights: dict[str, NDArray[np.float64]] | None = None,
+        *,
+        constant_may_vary: bool = False,
+    ) -> StandardizedTargets:
+        """Learn means and scales from training targets, with weights where given; targets that are
+        constant now may vary later.
+        """
         mean, scale = {}, {}
         for name in tasks.names:
             y = tasks.targets(name)
@@ -68,8 +76,8 @@ class CodedLabels:
     classes : dict of str to ndarray
         Sorted classes that every task has in training.
     coding : dict of str to ndarray
-        Classes that the codes of every task stand for. Where all tasks draw from the same two labels it is these two, so a
-        task that has met only one of them still knows which one it is.
+        Classes that the codes of every task stand for. Where all tasks draw from the same two
+        labels it is these two, so a task that has met only one of them still knows which one it is.
     """
 
     classes: dict[str, NDArray]
@@ -86,17 +94,29 @@ class CodedLabels:
     def among(cls, classes: dict[str, NDArray]) -> CodedLabels:
         """Code labels among these sorted classes of every task."""
         coding = classes
-        union = np.unique(np.concatenate(list(classes.values()))) if len({own.dtype.kind for own in classes.values()}) == 1 else np.empty(0)
+        union = (
+            np.unique(np.concatenate(list(classes.values())))
+            if len({own.dtype.kind for own in classes.values()}) == 1
+            else np.empty(0)
+        )
         if len(union) == 2:
             coding = dict.fromkeys(classes, union)
         most = max(len(own) for own in classes.values())
-        return cls(classes, coding, "binary_cross_entropy" if most <= 2 else "cross_entropy", 1 if most <= 2 else most)
+        return cls(
+            classes,
+            coding,
+            "binary_cross_entropy" if most <= 2 else "cross_entropy",
+            1 if most <= 2 else most,
+        )
 
     def encode(self, name: str, y: NDArray) -> NDArray[np.float64]:
         """Return the codes of one task's labels."""
         unknown = y[~np.isin(y, self.coding[name])]
         if len(unknown):
-            raise ValueError(f"Task {name!r} has the label {unknown[:1].tolist()[0]!r} in y, which is not among its classes {self.coding[name].tolist()}.")
+            raise ValueError(
+                f"Task {name!r} has the label {unknown[:1].tolist()[0]!r} in y, which is not among "
+                f"its classes {self.coding[name].tolist()}."
+            )
         return np.searchsorted(self.coding[name], y).astype(np.float64)
 
     def n_classes(self, name: str) -> int:
@@ -112,7 +132,9 @@ class CodedLabels:
         return result
 
     def mean_loss(self, name: str, scores: NDArray[np.float64], y: NDArray) -> float:
-        """Return the log loss of scores, (n, k), at labels; a label the task never had costs that of probability epsilon."""
+        """Return the log loss of scores, (n, k), at labels; a label the task never had costs that
+        of probability epsilon.
+        """
         logits = self._logits(name, scores)
         known = np.isin(y, self.coding[name])
         log_probabilities = np.maximum(log_softmax(logits, axis=-1), np.log(_TINY))
@@ -131,7 +153,9 @@ Targets = StandardizedTargets | CodedLabels
 
 
 def _mean_and_spread(y: NDArray[np.float64], weight: NDArray[np.float64]) -> tuple[float, float]:
-    """Weighted mean and standard deviation; a power of two keeps the squares of very large and very small targets finite."""
+    """Weighted mean and standard deviation; a power of two keeps the squares of very large and very
+    small targets finite.
+    """
     if y.min() == y.max():
         return float(y[0]), 0.0
     exponent = int(np.clip(np.frexp(np.abs(y).max())[1], -1000, 1000))
@@ -143,4 +167,8 @@ def _mean_and_spread(y: NDArray[np.float64], weight: NDArray[np.float64]) -> tup
 
 def learn_targets(tasks: TaskSet, weights: dict[str, NDArray[np.float64]] | None = None) -> Targets:
     """Return the coding of a training set's targets."""
-    return StandardizedTargets.of(tasks, weights) if tasks.kind == "regression" else CodedLabels.of(tasks)
+    return (
+        StandardizedTargets.of(tasks, weights)
+        if tasks.kind == "regression"
+        else CodedLabels.of(tasks)
+    )

@@ -10,12 +10,20 @@ from torch import Tensor
 from skmtl.fairness.groups import GroupedRows, as_one_set, checked_vectors, one_number
 
 
-def gap_penalty(scores: Tensor, groups: Tensor, *, threshold: float = 0.5, temperature: float | None = None, pairs: str = "max") -> Tensor:
+def gap_penalty(
+    scores: Tensor,
+    groups: Tensor,
+    *,
+    threshold: float = 0.5,
+    temperature: float | None = None,
+    pairs: str = "max",
+) -> Tensor:
     r"""Absolute difference of two groups' mean scores: the gap of their rates, made differentiable.
 
     .. math:: \Big| \frac{1}{n_a} \sum_{i \in a} q(s_i) - \frac{1}{n_b} \sum_{j \in b} q(s_j) \Big|
 
-    with q(s) = s, or with a temperature :math:`q(s) = \sigma((s - \text{threshold}) / \text{temperature})`, which comes near the rate of
+    with q(s) = s, or with a temperature
+    :math:`q(s) = \sigma((s - \text{threshold}) / \text{temperature})`, which comes near the rate of
     scores above the threshold as the temperature falls.
 
     Parameters
@@ -47,7 +55,8 @@ def gap_penalty(scores: Tensor, groups: Tensor, *, threshold: float = 0.5, tempe
 
     References
     ----------
-    .. [1] Wang et al., "Understanding and improving fairness-accuracy trade-offs in multi-task learning", KDD 2021.
+    .. [1] Wang et al., "Understanding and improving fairness-accuracy trade-offs in multi-task
+       learning", KDD 2021.
 
     Examples
     --------
@@ -56,19 +65,36 @@ def gap_penalty(scores: Tensor, groups: Tensor, *, threshold: float = 0.5, tempe
     >>> scores = torch.tensor([0.2, 0.4, 0.9])
     >>> gap_penalty(scores, torch.tensor([0, 0, 1]))
     tensor(0.6000)
-    >>> gap_penalty(scores, torch.tensor([0, 0, 1]), temperature=0.01)  # nearly all of one group are predicted positive, none of the other
+    >>> gap_penalty(
+    ...     scores, torch.tensor([0, 0, 1]), temperature=0.01
+    ... )  # nearly all of one group are predicted positive, none of the other
     tensor(1.0000)
     """
-    if temperature is not None and not (isinstance(temperature, (int, float)) and 0 < temperature < math.inf):
-        raise ValueError(f"The 'temperature' parameter of gap_penalty must be None or a number > 0. Got {temperature!r} instead.")
+    if temperature is not None and not (
+        isinstance(temperature, (int, float)) and 0 < temperature < math.inf
+    ):
+        raise ValueError(
+            "The 'temperature' parameter of gap_penalty must be None or a number > 0. Got "
+            f"{temperature!r} instead."
+        )
     values, codes = checked_vectors(scores, groups, "gap_penalty")
     rows = as_one_set(values, codes)
     limit = torch.tensor(threshold, dtype=values.dtype, device=values.device)
-    return one_number(values, rows, gap_differences(values, rows, threshold=limit, temperature=temperature), pairs, "gap_penalty")
+    return one_number(
+        values,
+        rows,
+        gap_differences(values, rows, threshold=limit, temperature=temperature),
+        pairs,
+        "gap_penalty",
+    )
 
 
-def gap_differences(values: Tensor, rows: GroupedRows, *, threshold: Tensor, temperature: float | None) -> Tensor:
-    """Return the gap of every pair of groups, (E, T, S, P), of values (E, T, B); the threshold is () or (T, 1)."""
+def gap_differences(
+    values: Tensor, rows: GroupedRows, *, threshold: Tensor, temperature: float | None
+) -> Tensor:
+    """Return the gap of every pair of groups, (E, T, S, P), of values (E, T, B); the threshold is
+    () or (T, 1).
+    """
     first, second = rows.pairs
     rates = values if temperature is None else torch.sigmoid((values - threshold) / temperature)
     means = rows.means(rates.unsqueeze(-1)).squeeze(-1)

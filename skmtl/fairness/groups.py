@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-# Codes above which groups are counted afresh: the largest code then says little about how many there are.
+# Codes above which groups are counted afresh: the largest code then says little about how many
+# there are.
 _MOST_CODES = 64
 
 
@@ -18,7 +19,8 @@ class GroupedRows:
     Attributes
     ----------
     shares : Tensor of shape (E, T, S, G, B)
-        Weight of every row in its group of a set; they sum to 1, or are all 0 where the group has no row there.
+        Weight of every row in its group of a set; they sum to 1, or are all 0 where the group has
+        no row there.
     totals : Tensor of shape (E, T, S, G)
         Weights that the shares were divided by.
     """
@@ -34,11 +36,17 @@ class GroupedRows:
         return first, second
 
     def means(self, columns: Tensor) -> Tensor:
-        """Return the mean of columns (E, T, B, F) in every group, (E, T, S, G, F); 0 for a group without rows."""
-        return (self.shares.flatten(2, 3) @ columns).reshape(*self.shares.shape[:4], columns.shape[-1])
+        """Return the mean of columns (E, T, B, F) in every group, (E, T, S, G, F); 0 for a group
+        without rows.
+        """
+        return (self.shares.flatten(2, 3) @ columns).reshape(
+            *self.shares.shape[:4], columns.shape[-1]
+        )
 
     def reduce(self, differences: Tensor, how: str) -> Tensor:
-        """Return the largest or the mean of the pairs' differences (E, T, S, P) >= 0 in every set; 0 where no two groups have rows."""
+        """Return the largest or the mean of the pairs' differences (E, T, S, P) >= 0 in every set;
+        0 where no two groups have rows.
+        """
         first, second = self.pairs
         valid = (self.totals[..., first] > 0) & (self.totals[..., second] > 0)
         differences = torch.where(valid, differences, 0.0)
@@ -78,23 +86,37 @@ def zeros_of(values: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 
 def checked_vectors(scores: Tensor, groups: Tensor, function: str) -> tuple[Tensor, Tensor]:
-    """Return scores (n,) and group codes (n,) of a public penalty as a set of one member and one task, codes without gaps."""
+    """Return scores (n,) and group codes (n,) of a public penalty as a set of one member and one
+    task, codes without gaps.
+    """
     if not isinstance(scores, Tensor) or not isinstance(groups, Tensor):
-        raise TypeError(f"{function} takes tensors. Got scores of type {type(scores).__name__} and groups of type {type(groups).__name__}.")
+        raise TypeError(
+            f"{function} takes tensors. Got scores of type {type(scores).__name__} and groups of "
+            f"type {type(groups).__name__}."
+        )
     if scores.ndim != 1 or groups.shape != scores.shape:
-        raise ValueError(f"{function} needs scores and groups of one shape (n,). Got {tuple(scores.shape)} and {tuple(groups.shape)}.")
+        raise ValueError(
+            f"{function} needs scores and groups of one shape (n,). Got {tuple(scores.shape)} and "
+            f"{tuple(groups.shape)}."
+        )
     if not scores.is_floating_point():
-        raise TypeError(f"The scores of {function} must be floating point numbers. Got {scores.dtype}.")
+        raise TypeError(
+            f"The scores of {function} must be floating point numbers. Got {scores.dtype}."
+        )
     known = groups >= 0  # False for NaN too
     codes = torch.full(groups.shape, -1, dtype=torch.int64, device=scores.device)
     codes[known] = torch.unique(groups[known], return_inverse=True)[1].to(codes.device)
     return scores.view(1, 1, -1), codes.view(1, 1, -1)
 
 
-def one_number(values: Tensor, rows: GroupedRows, differences: Tensor, pairs: str, function: str) -> Tensor:
+def one_number(
+    values: Tensor, rows: GroupedRows, differences: Tensor, pairs: str, function: str
+) -> Tensor:
     """Return a public penalty's scalar from the pairs' differences (1, 1, 1, P)."""
     if pairs not in ("max", "mean"):
-        raise ValueError(f"The 'pairs' parameter of {function} must be 'max' or 'mean'. Got {pairs!r} instead.")
+        raise ValueError(
+            f"The 'pairs' parameter of {function} must be 'max' or 'mean'. Got {pairs!r} instead."
+        )
     if differences.shape[-1] == 0:
         return zeros_of(values, ())
     return rows.reduce(differences, pairs).reshape(())

@@ -14,11 +14,15 @@ from skmtl.fairness.groups import GroupedRows, as_one_set, checked_vectors, one_
 _FAR = 30.0
 
 
-def mmd_penalty(scores: Tensor, groups: Tensor, *, length: float = 0.1, pairs: str = "max") -> Tensor:
+def mmd_penalty(
+    scores: Tensor, groups: Tensor, *, length: float = 0.1, pairs: str = "max"
+) -> Tensor:
     r"""Squared maximum mean discrepancy between the scores of two groups.
 
-    .. math:: \frac{1}{n_a^2} \sum_{i, i' \in a} k(s_i, s_{i'}) - \frac{2}{n_a n_b} \sum_{i \in a, j \in b} k(s_i, s_j)
-        + \frac{1}{n_b^2} \sum_{j, j' \in b} k(s_j, s_{j'}), \qquad k(s, s') = e^{-(s - s')^2 / \ell^2}
+    .. math:: \frac{1}{n_a^2} \sum_{i, i' \in a} k(s_i, s_{i'}) - \frac{2}{n_a n_b} \sum_{i \in a, j
+    \in b} k(s_i, s_j)
+        + \frac{1}{n_b^2} \sum_{j, j' \in b} k(s_j, s_{j'}), \qquad k(s, s') = e^{-(s - s')^2 /
+        \ell^2}
 
     It is 0 only where the two groups' scores are distributed alike.
 
@@ -36,7 +40,8 @@ def mmd_penalty(scores: Tensor, groups: Tensor, *, length: float = 0.1, pairs: s
     Returns
     -------
     Tensor of shape ()
-        Between 0 and 2, differentiable in `scores`; 0 with a gradient of zero where fewer than two groups have rows.
+        Between 0 and 2, differentiable in `scores`; 0 with a gradient of zero where fewer than two
+        groups have rows.
 
     Raises
     ------
@@ -45,12 +50,14 @@ def mmd_penalty(scores: Tensor, groups: Tensor, *, length: float = 0.1, pairs: s
 
     Notes
     -----
-    Pairs of a row with itself count (the biased form), and no root is taken: its slope has no limit at 0. Where n is large for the
-    scores' range the kernel is written as a Fourier series cut off at rounding error, so that time and memory grow with n, not with its square.
+    Pairs of a row with itself count (the biased form), and no root is taken: its slope has no limit
+    at 0. Where n is large for the scores' range the kernel is written as a Fourier series cut off
+    at rounding error, so that time and memory grow with n, not with its square.
 
     References
     ----------
-    .. [1] Wang et al., "Understanding and improving fairness-accuracy trade-offs in multi-task learning", KDD 2021, equation (7b).
+    .. [1] Wang et al., "Understanding and improving fairness-accuracy trade-offs in multi-task
+       learning", KDD 2021, equation (7b).
 
     Examples
     --------
@@ -60,27 +67,51 @@ def mmd_penalty(scores: Tensor, groups: Tensor, *, length: float = 0.1, pairs: s
     tensor(1.2642)
     """
     if not (isinstance(length, (int, float)) and 0 < length < math.inf):
-        raise ValueError(f"The 'length' parameter of mmd_penalty must be a number > 0. Got {length!r} instead.")
+        raise ValueError(
+            f"The 'length' parameter of mmd_penalty must be a number > 0. Got {length!r} instead."
+        )
     values, codes = checked_vectors(scores, groups, "mmd_penalty")
     rows = as_one_set(values, codes)
-    bounds = (float(values.detach().min()), float(values.detach().max())) if values.numel() else (0.0, 0.0)
-    return one_number(values, rows, mmd_differences(values, rows, length=length, bounds=bounds), pairs, "mmd_penalty")
+    bounds = (
+        (float(values.detach().min()), float(values.detach().max()))
+        if values.numel()
+        else (0.0, 0.0)
+    )
+    return one_number(
+        values,
+        rows,
+        mmd_differences(values, rows, length=length, bounds=bounds),
+        pairs,
+        "mmd_penalty",
+    )
 
 
-def mmd_differences(values: Tensor, rows: GroupedRows, *, length: float, bounds: tuple[float, float]) -> Tensor:
-    """Return the squared discrepancy of every pair of groups, (E, T, S, P), of values (E, T, B) within ``bounds``."""
+def mmd_differences(
+    values: Tensor, rows: GroupedRows, *, length: float, bounds: tuple[float, float]
+) -> Tensor:
+    """Return the squared discrepancy of every pair of groups, (E, T, S, P), of values (E, T, B)
+    within ``bounds``.
+    """
     first, second = rows.pairs
     period, n_waves = _series(bounds[1] - bounds[0], length, values.dtype)
     if 2 * n_waves > values.shape[-1]:
         return _by_kernel(values, rows, length, first, second)
     wave = torch.arange(1, n_waves + 1, dtype=values.dtype, device=values.device)
-    power = 2 * length * math.sqrt(math.pi) / period * torch.exp(-((math.pi * length / period * wave) ** 2))
+    power = (
+        2
+        * length
+        * math.sqrt(math.pi)
+        / period
+        * torch.exp(-((math.pi * length / period * wave) ** 2))
+    )
     means = rows.means(_waves(values - bounds[0], 2 * math.pi / period * wave))
     return ((means[..., first, :] - means[..., second, :]).square() * power.repeat(2)).sum(-1)
 
 
 class _Waves(torch.autograd.Function):
-    """Cosines and sines of values (..., ) times frequencies (M,), (..., 2 M); the way back reuses them, where autograd would compute them anew."""
+    """Cosines and sines of values (..., ) times frequencies (M,), (..., 2 M); the way back reuses
+    them, where autograd would compute them anew.
+    """
 
     @staticmethod
     def forward(ctx: Any, values: Tensor, frequencies: Tensor) -> Tensor:
@@ -106,9 +137,11 @@ def _waves(values: Tensor, frequencies: Tensor) -> Tensor:
 
 
 def _series(span: float, length: float, dtype: torch.dtype) -> tuple[float, float]:
-    """Return the period and the number of waves that give the kernel on an interval to rounding error.
+    """Return the period and the number of waves that give the kernel on an interval to rounding
+    error.
 
-    The series is that of the kernel repeated with the period; repeats and waves are left out once they are below rounding.
+    The series is that of the kernel repeated with the period; repeats and waves are left out once
+    they are below rounding.
     """
     reach = math.sqrt(-math.log(torch.finfo(dtype).eps))
     period = span + reach * length
@@ -116,7 +149,9 @@ def _series(span: float, length: float, dtype: torch.dtype) -> tuple[float, floa
     return period, math.ceil(waves) if math.isfinite(waves) else math.inf
 
 
-def _by_kernel(values: Tensor, rows: GroupedRows, length: float, first: Tensor, second: Tensor) -> Tensor:
+def _by_kernel(
+    values: Tensor, rows: GroupedRows, length: float, first: Tensor, second: Tensor
+) -> Tensor:
     distances = ((values.unsqueeze(-1) - values.unsqueeze(-2)) / length).clamp(-_FAR, _FAR)
     inner = rows.means(torch.exp(-distances.square())) @ rows.shares.mT
     own = inner.diagonal(dim1=-2, dim2=-1)

@@ -23,16 +23,18 @@ class MTAF(LossTerm):
     .. math:: \text{head } t: \; w_t [ L_t + \lambda_t r_t F(E_t) ], \qquad
         \text{trunk}: \; \sum_t w_t [ L_t + \lambda_t ( F(N_t) - F(E_t) ) ]
 
-    with w the weights of the tasks in the loss, N_t the rows that are negative on task t, E_t those of them that are positive on all other
-    tasks, and F one of the penalties, computed in every mini-batch. For "tpr" the two labels change places; "equalized_odds" adds both up,
-    equation (11) of [1]_.
+    with w the weights of the tasks in the loss, N_t the rows that are negative on task t, E_t those
+    of them that are positive on all other tasks, and F one of the penalties, computed in every
+    mini-batch. For "tpr" the two labels change places; "equalized_odds" adds both up, equation (11)
+    of [1]_.
 
     Parameters
     ----------
     loss : {"mmd", "gap", "correlation"} or list of T of them, default="mmd"
         Penalty: :func:`mmd_penalty`, :func:`gap_penalty` or :func:`correlation_penalty`.
     criterion : {"fpr", "tpr", "equalized_odds"} or list of T of them, default="fpr"
-        Rate that should be equal in all groups; "fpr" and "tpr" are the two readings of equal opportunity.
+        Rate that should be equal in all groups; "fpr" and "tpr" are the two readings of equal
+        opportunity.
     weight : float or array-like of shape (T,), default=1.0
         Weight of the penalty beside the loss of its task, lambda.
     head_ratio : float or array-like of shape (T,), default=1.0
@@ -42,36 +44,47 @@ class MTAF(LossTerm):
     length : float, default=0.1
         Length of the kernel of "mmd".
     threshold : float or array-like of shape (T,), default=0.5
-        Probability that "gap" takes for the limit between the classes; read with a temperature only.
+        Probability that "gap" takes for the limit between the classes; read with a temperature
+        only.
     temperature : float, default=None
         Width of the step of "gap" at the threshold; None = differences of mean probabilities.
     pairs : {"max", "mean"}, default="max"
         What counts with more than two groups: the largest value over pairs, or their mean.
     form : {"paper", "released"}, default="paper"
-        "paper" is Algorithm 1 of [1]_. "released" is the published code: the trunk's part is F(N_t) - r_t F(E_t), and every F is multiplied by the
-        share of its rows in the batch (only F(N_t) of "gap" is not). Weights of the two forms are on different scales.
+        "paper" is Algorithm 1 of [1]_. "released" is the published code: the trunk's part is F(N_t)
+        - r_t F(E_t), and every F is multiplied by the share of its rows in the batch (only F(N_t)
+          of "gap" is not). Weights of the two forms are on different scales.
 
     Notes
     -----
-    - Only rows with a label for every task can be exclusive to one. In long form, or where every row has one label, there are none: the
-      trunk then takes the whole penalty. With T tasks, exclusive rows have T - 1 labels in common and grow rare.
+    - Only rows with a label for every task can be exclusive to one. In long form, or where every
+      row has one label, there are none: the trunk then takes the whole penalty. With T tasks,
+      exclusive rows have T - 1 labels in common and grow rare.
     - With one task all its rows are exclusive: the head takes the whole penalty and the trunk none.
-    - F(N_t) - F(E_t) may be negative. It steers the trunk; it is no distance. The trunk is paid for a difference on the exclusive rows that the
-      heads must remove, and from moderate weights on (about 0.3 for "mmd" and 1 for "gap" on Adult) such networks take hardly anybody for positive:
-      start with small weights, and look at the share of positive decisions. form="released" and :class:`PerTaskFairness` bear larger ones.
-    - A set in which fewer than two groups have rows in a batch gives 0. The published code then draws the scores of the one group together ("mmd")
-      or towards 0 ("gap"); neither form here does. Its "gap" counts predictions, which gives no gradient; that of :func:`gap_penalty` does.
+    - F(N_t) - F(E_t) may be negative. It steers the trunk; it is no distance. The trunk is paid for
+      a difference on the exclusive rows that the heads must remove, and from moderate weights on
+      (about 0.3 for "mmd" and 1 for "gap" on Adult) such networks take hardly anybody for positive:
+      start with small weights, and look at the share of positive decisions. form="released" and
+      :class:`PerTaskFairness` bear larger ones.
+    - A set in which fewer than two groups have rows in a batch gives 0. The published code then
+      draws the scores of the one group together ("mmd") or towards 0 ("gap"); neither form here
+      does. Its "gap" counts predictions, which gives no gradient; that of :func:`gap_penalty` does.
 
     References
     ----------
-    .. [1] Wang et al., "Understanding and improving fairness-accuracy trade-offs in multi-task learning", KDD 2021, section 5.2 and Algorithm 1.
+    .. [1] Wang et al., "Understanding and improving fairness-accuracy trade-offs in multi-task
+       learning", KDD 2021, section 5.2 and Algorithm 1.
 
     Examples
     --------
     >>> import torch
     >>> from skmtl.fairness import MTAF
-    >>> scores = torch.tensor([[-1.0, 0.0, 1.0, 2.0], [1.0, 1.0, 0.0, 0.0]]).view(1, 2, 1, 4)  # one member, two tasks, logits of four rows
-    >>> labels = torch.tensor([[[0.0, 0.0, 0.0, 1.0], [1.0, 0.0, 1.0, 0.0]]])  # rows 0 and 2 are negative on the first task only, row 3 on the second
+    >>> scores = torch.tensor([[-1.0, 0.0, 1.0, 2.0], [1.0, 1.0, 0.0, 0.0]]).view(
+    ...     1, 2, 1, 4
+    ... )  # one member, two tasks, logits of four rows
+    >>> labels = torch.tensor(
+    ...     [[[0.0, 0.0, 0.0, 1.0], [1.0, 0.0, 1.0, 0.0]]]
+    ... )  # rows 0 and 2 are negative on the first task only, row 3 on the second
     >>> groups = torch.tensor([[[0, 0, 1, 1]]])
     >>> trunk, heads = MTAF("gap").values(scores, labels, torch.ones(1, 2, 4), groups)
     >>> heads  # |0.2689 - 0.7311| on the first task; the second has one group among its exclusive rows
@@ -107,7 +120,9 @@ class MTAF(LossTerm):
         self.pairs = pairs
         self.form = form
 
-    def values(self, scores: Tensor, labels: Tensor, weights: Tensor, groups: Tensor | None) -> tuple[Tensor, Tensor]:
+    def values(
+        self, scores: Tensor, labels: Tensor, weights: Tensor, groups: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
         """Return the trunk's and the heads' sums of the tasks' weighted penalties.
 
         Parameters
@@ -117,7 +132,8 @@ class MTAF(LossTerm):
         labels, weights : Tensor of shape (E, T, B)
             Class codes, and weights in the loss; weight 0 = the row has no label for the task.
         groups : Tensor of shape (E, 1 or T, B) or None
-            Code of every row's group, counted from 0, negative where unknown; with an axis of length T > 1 tasks have rows of their own.
+            Code of every row's group, counted from 0, negative where unknown; with an axis of
+            length T > 1 tasks have rows of their own.
 
         Returns
         -------
@@ -127,8 +143,13 @@ class MTAF(LossTerm):
         self._check_form()
         settings = read_settings(self, scores.shape[1])
         released = self.form == "released"
-        penalties = task_penalties(settings, scores, labels, weights, groups, exclusive=True, per_row=released)
-        weight, ratio = as_column(settings.weight, penalties), as_column(settings.head_ratio, penalties)
+        penalties = task_penalties(
+            settings, scores, labels, weights, groups, exclusive=True, per_row=released
+        )
+        weight, ratio = (
+            as_column(settings.weight, penalties),
+            as_column(settings.head_ratio, penalties),
+        )
         whole, own = penalties.unbind(-1)
         trunk = whole - own * ratio if released else whole - own
         return (trunk * weight).sum(1), (own * ratio * weight).sum(1)
@@ -159,12 +180,14 @@ class MTAF(LossTerm):
         Returns
         -------
         list of list of (bool, int)
-            For every task whether positive or negative rows are looked at, and the code of the positive class; empty for a task of weight 0.
+            For every task whether positive or negative rows are looked at, and the code of the
+            positive class; empty for a task of weight 0.
         """
         return row_sets(self, task_names)
 
     def multipliers(self, n_tasks: int) -> NDArray[np.float64]:
-        """Return what the gradients of :meth:`unweighted` are multiplied by to give this term's, for trunk and heads.
+        """Return what the gradients of :meth:`unweighted` are multiplied by to give this term's,
+        for trunk and heads.
 
         Parameters
         ----------
@@ -174,17 +197,23 @@ class MTAF(LossTerm):
         Returns
         -------
         ndarray of shape (2, T)
-            The weights, and the weights times the head ratios (in the released form the weights again).
+            The weights, and the weights times the head ratios (in the released form the weights
+            again).
         """
         settings = read_settings(self, n_tasks)
         heads = settings.weight * settings.head_ratio if self.form == "paper" else settings.weight
         return np.stack([settings.weight, heads])
 
     def unweighted(self) -> MTAF:
-        """Return the term with weight 1, and head ratio 1 in the paper's form: what members of a fleet that differ in these have in common."""
+        """Return the term with weight 1, and head ratio 1 in the paper's form: what members of a
+        fleet that differ in these have in common.
+        """
         fixed = clone(self).set_params(weight=1.0)
         return fixed.set_params(head_ratio=1.0) if self.form == "paper" else fixed
 
     def _check_form(self) -> None:
         if self.form not in FORMS:
-            raise ValueError(f"The 'form' parameter of MTAF must be one of {', '.join(FORMS)}. Got {self.form!r} instead.")
+            raise ValueError(
+                f"The 'form' parameter of MTAF must be one of {', '.join(FORMS)}. Got "
+                f"{self.form!r} instead."
+            )

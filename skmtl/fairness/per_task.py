@@ -20,16 +20,18 @@ class PerTaskFairness(LossTerm):
 
     .. math:: \sum_t w_t [ L_t + \lambda_t F(N_t) ]
 
-    with w the weights of the tasks in the loss and F one of the penalties, computed in every mini-batch on the probabilities of task t's
-    negative rows, N_t (its positive rows for "tpr", the sum of both for "equalized_odds"). Trunk and heads see the same penalty. It is the
-    baseline that :class:`MTAF` is held against in [1]_.
+    with w the weights of the tasks in the loss and F one of the penalties, computed in every
+    mini-batch on the probabilities of task t's negative rows, N_t (its positive rows for "tpr", the
+    sum of both for "equalized_odds"). Trunk and heads see the same penalty. It is the baseline that
+    :class:`MTAF` is held against in [1]_.
 
     Parameters
     ----------
     loss : {"mmd", "gap", "correlation"} or list of T of them, default="mmd"
         Penalty: :func:`mmd_penalty`, :func:`gap_penalty` or :func:`correlation_penalty`.
     criterion : {"fpr", "tpr", "equalized_odds"} or list of T of them, default="fpr"
-        Rate that should be equal in all groups; "fpr" and "tpr" are the two readings of equal opportunity.
+        Rate that should be equal in all groups; "fpr" and "tpr" are the two readings of equal
+        opportunity.
     weight : float or array-like of shape (T,), default=1.0
         Weight of the penalty beside the loss of its task.
     positive_class : int or array-like of shape (T,), default=1
@@ -37,7 +39,8 @@ class PerTaskFairness(LossTerm):
     length : float, default=0.1
         Length of the kernel of "mmd".
     threshold : float or array-like of shape (T,), default=0.5
-        Probability that "gap" takes for the limit between the classes; read with a temperature only.
+        Probability that "gap" takes for the limit between the classes; read with a temperature
+        only.
     temperature : float, default=None
         Width of the step of "gap" at the threshold; None = differences of mean probabilities.
     pairs : {"max", "mean"}, default="max"
@@ -45,18 +48,21 @@ class PerTaskFairness(LossTerm):
 
     Notes
     -----
-    A batch in which fewer than two groups have rows adds nothing for that task: batches should be large enough for some rows of every
-    group and label. Rows whose group is unknown take no part.
+    A batch in which fewer than two groups have rows adds nothing for that task: batches should be
+    large enough for some rows of every group and label. Rows whose group is unknown take no part.
 
     References
     ----------
-    .. [1] Wang et al., "Understanding and improving fairness-accuracy trade-offs in multi-task learning", KDD 2021, section 5.1.
+    .. [1] Wang et al., "Understanding and improving fairness-accuracy trade-offs in multi-task
+       learning", KDD 2021, section 5.1.
 
     Examples
     --------
     >>> import torch
     >>> from skmtl.fairness import PerTaskFairness
-    >>> scores = torch.tensor([-1.0, 0.0, 1.0, 2.0]).view(1, 1, 1, 4)  # one member, one task, logits of four rows
+    >>> scores = torch.tensor([-1.0, 0.0, 1.0, 2.0]).view(
+    ...     1, 1, 1, 4
+    ... )  # one member, one task, logits of four rows
     >>> labels, weights = torch.tensor([[[0.0, 0.0, 0.0, 1.0]]]), torch.ones(1, 1, 4)
     >>> groups = torch.tensor([[[0, 0, 1, 1]]])
     >>> trunk, heads = PerTaskFairness("gap", weight=2.0).values(scores, labels, weights, groups)
@@ -87,8 +93,11 @@ class PerTaskFairness(LossTerm):
         self.temperature = temperature
         self.pairs = pairs
 
-    def values(self, scores: Tensor, labels: Tensor, weights: Tensor, groups: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Return the sum of the tasks' weighted penalties, for the trunk and, the same, for the heads.
+    def values(
+        self, scores: Tensor, labels: Tensor, weights: Tensor, groups: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Return the sum of the tasks' weighted penalties, for the trunk and, the same, for the
+        heads.
 
         Parameters
         ----------
@@ -105,7 +114,9 @@ class PerTaskFairness(LossTerm):
             One tensor, twice.
         """
         settings = read_settings(self, scores.shape[1])
-        penalties = task_penalties(settings, scores, labels, weights, groups, exclusive=False)[..., 0]
+        penalties = task_penalties(settings, scores, labels, weights, groups, exclusive=False)[
+            ..., 0
+        ]
         total = (penalties * as_column(settings.weight, penalties)).sum(1)
         return total, total
 
@@ -134,12 +145,14 @@ class PerTaskFairness(LossTerm):
         Returns
         -------
         list of list of (bool, int)
-            For every task whether positive or negative rows are looked at, and the code of the positive class; empty for a task of weight 0.
+            For every task whether positive or negative rows are looked at, and the code of the
+            positive class; empty for a task of weight 0.
         """
         return row_sets(self, task_names)
 
     def multipliers(self, n_tasks: int) -> NDArray[np.float64]:
-        """Return what the gradients of :meth:`unweighted` are multiplied by to give this term's, for trunk and heads.
+        """Return what the gradients of :meth:`unweighted` are multiplied by to give this term's,
+        for trunk and heads.
 
         Parameters
         ----------
@@ -155,5 +168,7 @@ class PerTaskFairness(LossTerm):
         return np.stack([weight, weight])
 
     def unweighted(self) -> PerTaskFairness:
-        """Return the term with weight 1: what members of a fleet that differ in their weights have in common."""
+        """Return the term with weight 1: what members of a fleet that differ in their weights have
+        in common.
+        """
         return clone(self).set_params(weight=1.0)

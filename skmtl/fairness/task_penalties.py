@@ -15,13 +15,21 @@ from skmtl.fairness.settings import Settings
 
 
 def task_penalties(
-    settings: Settings, scores: Tensor, labels: Tensor, weights: Tensor, groups: Tensor | None, *, exclusive: bool, per_row: bool = False
+    settings: Settings,
+    scores: Tensor,
+    labels: Tensor,
+    weights: Tensor,
+    groups: Tensor | None,
+    *,
+    exclusive: bool,
+    per_row: bool = False,
 ) -> Tensor:
     """Return every task's penalty on its rows and, where wanted, on its exclusive rows.
 
-    The rows of a task are those with the label that the criterion looks at, and a known group. They count by their weight in
-    the loss, so a row that is repeated to fill a batch counts once. Exclusive rows have that label for this task only; labels of all
-    tasks must be known there. Where tasks have rows of their own there are none.
+    The rows of a task are those with the label that the criterion looks at, and a known group. They
+    count by their weight in the loss, so a row that is repeated to fill a batch counts once.
+    Exclusive rows have that label for this task only; labels of all tasks must be known there.
+    Where tasks have rows of their own there are none.
 
     Parameters
     ----------
@@ -32,8 +40,8 @@ def task_penalties(
     exclusive : bool
         Whether the penalty on exclusive rows is wanted.
     per_row : bool, default=False
-        Whether each penalty is multiplied by the share of its rows among the task's rows (the whole penalty of "gap" is not), as in
-        the code that goes with the paper.
+        Whether each penalty is multiplied by the share of its rows among the task's rows (the whole
+        penalty of "gap" is not), as in the code that goes with the paper.
 
     Returns
     -------
@@ -54,19 +62,32 @@ def task_penalties(
         own = (positive if side == "tpr" else ~positive) & known
         sets = [own]
         if exclusive:
-            sets.append(own & _alone(positive & known, known, side, shared_rows=groups.shape[1] == 1))
+            sets.append(
+                own & _alone(positive & known, known, side, shared_rows=groups.shape[1] == 1)
+            )
         masked = weights.unsqueeze(2) * torch.stack(sets, 2)
         everything = len(tasks) == shape[1]
-        rows = split_by_group(_of(masked, tasks, everything), _of(groups, tasks, everything or groups.shape[1] == 1))
+        rows = split_by_group(
+            _of(masked, tasks, everything), _of(groups, tasks, everything or groups.shape[1] == 1)
+        )
         if rows.totals.shape[-1] < 2:
             continue
-        values = rows.reduce(_differences(loss, _of(probabilities, tasks, everything), rows, settings, tasks), settings.pairs)
+        values = rows.reduce(
+            _differences(loss, _of(probabilities, tasks, everything), rows, settings, tasks),
+            settings.pairs,
+        )
         if per_row:
-            counted = rows.totals.sum(-1) / _of(weights, tasks, everything).sum(-1).clamp(min=torch.finfo(weights.dtype).tiny).unsqueeze(-1)
+            counted = rows.totals.sum(-1) / _of(weights, tasks, everything).sum(-1).clamp(
+                min=torch.finfo(weights.dtype).tiny
+            ).unsqueeze(-1)
             if loss == "gap":
                 counted = torch.cat([torch.ones_like(counted[..., :1]), counted[..., 1:]], -1)
             values = values * counted
-        total = total + values if everything else total.index_add(1, torch.tensor(tasks, device=values.device), values)
+        total = (
+            total + values
+            if everything
+            else total.index_add(1, torch.tensor(tasks, device=values.device), values)
+        )
     return total
 
 
@@ -81,13 +102,20 @@ def _positive(labels: Tensor, settings: Settings) -> Tensor:
 
 
 def _probabilities(scores: Tensor, settings: Settings) -> Tensor:
-    """Return the probability of every task's positive class, (E, T, B), from logits (E, T, k, B); a class without logit is at minus infinity."""
+    """Return the probability of every task's positive class, (E, T, B), from logits (E, T, k, B); a
+    class without logit is at minus infinity.
+    """
     codes = torch.as_tensor(settings.positive_class, device=scores.device)
     n_classes = max(scores.shape[2], 2)
     if int(settings.positive_class.max()) >= n_classes:
-        raise ValueError(f"positive_class is {int(settings.positive_class.max())}, but tasks have at most {n_classes} classes, which are counted from 0.")
+        raise ValueError(
+            f"positive_class is {int(settings.positive_class.max())}, but tasks have at most "
+            f"{n_classes} classes, which are counted from 0."
+        )
     if scores.shape[2] == 1:
-        return torch.sigmoid(scores.squeeze(2) * torch.where(codes == 1, 1.0, -1.0).to(scores).unsqueeze(-1))
+        return torch.sigmoid(
+            scores.squeeze(2) * torch.where(codes == 1, 1.0, -1.0).to(scores).unsqueeze(-1)
+        )
     index = codes.view(1, -1, 1, 1).expand(scores.shape[0], -1, 1, scores.shape[3])
     return torch.softmax(scores, 2).gather(2, index).squeeze(2)
 
@@ -100,12 +128,19 @@ def _alone(positive: Tensor, known: Tensor, side: str, *, shared_rows: bool) -> 
     return known.all(1, keepdim=True) & (n_positive == (1 if side == "tpr" else known.shape[1] - 1))
 
 
-def _differences(loss: str, values: Tensor, rows: GroupedRows, settings: Settings, tasks: list[int]) -> Tensor:
+def _differences(
+    loss: str, values: Tensor, rows: GroupedRows, settings: Settings, tasks: list[int]
+) -> Tensor:
     if loss == "mmd":
         return mmd_differences(values, rows, length=settings.length, bounds=(0.0, 1.0))
     if loss == "correlation":
         return correlation_differences(values, rows)
-    return gap_differences(values, rows, threshold=as_column(settings.threshold[tasks], values).unsqueeze(-1), temperature=settings.temperature)
+    return gap_differences(
+        values,
+        rows,
+        threshold=as_column(settings.threshold[tasks], values).unsqueeze(-1),
+        temperature=settings.temperature,
+    )
 
 
 def _of(values: Tensor, tasks: list[int], everything: bool) -> Tensor:

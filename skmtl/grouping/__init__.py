@@ -6,4 +6,13 @@ from skmtl.grouping.grouped_classifier import TaskGroupedClassifier
 from skmtl.grouping.grouped_regressor import TaskGroupedRegressor
 from skmtl.grouping.search import Selection, TaskGrouper, select_groups
 
-__all__ = ["DEFAULT_NETWORK", "MIN_ROWS", "Selection", "TaskGroupedClassifier", "TaskGroupedRegressor", "TaskGrouper", "loss_units", "select_groups"]
+__all__ = [
+    "DEFAULT_NETWORK",
+    "MIN_ROWS",
+    "Selection",
+    "TaskGroupedClassifier",
+    "TaskGroupedRegressor",
+    "TaskGrouper",
+    "loss_units",
+    "select_groups",
+]

@@ -16,8 +16,8 @@ from skmtl.tasks import TaskSet
 
 # Numbers of groups that are proposed when no grouper is given.
 _PROPOSED_COUNTS = (2, 3, 4, 6, 8, 12, 16, 24)
-# Standard errors by which a proposed grouping must beat the better of "alone" and "all together": one of many, or one that
-# was singled out on other rows.
+# Standard errors by which a proposed grouping must beat the better of "alone" and "all together":
+# one of many, or one that was singled out on other rows.
 STRONG_EVIDENCE, SOME_EVIDENCE = 2.0, 1.0
 
 
@@ -42,7 +42,9 @@ class Candidate:
 
 def alone(names: Sequence[str]) -> Candidate:
     """Return the grouping with one network a task."""
-    return Candidate("single-task", tuple((name,) for name in names), {name: g for g, name in enumerate(names)})
+    return Candidate(
+        "single-task", tuple((name,) for name in names), {name: g for g, name in enumerate(names)}
+    )
 
 
 def together(names: Sequence[str]) -> Candidate:
@@ -50,7 +52,9 @@ def together(names: Sequence[str]) -> Candidate:
     return Candidate("all together", (tuple(names),), dict.fromkeys(names, 0))
 
 
-def proposed(affinity: pd.DataFrame, grouper: TaskGrouper | None, random_state: int) -> list[Candidate]:
+def proposed(
+    affinity: pd.DataFrame, grouper: TaskGrouper | None, random_state: int
+) -> list[Candidate]:
     """Return the groupings that a search over predicted gains proposes.
 
     Parameters
@@ -58,7 +62,8 @@ def proposed(affinity: pd.DataFrame, grouper: TaskGrouper | None, random_state: 
     affinity : DataFrame of shape (T, T)
         Predicted gains, row = target.
     grouper : TaskGrouper or None
-        Search; None = semidefinite clustering and beam search with 2, 3, 4, 6, ... groups, at most half as many as tasks.
+        Search; None = semidefinite clustering and beam search with 2, 3, 4, 6, ... groups, at most
+        half as many as tasks.
     random_state : int
         Seed of the search where the grouper has none.
 
@@ -71,7 +76,9 @@ def proposed(affinity: pd.DataFrame, grouper: TaskGrouper | None, random_state: 
         return []
     if grouper is None:
         counts = [count for count in _PROPOSED_COUNTS if count <= max(2, len(affinity) // 2)]
-        searches = [TaskGrouper(method, n_groups=count) for method in ("sdp", "beam") for count in counts]
+        searches = [
+            TaskGrouper(method, n_groups=count) for method in ("sdp", "beam") for count in counts
+        ]
     else:
         searches = [clone(grouper)]
     found: dict[Any, Candidate] = {}
@@ -83,16 +90,24 @@ def proposed(affinity: pd.DataFrame, grouper: TaskGrouper | None, random_state: 
         groups = tuple(tuple(names[i] for i in group) for group in search.groups_)
         served_by = {name: int(label) for name, label in zip(names, search.labels_, strict=True)}
         if len(groups) > 1 and any(len(group) > 1 for group in groups):
-            found.setdefault(frozenset(groups), Candidate(f"{search.method}, {len(groups)} groups", groups, served_by))
+            found.setdefault(
+                frozenset(groups),
+                Candidate(f"{search.method}, {len(groups)} groups", groups, served_by),
+            )
     return list(found.values())
 
 
-def choose(candidates: Sequence[Candidate], losses: Sequence[NDArray[np.float64]], evidence: float = STRONG_EVIDENCE) -> pd.DataFrame:
+def choose(
+    candidates: Sequence[Candidate],
+    losses: Sequence[NDArray[np.float64]],
+    evidence: float = STRONG_EVIDENCE,
+) -> pd.DataFrame:
     """Compare candidates on their total held-out loss.
 
-    The simple groupings are "single-task" and "all together". A proposed grouping replaces the better of them only if its total
-    is lower by more than so many standard errors of the difference, taken over tasks: picking the best of many noisy totals
-    would otherwise favour whichever candidate was lucky.
+    The simple groupings are "single-task" and "all together". A proposed grouping replaces the
+    better of them only if its total is lower by more than so many standard errors of the
+    difference, taken over tasks: picking the best of many noisy totals would otherwise favour
+    whichever candidate was lucky.
 
     Parameters
     ----------
@@ -106,16 +121,23 @@ def choose(candidates: Sequence[Candidate], losses: Sequence[NDArray[np.float64]
     Returns
     -------
     DataFrame
-        Columns candidate, n_groups, validation_loss (total), difference and difference_se (against the better of the simple
-        ones), chosen.
+        Columns candidate, n_groups, validation_loss (total), difference and difference_se (against
+        the better of the simple ones), chosen.
     """
     totals = np.array([loss.sum() for loss in losses])
-    totals[np.isnan(totals)] = np.inf  # a candidate without a loss never wins against one that has one
+    totals[np.isnan(totals)] = (
+        np.inf
+    )  # a candidate without a loss never wins against one that has one
     simple = int(np.argmin(totals[:2]))
     n_tasks = len(losses[0])
     with np.errstate(invalid="ignore"):
         differences = [loss - losses[simple] for loss in losses]
-        errors = np.array([difference.std(ddof=1) * np.sqrt(n_tasks) if n_tasks > 1 else np.inf for difference in differences])
+        errors = np.array(
+            [
+                difference.std(ddof=1) * np.sqrt(n_tasks) if n_tasks > 1 else np.inf
+                for difference in differences
+            ]
+        )
         excess = totals - totals[simple]
     strong = np.flatnonzero(excess < -evidence * errors)
     strong = strong[strong >= 2]
@@ -135,8 +157,9 @@ def choose(candidates: Sequence[Candidate], losses: Sequence[NDArray[np.float64]
 def loss_units(tasks: TaskSet, *, pooled: bool) -> dict[str, float]:
     """Return what each task's loss is divided by, so that losses add up.
 
-    Log losses are left as they are. Squared errors are divided by the variance of the training targets: of all tasks
-    together where they are one quantity in one unit (long form), else task by task.
+    Log losses are left as they are. Squared errors are divided by the variance of the training
+    targets: of all tasks together where they are one quantity in one unit (long form), else task by
+    task.
 
     Parameters
     ----------

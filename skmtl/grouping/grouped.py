@@ -16,7 +16,16 @@ from sklearn.utils.validation import check_is_fitted
 from skmtl._sklearn_compat import Interval
 from skmtl.affinity import PairwiseGains, collect_pairwise_gains, predict_affinity
 from skmtl.estimators import MultiTaskNetwork, fit_groups
-from skmtl.grouping.candidates import SOME_EVIDENCE, STRONG_EVIDENCE, Candidate, alone, choose, loss_units, proposed, together
+from skmtl.grouping.candidates import (
+    SOME_EVIDENCE,
+    STRONG_EVIDENCE,
+    Candidate,
+    alone,
+    choose,
+    loss_units,
+    proposed,
+    together,
+)
 from skmtl.grouping.held_out import held_out_losses
 from skmtl.grouping.rounds import N_SPLITS, GroupMeasurements, refined
 from skmtl.grouping.search import TaskGrouper
@@ -42,7 +51,9 @@ DEFAULT_NETWORK: dict[str, Any] = {
 
 
 class TaskGrouped(VersionedState, DocLinks, MultiOutputMixin, BaseEstimator):
-    """Measure gains, predict the rest, propose groups, choose on held-out rows, refit: what both kinds share."""
+    """Measure gains, predict the rest, propose groups, choose on held-out rows, refit: what both
+    kinds share.
+    """
 
     _network: ClassVar[type[MultiTaskNetwork]]
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -96,7 +107,10 @@ class TaskGrouped(VersionedState, DocLinks, MultiOutputMixin, BaseEstimator):
     # ------------------------------------------------------------------ fit
     def _fit(self, X: Any, y: Any, sample_weight: Any, sensitive_features: Any = None) -> None:
         if self.estimator is not None and not isinstance(self.estimator, self._network):
-            raise TypeError(f"The estimator of a {type(self).__name__} must be a {self._network.__name__}. Got {type(self.estimator).__name__}.")
+            raise TypeError(
+                f"The estimator of a {type(self).__name__} must be a {self._network.__name__}. Got "
+                f"{type(self.estimator).__name__}."
+            )
         self._front = self._inner()
         X, people = self._front._grouped(X, sensitive_features)
         self._front._check_groups(people)
@@ -108,31 +122,55 @@ class TaskGrouped(VersionedState, DocLinks, MultiOutputMixin, BaseEstimator):
         seeds = rng.randint(_LARGEST_SEED, size=4).tolist()
         self.task_names_ = tasks.names
         usable = self._usable_tasks(tasks)
-        rest, held = usable.train_test_split(self.validation_size, seeds[0]) if len(usable) else (usable, usable)
+        rest, held = (
+            usable.train_test_split(self.validation_size, seeds[0])
+            if len(usable)
+            else (usable, usable)
+        )
         affinity = self._measure(rest, seeds[1])
         self.affinity_ = affinity.reindex(index=tasks.names, columns=tasks.names)
         winner = self._choose(rest, held, affinity, seeds[2], weight)
         self._refit(tasks, winner, seeds[3], weight, people)
 
     def _inner(self, names: list[str] | None = None) -> Any:
-        """Return the network of a group, unfitted; with names, its task weights are those of these tasks, and it has no fairness term: losses choose groups."""
-        inner = self._network(**DEFAULT_NETWORK) if self.estimator is None else clone(self.estimator)
+        """Return the network of a group, unfitted; with names, its task weights are those of these
+        tasks, and it has no fairness term: losses choose groups.
+        """
+        inner = (
+            self._network(**DEFAULT_NETWORK) if self.estimator is None else clone(self.estimator)
+        )
         inner.set_params(task_column=self.task_column)
         weights = None if names is None else inner._task_weights(self.task_names_)
         if names is not None:
-            inner.set_params(categorical_features=self._categorical)  # positions without the task column
+            inner.set_params(
+                categorical_features=self._categorical
+            )  # positions without the task column
             if getattr(inner, "fairness", None) is not None:
                 inner.set_params(fairness=None)
         if names is None or weights is None:
             return inner
-        return inner.set_params(task_weights={name: weight for name, weight in zip(self.task_names_, weights, strict=True) if name in names})
+        return inner.set_params(
+            task_weights={
+                name: weight
+                for name, weight in zip(self.task_names_, weights, strict=True)
+                if name in names
+            }
+        )
 
     def _usable_tasks(self, tasks: TaskSet) -> TaskSet:
         """Return the tasks that take part in measuring and choosing; name the others in a warning."""
         few = [name for name, size in zip(tasks.names, tasks.sizes, strict=True) if size < MIN_ROWS]
-        one_class = [task.name for task in tasks if tasks.kind == "classification" and task.name not in few and len(np.unique(task.y)) < 2]
+        one_class = [
+            task.name
+            for task in tasks
+            if tasks.kind == "classification"
+            and task.name not in few
+            and len(np.unique(task.y)) < 2
+        ]
         if few or one_class:
-            reasons = [f"fewer than {MIN_ROWS} rows: {', '.join(few)}"] * bool(few) + [f"one class only: {', '.join(one_class)}"] * bool(one_class)
+            reasons = [f"fewer than {MIN_ROWS} rows: {', '.join(few)}"] * bool(few) + [
+                f"one class only: {', '.join(one_class)}"
+            ] * bool(one_class)
             warnings.warn(
                 f"Some tasks take no part in the choice of groups ({'; '.join(reasons)}). "
                 "They are trained in the common network if that is chosen, else alone.",
@@ -146,7 +184,9 @@ class TaskGrouped(VersionedState, DocLinks, MultiOutputMixin, BaseEstimator):
         """Measure a sample of pairs and predict the gains of all, (T, T)."""
         if len(rest) < 2:
             self.gains_: PairwiseGains | None = None
-            return pd.DataFrame(np.zeros((len(rest), len(rest))), index=rest.names, columns=rest.names)
+            return pd.DataFrame(
+                np.zeros((len(rest), len(rest))), index=rest.names, columns=rest.names
+            )
         gains = collect_pairwise_gains(
             rest,
             self._inner(rest.names),
@@ -160,43 +200,94 @@ class TaskGrouped(VersionedState, DocLinks, MultiOutputMixin, BaseEstimator):
         self.gains_ = gains
         return predict_affinity(rest, gains, random_state=seed)
 
-    def _choose(self, rest: TaskSet, held: TaskSet, affinity: pd.DataFrame, seed: int, weight: NDArray[np.float64] | None) -> Candidate:
+    def _choose(
+        self,
+        rest: TaskSet,
+        held: TaskSet,
+        affinity: pd.DataFrame,
+        seed: int,
+        weight: NDArray[np.float64] | None,
+    ) -> Candidate:
         """Train every candidate on one part of the rows and compare totals on the other."""
         self.rounds_: pd.DataFrame | None = None
         if len(rest) < 2:
             everybody = together(self.task_names_)
-            self.choice_ = pd.DataFrame({"candidate": [everybody.name], "n_groups": [1], "validation_loss": [np.nan], "chosen": [True]})
+            self.choice_ = pd.DataFrame(
+                {
+                    "candidate": [everybody.name],
+                    "n_groups": [1],
+                    "validation_loss": [np.nan],
+                    "chosen": [True],
+                }
+            )
             return everybody
         proposals = self._proposals(rest, affinity, seed)
         candidates = [alone(rest.names), together(rest.names), *proposals]
-        groups = list(dict.fromkeys(group for candidate in candidates for group in candidate.groups))
+        groups = list(
+            dict.fromkeys(group for candidate in candidates for group in candidate.groups)
+        )
         stage = Stage("Candidate groups", len(groups), self.verbose)
-        fitted = fit_groups(self._inner(rest.names), rest, groups, seed=seed, like=self._front, sample_weight=weight, n_workers=self.n_jobs)
-        loss_of = {(group, name): loss for group, one in zip(groups, fitted, strict=True) for name, loss in held_out_losses(one, held, group).items()}
+        fitted = fit_groups(
+            self._inner(rest.names),
+            rest,
+            groups,
+            seed=seed,
+            like=self._front,
+            sample_weight=weight,
+            n_workers=self.n_jobs,
+        )
+        loss_of = {
+            (group, name): loss
+            for group, one in zip(groups, fitted, strict=True)
+            for name, loss in held_out_losses(one, held, group).items()
+        }
         stage.advance(len(groups))
         unit = loss_units(rest, pooled=self.task_column is not None)
-        losses = [np.array([loss_of[candidate.groups[candidate.served_by[name]], name] / unit[name] for name in rest.names]) for candidate in candidates]
-        self.choice_ = choose(candidates, losses, SOME_EVIDENCE if self.n_rounds else STRONG_EVIDENCE)
+        losses = [
+            np.array(
+                [
+                    loss_of[candidate.groups[candidate.served_by[name]], name] / unit[name]
+                    for name in rest.names
+                ]
+            )
+            for candidate in candidates
+        ]
+        self.choice_ = choose(
+            candidates, losses, SOME_EVIDENCE if self.n_rounds else STRONG_EVIDENCE
+        )
         winner = candidates[int(np.argmax(self.choice_["chosen"]))]
         left_out = [name for name in self.task_names_ if name not in rest]
         if not left_out:
             return winner
         if winner.name == "all together":
             return together(self.task_names_)
-        served_by = winner.served_by | {name: len(winner.groups) + k for k, name in enumerate(left_out)}
+        served_by = winner.served_by | {
+            name: len(winner.groups) + k for k, name in enumerate(left_out)
+        }
         return Candidate(winner.name, (*winner.groups, *((name,) for name in left_out)), served_by)
 
     def _proposals(self, rest: TaskSet, affinity: pd.DataFrame, seed: int) -> list[Candidate]:
-        """Return the groupings that are held against "alone" and "all together"; ``rounds_`` is what they come from."""
+        """Return the groupings that are held against "alone" and "all together"; ``rounds_`` is
+        what they come from.
+        """
         if self.n_rounds == 0 or len(rest) < 3:
             return proposed(affinity, self.grouper, seed)
         seeds = check_random_state(seed).randint(_LARGEST_SEED, size=N_SPLITS).tolist()
         units = loss_units(rest, pooled=self.task_column is not None)
-        measurements = GroupMeasurements(rest, self._inner(rest.names), units, seeds, self.n_jobs, self.memory, self.verbose)
+        measurements = GroupMeasurements(
+            rest, self._inner(rest.names), units, seeds, self.n_jobs, self.memory, self.verbose
+        )
         finalists, self.rounds_ = refined(measurements, affinity, self.grouper, self.n_rounds, seed)
         return finalists
 
-    def _refit(self, tasks: TaskSet, winner: Candidate, seed: int, weight: NDArray[np.float64] | None, people: Any) -> None:
+    def _refit(
+        self,
+        tasks: TaskSet,
+        winner: Candidate,
+        seed: int,
+        weight: NDArray[np.float64] | None,
+        people: Any,
+    ) -> None:
         self.groups_ = list(winner.groups)
         self.labels_ = np.array([winner.served_by[name] for name in tasks.names], dtype=np.intp)
         self.n_outputs_ = len(tasks)
@@ -204,7 +295,9 @@ class TaskGrouped(VersionedState, DocLinks, MultiOutputMixin, BaseEstimator):
         if getattr(self._front, "fairness", None) is not None:
             inner.set_params(fairness=self._front.fairness)
         settings = {"sample_weight": weight, "people": people, "n_workers": self.n_jobs}
-        self.estimators_ = fit_groups(inner, tasks, self.groups_, seed=seed, like=self._front, **settings)
+        self.estimators_ = fit_groups(
+            inner, tasks, self.groups_, seed=seed, like=self._front, **settings
+        )
 
     # ------------------------------------------------------------------ predict
     @property
@@ -226,7 +319,10 @@ class TaskGrouped(VersionedState, DocLinks, MultiOutputMixin, BaseEstimator):
                 own = estimator._outputs_of(inputs, None)
             else:
                 rows = np.flatnonzero(np.isin(codes, served))
-                own = estimator._outputs_of(take_rows(inputs, rows), np.array([position.get(name, -1) for name in self.task_names_])[codes[rows]])
+                own = estimator._outputs_of(
+                    take_rows(inputs, rows),
+                    np.array([position.get(name, -1) for name in self.task_names_])[codes[rows]],
+                )
             for t in served:
                 outputs[t] = own[position[self.task_names_[t]]]
         return outputs, codes

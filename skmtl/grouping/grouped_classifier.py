@@ -19,18 +19,21 @@ class TaskGroupedClassifier(ClassificationOutputs, ClassifierMixin, TaskGrouped)
     Parameters
     ----------
     estimator : MultiTaskClassifier or None, default=None
-        Network of every group; None = a small one with early stopping. Its ``task_column`` is set to that below.
+        Network of every group; None = a small one with early stopping. Its ``task_column`` is set
+        to that below.
     task_column : str, int or None, default=None
-        Column of X, by name or position, that holds each row's task (long form); None = y has one column a task.
+        Column of X, by name or position, that holds each row's task (long form); None = y has one
+        column a task.
     grouper : TaskGrouper or None, default=None
-        Search that proposes a grouping; None = semidefinite clustering and beam search over several numbers of groups.
+        Search that proposes a grouping; None = semidefinite clustering and beam search over several
+        numbers of groups.
     pair_fraction : float, default=0.25
         Fraction of the pairs that are measured.
     n_repeats : int, default=4
         Measurements of every pair that are averaged.
     n_rounds : int, default=3
-        Most rounds in which groupings are proposed, measured by splits inside the rest, and the predicted gains corrected. 0 = the
-        search sees pair gains alone.
+        Most rounds in which groupings are proposed, measured by splits inside the rest, and the
+        predicted gains corrected. 0 = the search sees pair gains alone.
     validation_size : float, default=0.3
         Fraction of every task's rows that the choice is made on.
     n_jobs : int or None, default=None
@@ -45,7 +48,8 @@ class TaskGroupedClassifier(ClassificationOutputs, ClassifierMixin, TaskGrouped)
     Attributes
     ----------
     classes_ : ndarray or list of ndarray
-        Sorted classes: a list with one array a task for 2-D y, else one array (long form: the union over tasks).
+        Sorted classes: a list with one array a task for 2-D y, else one array (long form: the union
+        over tasks).
     groups_ : list of tuple of str
         Names of the tasks of every group.
     labels_ : ndarray of shape (T,)
@@ -63,8 +67,8 @@ class TaskGroupedClassifier(ClassificationOutputs, ClassifierMixin, TaskGrouped)
     choice_ : DataFrame
         Candidates with their total held-out log loss; chosen marks the winner.
     rounds_ : DataFrame or None
-        Groupings that were measured inside the rest: round, candidate, n_groups, predicted_loss, measured_loss (totals over
-        tasks); None without rounds.
+        Groupings that were measured inside the rest: round, candidate, n_groups, predicted_loss,
+        measured_loss (totals over tasks); None without rounds.
     n_features_in_ : int
         Number of columns of X, the task column included.
     feature_names_in_ : ndarray of str
@@ -86,19 +90,26 @@ class TaskGroupedClassifier(ClassificationOutputs, ClassifierMixin, TaskGrouped)
     --------
     >>> from skmtl import TaskGroupedClassifier
     >>> from skmtl.datasets import make_grouped_tasks
-    >>> data = make_grouped_tasks(n_tasks=4, n_groups=2, n_samples=80, kind="classification", random_state=0)
+    >>> data = make_grouped_tasks(
+    ...     n_tasks=4, n_groups=2, n_samples=80, kind="classification", random_state=0
+    ... )
     >>> X = data.data.assign(task=data.task)
-    >>> model = TaskGroupedClassifier(task_column="task", pair_fraction=0.5, n_repeats=2, random_state=0).fit(X, data.target)
+    >>> model = TaskGroupedClassifier(
+    ...     task_column="task", pair_fraction=0.5, n_repeats=2, random_state=0
+    ... ).fit(X, data.target)
     >>> model.predict_proba(X).shape == (len(X), 2)
     True
     """
 
     _network = MultiTaskClassifier
-    # As in the network: with metadata routing, sensitive_features reach fit wherever they are passed.
+    # As in the network: with metadata routing, sensitive_features reach fit wherever they are
+    # passed.
     __metadata_request__fit: ClassVar[dict[str, bool]] = {"sensitive_features": True}
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X: Any, y: Any, *, sample_weight: Any = None, sensitive_features: Any = None) -> TaskGroupedClassifier:
+    def fit(
+        self, X: Any, y: Any, *, sample_weight: Any = None, sensitive_features: Any = None
+    ) -> TaskGroupedClassifier:
         """Choose the groups and train their networks.
 
         Parameters
@@ -110,8 +121,9 @@ class TaskGroupedClassifier(ClassificationOutputs, ClassifierMixin, TaskGrouped)
         sample_weight : array-like of shape (n,), optional
             Weights of the rows in training; gains are measured without.
         sensitive_features : array-like of shape (n,) or (n, k), str or list of str, optional
-            Groups of people for the fairness term of ``estimator``, as in its ``fit``. Gains and candidates are measured without the term; the
-            networks that are kept are trained with it.
+            Groups of people for the fairness term of ``estimator``, as in its ``fit``. Gains and
+            candidates are measured without the term; the networks that are kept are trained with
+            it.
 
         Returns
         -------
@@ -119,5 +131,10 @@ class TaskGroupedClassifier(ClassificationOutputs, ClassifierMixin, TaskGrouped)
             The fitted estimator.
         """
         self._fit(X, y, sample_weight, sensitive_features)
-        self._set_classes([self.estimators_[label]._targets.classes[name] for name, label in zip(self.task_names_, self.labels_, strict=True)])
+        self._set_classes(
+            [
+                self.estimators_[label]._targets.classes[name]
+                for name, label in zip(self.task_names_, self.labels_, strict=True)
+            ]
+        )
         return self

@@ -34,7 +34,9 @@ def held_out_losses(estimator: Any, held: TaskSet, group: Sequence[str]) -> dict
     >>> from skmtl import MultiTaskRegressor
     >>> from skmtl.datasets import make_grouped_tasks
     >>> data = make_grouped_tasks(n_tasks=2, n_groups=1, random_state=0)
-    >>> model = MultiTaskRegressor(task_column="task", max_iter=5).fit(data.data.assign(task=data.task), data.target)
+    >>> model = MultiTaskRegressor(task_column="task", max_iter=5).fit(
+    ...     data.data.assign(task=data.task), data.target
+    ... )
     >>> list(held_out_losses(model, data.task_set, data.task_set.names))
     ['task_0', 'task_1']
     """

@@ -53,7 +53,14 @@ class GroupMeasurements:
     """
 
     def __init__(
-        self, tasks: TaskSet, estimator: Any, units: dict[str, float], seeds: Sequence[int], n_jobs: int | None, memory: str | Memory | None, verbose: int
+        self,
+        tasks: TaskSet,
+        estimator: Any,
+        units: dict[str, float],
+        seeds: Sequence[int],
+        n_jobs: int | None,
+        memory: str | Memory | None,
+        verbose: int,
     ):
         self.tasks, self.estimator, self.units, self.seeds = tasks, estimator, units, seeds
         self.n_jobs, self.verbose = n_jobs, verbose
@@ -62,16 +69,27 @@ class GroupMeasurements:
 
     def add(self, candidates: Sequence[Candidate]) -> None:
         """Measure the groups of candidates that were not measured before."""
-        new = list(dict.fromkeys(group for candidate in candidates for group in candidate.groups if group not in self.losses))
+        new = list(
+            dict.fromkeys(
+                group
+                for candidate in candidates
+                for group in candidate.groups
+                if group not in self.losses
+            )
+        )
         if not new:
             return
         stage = Stage("Proposed groups", len(new) * len(self.seeds), self.verbose)
         splits = []
         for seed in self.seeds:
-            splits.append(self._measure(self.tasks, clone(self.estimator), new, seed, n_jobs=self.n_jobs))
+            splits.append(
+                self._measure(self.tasks, clone(self.estimator), new, seed, n_jobs=self.n_jobs)
+            )
             stage.advance(len(new))
         for g, group in enumerate(new):
-            self.losses[group] = np.array([split[g] for split in splits]) / [self.units[name] for name in group]
+            self.losses[group] = np.array([split[g] for split in splits]) / [
+                self.units[name] for name in group
+            ]
 
     def gains(self) -> tuple[MeasuredGains, Array]:
         """Return the relative gains in groups of several, and the loss of every task alone, (T,)."""
@@ -87,25 +105,37 @@ class GroupMeasurements:
             members[row : row + len(group), [position[name] for name in group]] = True
             row += len(group)
         with np.errstate(invalid="ignore", divide="ignore"):
-            each = (single[:, target] - np.concatenate([self.losses[group] for group in groups], axis=1)) / weights[target]
+            each = (
+                single[:, target] - np.concatenate([self.losses[group] for group in groups], axis=1)
+            ) / weights[target]
         known = np.isfinite(each).all(0)
         each, target = each[:, known], target[known]
         of_task = np.zeros((len(names), len(target)))
         of_task[target, np.arange(len(target))] = 1.0
-        mean = each @ of_task.T / np.maximum(of_task.sum(1), 1)  # over the groups of a task, for every split
-        own, shared = _variance(each - mean[:, target], of_task), _variance(mean, np.eye(len(names)))
+        mean = (
+            each @ of_task.T / np.maximum(of_task.sum(1), 1)
+        )  # over the groups of a task, for every split
+        own, shared = (
+            _variance(each - mean[:, target], of_task),
+            _variance(mean, np.eye(len(names))),
+        )
         weights = np.where(np.isfinite(weights), weights, 0.0)
         return MeasuredGains(members[known], target, each.mean(0), own[target], shared), weights
 
 
 def refined(
-    measurements: GroupMeasurements, affinity: pd.DataFrame, grouper: TaskGrouper | None, n_rounds: int, random_state: int
+    measurements: GroupMeasurements,
+    affinity: pd.DataFrame,
+    grouper: TaskGrouper | None,
+    n_rounds: int,
+    random_state: int,
 ) -> tuple[list[Candidate], pd.DataFrame]:
     """Search, measure what the search proposes, correct the predicted gains, and search again.
 
-    The first groupings come from the pair gains alone. In every round a model of gains in groups (:class:`GroupGainModel`) is fitted
-    to all that was measured, and the searches, with the pair gains that it corrected, propose groupings near the best one so far.
-    The rounds end where a round's measurements hold nothing better than what was known.
+    The first groupings come from the pair gains alone. In every round a model of gains in groups
+    (:class:`GroupGainModel`) is fitted to all that was measured, and the searches, with the pair
+    gains that it corrected, propose groupings near the best one so far. The rounds end where a
+    round's measurements hold nothing better than what was known.
 
     Parameters
     ----------
@@ -114,7 +144,8 @@ def refined(
     affinity : DataFrame of shape (T, T)
         Predicted gains of pairs, row = target.
     grouper : TaskGrouper or None
-        Search that proposes groupings from corrected gains; None = semidefinite clustering, beam search and local search.
+        Search that proposes groupings from corrected gains; None = semidefinite clustering, beam
+        search and local search.
     n_rounds : int
         Most rounds.
     random_state : int
@@ -123,15 +154,26 @@ def refined(
     Returns
     -------
     finalists : list of Candidate
-        The most promising grouping, and that which serves each task from the group of the best groupings that helps it most.
+        The most promising grouping, and that which serves each task from the group of the best
+        groupings that helps it most.
     table : DataFrame
-        Columns round, candidate, n_groups, predicted_loss (NaN in round 0), measured_loss: totals over tasks.
+        Columns round, candidate, n_groups, predicted_loss (NaN in round 0), measured_loss: totals
+        over tasks.
     """
     names = list(affinity.columns)
     simple = [alone(names), together(names)]
     counts = [count for count in _FIRST_COUNTS if count <= max(2, len(names) // 2)]
-    searches = [TaskGrouper("sdp", n_groups=count) for count in counts] if grouper is None else [grouper]
-    found = _distinct([candidate for search in searches for candidate in proposed(affinity, search, random_state)], simple)
+    searches = (
+        [TaskGrouper("sdp", n_groups=count) for count in counts] if grouper is None else [grouper]
+    )
+    found = _distinct(
+        [
+            candidate
+            for search in searches
+            for candidate in proposed(affinity, search, random_state)
+        ],
+        simple,
+    )
     measurements.add([*simple, *found])
     known = [*simple, *found]
     rows = [(0, candidate, np.nan) for candidate in known]
@@ -144,10 +186,15 @@ def refined(
         measurements.add([candidate for candidate, _ in new])
         known += [candidate for candidate, _ in new]
         rows += [(number, candidate, predicted) for candidate, predicted in new]
-        if min(_measured_total(measurements, candidate) for candidate, _ in new) >= _measured_total(measurements, best):
+        if min(_measured_total(measurements, candidate) for candidate, _ in new) >= _measured_total(
+            measurements, best
+        ):
             break
     table = pd.DataFrame(
-        [(number, c.name, len(c.groups), predicted, _measured_total(measurements, c)) for number, c, predicted in rows],
+        [
+            (number, c.name, len(c.groups), predicted, _measured_total(measurements, c))
+            for number, c, predicted in rows
+        ],
         columns=["round", "candidate", "n_groups", "predicted_loss", "measured_loss"],
     )
     return (_finalists(measurements, affinity, known) if len(known) > len(simple) else []), table
@@ -160,21 +207,39 @@ def _model(measurements: GroupMeasurements, affinity: pd.DataFrame) -> tuple[Gro
 
 
 def _next_proposals(
-    model: GroupGainModel, weights: Array, known: list[Candidate], best: Candidate, grouper: TaskGrouper | None, names: list[str], random_state: int
+    model: GroupGainModel,
+    weights: Array,
+    known: list[Candidate],
+    best: Candidate,
+    grouper: TaskGrouper | None,
+    names: list[str],
+    random_state: int,
 ) -> list[tuple[Candidate, float]]:
     """Return groupings that are not known, and their predicted total losses.
 
-    Without a grouper these are partitions into numbers of groups between that of the best grouping and the next ones that were
-    tried, one with overlapping groups in its own number, and the partition to which single moves and mergers lead from the best.
+    Without a grouper these are partitions into numbers of groups between that of the best grouping
+    and the next ones that were tried, one with overlapping groups in its own number, and the
+    partition to which single moves and mergers lead from the best.
     """
     corrected = pd.DataFrame(model.affinity + model.pair_effects_, index=names, columns=names)
     searches = [TaskGrouper("sdp", n_groups=count) for count in _counts_between(best, known)]
-    searches += [TaskGrouper("beam", n_groups=len(best.groups))] if 1 < len(best.groups) <= len(names) // 2 else []
-    new = [candidate for search in (searches if grouper is None else [grouper]) for candidate in proposed(corrected, search, random_state)]
+    searches += (
+        [TaskGrouper("beam", n_groups=len(best.groups))]
+        if 1 < len(best.groups) <= len(names) // 2
+        else []
+    )
+    new = [
+        candidate
+        for search in (searches if grouper is None else [grouper])
+        for candidate in proposed(corrected, search, random_state)
+    ]
     if grouper is None:
         start = np.array([best.served_by[name] for name in names], dtype=np.intp)
         new.append(_partition(climb(model.value(weights), start), names))
-    return [(candidate, float(weights @ (1 - _predicted_gains(model, candidate, names)))) for candidate in _distinct(new, known)]
+    return [
+        (candidate, float(weights @ (1 - _predicted_gains(model, candidate, names))))
+        for candidate in _distinct(new, known)
+    ]
 
 
 def _predicted_gains(model: GroupGainModel, candidate: Candidate, names: list[str]) -> Array:
@@ -184,31 +249,60 @@ def _predicted_gains(model: GroupGainModel, candidate: Candidate, names: list[st
 
 
 def _counts_between(best: Candidate, known: list[Candidate]) -> list[int]:
-    """Return numbers of groups halfway (on a logarithmic scale) to the next smaller and the next larger one that was tried."""
+    """Return numbers of groups halfway (on a logarithmic scale) to the next smaller and the next
+    larger one that was tried.
+    """
     tried, own = {len(candidate.groups) for candidate in known}, len(best.groups)
-    sides = max((k for k in tried if k < own), default=own), min((k for k in tried if k > own), default=own)
+    sides = (
+        max((k for k in tried if k < own), default=own),
+        min((k for k in tried if k > own), default=own),
+    )
     return [count for side in sides if (count := round(float(np.sqrt(own * side)))) not in tried]
 
 
-def _finalists(measurements: GroupMeasurements, affinity: pd.DataFrame, known: list[Candidate]) -> list[Candidate]:
-    """Return the grouping with the lowest measured total, and the one that serves each task where it is expected to gain most."""
+def _finalists(
+    measurements: GroupMeasurements, affinity: pd.DataFrame, known: list[Candidate]
+) -> list[Candidate]:
+    """Return the grouping with the lowest measured total, and the one that serves each task where
+    it is expected to gain most.
+    """
     model, _ = _model(measurements, affinity)
     measured, _ = measurements.gains()
     names = list(affinity.columns)
     ranked = sorted(known[2:], key=lambda candidate: _measured_total(measurements, candidate))
-    pool = list(dict.fromkeys(group for candidate in [*known[:2], *ranked[:_SERVING]] for group in candidate.groups))
-    expected = {group: expected_gains(model, measured, _members([group], names)[0]) for group in pool}
-    serving = {name: max((group for group in pool if name in group), key=lambda group: expected[group][names.index(name)]) for name in names}
+    pool = list(
+        dict.fromkeys(
+            group for candidate in [*known[:2], *ranked[:_SERVING]] for group in candidate.groups
+        )
+    )
+    expected = {
+        group: expected_gains(model, measured, _members([group], names)[0]) for group in pool
+    }
+    serving = {
+        name: max(
+            (group for group in pool if name in group),
+            key=lambda group: expected[group][names.index(name)],
+        )
+        for name in names
+    }
     groups = tuple(dict.fromkeys(serving.values()))
-    best_of_each = Candidate(f"best of each, {len(groups)} groups", groups, {name: groups.index(group) for name, group in serving.items()})
+    best_of_each = Candidate(
+        f"best of each, {len(groups)} groups",
+        groups,
+        {name: groups.index(group) for name, group in serving.items()},
+    )
     return [ranked[0], *_distinct([best_of_each], known)]
 
 
-def expected_gains(model: GroupGainModel, measured: MeasuredGains, group: NDArray[np.bool_]) -> Array:
-    """Return the expected gains (T,) of tasks in one group: what the model predicts and what was measured, by their precision.
+def expected_gains(
+    model: GroupGainModel, measured: MeasuredGains, group: NDArray[np.bool_]
+) -> Array:
+    """Return the expected gains (T,) of tasks in one group: what the model predicts and what was
+    measured, by their precision.
 
-    A group has an effect of its own on all its tasks, with the spread that single gains have around the model; so its total is
-    nearly what was measured, while single tasks are drawn towards the model.
+    A group has an effect of its own on all its tasks, with the spread that single gains have around
+    the model; so its total is nearly what was measured, while single tasks are drawn towards the
+    model.
     """
     gains: Array = model.predict(group[None])[0].copy()
     at = np.flatnonzero((measured.members == group).all(1))
@@ -223,10 +317,11 @@ def expected_gains(model: GroupGainModel, measured: MeasuredGains, group: NDArra
 
 
 def _variance(each: Array, of_task: Array) -> Array:
-    """Squared standard errors of tasks (T,) from values (R, m) of splits: half the task's own and half the median of all.
+    """Squared standard errors of tasks (T,) from values (R, m) of splits: half the task's own and
+    half the median of all.
 
-    The splits share rows, so that their mean is less certain than that of independent ones by (Nadeau and Bengio, 2003) the
-    ratio of test to training rows.
+    The splits share rows, so that their mean is less certain than that of independent ones by
+    (Nadeau and Bengio, 2003) the ratio of test to training rows.
     """
     spread = each.var(axis=0, ddof=1) if len(each) > 1 else np.square(each[0])
     own = of_task @ spread / np.maximum(of_task.sum(axis=1), 1)
@@ -235,13 +330,23 @@ def _variance(each: Array, of_task: Array) -> Array:
 
 
 def _measured_total(measurements: GroupMeasurements, candidate: Candidate) -> float:
-    total = sum(measurements.losses[candidate.groups[g]][:, candidate.groups[g].index(name)].mean() for name, g in candidate.served_by.items())
+    total = sum(
+        measurements.losses[candidate.groups[g]][:, candidate.groups[g].index(name)].mean()
+        for name, g in candidate.served_by.items()
+    )
     return float(total) if np.isfinite(total) else np.inf
 
 
 def _partition(labels: NDArray[np.intp], names: list[str]) -> Candidate:
-    groups = tuple(tuple(name for name, label in zip(names, labels, strict=True) if label == g) for g in range(labels.max() + 1))
-    return Candidate(f"climb, {len(groups)} groups", groups, {name: int(label) for name, label in zip(names, labels, strict=True)})
+    groups = tuple(
+        tuple(name for name, label in zip(names, labels, strict=True) if label == g)
+        for g in range(labels.max() + 1)
+    )
+    return Candidate(
+        f"climb, {len(groups)} groups",
+        groups,
+        {name: int(label) for name, label in zip(names, labels, strict=True)},
+    )
 
 
 def _distinct(candidates: list[Candidate], known: list[Candidate]) -> list[Candidate]:
@@ -258,6 +363,11 @@ def _members(groups: Sequence[Group], names: list[str]) -> NDArray[np.bool_]:
     return np.array([[name in group for name in names] for group in map(set, groups)])
 
 
-def _losses_on_split(tasks: TaskSet, estimator: Any, groups: list[Group], seed: int, n_jobs: int | None = None) -> list[tuple[float, ...]]:
+def _losses_on_split(
+    tasks: TaskSet, estimator: Any, groups: list[Group], seed: int, n_jobs: int | None = None
+) -> list[tuple[float, ...]]:
     train, test = tasks.train_test_split(TEST_SIZE, seed)
-    return [outcome.losses for outcome in measure_groups(estimator, train, test, groups, seed=seed, n_workers=n_jobs)]
+    return [
+        outcome.losses
+        for outcome in measure_groups(estimator, train, test, groups, seed=seed, n_workers=n_jobs)
+    ]

@@ -9,10 +9,18 @@ from sklearn.metrics import accuracy_score
 from skmtl.metrics.labelled import Average, Score, columns_of, labelled_tasks, score_tasks
 
 
-def multitask_accuracy(Y_true: Any, Y_pred: Any, *, task: Any = None, sample_weight: Any = None, average: Average = "macro") -> Score:
+def multitask_accuracy(
+    Y_true: Any,
+    Y_pred: Any,
+    *,
+    task: Any = None,
+    sample_weight: Any = None,
+    average: Average = "macro",
+) -> Score:
     r"""Share of correct labels, per task or as their mean.
 
-    .. math:: \frac{1}{T} \sum_t \frac{1}{n_t} \sum_{i : y_{it} \text{ known}} \mathbb{1}[\hat y_{it} = y_{it}]
+    .. math:: \frac{1}{T} \sum_t \frac{1}{n_t} \sum_{i : y_{it} \text{ known}} \mathbb{1}[\hat
+    y_{it} = y_{it}]
 
     Parameters
     ----------
@@ -43,4 +51,8 @@ def multitask_accuracy(Y_true: Any, Y_pred: Any, *, task: Any = None, sample_wei
     0.5
     """
     tasks = labelled_tasks(Y_true, columns_of(Y_pred), task, sample_weight)
-    return score_tasks(tasks, lambda one: float(accuracy_score(one.y, one.prediction, sample_weight=one.sample_weight)), average)
+    return score_tasks(
+        tasks,
+        lambda one: float(accuracy_score(one.y, one.prediction, sample_weight=one.sample_weight)),
+        average,
+    )

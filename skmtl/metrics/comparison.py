@@ -10,10 +10,13 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 
 
-def delta_m(scores: ArrayLike, baseline: ArrayLike, higher_is_better: ArrayLike) -> float | NDArray[np.float64]:
+def delta_m(
+    scores: ArrayLike, baseline: ArrayLike, higher_is_better: ArrayLike
+) -> float | NDArray[np.float64]:
     r"""Mean relative change against a baseline, in percent; negative is better.
 
-    .. math:: \Delta m\% = \frac{100}{K} \sum_{k=1}^K (-1)^{\delta_k} \frac{M_{m,k} - M_{b,k}}{|M_{b,k}|}
+    .. math:: \Delta m\% = \frac{100}{K} \sum_{k=1}^K (-1)^{\delta_k} \frac{M_{m,k} -
+    M_{b,k}}{|M_{b,k}|}
 
     with :math:`\delta_k = 1` where a higher value of metric k is better.
 
@@ -38,8 +41,9 @@ def delta_m(scores: ArrayLike, baseline: ArrayLike, higher_is_better: ArrayLike)
 
     Notes
     -----
-    Equation 4 of [1]_ divides by the baseline itself. Its absolute value gives the same for positive metrics and keeps "negative is
-    better" true for the others, such as a coefficient of determination below zero.
+    Equation 4 of [1]_ divides by the baseline itself. Its absolute value gives the same for
+    positive metrics and keeps "negative is better" true for the others, such as a coefficient of
+    determination below zero.
 
     References
     ----------
@@ -54,9 +58,15 @@ def delta_m(scores: ArrayLike, baseline: ArrayLike, higher_is_better: ArrayLike)
     table, _ = _numbers(scores, "scores")
     base, names = _numbers(baseline, "baseline")
     if base.ndim != 1 or table.ndim not in (1, 2) or table.shape[-1] != len(base):
-        raise ValueError(f"baseline must have shape (K,), scores (K,) or (methods, K). Got shapes {base.shape} and {table.shape}.")
+        raise ValueError(
+            f"baseline must have shape (K,), scores (K,) or (methods, K). Got shapes {base.shape} "
+            f"and {table.shape}."
+        )
     if (base == 0).any():
-        raise ValueError(f"baseline is zero for metric {names[int(np.argmax(base == 0))]!r}: the change relative to it is not defined. Leave this metric out.")
+        raise ValueError(
+            f"baseline is zero for metric {names[int(np.argmax(base == 0))]!r}: the change "
+            "relative to it is not defined. Leave this metric out."
+        )
     sign = np.where(_directions(higher_is_better, len(base)), -1.0, 1.0)
     change = 100 * (sign * (table - base) / np.abs(base)).mean(axis=-1)
     return float(change) if table.ndim == 1 else change
@@ -94,7 +104,10 @@ def mean_rank(table: ArrayLike, higher_is_better: ArrayLike) -> NDArray[np.float
     """
     values, _ = _numbers(table, "table")
     if values.ndim != 2 or 0 in values.shape:
-        raise ValueError(f"table must have shape (methods, K) with at least one method and one metric. Got shape {values.shape}.")
+        raise ValueError(
+            "table must have shape (methods, K) with at least one method and one metric. Got "
+            f"shape {values.shape}."
+        )
     sign = np.where(_directions(higher_is_better, values.shape[1]), -1.0, 1.0)
     ranks: NDArray[np.float64] = rankdata(sign * values, method="average", axis=0).mean(axis=1)
     return ranks
@@ -115,7 +128,10 @@ def _numbers(values: Any, what: str) -> tuple[NDArray[np.float64], list[Any]]:
         place = np.argwhere(wrong)[0]
         where = f"metric {metrics[place[-1]]!r}" if array.ndim else "its only value"
         where += f" of method {methods[place[0]]!r}" if array.ndim == 2 else ""
-        raise ValueError(f"{what} is {array[tuple(place)]} for {where}: all values must be finite. Fill the gap, or leave the method or the metric out.")
+        raise ValueError(
+            f"{what} is {array[tuple(place)]} for {where}: all values must be finite. Fill the "
+            "gap, or leave the method or the metric out."
+        )
     return array, metrics
 
 
@@ -126,4 +142,7 @@ def _directions(higher_is_better: Any, n_metrics: int) -> NDArray[np.bool_]:
             return given.astype(bool)
         if given.ndim == 0:
             return np.full(n_metrics, bool(given))
-    raise ValueError(f"higher_is_better must be a bool or have shape ({n_metrics},), one bool a metric. Got {higher_is_better!r}.")
+    raise ValueError(
+        f"higher_is_better must be a bool or have shape ({n_metrics},), one bool a metric. Got "
+        f"{higher_is_better!r}."
+    )

@@ -29,7 +29,8 @@ def error_rate(y_true: Any, y_pred: Any, *, task: Any = None) -> Score:
     Returns
     -------
     float or ndarray of shape (T,)
-        Between 0 and 1: a number for labels of shape (n,) without tasks, else one value a task, NaN for a task without a label.
+        Between 0 and 1: a number for labels of shape (n,) without tasks, else one value a task, NaN
+        for a task without a label.
 
     Raises
     ------
@@ -40,15 +41,28 @@ def error_rate(y_true: Any, y_pred: Any, *, task: Any = None) -> Score:
     --------
     >>> import numpy as np
     >>> from skmtl.metrics import error_rate
-    >>> error_rate(np.array([[0, 1.0], [1, np.nan], [1, 0.0]]), np.array([[0, 1], [1, 1], [0, 0]])).round(2).tolist()
+    >>> error_rate(
+    ...     np.array([[0, 1.0], [1, np.nan], [1, 0.0]]), np.array([[0, 1], [1, 1], [0, 0]])
+    ... ).round(2).tolist()
     [0.33, 0.0]
     """
     tasks = labelled_tasks(y_true, columns_of(y_pred), task, None)
-    return as_given(y_true, task, score_tasks(tasks, lambda one: 1 - accuracy_score(one.y, one.prediction, normalize=False) / len(one.y), None))
+    return as_given(
+        y_true,
+        task,
+        score_tasks(
+            tasks,
+            lambda one: 1 - accuracy_score(one.y, one.prediction, normalize=False) / len(one.y),
+            None,
+        ),
+    )
 
 
-def average_relative_error(errors: ArrayLike, baseline_errors: ArrayLike) -> float | NDArray[np.float64]:
-    r"""Mean over tasks of the error relative to a baseline's; 1 is as good as the baseline, smaller is better.
+def average_relative_error(
+    errors: ArrayLike, baseline_errors: ArrayLike
+) -> float | NDArray[np.float64]:
+    r"""Mean over tasks of the error relative to a baseline's; 1 is as good as the baseline, smaller
+    is better.
 
     .. math:: \mathrm{ARE} = \frac{1}{T} \sum_{t=1}^T \frac{\mathrm{Err}_t}{\mathrm{Err}^S_t}
 
@@ -57,7 +71,8 @@ def average_relative_error(errors: ArrayLike, baseline_errors: ArrayLike) -> flo
     errors : array-like of shape (T,) or (runs, T)
         Error rates of a model on every task, or of several models.
     baseline_errors : array-like of shape (T,)
-        Error rates of single-task networks of the same architecture, trained without a fairness term.
+        Error rates of single-task networks of the same architecture, trained without a fairness
+        term.
 
     Returns
     -------
@@ -67,7 +82,8 @@ def average_relative_error(errors: ArrayLike, baseline_errors: ArrayLike) -> flo
     Warns
     -----
     UndefinedMetricWarning
-        Names the tasks that are left out because the baseline is zero or NaN, or because an error is NaN.
+        Names the tasks that are left out because the baseline is zero or NaN, or because an error
+        is NaN.
 
     Raises
     ------
@@ -76,7 +92,8 @@ def average_relative_error(errors: ArrayLike, baseline_errors: ArrayLike) -> flo
 
     References
     ----------
-    .. [1] Wang et al., "Understanding and improving fairness-accuracy trade-offs in multi-task learning", KDD 2021, equation (5).
+    .. [1] Wang et al., "Understanding and improving fairness-accuracy trade-offs in multi-task
+       learning", KDD 2021, equation (5).
 
     Examples
     --------
@@ -87,7 +104,9 @@ def average_relative_error(errors: ArrayLike, baseline_errors: ArrayLike) -> flo
     return _mean_ratio(errors, baseline_errors, "errors", "baseline_errors")
 
 
-def average_relative_fairness_gap(gaps: ArrayLike, baseline_gaps: ArrayLike) -> float | NDArray[np.float64]:
+def average_relative_fairness_gap(
+    gaps: ArrayLike, baseline_gaps: ArrayLike
+) -> float | NDArray[np.float64]:
     r"""Mean over tasks of the gap between groups relative to a baseline's; smaller is better.
 
     .. math:: \mathrm{ARFG} = \frac{1}{T} \sum_{t=1}^T \frac{\mathrm{Gap}_t}{\mathrm{Gap}^S_t}
@@ -107,7 +126,8 @@ def average_relative_fairness_gap(gaps: ArrayLike, baseline_gaps: ArrayLike) -> 
     Warns
     -----
     UndefinedMetricWarning
-        Names the tasks that are left out because the baseline is zero or NaN, or because a gap is NaN.
+        Names the tasks that are left out because the baseline is zero or NaN, or because a gap is
+        NaN.
 
     Raises
     ------
@@ -116,12 +136,13 @@ def average_relative_fairness_gap(gaps: ArrayLike, baseline_gaps: ArrayLike) -> 
 
     Notes
     -----
-    A baseline gap near 0 makes a ratio that says little and rules the mean. Hold it against :func:`chance_gap` first, and take the mean of several
-    seeds.
+    A baseline gap near 0 makes a ratio that says little and rules the mean. Hold it against
+    :func:`chance_gap` first, and take the mean of several seeds.
 
     References
     ----------
-    .. [1] Wang et al., "Understanding and improving fairness-accuracy trade-offs in multi-task learning", KDD 2021, equation (5).
+    .. [1] Wang et al., "Understanding and improving fairness-accuracy trade-offs in multi-task
+       learning", KDD 2021, equation (5).
 
     Examples
     --------
@@ -134,30 +155,49 @@ def average_relative_fairness_gap(gaps: ArrayLike, baseline_gaps: ArrayLike) -> 
 
 # ---------------------------------------------------------------------- helpers
 def as_given(y_true: Any, task: Any, values: Any) -> Any:
-    """Return a number where there is one task and it was given as (n,), else the values of all tasks."""
+    """Return a number where there is one task and it was given as (n,), else the values of all
+    tasks.
+    """
     return float(values[0]) if task is None and np.ndim(y_true) == 1 else values
 
 
-def _mean_ratio(values: Any, baseline: Any, what: str, of_baseline: str) -> float | NDArray[np.float64]:
+def _mean_ratio(
+    values: Any, baseline: Any, what: str, of_baseline: str
+) -> float | NDArray[np.float64]:
     table, base = np.asarray(values, dtype=float), np.asarray(baseline, dtype=float)
     if base.ndim != 1 or len(base) == 0 or table.ndim not in (1, 2) or table.shape[-1] != len(base):
-        raise ValueError(f"{of_baseline} must have shape (T,), {what} (T,) or (runs, T). Got shapes {base.shape} and {table.shape}.")
+        raise ValueError(
+            f"{of_baseline} must have shape (T,), {what} (T,) or (runs, T). Got shapes "
+            f"{base.shape} and {table.shape}."
+        )
     for numbers, name in ((table, what), (base, of_baseline)):
         if (numbers < 0).any() or np.isinf(numbers).any():
             raise ValueError(f"{name} must hold finite numbers >= 0, or NaN where a task has none.")
     names = _task_names(values, baseline, len(base))
     undefined = {"is zero": base == 0, "is NaN": np.isnan(base)}
     usable = ~(undefined["is zero"] | undefined["is NaN"])
-    reasons = [f"{of_baseline} {state} for {_listed(names, mask)}" for state, mask in undefined.items() if mask.any()]
+    reasons = [
+        f"{of_baseline} {state} for {_listed(names, mask)}"
+        for state, mask in undefined.items()
+        if mask.any()
+    ]
     unknown = np.isnan(table).reshape(-1, len(base)).any(axis=0) & usable
     if unknown.any():
         reasons.append(f"{what} is NaN for {_listed(names, unknown)}")
     if reasons:
-        warnings.warn(f"{'; '.join(reasons)}: the ratio is not defined and left out of the mean.", UndefinedMetricWarning, stacklevel=3)
-    ratios = np.divide(table, base, out=np.full(table.shape, np.nan), where=usable & ~np.isnan(table))
+        warnings.warn(
+            f"{'; '.join(reasons)}: the ratio is not defined and left out of the mean.",
+            UndefinedMetricWarning,
+            stacklevel=3,
+        )
+    ratios = np.divide(
+        table, base, out=np.full(table.shape, np.nan), where=usable & ~np.isnan(table)
+    )
     defined = ~np.isnan(ratios)
     counts = defined.sum(axis=-1)
-    means = np.where(counts > 0, np.where(defined, ratios, 0.0).sum(axis=-1) / np.maximum(counts, 1), np.nan)
+    means = np.where(
+        counts > 0, np.where(defined, ratios, 0.0).sum(axis=-1) / np.maximum(counts, 1), np.nan
+    )
     return float(means) if table.ndim == 1 else means
 
 

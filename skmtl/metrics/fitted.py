@@ -1,4 +1,6 @@
-"""What a scorer must know about a fitted estimator, through pipelines and searches: its last step, and the task of every row."""
+"""What a scorer must know about a fitted estimator, through pipelines and searches: its last step,
+and the task of every row.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +12,16 @@ from numpy.typing import NDArray
 
 
 def last_step(estimator: Any) -> Any:
-    """Return the estimator that predicts: the best one of a search, the last step of a pipeline, the regressor of transformed targets."""
+    """Return the estimator that predicts: the best one of a search, the last step of a pipeline,
+    the regressor of transformed targets.
+    """
     return _unwrapped(estimator, None)[0]
 
 
 def task_ids(estimator: Any, X: Any) -> NDArray[np.object_] | None:
-    """Task of every row of X in long form, taken from the inputs that reach the last step; None in wide form."""
+    """Task of every row of X in long form, taken from the inputs that reach the last step; None in
+    wide form.
+    """
     column = getattr(last_step(estimator), "task_column", None)
     if column is None:
         return None
@@ -24,12 +30,16 @@ def task_ids(estimator: Any, X: Any) -> NDArray[np.object_] | None:
         if column in inputs.columns:
             return np.asarray(inputs[column], dtype=object)
         if not isinstance(column, Integral):
-            raise ValueError(f"The scorer cannot find task_column={column!r} among the columns of X, which are {list(inputs.columns)[:8]}.")
+            raise ValueError(
+                f"The scorer cannot find task_column={column!r} among the columns of X, which are "
+                f"{list(inputs.columns)[:8]}."
+            )
         return np.asarray(inputs.iloc[:, _position(column, inputs.shape[1])], dtype=object)
     values = np.asarray(inputs)
     if isinstance(column, str) or values.ndim != 2:
         raise ValueError(
-            f"The scorer cannot find task_column={column!r}: X is an array of shape {values.shape}, whose columns have no names. "
+            f"The scorer cannot find task_column={column!r}: X is an array of shape "
+            f"{values.shape}, whose columns have no names. "
             "Use a DataFrame, or give the column's position."
         )
     return values[:, _position(column, values.shape[1])].astype(object)
@@ -51,5 +61,7 @@ def _unwrapped(estimator: Any, X: Any) -> tuple[Any, Any]:
 
 def _position(column: Any, n_columns: int) -> int:
     if not -n_columns <= column < n_columns:
-        raise ValueError(f"The scorer cannot find task_column={column!r}: X has {n_columns} columns.")
+        raise ValueError(
+            f"The scorer cannot find task_column={column!r}: X has {n_columns} columns."
+        )
     return int(column)

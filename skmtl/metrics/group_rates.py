@@ -22,36 +22,48 @@ _SIDES = {"fpr": (False,), "tpr": (True,), "equalized_odds": (False, True)}
 _OWN_NAME = {False: "negative", True: "positive"}
 
 
-def group_rate_gap(y_true: Any, y_pred: Any, sensitive_features: Any, *, rate: str = "fpr", pos_label: Any = None, task: Any = None) -> Score:
+def group_rate_gap(
+    y_true: Any,
+    y_pred: Any,
+    sensitive_features: Any,
+    *,
+    rate: str = "fpr",
+    pos_label: Any = None,
+    task: Any = None,
+) -> Score:
     r"""Largest difference of a rate between two groups, one value a task.
 
     .. math:: \max_{a, a'} \big| P(\hat y = 1 \mid y = 0, a) - P(\hat y = 1 \mid y = 0, a') \big|
 
-    for the false positive rate; for the true positive rate given y = 1. "equalized_odds" is the larger of the two gaps.
+    for the false positive rate; for the true positive rate given y = 1. "equalized_odds" is the
+    larger of the two gaps.
 
     Parameters
     ----------
     y_true, y_pred : array-like of shape (n,) or (n, T)
         True labels, NaN where unknown, and predicted labels.
     sensitive_features : array-like of shape (n,) or (n, q)
-        Group of every row; with several columns their intersections are the groups. A row with a missing value takes no part.
+        Group of every row; with several columns their intersections are the groups. A row with a
+        missing value takes no part.
     rate : {"fpr", "tpr", "equalized_odds"}, default="fpr"
         What should be equal in all groups.
     pos_label : label or dict, default=None
-        The positive class, held against the rest, or a dict with that of every task by its name; None = 1, for labels that are 0 and 1 or -1 and 1.
+        The positive class, held against the rest, or a dict with that of every task by its name;
+        None = 1, for labels that are 0 and 1 or -1 and 1.
     task : array-like of shape (n,), optional
         Task of every row in long form, where ``y_true`` is (n,).
 
     Returns
     -------
     float or ndarray of shape (T,)
-        Between 0 and 1: a number for labels of shape (n,) without tasks, else one value a task. NaN where fewer than two groups have a rate.
+        Between 0 and 1: a number for labels of shape (n,) without tasks, else one value a task. NaN
+        where fewer than two groups have a rate.
 
     Warns
     -----
     UndefinedMetricWarning
-        Names groups that are left out because they have no row of the kind that the rate is taken of, tasks whose gap is NaN, and tasks without any row
-        of the class `pos_label`.
+        Names groups that are left out because they have no row of the kind that the rate is taken
+        of, tasks whose gap is NaN, and tasks without any row of the class `pos_label`.
 
     Raises
     ------
@@ -64,21 +76,31 @@ def group_rate_gap(y_true: Any, y_pred: Any, sensitive_features: Any, *, rate: s
 
     Notes
     -----
-    Only groups that the rows given here hold can be compared. A part of the data in which a third group is missing gives the gap of the other two; one in
-    which all rows are of one group gives NaN. A model that predicts one class for every row has a gap of 0, which says nothing about it.
+    Only groups that the rows given here hold can be compared. A part of the data in which a third
+    group is missing gives the gap of the other two; one in which all rows are of one group gives
+    NaN. A model that predicts one class for every row has a gap of 0, which says nothing about it.
 
     Examples
     --------
     >>> from skmtl.metrics import group_rate_gap
     >>> group_rate_gap([0, 0, 0, 0, 1], [1, 0, 1, 1, 0], ["f", "f", "m", "m", "m"])
     0.5
-    >>> group_rate_gap(["no", "no", "no", "no"], ["yes", "no", "yes", "yes"], ["f", "f", "m", "m"], pos_label="yes")
+    >>> group_rate_gap(
+    ...     ["no", "no", "no", "no"],
+    ...     ["yes", "no", "yes", "yes"],
+    ...     ["f", "f", "m", "m"],
+    ...     pos_label="yes",
+    ... )
     0.5
     """
     values = []
     for name, sides in _counts(y_true, y_pred, sensitive_features, rate, pos_label, task):
         _warn_of_gaps(name, sides)
-        values.append(max(float(np.ptp(side.rates)) for side in sides) if all(len(side.rates) > 1 for side in sides) else np.nan)
+        values.append(
+            max(float(np.ptp(side.rates)) for side in sides)
+            if all(len(side.rates) > 1 for side in sides)
+            else np.nan
+        )
     return as_given(y_true, task, np.array(values))
 
 
@@ -93,21 +115,25 @@ def chance_gap(
     n_draws: int = 2000,
     random_state: Any = 0,
 ) -> Score:
-    """Return the gap that :func:`group_rate_gap` has on average if groups are treated alike, one value a task.
+    """Return the gap that :func:`group_rate_gap` has on average if groups are treated alike, one
+    value a task.
 
-    It is the mean over all ways to deal the groups anew among rows with the same true label, which keeps the predictions and the sizes of the groups. A
-    measured gap that is not well above it says nothing about unequal treatment.
+    It is the mean over all ways to deal the groups anew among rows with the same true label, which
+    keeps the predictions and the sizes of the groups. A measured gap that is not well above it says
+    nothing about unequal treatment.
 
     Parameters
     ----------
     y_true, y_pred : array-like of shape (n,) or (n, T)
         True labels, NaN where unknown, and predicted labels.
     sensitive_features : array-like of shape (n,) or (n, q)
-        Group of every row; with several columns their intersections are the groups. A row with a missing value takes no part.
+        Group of every row; with several columns their intersections are the groups. A row with a
+        missing value takes no part.
     rate : {"fpr", "tpr", "equalized_odds"}, default="fpr"
         What should be equal in all groups.
     pos_label : label or dict, default=None
-        The positive class, held against the rest, or a dict with that of every task by its name; None = 1, for labels that are 0 and 1 or -1 and 1.
+        The positive class, held against the rest, or a dict with that of every task by its name;
+        None = 1, for labels that are 0 and 1 or -1 and 1.
     task : array-like of shape (n,), optional
         Task of every row in long form, where ``y_true`` is (n,).
     n_draws : int, default=2000
@@ -129,14 +155,19 @@ def chance_gap(
     --------
     >>> from skmtl.metrics import chance_gap, group_rate_gap
     >>> y_true, y_pred, group = [0, 0, 0, 0], [1, 0, 0, 0], ["f", "f", "m", "m"]
-    >>> group_rate_gap(y_true, y_pred, group), chance_gap(y_true, y_pred, group)  # one false positive must be in some group
+    >>> (
+    ...     group_rate_gap(y_true, y_pred, group),
+    ...     chance_gap(y_true, y_pred, group),
+    ... )  # one false positive must be in some group
     (0.5, 0.5)
     """
     if not (isinstance(n_draws, (int, np.integer)) and n_draws >= 1):
         raise ValueError(f"n_draws must be an int >= 1. Got {n_draws!r}.")
     generator = np.random.default_rng(check_random_state(random_state).randint(2**31 - 1))
     values = [
-        _mean_of_largest([_gaps_by_chance(side, n_draws, generator) for side in sides]) if all(len(side.rates) > 1 for side in sides) else np.nan
+        _mean_of_largest([_gaps_by_chance(side, n_draws, generator) for side in sides])
+        if all(len(side.rates) > 1 for side in sides)
+        else np.nan
         for _, sides in _counts(y_true, y_pred, sensitive_features, rate, pos_label, task)
     ]
     return as_given(y_true, task, np.array(values))
@@ -145,7 +176,9 @@ def chance_gap(
 # ---------------------------------------------------------------------- counts
 @dataclass(frozen=True)
 class _Side:
-    """Rows of one true label, counted by group for those that have any, and the names of the groups that have some and none."""
+    """Rows of one true label, counted by group for those that have any, and the names of the groups
+    that have some and none.
+    """
 
     positive: bool
     sizes: NDArray[np.int64]
@@ -158,42 +191,65 @@ class _Side:
         return self.hits / self.sizes
 
 
-def _counts(y_true: Any, y_pred: Any, sensitive_features: Any, rate: str, pos_label: Any, task: Any) -> Iterator[tuple[str, list[_Side]]]:
+def _counts(
+    y_true: Any, y_pred: Any, sensitive_features: Any, rate: str, pos_label: Any, task: Any
+) -> Iterator[tuple[str, list[_Side]]]:
     """Name of every task, and its rows counted by group for every label that the rate looks at."""
     if rate not in _SIDES:
         raise ValueError(f"rate must be one of {', '.join(_SIDES)}. Got {rate!r}.")
     names, codes = _groups(sensitive_features, len(columns_of(y_true)[0]))
     predicted = columns_of(y_pred)
-    own_groups = labelled_tasks(y_true, [codes] * len(predicted), task, None)  # the groups, in the place of predictions, of every task's labelled rows
+    own_groups = labelled_tasks(
+        y_true, [codes] * len(predicted), task, None
+    )  # the groups, in the place of predictions, of every task's labelled rows
     for one, known in zip(labelled_tasks(y_true, predicted, task, None), own_groups, strict=True):
         group = known.prediction.astype(np.intp)
         own_label = _label_of(pos_label, one.name)
-        truth, hit = (_is_positive(values, own_label, one.name, what) for values, what in ((one.y, "y_true"), (one.prediction, "y_pred")))
+        truth, hit = (
+            _is_positive(values, own_label, one.name, what)
+            for values, what in ((one.y, "y_true"), (one.prediction, "y_pred"))
+        )
         if own_label is not None and len(one.y) and not (truth.any() or hit.any()):
             _warn_of_unseen(own_label, one.name, one.y)
         sides = []
         for positive in _SIDES[rate]:
             rows = (truth == positive) & (group >= 0)
-            sizes, hits = np.bincount(group[rows], minlength=len(names)), np.bincount(group[rows & hit], minlength=len(names))
+            sizes, hits = (
+                np.bincount(group[rows], minlength=len(names)),
+                np.bincount(group[rows & hit], minlength=len(names)),
+            )
             seen = sizes > 0
-            having, without = ([name for name, own in zip(names, seen, strict=True) if own == wanted] for wanted in (True, False))
+            having, without = (
+                [name for name, own in zip(names, seen, strict=True) if own == wanted]
+                for wanted in (True, False)
+            )
             sides.append(_Side(positive, sizes[seen], hits[seen], having, without))
         yield one.name, sides
 
 
 def _groups(sensitive_features: Any, n: int) -> tuple[list[str], NDArray[np.intp]]:
-    """Names of the groups, and the position of every row's group among them, -1 where a value is missing."""
+    """Names of the groups, and the position of every row's group among them, -1 where a value is
+    missing.
+    """
     if np.ndim(sensitive_features) not in (1, 2):
-        raise ValueError(f"sensitive_features must have shape (n,) or (n, q). Got an array with {np.ndim(sensitive_features)} dimensions.")
+        raise ValueError(
+            "sensitive_features must have shape (n,) or (n, q). Got an array with "
+            f"{np.ndim(sensitive_features)} dimensions."
+        )
     frame = pd.DataFrame(sensitive_features)
     if len(frame) != n or frame.shape[1] == 0:
-        raise ValueError(f"sensitive_features has {len(frame)} rows and {frame.shape[1]} columns; y_true has {n} rows, and at least one column is needed.")
+        raise ValueError(
+            f"sensitive_features has {len(frame)} rows and {frame.shape[1]} columns; y_true has "
+            f"{n} rows, and at least one column is needed."
+        )
     codes = np.zeros(n, dtype=np.intp)
     names = [""]
     for j in range(frame.shape[1]):
         own, found = pd.factorize(frame.iloc[:, j])
         codes = np.where((codes < 0) | (own < 0), -1, codes * len(found) + own)
-        names = [f"{name}, {id_name(value)}".removeprefix(", ") for name in names for value in found]
+        names = [
+            f"{name}, {id_name(value)}".removeprefix(", ") for name in names for value in found
+        ]
     kept, compact = np.unique(codes[codes >= 0], return_inverse=True)
     codes[codes >= 0] = compact
     return [names[code] for code in kept], codes
@@ -205,7 +261,10 @@ def _label_of(pos_label: Any, name: str) -> Any:
         return pos_label
     by_name = {str(key): value for key, value in pos_label.items()}
     if name not in by_name:
-        raise ValueError(f"pos_label has no positive class for task {name!r}; it has {', '.join(map(repr, by_name)) or 'none'}.")
+        raise ValueError(
+            f"pos_label has no positive class for task {name!r}; it has "
+            f"{', '.join(map(repr, by_name)) or 'none'}."
+        )
     return by_name[name]
 
 
@@ -214,7 +273,8 @@ def _is_positive(values: NDArray[Any], pos_label: Any, name: str, what: str) -> 
         found = set(np.unique(values).tolist())
         if not (found <= {0, 1} or found <= {-1, 1}):
             raise ValueError(
-                f"{what} of task {name!r} holds {_shown(values)}: without pos_label labels and predictions must be 0 and 1, or -1 and 1. "
+                f"{what} of task {name!r} holds {_shown(values)}: without pos_label labels and "
+                "predictions must be 0 and 1, or -1 and 1. "
                 "Set pos_label to the positive class."
             )
         pos_label = 1
@@ -228,7 +288,10 @@ def _shown(values: NDArray[Any]) -> str:
 
 
 def _warn_of_unseen(pos_label: Any, name: str, labels: NDArray[Any]) -> None:
-    message = f"No label and no prediction of task {name!r} is of the class pos_label={pos_label!r}; its labels in y_true are {_shown(labels)}."
+    message = (
+        f"No label and no prediction of task {name!r} is of the class "
+        f"pos_label={pos_label!r}; its labels in y_true are {_shown(labels)}."
+    )
     warnings.warn(message, UndefinedMetricWarning, stacklevel=4)
 
 
@@ -237,14 +300,24 @@ def _warn_of_gaps(name: str, sides: list[_Side]) -> None:
         kind = _OWN_NAME[side.positive]
         if len(side.sizes) < 2:
             having = f"only group {side.having[0]!r} has" if side.having else "no group has"
-            warnings.warn(f"The gap of task {name!r} is not defined: {having} {kind} rows.", UndefinedMetricWarning, stacklevel=3)
+            warnings.warn(
+                f"The gap of task {name!r} is not defined: {having} {kind} rows.",
+                UndefinedMetricWarning,
+                stacklevel=3,
+            )
         elif side.without:
             left_out = ", ".join(map(repr, side.without))
-            warnings.warn(f"Groups without {kind} rows are left out of the gap of task {name!r}: {left_out}.", UndefinedMetricWarning, stacklevel=3)
+            warnings.warn(
+                f"Groups without {kind} rows are left out of the gap of task {name!r}: {left_out}.",
+                UndefinedMetricWarning,
+                stacklevel=3,
+            )
 
 
 # ---------------------------------------------------------------------- chance
-def _gaps_by_chance(side: _Side, n_draws: int, generator: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _gaps_by_chance(
+    side: _Side, n_draws: int, generator: np.random.Generator
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Gaps that groups of these sizes have by chance, ascending, and their probabilities."""
     hits, n_rows = int(side.hits.sum()), int(side.sizes.sum())
     if len(side.sizes) == 2:
@@ -263,5 +336,7 @@ def _mean_of_largest(parts: list[tuple[NDArray[np.float64], NDArray[np.float64]]
     support = np.unique(np.concatenate([gaps for gaps, _ in parts]))
     below = np.ones(len(support))
     for gaps, chances in parts:
-        below *= np.concatenate([[0.0], np.cumsum(chances)])[np.searchsorted(gaps, support, side="right")]
+        below *= np.concatenate([[0.0], np.cumsum(chances)])[
+            np.searchsorted(gaps, support, side="right")
+        ]
     return float((support * np.diff(below, prepend=0.0)).sum())

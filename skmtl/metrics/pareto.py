@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 def pareto_mask(points: ArrayLike) -> NDArray[np.bool_]:
     """Tell which points no other point dominates; smaller is better in every coordinate.
 
-    One point dominates another if it is smaller or equal in all coordinates and smaller in one. Equal points do not dominate each other.
+    One point dominates another if it is smaller or equal in all coordinates and smaller in one.
+    Equal points do not dominate each other.
 
     Parameters
     ----------
@@ -45,19 +46,23 @@ def pareto_mask(points: ArrayLike) -> NDArray[np.bool_]:
 
 
 def reported_point(points: ArrayLike) -> int:
-    """Return the point of the front whose first coordinate is nearest the midpoint of the first coordinates of all points.
+    """Return the point of the front whose first coordinate is nearest the midpoint of the first
+    coordinates of all points.
 
-    It is the rule by which MTA-F's paper reports one run: the first coordinate is the average relative error, the second the average relative fairness gap.
+    It is the rule by which MTA-F's paper reports one run: the first coordinate is the average
+    relative error, the second the average relative fairness gap.
 
     Parameters
     ----------
     points : array-like of shape (n, 2)
-        One row a run; smaller is better. Rows with NaN or infinite values are left out of everything.
+        One row a run; smaller is better. Rows with NaN or infinite values are left out of
+        everything.
 
     Returns
     -------
     int
-        Index into `points`. Of two that are equally near, the one with the smaller second coordinate; of equal points the first.
+        Index into `points`. Of two that are equally near, the one with the smaller second
+        coordinate; of equal points the first.
 
     Raises
     ------
@@ -66,7 +71,8 @@ def reported_point(points: ArrayLike) -> int:
 
     References
     ----------
-    .. [1] Wang et al., "Understanding and improving fairness-accuracy trade-offs in multi-task learning", KDD 2021, section 6.2.
+    .. [1] Wang et al., "Understanding and improving fairness-accuracy trade-offs in multi-task
+       learning", KDD 2021, section 6.2.
 
     Examples
     --------
@@ -94,7 +100,8 @@ def hypervolume(points: ArrayLike, reference: ArrayLike) -> float:
     Parameters
     ----------
     points : array-like of shape (n, 2)
-        One row a run; smaller is better in both coordinates. Rows with NaN or infinite values are left out.
+        One row a run; smaller is better in both coordinates. Rows with NaN or infinite values are
+        left out.
     reference : array-like of shape (2,)
         A point that is worse than those of interest. Only areas of one reference compare.
 
@@ -118,7 +125,9 @@ def hypervolume(points: ArrayLike, reference: ArrayLike) -> float:
     if corner.shape != (2,) or not np.isfinite(corner).all():
         raise ValueError(f"reference must be two finite numbers. Got {reference!r}.")
     inside = values[(np.isfinite(values) & (values < corner)).all(axis=1)]
-    front = np.unique(inside[pareto_mask(inside)], axis=0)  # from left to right, and so from top to bottom
+    front = np.unique(
+        inside[pareto_mask(inside)], axis=0
+    )  # from left to right, and so from top to bottom
     heights = -np.diff(front[:, 1], prepend=corner[1])
     return float(((corner[0] - front[:, 0]) * heights).sum())
 
@@ -128,5 +137,7 @@ def _table(points: ArrayLike, n_columns: int | None = None) -> NDArray[np.float6
     if values.size == 0 and values.ndim == 1:
         values = values.reshape(0, n_columns or 1)
     if values.ndim != 2 or (n_columns is not None and values.shape[1] != n_columns):
-        raise ValueError(f"points must have shape (n, {n_columns or 'k'}). Got shape {values.shape}.")
+        raise ValueError(
+            f"points must have shape (n, {n_columns or 'k'}). Got shape {values.shape}."
+        )
     return values

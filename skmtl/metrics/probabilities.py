@@ -1,4 +1,6 @@
-"""Probabilities and scores in the shapes that estimators give them, and the classes that their columns stand for."""
+"""Probabilities and scores in the shapes that estimators give them, and the classes that their
+columns stand for.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +15,25 @@ from skmtl.metrics.labelled import LabelledTask, columns_of
 
 
 def outputs_of_tasks(Y_true: Any, Y_pred: Any) -> list[NDArray[np.float64]]:
-    """One array a task, (n, k_t) or (n,): from a list of such arrays, an (n, T) array with one value a task, or, for one column of labels, itself."""
+    """One array a task, (n, k_t) or (n,): from a list of such arrays, an (n, T) array with one
+    value a task, or, for one column of labels, itself.
+    """
     nested = isinstance(Y_pred, (list, tuple)) and len(Y_pred) > 0 and np.ndim(Y_pred[0]) == 2
     if nested or np.ndim(Y_pred) == 3:
         return [np.asarray(own, dtype=float) for own in Y_pred]
     values = np.asarray(Y_pred, dtype=float)
     if values.ndim not in (1, 2):
-        raise ValueError(f"Y_pred must be an array of shape (n,), (n, T) or (n, k), or a list of arrays of shape (n, k_t). Got {values.ndim} dimensions.")
+        raise ValueError(
+            "Y_pred must be an array of shape (n,), (n, T) or (n, k), or a list of arrays of "
+            f"shape (n, k_t). Got {values.ndim} dimensions."
+        )
     if np.ndim(Y_true) == 2 and np.shape(Y_true)[1] > 1:
         return list(values.T) if values.ndim == 2 else [values]
-    return [values[:, 0] if values.ndim == 2 and values.shape[1] == 1 and np.ndim(Y_true) == 2 else values]
+    return [
+        values[:, 0]
+        if values.ndim == 2 and values.shape[1] == 1 and np.ndim(Y_true) == 2
+        else values
+    ]
 
 
 def union_of_classes(Y_true: Any) -> list[Any] | None:
@@ -35,12 +46,17 @@ def union_of_classes(Y_true: Any) -> list[Any] | None:
 
 
 def classes_of_columns(task: LabelledTask, union: list[Any] | None) -> Sequence[Any]:
-    """Classes of a task's probability columns: those given, else those of all tasks, else those among its own labels."""
+    """Classes of a task's probability columns: those given, else those of all tasks, else those
+    among its own labels.
+    """
     n_columns = 2 if task.prediction.ndim == 1 else task.prediction.shape[1]
     own: list[Any] = np.unique(task.y).tolist()
     if task.classes is not None:
         if len(task.classes) != n_columns:
-            raise ValueError(f"Y_pred has {n_columns} columns of probabilities, labels names {len(task.classes)} classes.")
+            raise ValueError(
+                f"Y_pred has {n_columns} columns of probabilities, labels names "
+                f"{len(task.classes)} classes."
+            )
         return task.classes
     if union is not None and n_columns == len(union):
         return union
@@ -49,7 +65,8 @@ def classes_of_columns(task: LabelledTask, union: list[Any] | None) -> Sequence[
     if n_columns == 2 and union is not None and set(union) <= {0, 1}:
         return [0, 1]
     raise ValueError(
-        f"Y_pred has {n_columns} probabilities for a task whose labels in Y_true are {own}: which stands for which class is not known. "
+        f"Y_pred has {n_columns} probabilities for a task whose labels in Y_true are {own}: which "
+        "stands for which class is not known. "
         "Give labels, as in labels=estimator.classes_."
     )
 

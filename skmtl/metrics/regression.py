@@ -9,10 +9,18 @@ from sklearn.metrics import mean_squared_error, r2_score
 from skmtl.metrics.labelled import Average, Score, columns_of, labelled_tasks, score_tasks
 
 
-def multitask_r2(Y_true: Any, Y_pred: Any, *, task: Any = None, sample_weight: Any = None, average: Average = "macro") -> Score:
+def multitask_r2(
+    Y_true: Any,
+    Y_pred: Any,
+    *,
+    task: Any = None,
+    sample_weight: Any = None,
+    average: Average = "macro",
+) -> Score:
     r"""Coefficient of determination, per task or as their mean.
 
-    .. math:: \frac{1}{T} \sum_t \Bigl(1 - \frac{\sum_i (y_{it} - \hat y_{it})^2}{\sum_i (y_{it} - \bar y_t)^2}\Bigr)
+    .. math:: \frac{1}{T} \sum_t \Bigl(1 - \frac{\sum_i (y_{it} - \hat y_{it})^2}{\sum_i (y_{it} -
+    \bar y_t)^2}\Bigr)
 
     Parameters
     ----------
@@ -44,10 +52,22 @@ def multitask_r2(Y_true: Any, Y_pred: Any, *, task: Any = None, sample_weight: A
     [1.0, 0.0]
     """
     tasks = labelled_tasks(Y_true, columns_of(Y_pred), task, sample_weight)
-    return score_tasks(tasks, lambda one: float(r2_score(one.y, one.prediction, sample_weight=one.sample_weight)), average, at_least=2)
+    return score_tasks(
+        tasks,
+        lambda one: float(r2_score(one.y, one.prediction, sample_weight=one.sample_weight)),
+        average,
+        at_least=2,
+    )
 
 
-def multitask_mse(Y_true: Any, Y_pred: Any, *, task: Any = None, sample_weight: Any = None, average: Average = "macro") -> Score:
+def multitask_mse(
+    Y_true: Any,
+    Y_pred: Any,
+    *,
+    task: Any = None,
+    sample_weight: Any = None,
+    average: Average = "macro",
+) -> Score:
     r"""Mean squared error, per task or as their mean.
 
     .. math:: \frac{1}{T} \sum_t \frac{1}{n_t} \sum_i (y_{it} - \hat y_{it})^2
@@ -81,4 +101,10 @@ def multitask_mse(Y_true: Any, Y_pred: Any, *, task: Any = None, sample_weight: 
     1.5
     """
     tasks = labelled_tasks(Y_true, columns_of(Y_pred), task, sample_weight)
-    return score_tasks(tasks, lambda one: float(mean_squared_error(one.y, one.prediction, sample_weight=one.sample_weight)), average)
+    return score_tasks(
+        tasks,
+        lambda one: float(
+            mean_squared_error(one.y, one.prediction, sample_weight=one.sample_weight)
+        ),
+        average,
+    )

@@ -9,27 +9,45 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from skmtl.metrics.labelled import Average, LabelledTask, Score, labelled_tasks, score_tasks
-from skmtl.metrics.probabilities import classes_of_columns, column_of_labels, outputs_of_tasks, union_of_classes
+from skmtl.metrics.probabilities import (
+    classes_of_columns,
+    column_of_labels,
+    outputs_of_tasks,
+    union_of_classes,
+)
 
 
-def multitask_roc_auc(Y_true: Any, Y_pred: Any, *, task: Any = None, sample_weight: Any = None, average: Average = "macro", labels: Any = None) -> Score:
+def multitask_roc_auc(
+    Y_true: Any,
+    Y_pred: Any,
+    *,
+    task: Any = None,
+    sample_weight: Any = None,
+    average: Average = "macro",
+    labels: Any = None,
+) -> Score:
     r"""Area under the ROC curve, per task or as their mean.
 
-    For a binary task the share of pairs, one row of either class, that the scores order rightly (ties count half),
+    For a binary task the share of pairs, one row of either class, that the scores order rightly
+    (ties count half),
 
-    .. math:: \mathrm{AUC}_t = P(s_{it} > s_{jt} \mid y_{it} = 1, y_{jt} = 0) + \tfrac{1}{2} P(s_{it} = s_{jt} \mid y_{it} = 1, y_{jt} = 0),
+    .. math:: \mathrm{AUC}_t = P(s_{it} > s_{jt} \mid y_{it} = 1, y_{jt} = 0) + \tfrac{1}{2}
+    P(s_{it} = s_{jt} \mid y_{it} = 1, y_{jt} = 0),
 
-    for a task of more classes the mean over the classes among its labels of this class against the rest. A binary task's second
-    class is the larger of its two. A class that is not among ``labels`` has the score 0 everywhere.
+    for a task of more classes the mean over the classes among its labels of this class against the
+    rest. A binary task's second class is the larger of its two. A class that is not among
+    ``labels`` has the score 0 everywhere.
 
     Parameters
     ----------
     Y_true : array-like of shape (n, T) or (n,)
         True labels, NaN where unknown.
-    Y_pred : list of T arrays of shape (n, k_t), array of shape (n, T), or array of shape (n, k) or (n,)
-        Probabilities as ``predict_proba`` of a multi-output classifier gives them (columns in the order of the sorted classes);
-        scores, or probabilities of the second class, of T binary tasks; in long form and for one task probabilities with one
-        column for every class of the sorted union, or scores.
+    Y_pred : list of T arrays of shape (n, k_t), array of shape (n, T), or array of shape (n, k) or
+    (n,)
+        Probabilities as ``predict_proba`` of a multi-output classifier gives them (columns in the
+        order of the sorted classes); scores, or probabilities of the second class, of T binary
+        tasks; in long form and for one task probabilities with one column for every class of the
+        sorted union, or scores.
     task : array-like of shape (n,), optional
         Task of every row in long form, where ``Y_true`` is (n,).
     sample_weight : array-like of shape (n,), optional
@@ -37,13 +55,14 @@ def multitask_roc_auc(Y_true: Any, Y_pred: Any, *, task: Any = None, sample_weig
     average : {"macro"} or None, default="macro"
         Mean over tasks, or one value a task.
     labels : list of T array-like, or array-like of shape (k,), optional
-        Classes that the columns of ``Y_pred`` stand for, as in ``estimator.classes_``. By default they are read from ``Y_true``,
-        which raises where a task's labels there do not tell.
+        Classes that the columns of ``Y_pred`` stand for, as in ``estimator.classes_``. By default
+        they are read from ``Y_true``, which raises where a task's labels there do not tell.
 
     Returns
     -------
     float or ndarray of shape (T,)
-        Between 0 and 1; NaN for a task with fewer than two classes among its labels, which the mean leaves out.
+        Between 0 and 1; NaN for a task with fewer than two classes among its labels, which the mean
+        leaves out.
 
     Warns
     -----
@@ -70,14 +89,26 @@ def multitask_roc_auc(Y_true: Any, Y_pred: Any, *, task: Any = None, sample_weig
         present, scores = np.unique(one.y), one.prediction
         if scores.ndim == 1:
             if len(present) > 2:
-                raise ValueError(f"Y_pred has one score a row, but the labels are of {len(present)} classes: one column a class is needed.")
+                raise ValueError(
+                    f"Y_pred has one score a row, but the labels are of {len(present)} classes: "
+                    "one column a class is needed."
+                )
             return _one_against_rest(one, present[1], scores)
         columns = column_of_labels(present, classes_of_columns(one, union))
         others = np.delete(scores, columns[columns >= 0], axis=1)
         if len(present) == 2 and (columns >= 0).all() and not others.any():
             return _one_against_rest(one, present[1], scores[:, columns[1]])
-        scores = np.column_stack([scores, np.zeros(len(scores))])  # what column -1, that of a class without one, points at
-        return float(np.mean([_one_against_rest(one, value, scores[:, column]) for value, column in zip(present, columns, strict=True)]))
+        scores = np.column_stack(
+            [scores, np.zeros(len(scores))]
+        )  # what column -1, that of a class without one, points at
+        return float(
+            np.mean(
+                [
+                    _one_against_rest(one, value, scores[:, column])
+                    for value, column in zip(present, columns, strict=True)
+                ]
+            )
+        )
 
     tasks = labelled_tasks(Y_true, outputs_of_tasks(Y_true, Y_pred), task, sample_weight, labels)
     return score_tasks(tasks, area, average, undefined=_of_one_class)
@@ -85,7 +116,12 @@ def multitask_roc_auc(Y_true: Any, Y_pred: Any, *, task: Any = None, sample_weig
 
 def _of_one_class(one: LabelledTask) -> str | None:
     present = np.unique(one.y).tolist()
-    return f"The ROC AUC of task {one.name!r} is not defined: its labels in Y_true are all {present[0]!r}." if len(present) == 1 else None
+    return (
+        f"The ROC AUC of task {one.name!r} is not defined: its labels in Y_true are all "
+        f"{present[0]!r}."
+        if len(present) == 1
+        else None
+    )
 
 
 def _one_against_rest(one: LabelledTask, value: Any, scores: NDArray[np.float64]) -> float:

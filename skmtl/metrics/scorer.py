@@ -36,12 +36,14 @@ def make_multitask_scorer(
 ) -> MultiTaskScorer:
     """Make a scorer of a metric of many tasks, for ``scoring=`` of searches and cross-validation.
 
-    The scorer calls ``metric(y, predictions, ...)`` with labels that may hold NaN. In long form (the estimator, or the last step
-    of a pipeline, has a ``task_column``) it adds ``task=``, the task of every row; to a metric that takes ``labels`` it gives the
-    estimator's classes along with probabilities. Values of several tasks are averaged, those that are NaN left out.
+    The scorer calls ``metric(y, predictions, ...)`` with labels that may hold NaN. In long form
+    (the estimator, or the last step of a pipeline, has a ``task_column``) it adds ``task=``, the
+    task of every row; to a metric that takes ``labels`` it gives the estimator's classes along with
+    probabilities. Values of several tasks are averaged, those that are NaN left out.
 
-    The scorer carries its own metadata request: with ``sklearn.set_config(enable_metadata_routing=True)``, what it ``needs``
-    reaches it without ``set_score_request``.
+    The scorer carries its own metadata request: with
+    ``sklearn.set_config(enable_metadata_routing=True)``, what it ``needs`` reaches it without
+    ``set_score_request``.
 
     Parameters
     ----------
@@ -52,11 +54,12 @@ def make_multitask_scorer(
     greater_is_better : bool, default=True
         Whether larger values are better; else the scorer returns the negative value.
     per_task : bool, default=False
-        Return a dict with one value a task and their "mean" (in ``cv_results_`` the columns ``mean_test_<task>`` and
-        ``mean_test_mean``; a search then takes ``refit="mean"``).
+        Return a dict with one value a task and their "mean" (in ``cv_results_`` the columns
+        ``mean_test_<task>`` and ``mean_test_mean``; a search then takes ``refit="mean"``).
     needs : tuple of str, default=()
-        Metadata that the metric takes, such as ``("sensitive_features",)`` or ``("sample_weight",)``. Instead of the values, the
-        name of a column of X, or a list of names, may be given.
+        Metadata that the metric takes, such as ``("sensitive_features",)`` or
+        ``("sample_weight",)``. Instead of the values, the name of a column of X, or a list of
+        names, may be given.
     **arguments : dict
         What the metric is called with besides, such as ``rate="tpr"``.
 
@@ -68,15 +71,18 @@ def make_multitask_scorer(
     Raises
     ------
     TypeError
-        If ``metric`` is not callable, names are not strings, or the metric does not take one of the arguments.
+        If ``metric`` is not callable, names are not strings, or the metric does not take one of the
+        arguments.
 
     Notes
     -----
-    ``skmtl.metrics.multitask_scorers`` has ready scorers: "accuracy", "roc_auc", "neg_log_loss", "r2" and "neg_mse", and those of the gap between
-    groups, which need ``sensitive_features``: "neg_fpr_gap", "neg_tpr_gap" and "neg_equalized_odds_gap". While routing is off, searches pass
+    ``skmtl.metrics.multitask_scorers`` has ready scorers: "accuracy", "roc_auc", "neg_log_loss",
+    "r2" and "neg_mse", and those of the gap between groups, which need ``sensitive_features``:
+    "neg_fpr_gap", "neg_tpr_gap" and "neg_equalized_odds_gap". While routing is off, searches pass
     ``sample_weight`` to a scorer whose metric takes it, as they do with those of scikit-learn.
 
-    Where a metric is NaN for every task (one group only among the test rows of a fold), so is the score, with a warning.
+    Where a metric is NaN for every task (one group only among the test rows of a fold), so is the
+    score, with a warning.
 
     Examples
     --------
@@ -88,28 +94,57 @@ def make_multitask_scorer(
     >>> scorer = make_multitask_scorer(multitask_mse, greater_is_better=False, per_task=True)
     >>> X = np.random.default_rng(0).normal(size=(60, 3))
     >>> Y = np.where(X[:, :2] > 1, np.nan, X[:, 1:])
-    >>> results = cross_validate(MultiTaskRegressor(max_iter=3, random_state=0), X, Y, scoring=scorer, cv=MultiTaskKFold(3, random_state=0))
+    >>> results = cross_validate(
+    ...     MultiTaskRegressor(max_iter=3, random_state=0),
+    ...     X,
+    ...     Y,
+    ...     scoring=scorer,
+    ...     cv=MultiTaskKFold(3, random_state=0),
+    ... )
     >>> sorted(results)
     ['fit_time', 'score_time', 'test_0', 'test_1', 'test_mean']
     """
     if not callable(metric):
         raise TypeError(f"metric must be callable as metric(y_true, y_pred). Got {metric!r}.")
-    methods = tuple(response_method) if isinstance(response_method, (list, tuple)) else (response_method,)
+    methods = (
+        tuple(response_method) if isinstance(response_method, (list, tuple)) else (response_method,)
+    )
     if not methods or not all(isinstance(name, str) for name in methods):
-        raise TypeError(f"response_method must be the name of a method, or a list of names. Got {response_method!r}.")
+        raise TypeError(
+            "response_method must be the name of a method, or a list of names. Got "
+            f"{response_method!r}."
+        )
     if isinstance(needs, str) or not all(isinstance(name, str) for name in needs):
-        raise TypeError(f"needs must be a tuple of names, such as ('sensitive_features',). Got {needs!r}.")
+        raise TypeError(
+            f"needs must be a tuple of names, such as ('sensitive_features',). Got {needs!r}."
+        )
     unknown = [name for name in arguments if not (_takes(metric, name) or _takes_any(metric))]
     if unknown:
         raise TypeError(f"{_name(metric)} takes no argument {unknown[0]!r}.")
-    return MultiTaskScorer(metric, methods, 1 if greater_is_better else -1, bool(per_task), tuple(needs), arguments)
+    return MultiTaskScorer(
+        metric, methods, 1 if greater_is_better else -1, bool(per_task), tuple(needs), arguments
+    )
 
 
 class MultiTaskScorer:
     """What :func:`make_multitask_scorer` returns."""
 
-    def __init__(self, metric: Callable[..., Any], methods: tuple[str, ...], sign: int, per_task: bool, needs: tuple[str, ...], arguments: Mapping[str, Any]):
-        self._metric, self._methods, self._sign, self._per_task, self._needs = metric, methods, sign, per_task, needs
+    def __init__(
+        self,
+        metric: Callable[..., Any],
+        methods: tuple[str, ...],
+        sign: int,
+        per_task: bool,
+        needs: tuple[str, ...],
+        arguments: Mapping[str, Any],
+    ):
+        self._metric, self._methods, self._sign, self._per_task, self._needs = (
+            metric,
+            methods,
+            sign,
+            per_task,
+            needs,
+        )
         self._fixed = dict(arguments)
 
     def __call__(self, estimator: Any, X: Any, y: Any, **metadata: Any) -> float | dict[str, float]:
@@ -135,11 +170,19 @@ class MultiTaskScorer:
         task = task_ids(estimator, X)
         if task is not None:
             if not _takes(self._metric, "task"):
-                raise ValueError(f"{last_step(estimator)!r} works on long form, but the metric {_name(self._metric)} takes no argument 'task'.")
+                raise ValueError(
+                    f"{last_step(estimator)!r} works on long form, but the metric "
+                    f"{_name(self._metric)} takes no argument 'task'."
+                )
             arguments["task"] = task
         predictions = self._predict(estimator, X)
         labels = getattr(last_step(estimator), "classes_", None)
-        if _takes(self._metric, "labels") and labels is not None and "labels" not in arguments and _one_column_a_class(y, predictions, labels):
+        if (
+            _takes(self._metric, "labels")
+            and labels is not None
+            and "labels" not in arguments
+            and _one_column_a_class(y, predictions, labels)
+        ):
             arguments["labels"] = labels
         if self._per_task and _takes(self._metric, "average"):
             arguments["average"] = None
@@ -157,8 +200,14 @@ class MultiTaskScorer:
     def __repr__(self) -> str:
         shown = [_name(self._metric)]
         if self._methods != ("predict",):
-            shown.append(f"response_method={self._methods[0] if len(self._methods) == 1 else list(self._methods)!r}")
-        shown += ["greater_is_better=False"] * (self._sign < 0) + ["per_task=True"] * self._per_task + [f"needs={self._needs!r}"] * bool(self._needs)
+            shown.append(
+                f"response_method={self._methods[0] if len(self._methods) == 1 else list(self._methods)!r}"
+            )
+        shown += (
+            ["greater_is_better=False"] * (self._sign < 0)
+            + ["per_task=True"] * self._per_task
+            + [f"needs={self._needs!r}"] * bool(self._needs)
+        )
         shown += [f"{name}={value!r}" for name, value in self._fixed.items()]
         return f"make_multitask_scorer({', '.join(shown)})"
 
@@ -166,22 +215,30 @@ class MultiTaskScorer:
         return isinstance(other, MultiTaskScorer) and vars(self) == vars(other)
 
     def __hash__(self) -> int:
-        return hash((self._metric, self._methods, self._sign, self._per_task, self._needs, *self._fixed))
+        return hash(
+            (self._metric, self._methods, self._sign, self._per_task, self._needs, *self._fixed)
+        )
 
     def __sklearn_clone__(self) -> MultiTaskScorer:
         return self
 
     def _accept_sample_weight(self) -> bool:
-        # Asked by searches while metadata routing is off; they warn that a score ignores the weights where it says no.
+        # Asked by searches while metadata routing is off; they warn that a score ignores the
+        # weights where it says no.
         return _takes(self._metric, "sample_weight")
 
     # ------------------------------------------------------------------ helpers
     def _arguments(self, X: Any, metadata: Mapping[str, Any]) -> dict[str, Any]:
         given = {name: _values(X, value) for name, value in metadata.items() if value is not None}
         for name in self._needs:
-            if name not in given and name not in self._fixed and not _has_default(self._metric, name):
+            if (
+                name not in given
+                and name not in self._fixed
+                and not _has_default(self._metric, name)
+            ):
                 raise ValueError(
-                    f"{self!r} needs {name}. Call sklearn.set_config(enable_metadata_routing=True) and pass {name} to the search or, in params, to "
+                    f"{self!r} needs {name}. Call sklearn.set_config(enable_metadata_routing=True) "
+                    f"and pass {name} to the search or, in params, to "
                     f"cross_validate; or call scorer(estimator, X, y, {name}=...)."
                 )
         return {**self._fixed, **given}
@@ -191,27 +248,48 @@ class MultiTaskScorer:
             method = getattr(estimator, name, None)
             if method is not None:
                 return method(X)
-        raise AttributeError(f"{type(estimator).__name__} has none of the methods that {self!r} calls: {', '.join(self._methods)}.")
+        raise AttributeError(
+            f"{type(estimator).__name__} has none of the methods that {self!r} calls: "
+            f"{', '.join(self._methods)}."
+        )
 
     def _mean(self, values: NDArray[np.float64]) -> float:
         if values.ndim > 1 or values.size == 0:
-            raise ValueError(f"{_name(self._metric)} must return a number or one number a task. Got an array of shape {values.shape}.")
+            raise ValueError(
+                f"{_name(self._metric)} must return a number or one number a task. Got an array of "
+                f"shape {values.shape}."
+            )
         if np.isnan(values).all():
-            warnings.warn(f"{_name(self._metric)} is NaN for every task, and so is the score.", UndefinedMetricWarning, stacklevel=3)
+            warnings.warn(
+                f"{_name(self._metric)} is NaN for every task, and so is the score.",
+                UndefinedMetricWarning,
+                stacklevel=3,
+            )
             return float("nan")
         return float(np.nanmean(values))
 
-    def _by_name(self, estimator: Any, values: NDArray[np.float64], mean: float, y: Any, task: Any) -> dict[str, float]:
+    def _by_name(
+        self, estimator: Any, values: NDArray[np.float64], mean: float, y: Any, task: Any
+    ) -> dict[str, float]:
         found = named_columns(y)[0] if task is None else task_codes(task, len(task))[0]
         names = list(getattr(last_step(estimator), "task_names_", found))
         if task is None and len(names) == len(found):
             found = names  # the columns of y may have lost their names on the way here
         if len(found) != values.size:
-            raise ValueError(f"per_task=True needs one value a task: {_name(self._metric)} returned {values.size} for {len(found)} tasks.")
+            raise ValueError(
+                f"per_task=True needs one value a task: {_name(self._metric)} returned "
+                f"{values.size} for {len(found)} tasks."
+            )
         if _MEAN in names:
-            raise ValueError(f"A task is named {_MEAN!r}, which per_task=True uses for the mean over tasks. Rename the task.")
+            raise ValueError(
+                f"A task is named {_MEAN!r}, which per_task=True uses for the mean over tasks. "
+                "Rename the task."
+            )
         own = dict(zip(found, values.ravel().tolist(), strict=True))
-        return {**{name: own.get(name, np.nan) for name in dict.fromkeys([*names, *found])}, _MEAN: mean}
+        return {
+            **{name: own.get(name, np.nan) for name in dict.fromkeys([*names, *found])},
+            _MEAN: mean,
+        }
 
 
 def _takes(function: Callable[..., Any], name: str) -> bool:
@@ -219,11 +297,16 @@ def _takes(function: Callable[..., Any], name: str) -> bool:
 
 
 def _takes_any(function: Callable[..., Any]) -> bool:
-    return any(parameter.kind is Parameter.VAR_KEYWORD for parameter in signature(function).parameters.values())
+    return any(
+        parameter.kind is Parameter.VAR_KEYWORD
+        for parameter in signature(function).parameters.values()
+    )
 
 
 def _gap_scorer(**arguments: Any) -> MultiTaskScorer:
-    return make_multitask_scorer(group_rate_gap, greater_is_better=False, needs=("sensitive_features",), **arguments)
+    return make_multitask_scorer(
+        group_rate_gap, greater_is_better=False, needs=("sensitive_features",), **arguments
+    )
 
 
 def _has_default(function: Callable[..., Any], name: str) -> bool:
@@ -236,7 +319,12 @@ def _one_column_a_class(y: Any, predictions: Any, classes: Any) -> bool:
     if isinstance(predictions, list):
         return isinstance(classes, list)
     one_task = np.ndim(y) == 1 or np.shape(y)[1] == 1
-    return one_task and not isinstance(classes, list) and np.ndim(predictions) == 2 and np.shape(predictions)[1] == len(classes)
+    return (
+        one_task
+        and not isinstance(classes, list)
+        and np.ndim(predictions) == 2
+        and np.shape(predictions)[1] == len(classes)
+    )
 
 
 def _values(X: Any, value: Any) -> Any:
@@ -244,10 +332,17 @@ def _values(X: Any, value: Any) -> Any:
     if isinstance(X, pd.DataFrame):
         if isinstance(value, str) and value in X.columns:
             return X[value]
-        if isinstance(value, (list, tuple)) and len(set(map(str, value))) == len(value) and all(isinstance(name, str) and name in X.columns for name in value):
+        if (
+            isinstance(value, (list, tuple))
+            and len(set(map(str, value))) == len(value)
+            and all(isinstance(name, str) and name in X.columns for name in value)
+        ):
             return X[list(value)]
     if isinstance(value, str):
-        raise ValueError(f"{value!r} is not a column of the X that reached the scorer; give the values themselves.")
+        raise ValueError(
+            f"{value!r} is not a column of the X that reached the scorer; give the values "
+            "themselves."
+        )
     return value
 
 
@@ -258,8 +353,12 @@ def _name(metric: Callable[..., Any]) -> str:
 multitask_scorers: Mapping[str, MultiTaskScorer] = MappingProxyType(
     {
         "accuracy": make_multitask_scorer(multitask_accuracy),
-        "roc_auc": make_multitask_scorer(multitask_roc_auc, response_method=("predict_proba", "decision_function")),
-        "neg_log_loss": make_multitask_scorer(multitask_log_loss, response_method="predict_proba", greater_is_better=False),
+        "roc_auc": make_multitask_scorer(
+            multitask_roc_auc, response_method=("predict_proba", "decision_function")
+        ),
+        "neg_log_loss": make_multitask_scorer(
+            multitask_log_loss, response_method="predict_proba", greater_is_better=False
+        ),
         "r2": make_multitask_scorer(multitask_r2),
         "neg_mse": make_multitask_scorer(multitask_mse, greater_is_better=False),
         "neg_fpr_gap": _gap_scorer(),

@@ -16,7 +16,12 @@ from sklearn.model_selection import GridSearchCV, ParameterGrid, check_cv
 from sklearn.utils import indexable
 from sklearn.utils.parallel import Parallel
 
-from skmtl._sklearn_compat import check_method_params, fit_context, insert_error_scores, warn_or_raise_about_fit_failures
+from skmtl._sklearn_compat import (
+    check_method_params,
+    fit_context,
+    insert_error_scores,
+    warn_or_raise_about_fit_failures,
+)
 from skmtl.model_selection.jobs import evaluate
 from skmtl.validation import DocLinks
 
@@ -24,31 +29,39 @@ from skmtl.validation import DocLinks
 class FleetSearchCV(DocLinks, GridSearchCV):
     """Grid search that trains candidates and folds at once.
 
-    Does what :class:`sklearn.model_selection.GridSearchCV` does, with the same parameters, attributes and scores, in less time: networks of one
-    shape that share the settings of the training loop (solver, step size, batch size, passes, patience, dropout, precision), the aggregator and
-    the kind of the fairness term train as one fleet, whichever candidate and fold they belong to. Penalties, weights of tasks and of
-    fairness terms, seeds, the number of members and what becomes of the inputs cost no fleet of their own. Grids over other
-    parameters train one fleet for each value.
+    Does what :class:`sklearn.model_selection.GridSearchCV` does, with the same parameters,
+    attributes and scores, in less time: networks of one shape that share the settings of the
+    training loop (solver, step size, batch size, passes, patience, dropout, precision), the
+    aggregator and the kind of the fairness term train as one fleet, whichever candidate and fold
+    they belong to. Penalties, weights of tasks and of fairness terms, seeds, the number of members
+    and what becomes of the inputs cost no fleet of their own. Grids over other parameters train one
+    fleet for each value.
 
-    In a pipeline that ends in a network the earlier steps are fitted once for every fold and distinct setting of their own, and
-    all networks train afterwards. Whatever else is searched is fitted one by one.
+    In a pipeline that ends in a network the earlier steps are fitted once for every fold and
+    distinct setting of their own, and all networks train afterwards. Whatever else is searched is
+    fitted one by one.
 
     Parameters
     ----------
     estimator : estimator
-        A MultiTaskRegressor or MultiTaskClassifier, a Pipeline that ends in one, or any other estimator, which is fitted in the ordinary way.
+        A MultiTaskRegressor or MultiTaskClassifier, a Pipeline that ends in one, or any other
+        estimator, which is fitted in the ordinary way.
     param_grid : dict or list of dict
         Names of parameters and the values to try, as for GridSearchCV.
     scoring : str, callable, list, tuple, dict or None, default=None
-        Scorer or scorers, such as those of :data:`skmtl.metrics.multitask_scorers`; None = the estimator's ``score``.
+        Scorer or scorers, such as those of :data:`skmtl.metrics.multitask_scorers`; None = the
+        estimator's ``score``.
     cv : int, splitter, iterable or None, default=None
-        Folds; None = 5. Classifiers whose labels have gaps need a :class:`skmtl.model_selection.MultiTaskKFold`.
+        Folds; None = 5. Classifiers whose labels have gaps need a
+        :class:`skmtl.model_selection.MultiTaskKFold`.
     refit : bool, str or callable, default=True
-        Whether to fit the best candidate on all rows; the name of the score that decides, where there are several; or a function of
-        ``cv_results_`` that returns the index of the best candidate.
+        Whether to fit the best candidate on all rows; the name of the score that decides, where
+        there are several; or a function of ``cv_results_`` that returns the index of the best
+        candidate.
     n_jobs : int or None, default=None
-        Processes for ordinary fits and for the steps before networks, and the most that a large fleet is spread over (None: as
-        many as torch may use threads). Scores of fleets are computed in this process.
+        Processes for ordinary fits and for the steps before networks, and the most that a large
+        fleet is spread over (None: as many as torch may use threads). Scores of fleets are computed
+        in this process.
     pre_dispatch : int or str, default="2*n_jobs"
         Ordinary fits that are dispatched at once.
     return_train_score : bool, default=False
@@ -56,13 +69,15 @@ class FleetSearchCV(DocLinks, GridSearchCV):
     error_score : "raise" or number, default=nan
         Score of a candidate on a fold where its fit fails; the others are not affected.
     verbose : int, default=0
-        Larger values print more, as in GridSearchCV; fits in fleets are reported when they are scored.
+        Larger values print more, as in GridSearchCV; fits in fleets are reported when they are
+        scored.
 
     Attributes
     ----------
     cv_results_ : dict of ndarray
-        One entry a candidate in every column, as in GridSearchCV. The fit time of a network in a fleet is its share of the fleet's, by
-        passes; earlier steps that are fitted once count in equal parts for all that use them.
+        One entry a candidate in every column, as in GridSearchCV. The fit time of a network in a
+        fleet is its share of the fleet's, by passes; earlier steps that are fitted once count in
+        equal parts for all that use them.
     best_estimator_ : estimator
         The best candidate, fitted on all rows in the ordinary way. Only with ``refit``.
     best_score_ : float
@@ -85,12 +100,14 @@ class FleetSearchCV(DocLinks, GridSearchCV):
     Raises
     ------
     ValueError
-        In ``fit``, if all fits fail, a candidate has an unknown parameter, or labels of a classifier have gaps and ``cv`` is not a splitter that bears them.
+        In ``fit``, if all fits fail, a candidate has an unknown parameter, or labels of a
+        classifier have gaps and ``cv`` is not a splitter that bears them.
 
     Warns
     -----
     UserWarning
-        If callbacks are registered on the search itself: they are not called, for there is no fit of one candidate to tell them of.
+        If callbacks are registered on the search itself: they are not called, for there is no fit
+        of one candidate to tell them of.
     FitFailedWarning
         If some fits failed.
     ConvergenceWarning
@@ -102,8 +119,9 @@ class FleetSearchCV(DocLinks, GridSearchCV):
 
     Notes
     -----
-    Scores differ from those of GridSearchCV by rounding, which training magnifies: by less than 1e-8 with ``dtype="float64"``. A network with callbacks in its
-    parameter ``callbacks`` is fitted in the ordinary way, for they may end its training.
+    Scores differ from those of GridSearchCV by rounding, which training magnifies: by less than
+    1e-8 with ``dtype="float64"``. A network with callbacks in its parameter ``callbacks`` is fitted
+    in the ordinary way, for they may end its training.
 
     All training rows of all folds and settings of earlier steps are held in memory at once.
 
@@ -161,7 +179,8 @@ class FleetSearchCV(DocLinks, GridSearchCV):
         y : array-like of shape (n,) or (n, T)
             Targets; NaN where a row has no label for a task.
         **params : dict
-            What estimator, scorers and splitter ask for, such as ``sample_weight``; entries with one value a row are split with the folds.
+            What estimator, scorers and splitter ask for, such as ``sample_weight``; entries with
+            one value a row are split with the folds.
 
         Returns
         -------
@@ -170,7 +189,8 @@ class FleetSearchCV(DocLinks, GridSearchCV):
         """
         if getattr(self, "_skl_callbacks", None):
             warnings.warn(
-                "FleetSearchCV does not call the callbacks registered on it by set_callbacks: its candidates train at once. "
+                "FleetSearchCV does not call the callbacks registered on it by set_callbacks: its "
+                "candidates train at once. "
                 "Use GridSearchCV to watch them one by one.",
                 UserWarning,
                 stacklevel=3,
@@ -183,10 +203,16 @@ class FleetSearchCV(DocLinks, GridSearchCV):
         self.n_splits_ = self._checked_cv_orig.get_n_splits(X, y, **routed.splitter.split)
         splits = list(self._checked_cv_orig.split(X, y, **routed.splitter.split))
         if len(splits) != self.n_splits_:
-            raise ValueError(f"cv.split and cv.get_n_splits return inconsistent results. Expected {self.n_splits_} splits, got {len(splits)}.")
+            raise ValueError(
+                "cv.split and cv.get_n_splits return inconsistent results. Expected "
+                f"{self.n_splits_} splits, got {len(splits)}."
+            )
         base, candidates = clone(self.estimator), list(ParameterGrid(self.param_grid))
         if self.verbose > 0:
-            print(f"Fitting {len(splits)} folds for each of {len(candidates)} candidates, totalling {len(candidates) * len(splits)} fits")
+            print(
+                f"Fitting {len(splits)} folds for each of {len(candidates)} candidates, totalling "
+                f"{len(candidates) * len(splits)} fits"
+            )
         settings = {
             "scorer": scorers,
             "fit_params": routed.estimator.fit,
@@ -199,9 +225,20 @@ class FleetSearchCV(DocLinks, GridSearchCV):
         }
         n_workers = None if self.n_jobs is None else effective_n_jobs(self.n_jobs)
         with Parallel(n_jobs=self.n_jobs, pre_dispatch=self.pre_dispatch) as parallel:
-            out = evaluate(base, candidates, splits, X, y, parallel=parallel, n_workers=n_workers, settings=settings)
+            out = evaluate(
+                base,
+                candidates,
+                splits,
+                X,
+                y,
+                parallel=parallel,
+                n_workers=n_workers,
+                settings=settings,
+            )
         if not out:
-            raise ValueError("No fits were performed: param_grid holds no candidate, or cv makes no split.")
+            raise ValueError(
+                "No fits were performed: param_grid holds no candidate, or cv makes no split."
+            )
         warn_or_raise_about_fit_failures(out, self.error_score)
         if callable(self.scoring):
             insert_error_scores(out, self.error_score)
@@ -214,13 +251,20 @@ class FleetSearchCV(DocLinks, GridSearchCV):
     def _folds(self, y: Any) -> Any:
         """Return the splitter; say what helps where it would have to stratify labels with gaps."""
         classifier = is_classifier(self.estimator)
-        if classifier and (self.cv is None or isinstance(self.cv, Integral)) and pd.isna(np.asarray(y, dtype=object)).any():
+        if (
+            classifier
+            and (self.cv is None or isinstance(self.cv, Integral))
+            and pd.isna(np.asarray(y, dtype=object)).any()
+        ):
             raise ValueError(
-                f"cv={self.cv!r} cannot stratify the labels in y, which have gaps. Set cv=MultiTaskKFold(n_splits=5, random_state=0) of skmtl.model_selection."
+                f"cv={self.cv!r} cannot stratify the labels in y, which have gaps. Set "
+                "cv=MultiTaskKFold(n_splits=5, random_state=0) of skmtl.model_selection."
             )
         return check_cv(self.cv, y, classifier=classifier)
 
-    def _choose(self, candidates: Sequence[dict[str, Any]], out: list[dict[str, Any]], refit_metric: str) -> None:
+    def _choose(
+        self, candidates: Sequence[dict[str, Any]], out: list[dict[str, Any]], refit_metric: str
+    ) -> None:
         """Lay out the results and choose the best candidate."""
         results = self._format_results(candidates, self.n_splits_, out)
         first = out[0]["test_scores"]

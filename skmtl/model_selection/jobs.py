@@ -85,7 +85,9 @@ class Placeholder(BaseEstimator):
 
 
 class Made:
-    """A fit that has been made, for scikit-learn to score: its estimator's next ``fit`` does nothing, or raises what the fit raised."""
+    """A fit that has been made, for scikit-learn to score: its estimator's next ``fit`` does
+    nothing, or raises what the fit raised.
+    """
 
     def __init__(self, estimator: Any, error: Exception | None):
         self.estimator, self.error = estimator, error
@@ -145,9 +147,18 @@ def evaluate(
     rows = _rows_of_networks(jobs, base, X, y, parallel, settings["fit_params"])
     in_fleets = [job for job in jobs if job.rows and set(rows[job.rows].params) <= _KNOWN]
     made = _made(in_fleets, rows, n_workers)
-    progress = [{"split_progress": (job.split[0], len(splits)), "candidate_progress": (job.candidate[0], len(candidates))} for job in jobs]
+    progress = [
+        {
+            "split_progress": (job.split[0], len(splits)),
+            "candidate_progress": (job.candidate[0], len(candidates)),
+        }
+        for job in jobs
+    ]
     ordinary = [k for k, job in enumerate(jobs) if id(job) not in made]
-    fitted = parallel(delayed(_fit_and_score)(jobs[k].estimator, jobs[k], X, y, 0.0, **progress[k], **settings) for k in ordinary)
+    fitted = parallel(
+        delayed(_fit_and_score)(jobs[k].estimator, jobs[k], X, y, 0.0, **progress[k], **settings)
+        for k in ordinary
+    )
     out = dict(zip(ordinary, fitted, strict=True))
     for k, job in enumerate(jobs):
         if id(job) in made:
@@ -156,17 +167,26 @@ def evaluate(
     return [out[k] for k in range(len(jobs))]
 
 
-def _fit_and_score(estimator: Any, job: Job, X: Any, y: Any, seconds: float, **settings: Any) -> dict[str, Any]:
+def _fit_and_score(
+    estimator: Any, job: Job, X: Any, y: Any, seconds: float, **settings: Any
+) -> dict[str, Any]:
     """Let scikit-learn fit and score, and add the time that the fit took before."""
     train, test = job.split[1]
-    result: dict[str, Any] = fit_and_score(estimator, X, y, train=train, test=test, parameters=job.candidate[1], **settings)
+    result: dict[str, Any] = fit_and_score(
+        estimator, X, y, train=train, test=test, parameters=job.candidate[1], **settings
+    )
     result["fit_time"] += seconds
     return result
 
 
 # ---------------------------------------------------------------------- what networks are fitted on
 def _rows_of_networks(
-    jobs: Sequence[Job], base: Any, X: Any, y: Any, parallel: Parallel, fit_params: Mapping[str, Any] | None
+    jobs: Sequence[Job],
+    base: Any,
+    X: Any,
+    y: Any,
+    parallel: Parallel,
+    fit_params: Mapping[str, Any] | None,
 ) -> dict[tuple[Hashable, ...], Rows]:
     """Return the rows of every network that can train in a fleet, and note their key in its job."""
     folds: dict[int, Rows] = {}
@@ -178,13 +198,23 @@ def _rows_of_networks(
         fold, (train, _) = job.split
         if fold not in folds:
             X_train, y_train = safe_split(base, X, y, train)
-            folds[fold] = Rows(X_train, y_train, check_method_params(X, params=fit_params, indices=train))
+            folds[fold] = Rows(
+                X_train, y_train, check_method_params(X, params=fit_params, indices=train)
+            )
         job.rows = (fold, *_steps_before(job))
         if isinstance(job.estimator, Pipeline):
             pipelines.setdefault(job.rows, (job.estimator, folds[fold]))
         else:
             rows[job.rows] = folds[fold]
-    rows.update(zip(pipelines, parallel(delayed(_before_network)(pipeline, fold) for pipeline, fold in pipelines.values()), strict=True))
+    rows.update(
+        zip(
+            pipelines,
+            parallel(
+                delayed(_before_network)(pipeline, fold) for pipeline, fold in pipelines.values()
+            ),
+            strict=True,
+        )
+    )
     for job in jobs:
         if job.rows:
             rows[job.rows].n_users += 1
@@ -192,23 +222,36 @@ def _rows_of_networks(
 
 
 def _network(estimator: Any) -> Any:
-    """Return what would train in a fleet: the estimator, or the last step of a pipeline whose callbacks need not see it trained."""
+    """Return what would train in a fleet: the estimator, or the last step of a pipeline whose
+    callbacks need not see it trained.
+    """
     if isinstance(estimator, Pipeline):
         return None if getattr(estimator, "_skl_callbacks", None) else estimator.steps[-1][1]
     return estimator
 
 
 def _steps_before(job: Job) -> tuple[Hashable, ...]:
-    """Return the candidate's parameters that reach beyond the network, in a form that is equal for equal values."""
+    """Return the candidate's parameters that reach beyond the network, in a form that is equal for
+    equal values.
+    """
     if not isinstance(job.estimator, Pipeline):
         return ()
     last = job.estimator.steps[-1][0]
-    beyond = sorted((name, value) for name, value in job.candidate[1].items() if not name.startswith(f"{last}__"))
-    return tuple((name, type(value), value) if isinstance(value, (str, int, float)) else (name, id(value)) for name, value in beyond)
+    beyond = sorted(
+        (name, value)
+        for name, value in job.candidate[1].items()
+        if not name.startswith(f"{last}__")
+    )
+    return tuple(
+        (name, type(value), value) if isinstance(value, (str, int, float)) else (name, id(value))
+        for name, value in beyond
+    )
 
 
 def _before_network(pipeline: Pipeline, fold: Rows) -> Rows:
-    """Fit the steps before the network on a fold; the pipeline itself does it, with a placeholder for the network."""
+    """Fit the steps before the network on a fold; the pipeline itself does it, with a placeholder
+    for the network.
+    """
     start = time.perf_counter()
     pipeline = clone(pipeline)
     name, network = pipeline.steps[-1]
@@ -222,13 +265,23 @@ def _before_network(pipeline: Pipeline, fold: Rows) -> Rows:
 
 
 # ---------------------------------------------------------------------- fleets
-def _made(jobs: Sequence[Job], rows: Mapping[tuple[Hashable, ...], Rows], n_workers: int | None) -> dict[int, tuple[Made, float]]:
-    """Train the networks of jobs in fleets; return the fits and their seconds by the jobs' identities."""
+def _made(
+    jobs: Sequence[Job], rows: Mapping[tuple[Hashable, ...], Rows], n_workers: int | None
+) -> dict[int, tuple[Made, float]]:
+    """Train the networks of jobs in fleets; return the fits and their seconds by the jobs'
+    identities.
+    """
     sound = [job for job in jobs if rows[job.rows].error is None]
     networks = [_network(job.estimator) for job in sound]
     data = [(own.X, own.y, own.params) for own in (rows[job.rows] for job in sound)]
     labels = [f"candidate {job.candidate[0]} on fold {job.split[0]}" for job in sound]
-    outcomes = dict(zip(map(id, sound), fit_together(networks, data, labels=labels, n_workers=n_workers), strict=True))
+    outcomes = dict(
+        zip(
+            map(id, sound),
+            fit_together(networks, data, labels=labels, n_workers=n_workers),
+            strict=True,
+        )
+    )
     made = {}
     for job in jobs:
         own, outcome = rows[job.rows], outcomes.get(id(job))

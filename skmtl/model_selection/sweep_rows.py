@@ -40,11 +40,24 @@ class SweepRows:
 
     def take(self, rows: NDArray[np.intp]) -> SweepRows:
         """Return some of the rows."""
-        return SweepRows(take_rows(self.X, rows), take_rows(self.Y, rows), self.coded[rows], self.sensitive.iloc[rows])
+        return SweepRows(
+            take_rows(self.X, rows),
+            take_rows(self.Y, rows),
+            self.coded[rows],
+            self.sensitive.iloc[rows],
+        )
 
     def split(self, fraction: float, seed: int) -> tuple[SweepRows, SweepRows]:
         """Split at random by combinations of labels and groups; the second part holds the fraction."""
-        table = pd.concat([pd.DataFrame(self.coded), self.sensitive.set_axis([f"group {k}" for k in range(self.sensitive.shape[1])], axis=1)], axis=1)
+        table = pd.concat(
+            [
+                pd.DataFrame(self.coded),
+                self.sensitive.set_axis(
+                    [f"group {k}" for k in range(self.sensitive.shape[1])], axis=1
+                ),
+            ],
+            axis=1,
+        )
         patterns = table.groupby(list(table.columns), dropna=False, sort=False).ngroup().to_numpy()
         held = split_rows(patterns, fraction, np.random.RandomState(seed), stratify=True)
         return self.take(np.flatnonzero(~held)), self.take(np.flatnonzero(held))
@@ -53,13 +66,25 @@ class SweepRows:
         """Return the labelled rows of one task."""
         rows = np.flatnonzero(~np.isnan(self.coded[:, t]))
         labels = pd.Series(wide_columns(self.Y)[1][t][rows])
-        return SweepRows(take_rows(self.X, rows), labels.infer_objects().to_numpy(), self.coded[rows][:, [t]], self.sensitive.iloc[rows])
+        return SweepRows(
+            take_rows(self.X, rows),
+            labels.infer_objects().to_numpy(),
+            self.coded[rows][:, [t]],
+            self.sensitive.iloc[rows],
+        )
 
 
 def read_rows(
-    X: Any, Y: Any, sensitive_features: Any, classes: list[NDArray[Any]] | None, what: str, *, drop: bool
+    X: Any,
+    Y: Any,
+    sensitive_features: Any,
+    classes: list[NDArray[Any]] | None,
+    what: str,
+    *,
+    drop: bool,
 ) -> tuple[SweepRows, list[str], list[NDArray[Any]]]:
-    """Check rows; return them, the names of the tasks and their classes, learnt from the rows where they are not given.
+    """Check rows; return them, the names of the tasks and their classes, learnt from the rows where
+    they are not given.
 
     With ``drop`` columns of X that are named as sensitive features are no inputs.
     """
@@ -68,18 +93,43 @@ def read_rows(
     names, columns = wide_columns(Y)
     known = [np.unique(tidy_labels(column[~pd.isna(column)])) for column in columns]
     if classes is not None and len(classes) != len(names):
-        raise ValueError(f"{what} must have a column for every task: {len(classes)} are needed. Got {len(names)}.")
-    for name, own, expected in zip(names, known, known if classes is None else classes, strict=True):
+        raise ValueError(
+            f"{what} must have a column for every task: {len(classes)} are needed. Got "
+            f"{len(names)}."
+        )
+    for name, own, expected in zip(
+        names, known, known if classes is None else classes, strict=True
+    ):
         if classes is None and len(own) != 2:
-            raise ValueError(f"fairness_sweep needs two classes a task. Task {name!r} has {len(own)} in {what}: {own.tolist()[:5]}.")
+            raise ValueError(
+                f"fairness_sweep needs two classes a task. Task {name!r} has {len(own)} in {what}: "
+                f"{own.tolist()[:5]}."
+            )
         if unknown := sorted(set(own.tolist()) - set(expected.tolist()), key=str):
-            raise ValueError(f"Task {name!r} has the label {unknown[0]!r} in {what}, which is not among its classes {expected.tolist()} in Y.")
-    coded = np.column_stack([_coded(column, own) for column, own in zip(columns, known if classes is None else classes, strict=True)])
+            raise ValueError(
+                f"Task {name!r} has the label {unknown[0]!r} in {what}, which is not among its "
+                f"classes {expected.tolist()} in Y."
+            )
+    coded = np.column_stack(
+        [
+            _coded(column, own)
+            for column, own in zip(columns, known if classes is None else classes, strict=True)
+        ]
+    )
     named = _named(X, sensitive_features)
     groups = pd.DataFrame(X[named] if named else sensitive_features)
     if len(groups) != len(coded):
-        raise ValueError(f"The sensitive features must have one entry a row of {what}: {len(coded)} are needed. Got {len(groups)}.")
-    return SweepRows(X.drop(columns=named) if named and drop else X, Y, coded, groups.reset_index(drop=True)), names, known
+        raise ValueError(
+            f"The sensitive features must have one entry a row of {what}: {len(coded)} are needed. "
+            f"Got {len(groups)}."
+        )
+    return (
+        SweepRows(
+            X.drop(columns=named) if named and drop else X, Y, coded, groups.reset_index(drop=True)
+        ),
+        names,
+        known,
+    )
 
 
 def _coded(column: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.float64]:
@@ -92,10 +142,17 @@ def _coded(column: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.float64]:
 def _named(X: Any, sensitive_features: Any) -> list[str]:
     """Return the columns of X that sensitive features name; none where they are values."""
     names = [sensitive_features] if isinstance(sensitive_features, str) else sensitive_features
-    if isinstance(names, (list, tuple)) and names and all(isinstance(name, str) for name in names) and set(names) <= set(getattr(X, "columns", ())):
+    if (
+        isinstance(names, (list, tuple))
+        and names
+        and all(isinstance(name, str) for name in names)
+        and set(names) <= set(getattr(X, "columns", ()))
+    ):
         return list(names)
     if isinstance(sensitive_features, str):
-        raise ValueError(f"sensitive_features names the column {sensitive_features!r}, which X does not have.")
+        raise ValueError(
+            f"sensitive_features names the column {sensitive_features!r}, which X does not have."
+        )
     return []
 
 
@@ -112,23 +169,52 @@ class Judge:
 
     def __init__(self, rows: SweepRows, rate: str):
         self.coded, self.known = rows.coded, ~np.isnan(rows.coded)
-        groups = rows.sensitive.groupby(list(rows.sensitive.columns), sort=False, dropna=True).ngroup().to_numpy()
+        groups = (
+            rows.sensitive.groupby(list(rows.sensitive.columns), sort=False, dropna=True)
+            .ngroup()
+            .to_numpy()
+        )
         own = groups[:, None] == np.arange(groups.max(initial=-1) + 1)
-        self.sides = [[own & (rows.coded[:, [t]] == side) for side in _SIDES[rate]] for t in range(rows.coded.shape[1])]
+        self.sides = [
+            [own & (rows.coded[:, [t]] == side) for side in _SIDES[rate]]
+            for t in range(rows.coded.shape[1])
+        ]
 
-    def thresholds(self, threshold: float | str, probabilities: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return every task's threshold, (T,), for probabilities (n, T): that of a quantile, a number, or where the error here is least."""
+    def thresholds(
+        self,
+        threshold: float | str,
+        probabilities: NDArray[np.float64],
+        shares: NDArray[np.float64],
+    ) -> NDArray[np.float64]:
+        """Return every task's threshold, (T,), for probabilities (n, T): that of a quantile, a
+        number, or where the error here is least.
+        """
         if isinstance(threshold, str):
-            own = [(probabilities[known, t], self.coded[known, t] == 1) for t, known in enumerate(self.known.T)]
+            own = [
+                (probabilities[known, t], self.coded[known, t] == 1)
+                for t, known in enumerate(self.known.T)
+            ]
             if threshold == "quantile":
-                return np.array([quantile_threshold(seen, share) for (seen, _), share in zip(own, shares, strict=True)])
+                return np.array(
+                    [
+                        quantile_threshold(seen, share)
+                        for (seen, _), share in zip(own, shares, strict=True)
+                    ]
+                )
             return np.array([least_error_threshold(seen, positive) for seen, positive in own])
         return np.full(len(shares), float(threshold))
 
     def __call__(self, decided: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Return the errors, then the gaps, of all tasks, (2 T,), for decisions (n, T); see :mod:`skmtl.metrics` for what they are."""
+        """Return the errors, then the gaps, of all tasks, (2 T,), for decisions (n, T); see
+        :mod:`skmtl.metrics` for what they are.
+        """
         wrong = (decided != (self.coded == 1)) & self.known
-        return np.concatenate([wrong.sum(0) / self.known.sum(0), [self._gap(decided[:, t], sides) for t, sides in enumerate(self.sides)]])
+        return np.concatenate(
+            [
+                wrong.sum(0) / self.known.sum(0),
+                [self._gap(decided[:, t], sides) for t, sides in enumerate(self.sides)],
+            ]
+        )
 
     @staticmethod
     def _gap(decided: NDArray[np.bool_], sides: list[NDArray[np.bool_]]) -> float:

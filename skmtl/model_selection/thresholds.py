@@ -11,13 +11,21 @@ from numpy.typing import NDArray
 
 def check_threshold(threshold: Any) -> None:
     """Raise where ``threshold`` is none of "quantile", "validation" and a number between 0 and 1."""
-    number = isinstance(threshold, Real) and not isinstance(threshold, bool) and 0 <= float(threshold) <= 1
+    number = (
+        isinstance(threshold, Real)
+        and not isinstance(threshold, bool)
+        and 0 <= float(threshold) <= 1
+    )
     if not (number or (isinstance(threshold, str) and threshold in ("quantile", "validation"))):
-        raise ValueError(f"threshold must be 'quantile', 'validation' or a number between 0 and 1. Got {threshold!r}.")
+        raise ValueError(
+            "threshold must be 'quantile', 'validation' or a number between 0 and 1. Got "
+            f"{threshold!r}."
+        )
 
 
 def quantile_threshold(probabilities: NDArray[np.float64], share: float) -> float:
-    """Return the largest threshold at which at least a share of the probabilities, (n,), is not below it; above all for a share of 0.
+    """Return the largest threshold at which at least a share of the probabilities, (n,), is not
+    below it; above all for a share of 0.
 
     Examples
     --------
@@ -32,7 +40,8 @@ def quantile_threshold(probabilities: NDArray[np.float64], share: float) -> floa
 
 
 def least_error_threshold(probabilities: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
-    """Return the threshold at which deciding for the positive class from there on is wrong least often; of several the one nearest 0.5.
+    """Return the threshold at which deciding for the positive class from there on is wrong least
+    often; of several the one nearest 0.5.
 
     Examples
     --------
@@ -44,7 +53,11 @@ def least_error_threshold(probabilities: NDArray[np.float64], positive: NDArray[
     positives = np.bincount(position, positive, minlength=len(values))
     negatives = np.bincount(position, ~positive, minlength=len(values))
     # Between values k - 1 and k: positives below are missed, negatives from k on are taken.
-    wrong = np.concatenate([[0], np.cumsum(positives)]) + np.concatenate([[0], np.cumsum(negatives)])[-1] - np.concatenate([[0], np.cumsum(negatives)])
+    wrong = (
+        np.concatenate([[0], np.cumsum(positives)])
+        + np.concatenate([[0], np.cumsum(negatives)])[-1]
+        - np.concatenate([[0], np.cumsum(negatives)])
+    )
     edges = np.concatenate([[0.0], (values[1:] + values[:-1]) / 2, [np.inf]])
     if len(values) and values[-1] < 1:
         edges[-1] = (values[-1] + 1) / 2

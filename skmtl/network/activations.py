@@ -9,7 +9,9 @@ from torch import Tensor
 
 
 def _relu_backward(gradient: Tensor, output: Tensor) -> Tensor:
-    result: Tensor = torch.ops.aten.threshold_backward.grad_input(gradient, output, 0, grad_input=gradient)
+    result: Tensor = torch.ops.aten.threshold_backward.grad_input(
+        gradient, output, 0, grad_input=gradient
+    )
     return result
 
 
@@ -19,7 +21,9 @@ def _tanh_backward(gradient: Tensor, output: Tensor) -> Tensor:
 
 
 def _logistic_backward(gradient: Tensor, output: Tensor) -> Tensor:
-    result: Tensor = torch.ops.aten.sigmoid_backward.grad_input(gradient, output, grad_input=gradient)
+    result: Tensor = torch.ops.aten.sigmoid_backward.grad_input(
+        gradient, output, grad_input=gradient
+    )
     return result
 
 
@@ -27,7 +31,8 @@ def _unchanged(value: Tensor, _: Tensor | None = None) -> Tensor:
     return value
 
 
-# By name: what turns a layer's products into its output, and what turns the derivative in the output into that in the products.
+# By name: what turns a layer's products into its output, and what turns the derivative in the
+# output into that in the products.
 IN_PLACE: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor, Tensor], Tensor]]] = {
     "relu": (torch.relu_, _relu_backward),
     "tanh": (torch.tanh_, _tanh_backward),

@@ -18,7 +18,8 @@ class Architecture:
 
     .. math:: s_t(x) = h_t(f(x, e_t)), \qquad f = \phi(W_L \cdots \phi(W_1 x + b_1) \cdots + b_L)
 
-    The trunk reads numeric columns, then the embeddings of categories, then the embedding :math:`e_t` of the task.
+    The trunk reads numeric columns, then the embeddings of categories, then the embedding
+    :math:`e_t` of the task.
 
     Attributes
     ----------
@@ -35,7 +36,8 @@ class Architecture:
     embeddings : tuple of (int, int)
         Levels and width of every categorical column's embedding.
     task_embedding_dim : int
-        Width of the task's embedding (where tasks have rows of their own); 0 = heads alone tell tasks apart.
+        Width of the task's embedding (where tasks have rows of their own); 0 = heads alone tell
+        tasks apart.
 
     Examples
     --------
@@ -65,7 +67,9 @@ class Architecture:
 
     @property
     def n_trunk_parameters(self) -> int:
-        """Number of the tensors that all tasks share: embeddings of categories, then (weight, bias) of every trunk layer."""
+        """Number of the tensors that all tasks share: embeddings of categories, then (weight, bias)
+        of every trunk layer.
+        """
         return len(self.embeddings) + 2 * self.n_trunk_layers
 
     @property
@@ -86,16 +90,22 @@ class Architecture:
     def member_shapes(self, n_tasks: int) -> list[tuple[int, ...]]:
         """Return the shapes of one member's parameters.
 
-        Embeddings of categories, (weight, bias) of every trunk layer, (weight, bias) of every head layer with tasks first,
-        embeddings of the tasks.
+        Embeddings of categories, (weight, bias) of every trunk layer, (weight, bias) of every head
+        layer with tasks first, embeddings of the tasks.
         """
         trunk = [shape for i, o in pairwise(self.trunk_sizes) for shape in ((o, i), (o, 1))]
-        heads = [shape for i, o in pairwise(self.head_sizes) for shape in ((n_tasks, o, i), (n_tasks, o, 1))]
+        heads = [
+            shape
+            for i, o in pairwise(self.head_sizes)
+            for shape in ((n_tasks, o, i), (n_tasks, o, 1))
+        ]
         tasks = [(n_tasks, self.task_embedding_dim)] if self.task_embedding_dim else []
         return [*self.embeddings, *trunk, *heads, *tasks]
 
     def weight_positions(self, *, trunk: bool = True) -> Sequence[int]:
-        """Return the positions of the parameters that decay, among the shapes of a member: all but biases."""
+        """Return the positions of the parameters that decay, among the shapes of a member: all but
+        biases.
+        """
         first, n_layers = len(self.embeddings), self.n_trunk_layers + self.n_head_layers
         weights = [first + 2 * k for k in range(0 if trunk else self.n_trunk_layers, n_layers)]
         tasks = [first + 2 * n_layers] if self.task_embedding_dim and trunk else []
@@ -106,11 +116,13 @@ class Architecture:
         return sum(int(np.prod(shape)) for shape in self.member_shapes(n_tasks))
 
     def initial_parameters(self, seed: int, n_tasks: int) -> list[NDArray[np.float64]]:
-        """Draw one member's parameters: Glorot's uniform, as in scikit-learn's MLP, and small normal embeddings of categories.
+        """Draw one member's parameters: Glorot's uniform, as in scikit-learn's MLP, and small
+        normal embeddings of categories.
 
-        All heads of a member start from the same draw, and the embeddings of all tasks at zero, so that neither the order of the
-        tasks nor their number changes where a task starts: networks with one seed are comparable across task sets. A
-        category that training never meets (level 0, unless something was missing) stays at zero.
+        All heads of a member start from the same draw, and the embeddings of all tasks at zero, so
+        that neither the order of the tasks nor their number changes where a task starts: networks
+        with one seed are comparable across task sets. A category that training never meets (level
+        0, unless something was missing) stays at zero.
         """
         rng = np.random.default_rng(seed)
         factor = 2.0 if self.activation == "logistic" else 6.0
@@ -118,10 +130,17 @@ class Architecture:
         heads = [draw for i, o in pairwise(self.head_sizes) for draw in _glorot(rng, i, o, factor)]
         embeddings = [_embedding(rng, levels, width) for levels, width in self.embeddings]
         tasks = [np.zeros((n_tasks, self.task_embedding_dim))] if self.task_embedding_dim else []
-        return embeddings + trunk + [np.broadcast_to(draw, (n_tasks, *draw.shape)) for draw in heads] + tasks
+        return (
+            embeddings
+            + trunk
+            + [np.broadcast_to(draw, (n_tasks, *draw.shape)) for draw in heads]
+            + tasks
+        )
 
 
-def _glorot(rng: np.random.Generator, n_in: int, n_out: int, factor: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _glorot(
+    rng: np.random.Generator, n_in: int, n_out: int, factor: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     bound = np.sqrt(factor / (n_in + n_out))
     return rng.uniform(-bound, bound, (n_out, n_in)), rng.uniform(-bound, bound, (n_out, 1))
 

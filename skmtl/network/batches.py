@@ -21,7 +21,9 @@ _KEPT_POSITIONS = 4_000_000
 
 @dataclass(frozen=True)
 class Batch:
-    """Inputs (E, p, rows), labels and loss weights (E, T, B), groups (E, 1 or T, B) or None, category codes (E, c, rows) or None."""
+    """Inputs (E, p, rows), labels and loss weights (E, T, B), groups (E, 1 or T, B) or None,
+    category codes (E, c, rows) or None.
+    """
 
     x: Tensor
     labels: Tensor
@@ -36,19 +38,31 @@ class DeviceData:
     Batches leave room for ``n_embedded`` columns after the numeric ones, which the network fills.
     """
 
-    def __init__(self, data: FleetData, dtype: torch.dtype, device: torch.device, n_embedded: int = 0):
+    def __init__(
+        self, data: FleetData, dtype: torch.dtype, device: torch.device, n_embedded: int = 0
+    ):
         self.shared_rows, self.n_embedded = data.shared_rows, n_embedded
         self.x = torch.tensor(np.ascontiguousarray(data.X), dtype=dtype, device=device)
         labels = data.y.T if data.shared_rows else data.y
         self.labels = torch.tensor(np.nan_to_num(labels, nan=0.0), dtype=dtype, device=device)
         self.groups = None if data.groups is None else torch.tensor(data.groups, device=device)
-        self.codes = None if data.codes is None else torch.tensor(data.codes, dtype=torch.int64, device=device)
+        self.codes = (
+            None
+            if data.codes is None
+            else torch.tensor(data.codes, dtype=torch.int64, device=device)
+        )
         self.host = data
 
     def gather(self, index: Tensor, weights: Tensor) -> Batch:
         """Collect the rows ``index``, (E, slots, B), where slots is 1 for shared rows, else T."""
         inputs = Inputs(index, self.x, self.n_embedded)
-        return Batch(inputs.fill(index), self.labels_at(index), weights, self.groups_at(index), self.codes_at(index))
+        return Batch(
+            inputs.fill(index),
+            self.labels_at(index),
+            weights,
+            self.groups_at(index),
+            self.codes_at(index),
+        )
 
     def labels_at(self, index: Tensor) -> Tensor:
         """Return the labels of rows (..., slots, B) as (..., T, B)."""
@@ -59,17 +73,27 @@ class DeviceData:
 
     def groups_at(self, index: Tensor) -> Tensor | None:
         """Return the groups of rows (..., slots, B), or None."""
-        return None if self.groups is None else self.groups.index_select(0, index.reshape(-1)).view(index.shape)
+        return (
+            None
+            if self.groups is None
+            else self.groups.index_select(0, index.reshape(-1)).view(index.shape)
+        )
 
     def codes_at(self, index: Tensor) -> Tensor | None:
         """Return the category codes of rows (..., slots, B) as (..., c, slots * B), or None."""
         if self.codes is None:
             return None
-        return self.codes.index_select(0, index.reshape(-1)).view(*index.shape[:-2], -1, self.codes.shape[1]).transpose(-1, -2)
+        return (
+            self.codes.index_select(0, index.reshape(-1))
+            .view(*index.shape[:-2], -1, self.codes.shape[1])
+            .transpose(-1, -2)
+        )
 
 
 class Inputs:
-    """Buffer for the inputs of a batch; the network sees one and the same view of it, (E, p + embedded, slots * B), filled anew."""
+    """Buffer for the inputs of a batch; the network sees one and the same view of it, (E, p +
+    embedded, slots * B), filled anew.
+    """
 
     def __init__(self, index: Tensor, table: Tensor, n_embedded: int = 0):
         e, slots, n_rows = index.shape
@@ -95,8 +119,8 @@ class RowTable:
     index : Tensor of shape (E, slots, N)
         Rows; slots = 1 where tasks share rows, else T.
     weights : Tensor of shape (E, T, N)
-        Weight of every label in its task's mean. They sum to 1 a task (0 for a task without a label), so a row that stands
-        twice counts half each time and padding changes no mean.
+        Weight of every label in its task's mean. They sum to 1 a task (0 for a task without a
+        label), so a row that stands twice counts half each time and padding changes no mean.
     """
 
     index: Tensor
@@ -107,14 +131,23 @@ class RowTable:
         return RowTable(self.index[keep], self.weights[keep])
 
     def replace(self, lanes: Tensor, other: RowTable) -> RowTable:
-        """Return the table with the rows of ``other`` in ``lanes``; the shorter of the two is padded with weight 0."""
+        """Return the table with the rows of ``other`` in ``lanes``; the shorter of the two is
+        padded with weight 0.
+        """
         length = max(self.index.shape[2], other.index.shape[2])
-        index, weights = (functional.pad(part, (0, length - part.shape[2])) for part in (self.index, self.weights))
-        index[lanes], weights[lanes] = (functional.pad(part, (0, length - part.shape[2])) for part in (other.index, other.weights))
+        index, weights = (
+            functional.pad(part, (0, length - part.shape[2])) for part in (self.index, self.weights)
+        )
+        index[lanes], weights[lanes] = (
+            functional.pad(part, (0, length - part.shape[2]))
+            for part in (other.index, other.weights)
+        )
         return RowTable(index, weights)
 
 
-def build_table(data: DeviceData, members: Sequence[Sequence[Rows]], length: int | None = None) -> RowTable:
+def build_table(
+    data: DeviceData, members: Sequence[Sequence[Rows]], length: int | None = None
+) -> RowTable:
     """Stack the row lists of members.
 
     Parameters
@@ -124,8 +157,8 @@ def build_table(data: DeviceData, members: Sequence[Sequence[Rows]], length: int
     members : sequence of (sequence of ndarray)
         Row lists of every member: one a task, or a single one where tasks share rows.
     length : int, optional
-        Length to pad to; the longest list otherwise. Shorter lists go round and round, so a task that is smaller than the
-        others is repeated evenly and keeps its weight.
+        Length to pad to; the longest list otherwise. Shorter lists go round and round, so a task
+        that is smaller than the others is repeated evenly and keeps its weight.
     """
     slots = len(members[0])
     length = max(len(rows) for member in members for rows in member) if length is None else length
@@ -139,11 +172,17 @@ def build_table(data: DeviceData, members: Sequence[Sequence[Rows]], length: int
                 weights[e, s] = (1.0 / np.bincount(position, minlength=len(rows)))[position]
     weights = label_weights(data.host, index, weights)
     device = data.x.device
-    return RowTable(torch.tensor(index, device=device), torch.tensor(weights, dtype=data.x.dtype, device=device))
+    return RowTable(
+        torch.tensor(index, device=device), torch.tensor(weights, dtype=data.x.dtype, device=device)
+    )
 
 
-def label_weights(data: FleetData, index: NDArray[np.int64], share: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the weights of labels in their task's mean, (E, T, N), from each row's share, (E, slots, N)."""
+def label_weights(
+    data: FleetData, index: NDArray[np.int64], share: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the weights of labels in their task's mean, (E, T, N), from each row's share, (E,
+    slots, N).
+    """
     if data.sample_weight is not None and data.sample_weight.ndim == 2:
         share = share * data.sample_weight[index[:, 0]].transpose(0, 2, 1)
     elif data.sample_weight is not None:
@@ -152,27 +191,31 @@ def label_weights(data: FleetData, index: NDArray[np.int64], share: NDArray[np.f
         labelled = ~np.isnan(data.y)
         share = share * labelled[index[:, 0]].transpose(0, 2, 1)
     total = share.sum(2, keepdims=True)
-    weights: NDArray[np.float64] = np.divide(share, total, out=np.zeros_like(share), where=total > 0)
+    weights: NDArray[np.float64] = np.divide(
+        share, total, out=np.zeros_like(share), where=total > 0
+    )
     return weights
 
 
 def batch_shape(members_rows: Sequence[Rows], batch_size: int | None) -> tuple[int, int]:
     """Return the steps of a pass and the rows of every task in a step for one member.
 
-    The number of rows is rounded up to a multiple of 32 where it is below ``batch_size``, so that members of similar size train in
-    one stack; it never depends on which other members there are.
+    The number of rows is rounded up to a multiple of 32 where it is below ``batch_size``, so that
+    members of similar size train in one stack; it never depends on which other members there are.
     """
     longest = max(len(rows) for rows in members_rows)
     if batch_size is None or batch_size >= longest:
-        return 1, longest if batch_size is None else max(-(-longest // _ROUNDED_TO) * _ROUNDED_TO, 1)
+        return 1, longest if batch_size is None else max(
+            -(-longest // _ROUNDED_TO) * _ROUNDED_TO, 1
+        )
     return -(-longest // batch_size), batch_size
 
 
 class BatchStream:
     """Mini-batches of stacked members that take the same number of steps a pass.
 
-    The order of rows in a member's k-th pass is drawn from (order seed, k) alone: members with one order seed see the same
-    order, whichever stack they train in and whenever they entered it.
+    The order of rows in a member's k-th pass is drawn from (order seed, k) alone: members with one
+    order seed see the same order, whichever stack they train in and whenever they entered it.
     """
 
     def __init__(self, data: DeviceData, n_steps: int):
@@ -183,7 +226,8 @@ class BatchStream:
         self._whole: tuple[RowTable, Batch] | None = None
 
     def batches(self, table: RowTable, orders: Sequence[tuple[int, int]]) -> Iterator[Batch]:
-        """Yield the batches of a pass; their weights are those of the table times the number of steps.
+        """Yield the batches of a pass; their weights are those of the table times the number of
+        steps.
 
         The inputs of a batch live in a buffer that the next batch overwrites.
 
@@ -200,10 +244,20 @@ class BatchStream:
             yield self._whole[1]
             return
         distinct = {order: k for k, order in enumerate(dict.fromkeys(orders))}
-        shuffles = torch.tensor(np.stack([self._shuffle(order, table.index.shape[2]) for order in distinct]), device=self.data.x.device)
+        shuffles = torch.tensor(
+            np.stack([self._shuffle(order, table.index.shape[2]) for order in distinct]),
+            device=self.data.x.device,
+        )
         which = [distinct[order] for order in orders] if len(distinct) > 1 else []
-        index, weights = self._dealt(table.index, shuffles, which), self._dealt(table.weights, shuffles, which).mul_(self.n_steps)
-        labels, groups, codes = self.data.labels_at(index), self.data.groups_at(index), self.data.codes_at(index)
+        index, weights = (
+            self._dealt(table.index, shuffles, which),
+            self._dealt(table.weights, shuffles, which).mul_(self.n_steps),
+        )
+        labels, groups, codes = (
+            self.data.labels_at(index),
+            self.data.groups_at(index),
+            self.data.codes_at(index),
+        )
         if self._inputs is None or self._inputs.shape != index[0].shape:
             self._inputs = Inputs(index[0], self.data.x, self.data.n_embedded)
         for k in range(self.n_steps):
@@ -214,11 +268,19 @@ class BatchStream:
         """Reorder the last axis and cut it into steps, (S, E, slots, B)."""
         e, slots, length = table.shape
         if which:
-            order = shuffles[torch.tensor(which, device=shuffles.device)].unsqueeze(1).expand(e, slots, length)
+            order = (
+                shuffles[torch.tensor(which, device=shuffles.device)]
+                .unsqueeze(1)
+                .expand(e, slots, length)
+            )
             dealt = table.gather(2, order)
         else:
             dealt = table.index_select(2, shuffles[0])
-        return dealt.view(e, slots, self.n_steps, length // self.n_steps).permute(2, 0, 1, 3).contiguous()
+        return (
+            dealt.view(e, slots, self.n_steps, length // self.n_steps)
+            .permute(2, 0, 1, 3)
+            .contiguous()
+        )
 
     def _shuffle(self, order: tuple[int, int], length: int) -> NDArray[np.int64]:
         """Return a member's order of rows, kept for the members that reach the same pass later."""

@@ -19,7 +19,10 @@ class LossSteering(Steering):
 
     def begin_pass(self, n_members: int) -> None:  # noqa: D102
         super().begin_pass(n_members)
-        self._loss_sums, self._shares = torch.zeros_like(self._weight_sums), torch.zeros_like(self._weight_sums)
+        self._loss_sums, self._shares = (
+            torch.zeros_like(self._weight_sums),
+            torch.zeros_like(self._weight_sums),
+        )
 
     def gradients(self, step: Step) -> None:  # noqa: D102
         derivative = step.weighted(step.derivative(losses=True), step.importance)
@@ -29,7 +32,9 @@ class LossSteering(Steering):
             gramian = gramian_of(step.network.trunk_jacobian(derivative))
             reading = {"gramian": gramian} if "gramian" in self.aggregator.reads else {}
             signals["gradient_norms"] = gramian.diagonal(dim1=1, dim2=2).clamp(min=0).sqrt()
-        weights = self.aggregator.loss_weights(losses, self.state, present=present, **self._drawing(), **reading)
+        weights = self.aggregator.loss_weights(
+            losses, self.state, present=present, **self._drawing(), **reading
+        )
         step.backward(step.weighted(derivative, weights), step.importance, weights)
         step.signals = {**signals, "weights": weights}
         if step.record:
@@ -44,7 +49,9 @@ class LossSteering(Steering):
             return
         if "losses_after" in self.aggregator.needs:
             values = step.loss.values(scores_after(), step.batch.labels)
-            step.signals["losses_after"] = self._mean_losses(step, (values * step.batch.weights).sum(2))[0]
+            step.signals["losses_after"] = self._mean_losses(
+                step, (values * step.batch.weights).sum(2)
+            )[0]
         signals = {name: step.signals[name] for name in self.aggregator.needs}
         self.state = self.aggregator.advance(losses, self.state, present=present, **signals)
 
@@ -56,7 +63,9 @@ class LossSteering(Steering):
 
     @staticmethod
     def _mean_losses(step: Step, sums: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Return the mean losses of the tasks' rows in the batch, times the tasks' importance, and which tasks have any."""
+        """Return the mean losses of the tasks' rows in the batch, times the tasks' importance, and
+        which tasks have any.
+        """
         assert sums is not None
         shares, present = presence(step)
         losses = torch.where(present, sums.double() / torch.where(present, shares, 1.0), 0.0)

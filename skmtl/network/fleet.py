@@ -18,13 +18,16 @@ from skmtl.network.members import FleetData, Member, TrainedMember, Training, an
 from skmtl.network.numerics import members_that_fit, numeric_mode, resolve_device
 from skmtl.network.stack import OnPass, Stack
 
-# Numbers that a term of the loss takes, way back included, for each row and task: a fairness penalty's waves or shares of groups.
+# Numbers that a term of the loss takes, way back included, for each row and task: a fairness
+# penalty's waves or shares of groups.
 _COLUMNS_OF_A_TERM = 160
-# Products a step below which one thread beats two: waking the second thread costs more than it takes over.
+# Products a step below which one thread beats two: waking the second thread costs more than it
+# takes over.
 _SMALL_STEP = 4_000_000
 # Members below which a group is not cut in two: towards the end of a part few lanes are in use.
 _WORTH_A_WORKER = 64
-# Products below which starting processes costs more than they win (about five seconds' work), at this many passes.
+# Products below which starting processes costs more than they win (about five seconds' work), at
+# this many passes.
 _WORTH_PROCESSES, _USUAL_PASSES = 20_000_000_000, 100
 
 
@@ -43,9 +46,10 @@ def train_fleet(
 ) -> list[TrainedMember]:
     """Train every member; what one becomes does not depend on the others.
 
-    Members that take the same number of steps over the same number of tasks, all with validation rows or all without, train in
-    one stack. Stacks are sized to the memory that is there. Where the work is worth it, they are spread over joblib's processes with one
-    torch thread each (threads would wait for each other between the many short operations).
+    Members that take the same number of steps over the same number of tasks, all with validation
+    rows or all without, train in one stack. Stacks are sized to the memory that is there. Where the
+    work is worth it, they are spread over joblib's processes with one torch thread each (threads
+    would wait for each other between the many short operations).
 
     Parameters
     ----------
@@ -62,15 +66,17 @@ def train_fleet(
     terms : sequence of LossTerm
         Terms added to the loss.
     n_workers : int, optional
-        Most processes to use, or threads for one large network; by default as many as torch may use threads. One device other
-        than the CPU is driven by one process.
+        Most processes to use, or threads for one large network; by default as many as torch may use
+        threads. One device other than the CPU is driven by one process.
     progress : callable, optional
         Called with the number of members that a stack has finished.
     together : bool, default=False
-        All members belong to one ensemble, whatever their ``ensemble`` says: all take as many steps a pass as the largest of them.
+        All members belong to one ensemble, whatever their ``ensemble`` says: all take as many steps
+        a pass as the largest of them.
     on_pass : callable, optional
-        Called in this process after every pass, with the number of passes made and a function that returns all members as
-        they would be if training ended now; True ends training. For members that train together.
+        Called in this process after every pass, with the number of passes made and a function that
+        returns all members as they would be if training ended now; True ends training. For members
+        that train together.
 
     Returns
     -------
@@ -80,7 +86,8 @@ def train_fleet(
     Warns
     -----
     ConvergenceWarning
-        Names the members whose loss or weights became infinite or NaN; they keep their last good weights.
+        Names the members whose loss or weights became infinite or NaN; they keep their last good
+        weights.
 
     Examples
     --------
@@ -97,20 +104,53 @@ def train_fleet(
     _check_aggregator(aggregator, data, members)
     device = resolve_device(training.device)
     by_gradients = isinstance(aggregator, (GradientWeighting, JacobianAggregator))
-    workers = 1 if device.type != "cpu" else max(1, torch.get_num_threads() if n_workers is None else n_workers)
+    workers = (
+        1
+        if device.type != "cpu"
+        else max(1, torch.get_num_threads() if n_workers is None else n_workers)
+    )
     how = (architecture, data, members, training, device, workers)
-    parts = _parts(*how, together=together, all_at_once=on_pass is not None, by_gradients=by_gradients, n_terms=len(terms))
+    parts = _parts(
+        *how,
+        together=together,
+        all_at_once=on_pass is not None,
+        by_gradients=by_gradients,
+        n_terms=len(terms),
+    )
     shared = (architecture, data, training, aggregator, terms)
     advance = progress or _ignore
     trained: dict[int, TrainedMember] = {}
-    if on_pass is not None or min(workers, len(parts)) == 1 or sum(part.cost for part in parts) * min(training.max_iter, _USUAL_PASSES) < _WORTH_PROCESSES:
+    if (
+        on_pass is not None
+        or min(workers, len(parts)) == 1
+        or sum(part.cost for part in parts) * min(training.max_iter, _USUAL_PASSES)
+        < _WORTH_PROCESSES
+    ):
         on_device = _on_device(architecture, data, training)
         for part in parts:
             n_threads = workers if part.products_a_step > _SMALL_STEP else 1
-            trained.update(_train_part(*shared, part, [members[i] for i in part.positions], n_threads, on_device, advance, on_pass))
+            trained.update(
+                _train_part(
+                    *shared,
+                    part,
+                    [members[i] for i in part.positions],
+                    n_threads,
+                    on_device,
+                    advance,
+                    on_pass,
+                )
+            )
     else:
-        tasks = (delayed(_train_part)(*shared, part, [members[i] for i in part.positions]) for part in parts)
-        for result in Parallel(n_jobs=min(workers, len(parts)), return_as="generator_unordered", batch_size=1, pre_dispatch="all")(tasks):
+        tasks = (
+            delayed(_train_part)(*shared, part, [members[i] for i in part.positions])
+            for part in parts
+        )
+        for result in Parallel(
+            n_jobs=min(workers, len(parts)),
+            return_as="generator_unordered",
+            batch_size=1,
+            pre_dispatch="all",
+        )(tasks):
             trained.update(result)
             advance(len(result))
     _warn_of_divergence(members[i].label for i in sorted(trained) if trained[i].diverged)
@@ -149,12 +189,27 @@ def _train_part(
     with numeric_mode(n_threads):
         if on_device is None:
             on_device = _on_device(architecture, data, training)
-        stack = Stack(architecture, on_device, training, part.shape, part.n_lanes, aggregator, terms, advance or _ignore, on_pass)
+        stack = Stack(
+            architecture,
+            on_device,
+            training,
+            part.shape,
+            part.n_lanes,
+            aggregator,
+            terms,
+            advance or _ignore,
+            on_pass,
+        )
         return dict(zip(part.positions, stack.train(members), strict=True))
 
 
 def _on_device(architecture: Architecture, data: FleetData, training: Training) -> DeviceData:
-    return DeviceData(data, getattr(torch, training.dtype), resolve_device(training.device), architecture.trunk_sizes[0] - architecture.n_inputs)
+    return DeviceData(
+        data,
+        getattr(torch, training.dtype),
+        resolve_device(training.device),
+        architecture.trunk_sizes[0] - architecture.n_inputs,
+    )
 
 
 def _parts(
@@ -170,13 +225,18 @@ def _parts(
     by_gradients: bool,
     n_terms: int,
 ) -> list[_Part]:
-    """Group members by (watched or not, tasks, steps, rows a step) and cut large groups into one part a worker, the costliest first."""
+    """Group members by (watched or not, tasks, steps, rows a step) and cut large groups into one
+    part a worker, the costliest first.
+    """
     shapes = [batch_shape(member.train, training.batch_size) for member in members]
     ensembles = [0 if together else member.ensemble for member in members]
     largest: dict[int | None, tuple[int, int]] = {}
     for number, shape in zip(ensembles, shapes, strict=True):
         largest[number] = max(shape, largest.get(number, shape))
-    shapes = [shape if number is None else largest[number] for number, shape in zip(ensembles, shapes, strict=True)]
+    shapes = [
+        shape if number is None else largest[number]
+        for number, shape in zip(ensembles, shapes, strict=True)
+    ]
     groups: dict[tuple[bool, int, int, int], list[int]] = {}
     for position, (member, shape) in enumerate(zip(members, shapes, strict=True)):
         n_tasks = data.y.shape[1] if data.shared_rows else len(member.train)
@@ -184,26 +244,51 @@ def _parts(
     parts = []
     for (_, n_tasks, n_steps, n_rows), positions in groups.items():
         rows = n_rows * (1 if data.shared_rows else n_tasks)
-        widths = sum(architecture.trunk_sizes) + sum(architecture.head_sizes) * (n_tasks if data.shared_rows else 1)
-        lane = np.dtype(training.dtype).itemsize * (2 * rows * widths + 6 * architecture.n_parameters(n_tasks))
-        if by_gradients:  # every task's derivatives in the trunk's outputs, and its gradient, also in double precision
-            lane += n_tasks * (np.dtype(training.dtype).itemsize * rows * sum(architecture.trunk_sizes) + 16 * architecture.n_parameters(1))
-        passing = n_terms * _COLUMNS_OF_A_TERM * np.dtype(training.dtype).itemsize * n_rows * n_tasks
+        widths = sum(architecture.trunk_sizes) + sum(architecture.head_sizes) * (
+            n_tasks if data.shared_rows else 1
+        )
+        lane = np.dtype(training.dtype).itemsize * (
+            2 * rows * widths + 6 * architecture.n_parameters(n_tasks)
+        )
+        # every task's derivatives in the trunk's outputs, and its gradient, also in double
+        # precision
+        if by_gradients:
+            lane += n_tasks * (
+                np.dtype(training.dtype).itemsize * rows * sum(architecture.trunk_sizes)
+                + 16 * architecture.n_parameters(1)
+            )
+        passing = (
+            n_terms * _COLUMNS_OF_A_TERM * np.dtype(training.dtype).itemsize * n_rows * n_tasks
+        )
         n_parts = 1 if all_at_once else max(1, min(workers, len(positions) // _WORTH_A_WORKER))
         for start in range(n_parts):
             own = positions[start::n_parts]
-            n_lanes = len(own) if all_at_once else min(members_that_fit(lane, device, passing), len(own))
-            products = n_lanes * rows * architecture.n_parameters(1) * (n_tasks if by_gradients and data.shared_rows else 1)
+            n_lanes = (
+                len(own) if all_at_once else min(members_that_fit(lane, device, passing), len(own))
+            )
+            products = (
+                n_lanes
+                * rows
+                * architecture.n_parameters(1)
+                * (n_tasks if by_gradients and data.shared_rows else 1)
+            )
             parts.append(_Part(own, (n_steps, n_rows), n_lanes, products))
     return sorted(parts, key=lambda part: -part.cost)
 
 
-def _check_aggregator(aggregator: Aggregator | None, data: FleetData, members: Sequence[Member]) -> None:
+def _check_aggregator(
+    aggregator: Aggregator | None, data: FleetData, members: Sequence[Member]
+) -> None:
     """Raise where an aggregator cannot be used with these data."""
     at = aggregator.use().at if isinstance(aggregator, GradientWeighting) else None
-    if at == "representation" and not data.shared_rows and any(len(member.train) > 1 for member in members):
+    if (
+        at == "representation"
+        and not data.shared_rows
+        and any(len(member.train) > 1 for member in members)
+    ):
         raise ValueError(
-            f"{aggregator} weighs gradients at the representation, which only tasks that share rows have in common; "
+            f"{aggregator} weighs gradients at the representation, which only tasks that share "
+            "rows have in common; "
             'here each task has rows of its own. Set at="parameters".'
         )
 
@@ -217,7 +302,8 @@ def _warn_of_divergence(labels: Iterable[str]) -> None:
     if names:
         shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
         warnings.warn(
-            f"Training diverged (infinite or NaN loss or weights) and ended with the last good weights: {shown}. "
+            "Training diverged (infinite or NaN loss or weights) and ended with the last good "
+            f"weights: {shown}. "
             "Lower learning_rate_init or alpha, or check the scale of inputs and targets.",
             ConvergenceWarning,
             stacklevel=3,

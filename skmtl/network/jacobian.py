@@ -15,9 +15,10 @@ from skmtl.network.layers import Layer
 class TrunkJacobian:
     """Reverse pass of a trunk that keeps the tasks apart.
 
-    Where tasks share rows they stand side by side as columns, (E, width, T, B): a layer's product is then one large product a network,
-    two to three times as fast as T small ones, and a row of ones below the layer's source gives the gradient of the bias along
-    the way. Where each task has rows of its own, the products are no larger than those of the ordinary reverse pass.
+    Where tasks share rows they stand side by side as columns, (E, width, T, B): a layer's product
+    is then one large product a network, two to three times as fast as T small ones, and a row of
+    ones below the layer's source gives the gradient of the bias along the way. Where each task has
+    rows of its own, the products are no larger than those of the ordinary reverse pass.
 
     Parameters
     ----------
@@ -33,19 +34,38 @@ class TrunkJacobian:
         Whether tasks share rows.
     """
 
-    def __init__(self, trunk: Sequence[Layer], embeddings: Embeddings, activation: str, n_tasks: int, *, shared_rows: bool):
-        self.trunk, self.embeddings, self.n_tasks, self.shared_rows = trunk, embeddings, n_tasks, shared_rows
+    def __init__(
+        self,
+        trunk: Sequence[Layer],
+        embeddings: Embeddings,
+        activation: str,
+        n_tasks: int,
+        *,
+        shared_rows: bool,
+    ):
+        self.trunk, self.embeddings, self.n_tasks, self.shared_rows = (
+            trunk,
+            embeddings,
+            n_tasks,
+            shared_rows,
+        )
         self._activate_backward = IN_PLACE[activation][1]
         self._buffers: list[Tensor] = []
         self._sources: list[Tensor] = []
 
     def rows(self, derivative: Tensor) -> Tensor:
-        """Return the gradients, (E, T, P), from the derivative of every task's loss in what its head sees, (E, T, width, B)."""
-        blocks = self._of_shared_rows(derivative) if self.shared_rows else self._of_own_rows(derivative)
+        """Return the gradients, (E, T, P), from the derivative of every task's loss in what its
+        head sees, (E, T, width, B).
+        """
+        blocks = (
+            self._of_shared_rows(derivative) if self.shared_rows else self._of_own_rows(derivative)
+        )
         return torch.cat(blocks, 2) if blocks else derivative.new_zeros(*derivative.shape[:2], 0)
 
     def rows_below_linear_heads(self, weight: Tensor, dscores: Tensor) -> Tensor:
-        """Return the gradients, (E, T, P), of tasks that share rows, from the weights of heads with one score, (E, T, width), and dscores, (E, T, B)."""
+        """Return the gradients, (E, T, P), of tasks that share rows, from the weights of heads with
+        one score, (E, T, width), and dscores, (E, T, B).
+        """
         if not self._buffers:
             self._allocate(weight, dscores.shape[2])
         torch.mul(weight.transpose(1, 2).unsqueeze(3), dscores.unsqueeze(1), out=self._buffers[-1])
@@ -67,21 +87,38 @@ class TrunkJacobian:
                 dout.mul_(layer.mask.unsqueeze(2))
             self._activate_backward(dout, layer.out.unsqueeze(2).expand_as(dout))
             source[:, :-1] = layer.source
-            gradient = torch.bmm(source, dout.view(e, -1, n_rows).transpose(1, 2)).view(e, source.shape[1], -1, t)
-            blocks = [gradient[:, :-1].permute(0, 3, 2, 1).reshape(e, t, -1), gradient[:, -1].transpose(1, 2), *blocks]
+            gradient = torch.bmm(source, dout.view(e, -1, n_rows).transpose(1, 2)).view(
+                e, source.shape[1], -1, t
+            )
+            blocks = [
+                gradient[:, :-1].permute(0, 3, 2, 1).reshape(e, t, -1),
+                gradient[:, -1].transpose(1, 2),
+                *blocks,
+            ]
             if i > 0 or self.embeddings.width:
                 below = self._buffers[i]
-                torch.bmm(layer.way_back.transpose(1, 2), dout.view(e, -1, t * n_rows), out=below.view(e, -1, t * n_rows))
+                torch.bmm(
+                    layer.way_back.transpose(1, 2),
+                    dout.view(e, -1, t * n_rows),
+                    out=below.view(e, -1, t * n_rows),
+                )
         if self.embeddings.width:
-            blocks = [*self.embeddings.jacobian(self._buffers[0].transpose(1, 2), shared_rows=True), *blocks]
+            blocks = [
+                *self.embeddings.jacobian(self._buffers[0].transpose(1, 2), shared_rows=True),
+                *blocks,
+            ]
         return blocks
 
     def _allocate(self, like: Tensor, n_rows: int) -> None:
-        """Lay out derivatives, (E, width, T, B), in the embedded inputs and in every layer's output; and sources above a row of ones."""
+        """Lay out derivatives, (E, width, T, B), in the embedded inputs and in every layer's
+        output; and sources above a row of ones.
+        """
         e, t = like.shape[:2]
         widths = [self.embeddings.width, *(layer.out.shape[1] for layer in self.trunk)]
         self._buffers = [like.new_empty(e, own, t, n_rows) for own in widths]
-        self._sources = [layer.source.new_ones(e, layer.source.shape[1] + 1, n_rows) for layer in self.trunk]
+        self._sources = [
+            layer.source.new_ones(e, layer.source.shape[1] + 1, n_rows) for layer in self.trunk
+        ]
 
     def _of_own_rows(self, derivative: Tensor) -> list[Tensor]:
         e, t = derivative.shape[:2]
@@ -90,7 +127,11 @@ class TrunkJacobian:
         for i, layer in reversed(list(enumerate(self.trunk))):
             dout = dout.clone() if layer.mask is None else dout * self._by_task(layer.mask)
             self._activate_backward(dout, self._by_task(layer.out))
-            blocks = [(dout @ self._by_task(layer.source).mT).reshape(e, t, -1), dout.sum(3), *blocks]
+            blocks = [
+                (dout @ self._by_task(layer.source).mT).reshape(e, t, -1),
+                dout.sum(3),
+                *blocks,
+            ]
             if i > 0 or self.embeddings.width:
                 dout = layer.way_back.transpose(1, 2).unsqueeze(1) @ dout
         if self.embeddings.width:

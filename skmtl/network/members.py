@@ -21,8 +21,8 @@ class FleetData:
     X : ndarray of shape (n, p)
         Finite inputs.
     y : ndarray of shape (n,) or (n, T)
-        Targets or class codes. One column: every row has one label, and each task of a member lists rows of its own.
-        T columns: tasks share rows; NaN where a row has no label for a task.
+        Targets or class codes. One column: every row has one label, and each task of a member lists
+        rows of its own. T columns: tasks share rows; NaN where a row has no label for a task.
     sample_weight : ndarray of shape (n,) or (n, T), optional
         Non-negative weights of the rows; where tasks share rows, also of every label.
     groups : ndarray of shape (n,), optional
@@ -57,7 +57,11 @@ class FleetData:
             parts = [getattr(table, name) for table in tables]
             return None if parts[0] is None else np.concatenate(parts)
 
-        return tables[0] if len(tables) == 1 else cls(rows("X"), rows("y"), rows("sample_weight"), rows("groups"), rows("codes"))
+        return (
+            tables[0]
+            if len(tables) == 1
+            else cls(rows("X"), rows("y"), rows("sample_weight"), rows("groups"), rows("codes"))
+        )
 
 
 @dataclass(frozen=True)
@@ -73,8 +77,8 @@ class Member:
     evaluation : sequence of ndarray of int
         Rows whose scores are wanted from the final weights, in the form of ``train``; empty = none.
     seed, order_seed : int
-        Seeds of the initial weights and of the order of rows. Members that share them start from the same trunk and see
-        equally many rows in the same order.
+        Seeds of the initial weights and of the order of rows. Members that share them start from
+        the same trunk and see equally many rows in the same order.
     learning_rate, alpha : float
         Step size; L2 penalty, alpha / 2 * ||W||^2 added to the loss (decoupled for adamw).
     task_weights : ndarray of shape (T,), optional
@@ -84,13 +88,16 @@ class Member:
     label : str
         How messages call the member.
     start : TrainedMember, optional
-        What to go on from: its parameters and, where it has them, the states of its solver and its aggregator; None = a fresh draw.
+        What to go on from: its parameters and, where it has them, the states of its solver and its
+        aggregator; None = a fresh draw.
     baselines : ndarray of shape (T,), optional
         Validation losses that aggregators which read scores hold the tasks against; None = none.
     ensemble : int, optional
-        Members with one number take as many steps a pass as the largest of them; None = as many as its own rows need.
+        Members with one number take as many steps a pass as the largest of them; None = as many as
+        its own rows need.
     term_weights : ndarray of shape (2, T), optional
-        What terms of single tasks are multiplied by, as the trunk and as the heads see them; None = 1.
+        What terms of single tasks are multiplied by, as the trunk and as the heads see them; None =
+        1.
 
     Examples
     --------
@@ -117,7 +124,9 @@ class Member:
 
     def moved(self, by: int) -> Member:
         """Return the member for a table in which its rows stand so many rows further down."""
-        train, validation, evaluation = ([rows + by for rows in part] for part in (self.train, self.validation, self.evaluation))
+        train, validation, evaluation = (
+            [rows + by for rows in part] for part in (self.train, self.validation, self.evaluation)
+        )
         return replace(self, train=train, validation=validation, evaluation=evaluation)
 
 
@@ -140,7 +149,8 @@ class Training:
     tol : float
         Smallest decrease of the watched loss that counts as an improvement.
     record : bool
-        Keep every task's training loss of every pass (needed where there are no validation rows to watch).
+        Keep every task's training loss of every pass (needed where there are no validation rows to
+        watch).
     train_trunk : bool
         False keeps the trunk as it started.
     dropout : float
@@ -180,9 +190,11 @@ class TrainedMember:
     Attributes
     ----------
     parameters : list of ndarray
-        Weights and biases, tasks first in the heads; the best ones on the validation rows where there are any.
+        Weights and biases, tasks first in the heads; the best ones on the validation rows where
+        there are any.
     n_iter, best_iteration : int
-        Passes made, and the pass that the parameters stem from (counted from 1; 0 = the initial ones).
+        Passes made, and the pass that the parameters stem from (counted from 1; 0 = the initial
+        ones).
     task_loss_curve : ndarray of shape (n_iter, T)
         Training loss of every task and pass; empty unless recorded.
     validation_curve : ndarray of shape (n_iter,)
@@ -190,9 +202,11 @@ class TrainedMember:
     scores : list of ndarray of shape (n_t, k)
         Scores of the evaluation rows, one array a task.
     aggregation_weights : ndarray of shape (n_iter, T)
-        Mean weight of every task in the steps of a pass; NaN where a method has none; empty unless losses are recorded.
+        Mean weight of every task in the steps of a pass; NaN where a method has none; empty unless
+        losses are recorded.
     diagnostics : list of dict
-        What the aggregator says of the task gradients, pass by pass; empty unless losses are recorded.
+        What the aggregator says of the task gradients, pass by pass; empty unless losses are
+        recorded.
     diverged : bool
         Whether a loss or weight became infinite or NaN; the parameters are the last good ones.
     solver_state : list of (list of ndarray)

@@ -12,11 +12,12 @@ from threadpoolctl import threadpool_limits
 
 @contextmanager
 def numeric_mode(n_threads: int) -> Iterator[None]:
-    """Run with this many torch threads, one thread of numpy's, and denormal numbers flushed to zero, in the calling thread; all are restored.
+    """Run with this many torch threads, one thread of numpy's, and denormal numbers flushed to
+    zero, in the calling thread; all are restored.
 
-    Weights of dying units shrink into denormal numbers, on which a processor is up to a hundred times slower. The flag
-    belongs to a thread and does not reach torch's own worker threads, hence fleets prefer several threads with one torch
-    thread each.
+    Weights of dying units shrink into denormal numbers, on which a processor is up to a hundred
+    times slower. The flag belongs to a thread and does not reach torch's own worker threads, hence
+    fleets prefer several threads with one torch thread each.
 
     Parameters
     ----------
@@ -40,7 +41,9 @@ def numeric_mode(n_threads: int) -> Iterator[None]:
     torch.set_num_threads(n_threads)
     torch.set_flush_denormal(True)
     try:
-        with threadpool_limits(limits=1, user_api="blas"):  # numpy's threads, waiting between small systems, would hold torch's up
+        with threadpool_limits(
+            limits=1, user_api="blas"
+        ):  # numpy's threads, waiting between small systems, would hold torch's up
             yield
     finally:
         torch.set_flush_denormal(flushed)
@@ -81,23 +84,37 @@ def resolve_device(device: str) -> torch.device:
     try:
         resolved = torch.device(device)
     except (RuntimeError, TypeError):
-        raise ValueError(f"The 'device' parameter must be 'auto', 'cpu', 'cuda' or 'cuda:<index>'. Got {device!r} instead.") from None
+        raise ValueError(
+            "The 'device' parameter must be 'auto', 'cpu', 'cuda' or 'cuda:<index>'. Got "
+            f"{device!r} instead."
+        ) from None
     if resolved.type not in ("cpu", "cuda"):
-        raise ValueError(f"The 'device' parameter must be 'auto', 'cpu', 'cuda' or 'cuda:<index>'. Got {device!r} instead.")
-    if resolved.type == "cuda" and (not torch.cuda.is_available() or (resolved.index or 0) >= torch.cuda.device_count()):
-        raise ValueError(f"The 'device' parameter is {device!r}, but this machine has {torch.cuda.device_count()} CUDA devices.")
+        raise ValueError(
+            "The 'device' parameter must be 'auto', 'cpu', 'cuda' or 'cuda:<index>'. Got "
+            f"{device!r} instead."
+        )
+    if resolved.type == "cuda" and (
+        not torch.cuda.is_available() or (resolved.index or 0) >= torch.cuda.device_count()
+    ):
+        raise ValueError(
+            f"The 'device' parameter is {device!r}, but this machine has "
+            f"{torch.cuda.device_count()} CUDA devices."
+        )
     return resolved
 
 
 def members_that_fit(bytes_per_member: int, device: torch.device, passing: int = 0) -> int:
     """How many members to train in one stack.
 
-    They take at most a quarter of the memory that is free, with what each needs for a moment of every step (``passing``). On CPU their
-    activations should also stay within the processor's last cache (about 8 MB a thread was fastest, with little between 4 and 16), as
-    long as that leaves eight members.
+    They take at most a quarter of the memory that is free, with what each needs for a moment of
+    every step (``passing``). On CPU their activations should also stay within the processor's last
+    cache (about 8 MB a thread was fastest, with little between 4 and 16), as long as that leaves
+    eight members.
     """
     fitting = _free_bytes(device) // 4 // max(bytes_per_member + passing, 1)
-    cached = 4096 if device.type == "cuda" else max(8, min(512, 8_000_000 // max(bytes_per_member, 1)))
+    cached = (
+        4096 if device.type == "cuda" else max(8, min(512, 8_000_000 // max(bytes_per_member, 1)))
+    )
     return int(max(1, min(fitting, cached)))
 
 

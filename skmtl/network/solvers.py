@@ -1,7 +1,8 @@
 """First-order solvers over stacked parameters, with a step size and a step count for every member.
 
-PyTorch's optimisers count steps once for a whole tensor, so members could not enter a stack that is under way; these
-follow the same formulae (Adam in the efficient order of Kingma and Ba, as scikit-learn's MLP has it) lane by lane.
+PyTorch's optimisers count steps once for a whole tensor, so members could not enter a stack that is
+under way; these follow the same formulae (Adam in the efficient order of Kingma and Ba, as
+scikit-learn's MLP has it) lane by lane.
 """
 
 from __future__ import annotations
@@ -21,10 +22,12 @@ _BETA1, _BETA2, _EPSILON, _MOMENTUM, _ACCUMULATOR = 0.9, 0.999, 1e-8, 0.9, 0.1
 
 
 class ParameterBlock:
-    """One flat buffer cut into contiguous tensors of given shapes, so that a solver works on all of them at once.
+    """One flat buffer cut into contiguous tensors of given shapes, so that a solver works on all of
+    them at once.
 
-    It ends in zeros up to a multiple of 64 numbers: kernels treat what is left over by other instructions, which round otherwise, and what a
-    network becomes must not depend on where in the buffer it lies.
+    It ends in zeros up to a multiple of 64 numbers: kernels treat what is left over by other
+    instructions, which round otherwise, and what a network becomes must not depend on where in the
+    buffer it lies.
     """
 
     def __init__(self, shapes: Sequence[tuple[int, ...]], dtype: torch.dtype, device: torch.device):
@@ -35,23 +38,33 @@ class ParameterBlock:
 
     def like(self) -> ParameterBlock:
         """Return a block of zeros of the same shapes."""
-        return ParameterBlock([tuple(tensor.shape) for tensor in self.tensors], self.flat.dtype, self.flat.device)
+        return ParameterBlock(
+            [tuple(tensor.shape) for tensor in self.tensors], self.flat.dtype, self.flat.device
+        )
 
     def select(self, keep: Tensor) -> ParameterBlock:
         """Return a block of the members ``keep``."""
-        rest = ParameterBlock([(len(keep), *tensor.shape[1:]) for tensor in self.tensors], self.flat.dtype, self.flat.device)
+        rest = ParameterBlock(
+            [(len(keep), *tensor.shape[1:]) for tensor in self.tensors],
+            self.flat.dtype,
+            self.flat.device,
+        )
         for target, source in zip(rest.tensors, self.tensors, strict=True):
             torch.index_select(source, 0, keep, out=target)
         return rest
 
 
 class StackedSolver:
-    """Base of the solvers: parameters and gradients in blocks, step sizes and step counts of shape (E,), float64."""
+    """Base of the solvers: parameters and gradients in blocks, step sizes and step counts of shape
+    (E,), float64.
+    """
 
     n_states = 1
     state_start = 0.0
 
-    def __init__(self, parameters: ParameterBlock, gradients: ParameterBlock, learning_rates: Tensor):
+    def __init__(
+        self, parameters: ParameterBlock, gradients: ParameterBlock, learning_rates: Tensor
+    ):
         self.parameters, self.gradients = parameters, gradients
         self.learning_rates = learning_rates.double().cpu().numpy()
         self.states = [parameters.like() for _ in range(self.n_states)]
@@ -71,8 +84,12 @@ class StackedSolver:
             for tensor in state.tensors:
                 tensor[lanes] = self.state_start
 
-    def resume(self, lane: int, n_steps: int, states: Sequence[Sequence[NDArray[np.floating]]]) -> None:
-        """Go on in a lane from a state that :meth:`state_of` has given; of another kind of solver it is left aside."""
+    def resume(
+        self, lane: int, n_steps: int, states: Sequence[Sequence[NDArray[np.floating]]]
+    ) -> None:
+        """Go on in a lane from a state that :meth:`state_of` has given; of another kind of solver
+        it is left aside.
+        """
         if len(states) == self.n_states:
             self.steps[lane] = n_steps
             self._in_step = None
@@ -82,10 +99,16 @@ class StackedSolver:
 
     def state_of(self, lane: int) -> list[list[NDArray[np.floating]]]:
         """Return the state of a lane in numpy."""
-        return [[tensor[lane].cpu().numpy().copy() for tensor in state.tensors] for state in self.states]
+        return [
+            [tensor[lane].cpu().numpy().copy() for tensor in state.tensors] for state in self.states
+        ]
 
-    def select(self, keep: Tensor, parameters: ParameterBlock, gradients: ParameterBlock) -> StackedSolver:
-        """Return a solver of the members ``keep``, whose parameters and gradients are given, with their state."""
+    def select(
+        self, keep: Tensor, parameters: ParameterBlock, gradients: ParameterBlock
+    ) -> StackedSolver:
+        """Return a solver of the members ``keep``, whose parameters and gradients are given, with
+        their state.
+        """
         positions = keep.cpu().numpy()
         rest = type(self)(parameters, gradients, torch.as_tensor(self.learning_rates[positions]))
         rest.states = [state.select(keep) for state in self.states]
@@ -100,7 +123,10 @@ class StackedSolver:
     def in_step(self) -> bool:
         """Whether all lanes have taken equally many steps and have one step size."""
         if self._in_step is None:
-            self._in_step = bool((self.steps == self.steps[0]).all() and (self.learning_rates == self.learning_rates[0]).all())
+            self._in_step = bool(
+                (self.steps == self.steps[0]).all()
+                and (self.learning_rates == self.learning_rates[0]).all()
+            )
         return self._in_step
 
     def _move(self, rates: NDArray[np.float64]) -> None:
@@ -114,11 +140,16 @@ class StackedSolver:
 
 
 class Adam(StackedSolver):
-    r"""Adam, :math:`\theta \leftarrow \theta - \eta \frac{\sqrt{1-\beta_2^k}}{1-\beta_1^k} \frac{m}{\sqrt{v} + \epsilon}`."""
+    r"""Adam,
+    :math:`\theta \leftarrow \theta - \eta \frac{\sqrt{1-\beta_2^k}}{1-\beta_1^k} \frac{m}{\sqrt{v}
+    + \epsilon}`.
+    """
 
     n_states = 2
 
-    def __init__(self, parameters: ParameterBlock, gradients: ParameterBlock, learning_rates: Tensor):
+    def __init__(
+        self, parameters: ParameterBlock, gradients: ParameterBlock, learning_rates: Tensor
+    ):
         super().__init__(parameters, gradients, learning_rates)
         self._count = torch.zeros((), device=parameters.flat.device)
 
@@ -136,7 +167,9 @@ class Adam(StackedSolver):
         self._move(self.learning_rates * np.sqrt(1 - _BETA2**self.steps) / (1 - _BETA1**self.steps))
 
     def _fused_step(self, first: Tensor, second: Tensor) -> None:
-        """Take the step in one pass over the memory; PyTorch's kernel has epsilon beside the corrected root, hence its factor."""
+        """Take the step in one pass over the memory; PyTorch's kernel has epsilon beside the
+        corrected root, hence its factor.
+        """
         k = float(self.steps[0])
         self._count.fill_(k)
         torch._fused_adam_(
@@ -157,7 +190,9 @@ class Adam(StackedSolver):
 
 
 class Adagrad(StackedSolver):
-    r"""Adagrad, :math:`\theta \leftarrow \theta - \eta g / (\sqrt{\sum g^2} + \epsilon)`, the sum starting at 0.1."""
+    r"""Adagrad, :math:`\theta \leftarrow \theta - \eta g / (\sqrt{\sum g^2} + \epsilon)`, the sum
+    starting at 0.1.
+    """
 
     state_start = _ACCUMULATOR
 
@@ -180,7 +215,16 @@ class SGD(StackedSolver):
         self._move(self.learning_rates)
 
 
-def build_solver(name: str, parameters: ParameterBlock, gradients: ParameterBlock, learning_rates: Tensor) -> StackedSolver:
-    """Return the solver of a name; the decoupled decay of adamw is applied by the stack, to weights only."""
-    kinds: dict[str, type[StackedSolver]] = {"adam": Adam, "adamw": Adam, "adagrad": Adagrad, "sgd": SGD}
+def build_solver(
+    name: str, parameters: ParameterBlock, gradients: ParameterBlock, learning_rates: Tensor
+) -> StackedSolver:
+    """Return the solver of a name; the decoupled decay of adamw is applied by the stack, to weights
+    only.
+    """
+    kinds: dict[str, type[StackedSolver]] = {
+        "adam": Adam,
+        "adamw": Adam,
+        "adagrad": Adagrad,
+        "sgd": SGD,
+    }
     return kinds[name](parameters, gradients, learning_rates)

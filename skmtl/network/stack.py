@@ -34,8 +34,9 @@ _SCORED_AT_ONCE = 4096
 class Stack:
     """Lanes in which members that take the same number of steps a pass train side by side.
 
-    A member enters a lane, trains until it stops, and leaves the lane to the next in the queue; when the queue is empty the
-    lanes in use move together. What a member becomes depends neither on its lane nor on its neighbours.
+    A member enters a lane, trains until it stops, and leaves the lane to the next in the queue;
+    when the queue is empty the lanes in use move together. What a member becomes depends neither on
+    its lane nor on its neighbours.
 
     Parameters
     ----------
@@ -64,7 +65,12 @@ class Stack:
         on_pass: OnPass | None = None,
     ):
         self.architecture, self.data, self.training = architecture, data, training
-        self.aggregator, self.terms, self.on_leave, self.on_pass = aggregator, terms, on_leave, on_pass
+        self.aggregator, self.terms, self.on_leave, self.on_pass = (
+            aggregator,
+            terms,
+            on_leave,
+            on_pass,
+        )
         self.n_rows, self.n_lanes = shape[0] * shape[1], n_lanes
         self.stream = BatchStream(data, shape[0])
 
@@ -74,7 +80,13 @@ class Stack:
         self.members = members
         self.n_tasks = self.data.labels.shape[0] if self.data.shared_rows else len(members[0].train)
         watching = any_rows(member.validation for member in members)
-        self.watch = Watch(len(members), self.training.tol, self.training.n_iter_no_change, self.training.max_iter, keep_best=watching)
+        self.watch = Watch(
+            len(members),
+            self.training.tol,
+            self.training.n_iter_no_change,
+            self.training.max_iter,
+            keep_best=watching,
+        )
         self.task_curves: list[list[NDArray[np.float64]]] = [[] for _ in members]
         self.weight_curves: list[list[NDArray[np.float64]]] = [[] for _ in members]
         self.diagnostics: list[list[dict[str, float]]] = [[] for _ in members]
@@ -92,14 +104,20 @@ class Stack:
             self._record(task_losses, watched)
             self.steering.end_pass(self._scores(validation))
             self._keep(self.watch.update(self.lanes, watched, self._finite()))
-            if self.on_pass is not None and self.on_pass(int(self.watch.n_iter.max()), self._as_of_now):
+            if self.on_pass is not None and self.on_pass(
+                int(self.watch.n_iter.max()), self._as_of_now
+            ):
                 self.watch.finished[self.lanes] = True
             finished = self.watch.finished[self.lanes]
             if self.training.keep_solver_state:
                 for lane in np.flatnonzero(finished):
-                    self.final_states.setdefault(int(self.lanes[lane]), self._final_state(int(lane)))
+                    self.final_states.setdefault(
+                        int(self.lanes[lane]), self._final_state(int(lane))
+                    )
             if finished.mean() > _IDLE_SHARE or finished.all():
-                self._leave(np.flatnonzero(finished & [self.trained[e] is None for e in self.lanes]))
+                self._leave(
+                    np.flatnonzero(finished & [self.trained[e] is None for e in self.lanes])
+                )
                 if queue:
                     free = np.flatnonzero(finished)[: len(queue)]
                     self._enter(free, [queue.popleft() for _ in free])
@@ -109,17 +127,35 @@ class Stack:
                     self._close_up(~finished)
 
     def _pass(self) -> NDArray[np.float64] | None:
-        """Take the steps of one pass; return the tasks' training losses, (E, T), where they are recorded."""
+        """Take the steps of one pass; return the tasks' training losses, (E, T), where they are
+        recorded.
+        """
         losses: list[Tensor] = []
         orders = [(self.members[e].order_seed, int(self.watch.n_iter[e])) for e in self.lanes]
         self.steering.begin_pass(len(self.lanes))
-        settings = (self.task_weights, self.importance, self.term_weights, self.training.train_trunk, self.training.record)
+        settings = (
+            self.task_weights,
+            self.importance,
+            self.term_weights,
+            self.training.train_trunk,
+            self.training.record,
+        )
         for batch in self.stream.batches(self.table, orders):
-            step = Step(self.network, self.loss, self.terms, batch, self.network.forward(batch.x, batch.codes), *settings)
+            step = Step(
+                self.network,
+                self.loss,
+                self.terms,
+                batch,
+                self.network.forward(batch.x, batch.codes),
+                *settings,
+            )
             self.steering.gradients(step)
             self._penalise()
             self.solver.step()
-            self.steering.after_step(step, lambda x=batch.x, codes=batch.codes: self.network.forward(x, codes, draw=False))  # type: ignore[misc]
+            self.steering.after_step(
+                step,
+                lambda x=batch.x, codes=batch.codes: self.network.forward(x, codes, draw=False),
+            )  # type: ignore[misc]
             if step.record and step.sums is not None:
                 losses.append(step.sums)
         return torch.stack(losses).double().mean(0).cpu().numpy() if self.training.record else None
@@ -134,8 +170,14 @@ class Stack:
             self.gradients.flat.addcmul_(self.parameters.flat, self.decay.flat)
 
     def _decay(self) -> ParameterBlock | None:
-        """Rate at which every parameter decays: alpha for weights that are trained, times the step size for adamw; else 0."""
-        rates = self._of_members(lambda m: min(m.alpha * m.learning_rate, 1.0) if self.training.solver == "adamw" else m.alpha)
+        """Rate at which every parameter decays: alpha for weights that are trained, times the step
+        size for adamw; else 0.
+        """
+        rates = self._of_members(
+            lambda m: (
+                min(m.alpha * m.learning_rate, 1.0) if self.training.solver == "adamw" else m.alpha
+            )
+        )
         if not rates.any():
             return None
         decay = self.parameters.like()
@@ -153,35 +195,52 @@ class Stack:
         values = self.loss.values(self.watching.forward(batch.x, batch.codes), batch.labels)
         return (values.double() * batch.weights).sum(2)
 
-    def _watched_loss(self, task_losses: NDArray[np.float64] | None, validation: Tensor | None) -> NDArray[np.float64] | None:
-        """Return the validation loss where there are validation rows, else the recorded training loss, else nothing."""
+    def _watched_loss(
+        self, task_losses: NDArray[np.float64] | None, validation: Tensor | None
+    ) -> NDArray[np.float64] | None:
+        """Return the validation loss where there are validation rows, else the recorded training
+        loss, else nothing.
+        """
         if validation is not None and self.watched is not None:
             per_task, weights = validation, self.task_weights * (self.watched.weights.sum(2) > 0)
         elif task_losses is not None:
-            per_task, weights = torch.as_tensor(task_losses, device=self.task_weights.device), self.task_weights
+            per_task, weights = (
+                torch.as_tensor(task_losses, device=self.task_weights.device),
+                self.task_weights,
+            )
         else:
             return None
         total = weights.sum(1, keepdim=True)
-        weights = torch.where(total > 0, weights, 1.0)  # nothing that is watched has weight: watch all tasks alike
+        weights = torch.where(
+            total > 0, weights, 1.0
+        )  # nothing that is watched has weight: watch all tasks alike
         watched: NDArray[np.float64] = ((per_task * weights).sum(1) / weights.sum(1)).cpu().numpy()
         return watched
 
     def _scores(self, validation: Tensor | None) -> Tensor | None:
-        """Return how far validation losses are above the members' baselines, (E, T), in percent; 0 for a task without a baseline."""
+        """Return how far validation losses are above the members' baselines, (E, T), in percent; 0
+        for a task without a baseline.
+        """
         if validation is None or self.baselines is None:
             return None
         known = self.baselines > 0
-        return torch.where(known, 100 * (validation / torch.where(known, self.baselines, 1.0) - 1), 0.0)
+        return torch.where(
+            known, 100 * (validation / torch.where(known, self.baselines, 1.0) - 1), 0.0
+        )
 
     def _finite(self) -> NDArray[np.bool_]:
-        """Whether all weights of a lane are finite; a saturated unit may hide an infinite one from the loss."""
+        """Whether all weights of a lane are finite; a saturated unit may hide an infinite one from
+        the loss.
+        """
         if torch.isfinite(self.parameters.flat.sum()):
             return np.ones(len(self.lanes), dtype=bool)
         sums = torch.stack([parameter.flatten(1).sum(1) for parameter in self.parameters.tensors])
         finite: NDArray[np.bool_] = torch.isfinite(sums).all(0).cpu().numpy()
         return finite
 
-    def _record(self, task_losses: NDArray[np.float64] | None, watched: NDArray[np.float64] | None) -> None:
+    def _record(
+        self, task_losses: NDArray[np.float64] | None, watched: NDArray[np.float64] | None
+    ) -> None:
         if task_losses is not None:
             weights, diagnostics = self.steering.notes()
         for lane, e in enumerate(self.lanes):
@@ -190,7 +249,9 @@ class Stack:
             if task_losses is not None:
                 self.task_curves[e].append(task_losses[lane])
                 self.weight_curves[e].append(weights[lane])
-                self.diagnostics[e].append({name: float(values[lane]) for name, values in diagnostics.items()})
+                self.diagnostics[e].append(
+                    {name: float(values[lane]) for name, values in diagnostics.items()}
+                )
             if self.watched is not None and watched is not None:
                 self.watched_curves[e].append(float(watched[lane]))
 
@@ -207,10 +268,17 @@ class Stack:
     def _open(self, entering: list[int]) -> None:
         """Lay out as many lanes as members enter."""
         self.lanes = np.array(entering, dtype=np.intp)
-        shapes = [(len(entering), *shape) for shape in self.architecture.member_shapes(self.n_tasks)]
+        shapes = [
+            (len(entering), *shape) for shape in self.architecture.member_shapes(self.n_tasks)
+        ]
         self.parameters = ParameterBlock(shapes, self.data.x.dtype, self.data.x.device)
         self.gradients, self.kept = self.parameters.like(), self.parameters.like()
-        self.solver = build_solver(self.training.solver, self.parameters, self.gradients, self._of_members(lambda m: m.learning_rate))
+        self.solver = build_solver(
+            self.training.solver,
+            self.parameters,
+            self.gradients,
+            self._of_members(lambda m: m.learning_rate),
+        )
         self._lay_network_out()
         self.table = build_table(self.data, [self.members[e].train for e in entering], self.n_rows)
         self.steering.open([self.members[e].order_seed for e in entering])
@@ -219,14 +287,22 @@ class Stack:
 
     def _lay_network_out(self) -> None:
         dropout = self._drop if self.training.dropout else None
-        self.network = StackedNetwork(self.architecture, self.parameters.tensors, self.gradients.tensors, shared_rows=self.data.shared_rows, dropout=dropout)
+        self.network = StackedNetwork(
+            self.architecture,
+            self.parameters.tensors,
+            self.gradients.tensors,
+            shared_rows=self.data.shared_rows,
+            dropout=dropout,
+        )
         self.watching = self.network.for_inference()
 
     def _enter(self, free: NDArray[np.intp], entering: list[int]) -> None:
         """Let members into lanes that have become free."""
         self.lanes[free] = entering
         lanes = self._index(free)
-        self.table = self.table.replace(lanes, build_table(self.data, [self.members[e].train for e in entering], self.n_rows))
+        self.table = self.table.replace(
+            lanes, build_table(self.data, [self.members[e].train for e in entering], self.n_rows)
+        )
         self.solver.restart(lanes, self._of_members(lambda m: m.learning_rate)[lanes])
         self.steering.enter(free, [self.members[e].order_seed for e in entering])
         self._start(free)
@@ -235,23 +311,37 @@ class Stack:
     def _start(self, lanes: NDArray[np.intp]) -> None:
         """Set lanes to the weights that their members start from."""
         members = [self.members[self.lanes[lane]] for lane in lanes]
-        drawn = {seed: self.architecture.initial_parameters(seed, self.n_tasks) for seed in {m.seed for m in members if m.start is None}}
-        draws = zip(*(drawn[m.seed] if m.start is None else m.start.parameters for m in members), strict=True)
-        for draw, parameter, kept in zip(draws, self.parameters.tensors, self.kept.tensors, strict=True):
+        drawn = {
+            seed: self.architecture.initial_parameters(seed, self.n_tasks)
+            for seed in {m.seed for m in members if m.start is None}
+        }
+        draws = zip(
+            *(drawn[m.seed] if m.start is None else m.start.parameters for m in members),
+            strict=True,
+        )
+        for draw, parameter, kept in zip(
+            draws, self.parameters.tensors, self.kept.tensors, strict=True
+        ):
             parameter[self._index(lanes)] = kept[self._index(lanes)] = self._tensor(np.stack(draw))
         for lane, member in zip(lanes, members, strict=True):
             if member.start is not None and member.start.solver == self.training.solver:
                 self.solver.resume(int(lane), member.start.n_steps, member.start.solver_state)
             if member.start is not None:
-                self.steering.resume(int(lane), member.start.aggregator, member.start.aggregator_state)
+                self.steering.resume(
+                    int(lane), member.start.aggregator, member.start.aggregator_state
+                )
             if self.training.dropout:
-                self.generators[self.lanes[lane]] = torch.Generator(self.data.x.device).manual_seed(member.order_seed)
+                self.generators[self.lanes[lane]] = torch.Generator(self.data.x.device).manual_seed(
+                    member.order_seed
+                )
 
     def _close_up(self, stay: NDArray[np.bool_]) -> None:
         """Go on with these lanes alone."""
         keep = self._index(np.flatnonzero(stay))
         self.lanes = self.lanes[stay]
-        self.parameters, self.gradients, self.kept = (block.select(keep) for block in (self.parameters, self.gradients, self.kept))
+        self.parameters, self.gradients, self.kept = (
+            block.select(keep) for block in (self.parameters, self.gradients, self.kept)
+        )
         self.solver = self.solver.select(keep, self.parameters, self.gradients)
         self._lay_network_out()
         self.table = self.table.select(keep)
@@ -262,13 +352,28 @@ class Stack:
         """Collect what depends on which members are in which lanes."""
         members = [self.members[e] for e in self.lanes]
         ones = np.ones(self.n_tasks)
-        weights = np.stack([ones if m.task_weights is None else np.asarray(m.task_weights, dtype=float) for m in members])
+        weights = np.stack(
+            [
+                ones if m.task_weights is None else np.asarray(m.task_weights, dtype=float)
+                for m in members
+            ]
+        )
         self.task_weights = self._tensor(weights / weights.sum(1, keepdims=True))
-        self.importance = None if (weights == weights[:, :1]).all() else self._tensor(weights / weights.mean(1, keepdims=True))
+        self.importance = (
+            None
+            if (weights == weights[:, :1]).all()
+            else self._tensor(weights / weights.mean(1, keepdims=True))
+        )
         given, ones = [m.term_weights for m in members], np.ones((2, self.n_tasks))
-        self.term_weights = None if all(own is None for own in given) else self._tensor(np.stack([ones if own is None else own for own in given]))
+        self.term_weights = (
+            None
+            if all(own is None for own in given)
+            else self._tensor(np.stack([ones if own is None else own for own in given]))
+        )
         baselines = [m.baselines for m in members if m.baselines is not None]
-        self.baselines = self._tensor(np.stack(baselines)) if len(baselines) == len(members) else None
+        self.baselines = (
+            self._tensor(np.stack(baselines)) if len(baselines) == len(members) else None
+        )
         self.decay = self._decay()
         self.loss = self._loss(members)
         self.watched = None
@@ -301,25 +406,39 @@ class Stack:
         )
 
     def _final_state(self, lane: int) -> dict[str, Any]:
-        """Return the solver's steps in a lane and, where wanted, what solver and aggregator remember."""
+        """Return the solver's steps in a lane and, where wanted, what solver and aggregator
+        remember.
+        """
         state: dict[str, Any] = {"n_steps": int(self.solver.steps[lane])}
         if self.training.keep_solver_state:
-            state |= {"solver_state": self.solver.state_of(lane), "aggregator_state": self.steering.state_of(lane), "aggregator": self.steering.name}
+            state |= {
+                "solver_state": self.solver.state_of(lane),
+                "aggregator_state": self.steering.state_of(lane),
+                "aggregator": self.steering.name,
+            }
         return state
 
     def _as_of_now(self) -> list[TrainedMember]:
         """Return all members that have entered, as they would be if training ended now."""
         lane_of = {int(e): lane for lane, e in enumerate(self.lanes)}
-        return [done if done is not None else self._result(lane_of[e], []) for e, done in enumerate(self.trained) if done is not None or e in lane_of]
+        return [
+            done if done is not None else self._result(lane_of[e], [])
+            for e, done in enumerate(self.trained)
+            if done is not None or e in lane_of
+        ]
 
     def _drop(self, mask: Tensor) -> None:
-        """Fill a layer's factors: 0 for units left out, else what keeps their mean; every member draws from a generator of its own."""
+        """Fill a layer's factors: 0 for units left out, else what keeps their mean; every member
+        draws from a generator of its own.
+        """
         keep = 1 - self.training.dropout
         for lane, own in zip(self.lanes, mask.view(len(self.lanes), -1), strict=True):
             own.bernoulli_(keep, generator=self.generators[lane]).div_(keep)
 
     def _evaluation_scores(self, lanes: NDArray[np.intp]) -> dict[int, list[NDArray[np.float64]]]:
-        """Scores of the evaluation rows of these lanes' members under the weights that were kept, by lane; none without rows."""
+        """Scores of the evaluation rows of these lanes' members under the weights that were kept,
+        by lane; none without rows.
+        """
         rows = {int(lane): self.members[self.lanes[lane]].evaluation for lane in lanes}
         rows = {lane: own for lane, own in rows.items() if any_rows([own])}
         if not rows:
@@ -334,7 +453,10 @@ class Stack:
             batch = self.data.gather(table.index[..., part], table.weights[..., part])
             scores[:, :, part] = network.forward(batch.x, batch.codes).transpose(2, 3).cpu().numpy()
         slots = [0] * self.n_tasks if self.data.shared_rows else range(self.n_tasks)
-        return {lane: [own[t, : len(rows[lane][slot])].copy() for t, slot in enumerate(slots)] for lane, own in zip(rows, scores, strict=True)}
+        return {
+            lane: [own[t, : len(rows[lane][slot])].copy() for t, slot in enumerate(slots)]
+            for lane, own in zip(rows, scores, strict=True)
+        }
 
     # ------------------------------------------------------------------ helpers
     def _loss(self, members: Sequence[Member]) -> Loss:
@@ -342,7 +464,9 @@ class Stack:
             return SquaredError()
         if self.training.loss == "binary_cross_entropy":
             return BinaryCrossEntropy()
-        return CrossEntropy(self._tensor(np.stack([np.asarray(member.n_classes) for member in members])))
+        return CrossEntropy(
+            self._tensor(np.stack([np.asarray(member.n_classes) for member in members]))
+        )
 
     def _of_members(self, value: Callable[[Member], float]) -> Tensor:
         return self._tensor([value(self.members[e]) for e in self.lanes])

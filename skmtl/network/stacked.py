@@ -22,26 +22,30 @@ _JOINED_FROM = 4
 class StackedNetwork:
     """E networks of one architecture with T heads each, as stacked tensors.
 
-    Activations are laid out feature-major, (E, width, rows): batched products of small matrices are two to four times
-    faster so than row-major, because their long axis is contiguous. The reverse pass is written out, not recorded: it
-    writes into buffers that are allocated once (on CPU, page faults of fresh buffers cost more than the products), it can
-    send different gradients to trunk and heads, and it gives the trunk's Jacobian over tasks with one pass per layer. All views
-    are taken once for each shape of batch, so a step costs little more than its products.
+    Activations are laid out feature-major, (E, width, rows): batched products of small matrices are
+    two to four times faster so than row-major, because their long axis is contiguous. The reverse
+    pass is written out, not recorded: it writes into buffers that are allocated once (on CPU, page
+    faults of fresh buffers cost more than the products), it can send different gradients to trunk
+    and heads, and it gives the trunk's Jacobian over tasks with one pass per layer. All views are
+    taken once for each shape of batch, so a step costs little more than its products.
 
     Parameters
     ----------
     architecture : Architecture
         Shape of the networks.
     parameters : list of Tensor
-        Stacked parameters in the order of :meth:`Architecture.member_shapes`, each with a leading axis of length E.
+        Stacked parameters in the order of :meth:`Architecture.member_shapes`, each with a leading
+        axis of length E.
     gradients : list of Tensor, optional
-        Where :meth:`backward` writes, in the order and shapes of ``parameters``; allocated when None.
+        Where :meth:`backward` writes, in the order and shapes of ``parameters``; allocated when
+        None.
     shared_rows : bool
-        True: every head sees every row of the batch, inputs are (E, p, B). False: each task has rows of its own, inputs are
-        (E, p, T * B), task after task.
+        True: every head sees every row of the batch, inputs are (E, p, B). False: each task has
+        rows of its own, inputs are (E, p, T * B), task after task.
     dropout : callable, optional
-        Fills the factors of a hidden layer's outputs in place for every forward pass: a contiguous tensor that holds
-        (width, rows) of every member in the trunk, (T, width, rows) of every member in the heads; None = no dropout.
+        Fills the factors of a hidden layer's outputs in place for every forward pass: a contiguous
+        tensor that holds (width, rows) of every member in the trunk, (T, width, rows) of every
+        member in the heads; None = no dropout.
 
     Examples
     --------
@@ -49,7 +53,9 @@ class StackedNetwork:
     >>> from skmtl.network import Architecture, StackedNetwork
     >>> architecture = Architecture(n_inputs=3, hidden=(5,))
     >>> parameters = [torch.zeros(4, *shape) for shape in architecture.member_shapes(n_tasks=2)]
-    >>> StackedNetwork(architecture, parameters, shared_rows=True).forward(torch.zeros(4, 3, 10)).shape
+    >>> StackedNetwork(architecture, parameters, shared_rows=True).forward(
+    ...     torch.zeros(4, 3, 10)
+    ... ).shape
     torch.Size([4, 2, 1, 10])
     """
 
@@ -64,12 +70,15 @@ class StackedNetwork:
     ):
         self.architecture = architecture
         self.parameters = parameters
-        self.gradients = [torch.zeros_like(p) for p in parameters] if gradients is None else gradients
+        self.gradients = (
+            [torch.zeros_like(p) for p in parameters] if gradients is None else gradients
+        )
         self.shared_rows = shared_rows
         self.dropout = dropout
         self._first, self._split = len(architecture.embeddings), architecture.n_trunk_parameters
         self.n_members, self.n_tasks = parameters[self._split].shape[:2]
-        # One product over all tasks' heads gives the sum of their derivatives, but is the slower way for few of them.
+        # One product over all tasks' heads gives the sum of their derivatives, but is the slower
+        # way for few of them.
         self._joined = shared_rows and self.n_tasks >= _JOINED_FROM
         self._embeddings = Embeddings(architecture, self.parameters, self.gradients)
         self._activate, self._activate_backward = IN_PLACE[architecture.activation]
@@ -77,15 +86,18 @@ class StackedNetwork:
 
     def for_inference(self) -> StackedNetwork:
         """Return a network over the same parameters with buffers of its own and without dropout."""
-        return StackedNetwork(self.architecture, self.parameters, self.gradients, shared_rows=self.shared_rows)
+        return StackedNetwork(
+            self.architecture, self.parameters, self.gradients, shared_rows=self.shared_rows
+        )
 
     # ------------------------------------------------------------------ forward
     def forward(self, x: Tensor, codes: Tensor | None = None, *, draw: bool = True) -> Tensor:
         """Return the scores, (E, T, k, B), of inputs (E, p, rows) and category codes (E, c, rows).
 
-        Columns of the inputs after the numeric ones are overwritten with the embeddings. The scores live in a buffer that the
-        next call overwrites. Passing the same tensor object again, with new contents, saves laying out the views anew. ``draw=False``
-        leaves out the same units as the last call.
+        Columns of the inputs after the numeric ones are overwritten with the embeddings. The scores
+        live in a buffer that the next call overwrites. Passing the same tensor object again, with
+        new contents, saves laying out the views anew. ``draw=False`` leaves out the same units as
+        the last call.
         """
         self._draw = draw
         if x is not self._inputs:
@@ -101,7 +113,9 @@ class StackedNetwork:
         return self._scores
 
     def representation(self, x: Tensor, codes: Tensor | None = None) -> Tensor:
-        """Return what the heads see, (E, width, rows), of inputs as in :meth:`forward`; a buffer that the next call overwrites."""
+        """Return what the heads see, (E, width, rows), of inputs as in :meth:`forward`; a buffer
+        that the next call overwrites.
+        """
         self.forward(x, codes)
         return self._shared
 
@@ -128,8 +142,26 @@ class StackedNetwork:
             dweight, dbias = self._layer_of(self.gradients, i)
             out, dout = empty(e, weight.shape[1], n_rows), empty(e, weight.shape[1], n_rows)
             way_back = weight[:, :, embedded] if i == 0 else weight
-            self._trunk.append(self._with_dropout(Layer(weight, bias, source, out, dweight, dbias, dout, dsource, activated=True, way_back=way_back)))
-            source, dsource = self._trunk[-1].dropped if self._trunk[-1].dropped is not None else out, dout
+            self._trunk.append(
+                self._with_dropout(
+                    Layer(
+                        weight,
+                        bias,
+                        source,
+                        out,
+                        dweight,
+                        dbias,
+                        dout,
+                        dsource,
+                        activated=True,
+                        way_back=way_back,
+                    )
+                )
+            )
+            source, dsource = (
+                self._trunk[-1].dropped if self._trunk[-1].dropped is not None else out,
+                dout,
+            )
         # Heads see (E, width, B) where tasks share rows, else (E, T, width, B).
         width = architecture.trunk_sizes[-1]
         self._shared, self._dshared = source, dsource
@@ -142,7 +174,10 @@ class StackedNetwork:
                 source, dsource = source.view(e, width, n_rows), dsource.view(e, back_width, n_rows)
             else:
                 self._head_input = empty(e, t, width, n_rows)
-                source, dsource = self._head_input.view(e * t, width, n_rows), empty(e * t, back_width, n_rows)
+                source, dsource = (
+                    self._head_input.view(e * t, width, n_rows),
+                    empty(e * t, back_width, n_rows),
+                )
         elif t > 1:
             dsource = empty(e * t, back_width, n_rows)
         self._dhead_input = dsource
@@ -155,7 +190,9 @@ class StackedNetwork:
             way_back = weight.reshape(e * t, width, -1)
             if i == 0 and not self._trunk:
                 way_back = way_back[:, :, embedded]
-            weight, bias, dweight, dbias = (part.view(*joined, -1) for part in (weight, bias, dweight, dbias))
+            weight, bias, dweight, dbias = (
+                part.view(*joined, -1) for part in (weight, bias, dweight, dbias)
+            )
             out, dout = empty(e, t, width, n_rows), empty(e, t, width, n_rows)
             layer_source = source if i == 0 else source.view(e * t, -1, n_rows)
             layer = Layer(
@@ -174,7 +211,13 @@ class StackedNetwork:
             dropped = self._heads[-1].dropped
             source, dsource = out if dropped is None else dropped, dout.view(e * t, width, n_rows)
         self._scores, self.score_gradient = out, dout
-        self._jacobian = TrunkJacobian(self._trunk, self._embeddings, self.architecture.activation, self.n_tasks, shared_rows=self.shared_rows)
+        self._jacobian = TrunkJacobian(
+            self._trunk,
+            self._embeddings,
+            self.architecture.activation,
+            self.n_tasks,
+            shared_rows=self.shared_rows,
+        )
         self._inputs = x
 
     def _layer_of(self, tensors: list[Tensor], i: int) -> list[Tensor]:
@@ -188,20 +231,26 @@ class StackedNetwork:
         return replace(layer, mask=torch.ones_like(layer.out), dropped=torch.empty_like(layer.out))
 
     # ------------------------------------------------------------------ reverse
-    def backward(self, dscores: Tensor, trunk_dscores: Tensor | None = None, *, trunk: bool = True) -> None:
+    def backward(
+        self, dscores: Tensor, trunk_dscores: Tensor | None = None, *, trunk: bool = True
+    ) -> None:
         """Fill :attr:`gradients` from the derivative of the loss in the scores.
 
         Parameters
         ----------
         dscores : Tensor of shape (E, T, k, B)
-            Derivative that the heads follow; written into ``score_gradient`` beforehand, it is not copied.
+            Derivative that the heads follow; written into ``score_gradient`` beforehand, it is not
+            copied.
         trunk_dscores : Tensor of shape (E, T, k, B), optional
             Derivative that the trunk follows, where it differs from that of the heads.
         trunk : bool, default=True
-            False leaves the trunk's gradients alone (a frozen trunk, or one whose gradient is set from the Jacobian).
+            False leaves the trunk's gradients alone (a frozen trunk, or one whose gradient is set
+            from the Jacobian).
         """
         trunk = trunk and bool(self._trunk or self._embeddings.width)
-        self._backward_heads(dscores, parameters=True, inputs=trunk and trunk_dscores is None, joined=self._joined)
+        self._backward_heads(
+            dscores, parameters=True, inputs=trunk and trunk_dscores is None, joined=self._joined
+        )
         if not trunk:
             return
         if trunk_dscores is not None:
@@ -214,8 +263,12 @@ class StackedNetwork:
         if self._embeddings.width:
             self._embeddings.backward(self._dembedded)
 
-    def _backward_heads(self, dscores: Tensor, *, parameters: bool, inputs: bool, joined: bool = False) -> None:
-        """Reverse pass of the heads, down to the derivative in each task's head input, or (joined) to their sum, that in the trunk's output."""
+    def _backward_heads(
+        self, dscores: Tensor, *, parameters: bool, inputs: bool, joined: bool = False
+    ) -> None:
+        """Reverse pass of the heads, down to the derivative in each task's head input, or (joined)
+        to their sum, that in the trunk's output.
+        """
         if dscores is not self.score_gradient:
             self.score_gradient.copy_(dscores)
         for i, layer in reversed(list(enumerate(self._heads))):
@@ -226,9 +279,17 @@ class StackedNetwork:
             first = self._heads[0]
             e, t, n_rows = self.n_members, self.n_tasks, first.dout.shape[2]
             if joined:
-                torch.bmm(first.way_back.reshape(e, -1, first.way_back.shape[2]).transpose(1, 2), first.dout.view(e, -1, n_rows), out=self._dshared)
+                torch.bmm(
+                    first.way_back.reshape(e, -1, first.way_back.shape[2]).transpose(1, 2),
+                    first.dout.view(e, -1, n_rows),
+                    out=self._dshared,
+                )
                 return
-            torch.bmm(first.way_back.transpose(1, 2), first.dout.view(e * t, -1, n_rows), out=self._dhead_input)
+            torch.bmm(
+                first.way_back.transpose(1, 2),
+                first.dout.view(e * t, -1, n_rows),
+                out=self._dhead_input,
+            )
 
     def _deactivate(self, layer: Layer) -> None:
         """Turn the derivative in a layer's output into that in its products."""
@@ -245,19 +306,27 @@ class StackedNetwork:
             torch.bmm(layer.way_back.transpose(1, 2), layer.dout, out=layer.dsource)
 
     def _gather_tasks(self) -> None:
-        """Bring the derivatives in the heads' inputs together as the derivative in the trunk's output."""
+        """Bring the derivatives in the heads' inputs together as the derivative in the trunk's
+        output.
+        """
         e, t = self.n_members, self.n_tasks
         if self.shared_rows and t > 1:
-            torch.sum(self._dhead_input.view(e, t, -1, self._dhead_input.shape[2]), 1, out=self._dshared)
+            torch.sum(
+                self._dhead_input.view(e, t, -1, self._dhead_input.shape[2]), 1, out=self._dshared
+            )
         elif self._head_input is not None:
-            self._per_task(self._dshared).copy_(self._dhead_input.view(e, t, *self._dhead_input.shape[1:]))
+            self._per_task(self._dshared).copy_(
+                self._dhead_input.view(e, t, *self._dhead_input.shape[1:])
+            )
 
     # ------------------------------------------------------------------ Jacobian
     def trunk_jacobian(self, dscores: Tensor, head_dscores: Tensor | None = None) -> Tensor:
-        """Return the gradient of every task's loss in the trunk's parameters, (E, T, P), after :meth:`forward`.
+        """Return the gradient of every task's loss in the trunk's parameters, (E, T, P), after
+        :meth:`forward`.
 
-        Row t follows from ``dscores[:, t]`` alone. One batched product a layer serves all tasks; where tasks have rows of
-        their own the products are no larger than those of :meth:`backward`.
+        Row t follows from ``dscores[:, t]`` alone. One batched product a layer serves all tasks;
+        where tasks have rows of their own the products are no larger than those of
+        :meth:`backward`.
 
         Parameters
         ----------
@@ -274,7 +343,9 @@ class StackedNetwork:
         if not self.has_trunk:
             return dscores.new_zeros(self.n_members, self.n_tasks, 0)
         if self._trunk and self.shared_rows and len(self._heads) == 1 and dscores.shape[2] == 1:
-            rows = self._jacobian.rows_below_linear_heads(self._heads[0].way_back.view(self.n_members, self.n_tasks, -1), dscores.squeeze(2))
+            rows = self._jacobian.rows_below_linear_heads(
+                self._heads[0].way_back.view(self.n_members, self.n_tasks, -1), dscores.squeeze(2)
+            )
             if head_dscores is not None:
                 self._backward_heads(head_dscores, parameters=True, inputs=False)
             return rows
@@ -285,8 +356,12 @@ class StackedNetwork:
         """Whether anything is below the heads that learns."""
         return bool(self._trunk or self._embeddings.width)
 
-    def representation_gradient(self, dscores: Tensor, head_dscores: Tensor | None = None) -> Tensor:
-        """Return the gradient of every task's loss in what its head sees, (E, T, width, B); arguments as in :meth:`trunk_jacobian`."""
+    def representation_gradient(
+        self, dscores: Tensor, head_dscores: Tensor | None = None
+    ) -> Tensor:
+        """Return the gradient of every task's loss in what its head sees, (E, T, width, B);
+        arguments as in :meth:`trunk_jacobian`.
+        """
         if head_dscores is not None and head_dscores is not dscores:
             own = dscores.clone() if dscores is self.score_gradient else dscores
             self._backward_heads(head_dscores, parameters=True, inputs=False)
@@ -295,9 +370,11 @@ class StackedNetwork:
         return self._dhead_input.view(self.n_members, self.n_tasks, -1, self._dhead_input.shape[2])
 
     def representation_gramian(self, dscores: Tensor) -> Tensor:
-        r"""Return inner products, (E, T, T) in double precision, of the task gradients in what heads that share rows see.
+        r"""Return inner products, (E, T, T) in double precision, of the task gradients in what
+        heads that share rows see.
 
-        For linear heads W the gradient is a product, :math:`W_i^\top D_i`, and the inner products are those of the factors,
+        For linear heads W the gradient is a product, :math:`W_i^\top D_i`, and the inner products
+        are those of the factors,
         :math:`\langle W_i W_j^\top, D_i D_j^\top \rangle`: no gradient is written out.
         """
         e, t, k, n_rows = dscores.shape
@@ -309,11 +386,17 @@ class StackedNetwork:
         return ((weight @ weight.mT) * (scores @ scores.mT)).view(e, t, k, t, k).sum((2, 4))
 
     def clip_trunk_gradient(self, max_norm: float | None, scale: float = 1.0) -> None:
-        """Multiply the trunk's gradients by ``scale``, then shorten those of every network to at most ``max_norm``."""
+        """Multiply the trunk's gradients by ``scale``, then shorten those of every network to at
+        most ``max_norm``.
+        """
         gradients = self.gradients[: self._split]
-        factors = torch.full((self.n_members,), scale, dtype=torch.float64, device=gradients[0].device)
+        factors = torch.full(
+            (self.n_members,), scale, dtype=torch.float64, device=gradients[0].device
+        )
         if max_norm is not None:
-            norms = torch.linalg.vector_norm(torch.cat([part.flatten(1) for part in gradients], 1), dim=1, dtype=torch.float64)
+            norms = torch.linalg.vector_norm(
+                torch.cat([part.flatten(1) for part in gradients], 1), dim=1, dtype=torch.float64
+            )
             factors = factors * (max_norm / (scale * norms)).clamp(max=1.0)
         for part in gradients:
             part.mul_(factors.to(part.dtype).view(-1, *[1] * (part.ndim - 1)))
@@ -324,7 +407,9 @@ class StackedNetwork:
             part.mul_(weights.view(*weights.shape, *[1] * (part.ndim - 2)))
 
     def set_trunk_gradient(self, direction: Tensor) -> None:
-        """Write a direction of shape (E, P), in the order of :meth:`trunk_jacobian`'s columns, into the trunk's gradients."""
+        """Write a direction of shape (E, P), in the order of :meth:`trunk_jacobian`'s columns, into
+        the trunk's gradients.
+        """
         start = 0
         for gradient in self.gradients[: self._split]:
             size = gradient[0].numel()

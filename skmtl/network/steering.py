@@ -1,4 +1,6 @@
-"""From scores and labels of a batch to the gradients of a stack's networks: the mean of the losses, and what all other ways share."""
+"""From scores and labels of a batch to the gradients of a stack's networks: the mean of the losses,
+and what all other ways share.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,10 @@ class Steering:
 
     def enter(self, lanes: NDArray[np.intp], order_seeds: Sequence[int]) -> None:
         """Start lanes afresh."""
-        for memory, fresh in ((self.state, self._fresh(len(lanes))), (self.own, self._fresh_own(len(lanes)))):
+        for memory, fresh in (
+            (self.state, self._fresh(len(lanes))),
+            (self.own, self._fresh_own(len(lanes))),
+        ):
             for name, values in memory.items():
                 memory[name] = replaced(values, lanes, fresh[name])
         for lane, seed in zip(lanes, order_seeds, strict=True):
@@ -51,23 +56,34 @@ class Steering:
 
     def select(self, keep: NDArray[np.intp]) -> None:
         """Go on with these lanes."""
-        self.state, self.own = ({name: values[keep] for name, values in memory.items()} for memory in (self.state, self.own))
+        self.state, self.own = (
+            {name: values[keep] for name, values in memory.items()}
+            for memory in (self.state, self.own)
+        )
         self.generators = [self.generators[lane] for lane in keep]
 
     def state_of(self, lane: int) -> dict[str, NDArray[Any]]:
         """Return what is remembered in a lane in numpy; what is no array is left aside."""
         both = {**self.state, **{f"_{name}": values for name, values in self.own.items()}}
-        return {name: values[lane].cpu().numpy().copy() for name, values in both.items() if isinstance(values, Tensor)}
+        return {
+            name: values[lane].cpu().numpy().copy()
+            for name, values in both.items()
+            if isinstance(values, Tensor)
+        }
 
     def resume(self, lane: int, name: str, state: dict[str, NDArray[Any]]) -> None:
-        """Go on in a lane from what :meth:`state_of` gave; what another aggregator remembers is left aside."""
+        """Go on in a lane from what :meth:`state_of` gave; what another aggregator remembers is
+        left aside.
+        """
         if name != self.name:
             return
         for key, saved in state.items():
             memory = self.own if key.startswith("_") else self.state
             values = memory.get(key.removeprefix("_"))
             if isinstance(values, Tensor) and tuple(values.shape[1:]) == np.shape(saved):
-                memory[key.removeprefix("_")] = replaced(values, np.array([lane]), torch.as_tensor(saved).to(values).unsqueeze(0))
+                memory[key.removeprefix("_")] = replaced(
+                    values, np.array([lane]), torch.as_tensor(saved).to(values).unsqueeze(0)
+                )
 
     @property
     def name(self) -> str:
@@ -75,7 +91,11 @@ class Steering:
         return str(self.aggregator)
 
     def _fresh(self, n_members: int) -> dict[str, Any]:
-        return {} if self.aggregator is None else self.aggregator.initial_state(n_members, self.n_tasks, device=self.device)
+        return (
+            {}
+            if self.aggregator is None
+            else self.aggregator.initial_state(n_members, self.n_tasks, device=self.device)
+        )
 
     def _fresh_own(self, n_members: int) -> dict[str, Any]:
         return {}
@@ -87,14 +107,23 @@ class Steering:
         """Return the argument of methods that draw."""
         if not self.aggregator.random:
             return {}
-        return {"generator": self.generators if lanes is None else [self.generators[lane] for lane in lanes]}
+        return {
+            "generator": self.generators
+            if lanes is None
+            else [self.generators[lane] for lane in lanes]
+        }
 
     # ------------------------------------------------------------------ steps
     def begin_pass(self, n_members: int) -> None:
         """Start the notes of a pass."""
-        self._weight_sums = torch.zeros((n_members, self.n_tasks), dtype=torch.float64, device=self.device)
+        self._weight_sums = torch.zeros(
+            (n_members, self.n_tasks), dtype=torch.float64, device=self.device
+        )
         self._weight_counts = torch.zeros_like(self._weight_sums)
-        self._unsolved, self._asked = torch.zeros_like(self._weight_sums[:, 0]), torch.zeros_like(self._weight_sums[:, 0])
+        self._unsolved, self._asked = (
+            torch.zeros_like(self._weight_sums[:, 0]),
+            torch.zeros_like(self._weight_sums[:, 0]),
+        )
         self._gramian = None
 
     def gradients(self, step: Step) -> None:
@@ -109,7 +138,9 @@ class Steering:
         """Learn from a step that has been taken."""
 
     def end_pass(self, scores: Tensor | None) -> None:
-        """Learn from a pass; scores, (E, T), tell how far each task is behind its baseline, in percent."""
+        """Learn from a pass; scores, (E, T), tell how far each task is behind its baseline, in
+        percent.
+        """
 
     def _note(self, weights: Tensor, present: Tensor) -> None:
         """Add the weights of a step to the notes."""
@@ -117,14 +148,23 @@ class Steering:
         self._weight_counts += present
 
     def notes(self) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]]:
-        """Return the mean weights of the pass, (E, T), NaN where there were none, and diagnostics (E,)."""
+        """Return the mean weights of the pass, (E, T), NaN where there were none, and diagnostics
+        (E,).
+        """
         if self.aggregator is None:
             return self._constant.double().cpu().numpy(), {}
         counts = self._weight_counts
-        weights = torch.where(counts > 0, self._weight_sums / counts.clamp(min=1), torch.nan).cpu().numpy()
+        weights = (
+            torch.where(counts > 0, self._weight_sums / counts.clamp(min=1), torch.nan)
+            .cpu()
+            .numpy()
+        )
         if self._gramian is None:
             return weights, {}
-        notes = {name: values.double().cpu().numpy() for name, values in self.aggregator.diagnostics(self._gramian).items()}
+        notes = {
+            name: values.double().cpu().numpy()
+            for name, values in self.aggregator.diagnostics(self._gramian).items()
+        }
         if "unsolved" in self.state:
             notes["unsolved"] = (self._unsolved / self._asked.clamp(min=1)).cpu().numpy()
         return weights, notes

@@ -28,7 +28,8 @@ class Step:
     importance : Tensor of shape (E, T) or None
         The same with mean 1; None where all are 1.
     term_weights : Tensor of shape (E, 2, T) or None
-        What each network multiplies the terms of each task by, as the trunk and as the heads see them.
+        What each network multiplies the terms of each task by, as the trunk and as the heads see
+        them.
     train_trunk, record : bool
         Whether the trunk is trained; whether losses and weights are noted down.
     sums : Tensor of shape (E, T) or None
@@ -49,7 +50,9 @@ class Step:
     signals: dict[str, Tensor] = field(default_factory=dict)
 
     def derivative(self, *, losses: bool = False) -> Tensor:
-        """Return the derivative of the tasks' losses in the scores; note the losses down where they are wanted."""
+        """Return the derivative of the tasks' losses in the scores; note the losses down where they
+        are wanted.
+        """
         arguments = self.scores, self.batch.labels, self.batch.weights, self.network.score_gradient
         if not (losses or self.record):
             return self.loss.derivative(*arguments)
@@ -57,11 +60,18 @@ class Step:
         return derivative
 
     def with_terms(self, derivative: Tensor, *factors: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Add the terms' derivatives as the trunk and as the heads see them; factors, (E, T), are what the tasks' losses have been multiplied by."""
+        """Add the terms' derivatives as the trunk and as the heads see them; factors, (E, T), are
+        what the tasks' losses have been multiplied by.
+        """
         trunk = heads = derivative
         for term in self.terms:
             leaf = self.scores.detach().clone().requires_grad_()
-            to_trunk, to_heads = term.values(self.loss.visible(leaf) if term.per_task else leaf, self.batch.labels, self.batch.weights, self.batch.groups)
+            to_trunk, to_heads = term.values(
+                self.loss.visible(leaf) if term.per_task else leaf,
+                self.batch.labels,
+                self.batch.weights,
+                self.batch.groups,
+            )
             one = to_trunk is to_heads
             to_trunk = torch.autograd.grad(to_trunk.sum(), leaf, retain_graph=not one)[0]
             to_heads = to_trunk if one else torch.autograd.grad(to_heads.sum(), leaf)[0]

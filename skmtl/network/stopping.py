@@ -20,11 +20,19 @@ class Watch:
     max_iter : int
         Passes after which a member stops in any case.
     keep_best : bool
-        True: the weights of the lowest watched loss are kept (validation). False: the latest finite ones.
+        True: the weights of the lowest watched loss are kept (validation). False: the latest finite
+        ones.
     """
 
-    def __init__(self, n_members: int, tol: float, n_iter_no_change: int, max_iter: int, *, keep_best: bool):
-        self.tol, self.n_iter_no_change, self.max_iter, self.keep_best = tol, n_iter_no_change, max_iter, keep_best
+    def __init__(
+        self, n_members: int, tol: float, n_iter_no_change: int, max_iter: int, *, keep_best: bool
+    ):
+        self.tol, self.n_iter_no_change, self.max_iter, self.keep_best = (
+            tol,
+            n_iter_no_change,
+            max_iter,
+            keep_best,
+        )
         self.best = np.full(n_members, np.inf)
         self.n_iter = np.zeros(n_members, dtype=int)
         self.kept_iteration = np.zeros(n_members, dtype=int)
@@ -32,7 +40,9 @@ class Watch:
         self.diverged = np.zeros(n_members, dtype=bool)
         self.finished = np.zeros(n_members, dtype=bool)
 
-    def update(self, ids: NDArray[np.intp], watched: NDArray[np.float64] | None, finite: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    def update(
+        self, ids: NDArray[np.intp], watched: NDArray[np.float64] | None, finite: NDArray[np.bool_]
+    ) -> NDArray[np.bool_]:
         """Enter one pass.
 
         Parameters
@@ -61,5 +71,7 @@ class Watch:
                 keep &= watched < best
             self.best[ids] = np.where(running & good, np.minimum(best, watched), best)
         self.kept_iteration[ids[keep]] = self.n_iter[ids[keep]]
-        self.finished[ids] |= ~good | (self.stale[ids] >= self.n_iter_no_change) | (self.n_iter[ids] >= self.max_iter)
+        self.finished[ids] |= (
+            ~good | (self.stale[ids] >= self.n_iter_no_change) | (self.n_iter[ids] >= self.max_iter)
+        )
         return keep

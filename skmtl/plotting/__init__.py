@@ -1,4 +1,6 @@
-"""Pictures of gains, groups, losses, fronts, gradients and representations, in the manner of scikit-learn's Displays."""
+"""Pictures of gains, groups, losses, fronts, gradients and representations, in the manner of
+scikit-learn's Displays.
+"""
 
 from skmtl.plotting.gain_prediction import GainPredictionDisplay
 from skmtl.plotting.gradient_conflict import GradientConflictDisplay

@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 INK, PALE, FAINT, GRID = "#222222", "#8a8a8a", "#c4c4c4", "#e4e4e4"
-SERIES = ("#6b6b6b", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe and Ito: safe for the colour-blind
+SERIES = (
+    "#6b6b6b",
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+)  # Okabe and Ito: safe for the colour-blind
 MARKERS = ("o", "s", "D", "^", "v", "P", "X")
 
 
@@ -14,7 +22,9 @@ def axes_or_new(ax: Any, figsize: tuple[float, float]) -> Any:
     try:
         import matplotlib  # noqa: F401
     except ImportError as error:
-        raise ImportError('Displays need matplotlib. Install it with: pip install "skmtl[plot]"') from error
+        raise ImportError(
+            'Displays need matplotlib. Install it with: pip install "skmtl[plot]"'
+        ) from error
     if ax is not None:
         return ax
     from matplotlib import pyplot

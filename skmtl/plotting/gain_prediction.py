@@ -14,8 +14,9 @@ from skmtl.plotting.canvas import FAINT, INK, PALE, SERIES, axes_or_new, tidy, t
 class GainPredictionDisplay:
     """Scatter of measured gains over predicted gains.
 
-    A point on the diagonal is a pair whose gain was predicted exactly; points in the upper right and lower left quarter have at least the
-    right sign. Build one with :meth:`from_predictions` or :meth:`from_estimator`.
+    A point on the diagonal is a pair whose gain was predicted exactly; points in the upper right
+    and lower left quarter have at least the right sign. Build one with :meth:`from_predictions` or
+    :meth:`from_estimator`.
 
     Parameters
     ----------
@@ -43,7 +44,9 @@ class GainPredictionDisplay:
     --------
     >>> from matplotlib.figure import Figure
     >>> from skmtl.plotting import GainPredictionDisplay
-    >>> display = GainPredictionDisplay.from_predictions([0.1, -0.2, 0.3], [0.0, -0.1, 0.1], ax=Figure().subplots())
+    >>> display = GainPredictionDisplay.from_predictions(
+    ...     [0.1, -0.2, 0.3], [0.0, -0.1, 0.1], ax=Figure().subplots()
+    ... )
     >>> display.ax_.get_xlabel()
     'Predicted gain'
     """
@@ -55,7 +58,15 @@ class GainPredictionDisplay:
         self.y_pred = y_pred
 
     @classmethod
-    def from_predictions(cls, y_true: ArrayLike, y_pred: ArrayLike, *, ax: Any = None, name: str | None = None, **kwargs: Any) -> GainPredictionDisplay:
+    def from_predictions(
+        cls,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
+        *,
+        ax: Any = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> GainPredictionDisplay:
         """Draw gains that were predicted already.
 
         Parameters
@@ -79,7 +90,16 @@ class GainPredictionDisplay:
         return cls(y_true=y_true, y_pred=y_pred).plot(ax=ax, name=name, **kwargs)
 
     @classmethod
-    def from_estimator(cls, estimator: Any, X: ArrayLike, y: ArrayLike, *, ax: Any = None, name: str | None = None, **kwargs: Any) -> GainPredictionDisplay:
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: ArrayLike,
+        y: ArrayLike,
+        *,
+        ax: Any = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> GainPredictionDisplay:
         """Predict gains with a fitted estimator and draw them.
 
         Parameters
@@ -102,9 +122,17 @@ class GainPredictionDisplay:
         GainPredictionDisplay
             The Display, drawn.
         """
-        return cls.from_predictions(y, estimator.predict(X), ax=ax, name=type(estimator).__name__ if name is None else name, **kwargs)
+        return cls.from_predictions(
+            y,
+            estimator.predict(X),
+            ax=ax,
+            name=type(estimator).__name__ if name is None else name,
+            **kwargs,
+        )
 
-    def plot(self, ax: Any = None, *, name: str | None = None, **kwargs: Any) -> GainPredictionDisplay:
+    def plot(
+        self, ax: Any = None, *, name: str | None = None, **kwargs: Any
+    ) -> GainPredictionDisplay:
         """Draw the scatter.
 
         Parameters
@@ -122,7 +150,16 @@ class GainPredictionDisplay:
             The Display itself.
         """
         measured, predicted = (
-            np.asarray(check_array(values, ensure_2d=False, dtype=np.float64, ensure_all_finite="allow-nan", ensure_min_samples=0, input_name=label))
+            np.asarray(
+                check_array(
+                    values,
+                    ensure_2d=False,
+                    dtype=np.float64,
+                    ensure_all_finite="allow-nan",
+                    ensure_min_samples=0,
+                    input_name=label,
+                )
+            )
             for values, label in ((self.y_true, "y_true"), (self.y_pred, "y_pred"))
         )
         check_consistent_length(measured, predicted)
@@ -134,22 +171,51 @@ class GainPredictionDisplay:
         from matplotlib.ticker import PercentFormatter
 
         crowd = len(measured)
-        style = {"s": float(np.clip(6000 / max(crowd, 1), 6, 36)), "alpha": float(np.clip(60 / max(crowd, 1) ** 0.65, 0.2, 0.8)), "color": SERIES[1]}
+        style = {
+            "s": float(np.clip(6000 / max(crowd, 1), 6, 36)),
+            "alpha": float(np.clip(60 / max(crowd, 1) ** 0.65, 0.2, 0.8)),
+            "color": SERIES[1],
+        }
         self.ax_.axhline(0, color=FAINT, linewidth=1.2, zorder=0)
         self.ax_.axvline(0, color=FAINT, linewidth=1.2, zorder=0)
-        self.scatter_ = self.ax_.scatter(predicted, measured, **{**style, "linewidths": 0, "label": _summary(measured, predicted), **kwargs})
-        self.line_ = self.ax_.axline((0, 0), slope=1, color=INK, linewidth=1, linestyle=(0, (5, 4)), label="prediction = measurement")
+        self.scatter_ = self.ax_.scatter(
+            predicted,
+            measured,
+            **{**style, "linewidths": 0, "label": _summary(measured, predicted), **kwargs},
+        )
+        self.line_ = self.ax_.axline(
+            (0, 0),
+            slope=1,
+            color=INK,
+            linewidth=1,
+            linestyle=(0, (5, 4)),
+            label="prediction = measurement",
+        )
         (left, right), (low, high) = _limits(predicted), _limits(measured)
         self.ax_.set(xlim=(left, right), ylim=(low, high))
         for axis in (self.ax_.xaxis, self.ax_.yaxis):
             axis.set_major_formatter(PercentFormatter(xmax=1))
-        tidy(self.ax_, title=titled("How well gains can be predicted", name), xlabel="Predicted gain", ylabel="Measured gain")
-        outside = int(((predicted < left) | (predicted > right) | (measured < low) | (measured > high)).sum())
+        tidy(
+            self.ax_,
+            title=titled("How well gains can be predicted", name),
+            xlabel="Predicted gain",
+            ylabel="Measured gain",
+        )
+        outside = int(
+            ((predicted < left) | (predicted > right) | (measured < low) | (measured > high)).sum()
+        )
         if outside:
             self.ax_.annotate(
-                f"{outside} extreme pair{'s' * (outside > 1)} outside the frame", (0.99, 0.015), xycoords="axes fraction", ha="right", fontsize=8, color=PALE
+                f"{outside} extreme pair{'s' * (outside > 1)} outside the frame",
+                (0.99, 0.015),
+                xycoords="axes fraction",
+                ha="right",
+                fontsize=8,
+                color=PALE,
             )
-        legend = self.ax_.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2, fontsize=9, frameon=False)
+        legend = self.ax_.legend(
+            loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2, fontsize=9, frameon=False
+        )
         for handle in legend.legend_handles:
             handle.set_alpha(0.9)
         return self
@@ -170,7 +236,9 @@ def _limits(values: np.ndarray) -> tuple[float, float]:
     """Range that holds all but extreme values, and zero, with a margin."""
     if not len(values):
         return -1.0, 1.0
-    low, high = np.quantile(values, [0.005, 0.995]) if len(values) >= 200 else (values.min(), values.max())
+    low, high = (
+        np.quantile(values, [0.005, 0.995]) if len(values) >= 200 else (values.min(), values.max())
+    )
     low, high = min(float(low), 0.0), max(float(high), 0.0)
     margin = 0.08 * (high - low) or 0.01
     return low - margin, high + margin

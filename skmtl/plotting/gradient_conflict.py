@@ -19,17 +19,21 @@ _HUES = SERIES[1:]
 
 
 class GradientConflictDisplay:
-    """Conflict between the task gradients over the passes of a fit, and the weights that the tasks were given.
+    """Conflict between the task gradients over the passes of a fit, and the weights that the tasks
+    were given.
 
-    Above: the share of task pairs whose gradients have a negative cosine (0 = no conflict; 50 % = no more than between gradients that have
-    nothing to do with each other), and the volume that the gradients span (1 = at right angles, 0 = one is a combination of others).
-    Below: the weight of each task over the mean weight of the tasks in that pass (1 = as the mean of the gradients would weigh it): lines for up
-    to six tasks, colours for more. Build one with :meth:`from_estimator` or :meth:`from_predictions`.
+    Above: the share of task pairs whose gradients have a negative cosine (0 = no conflict; 50 % =
+    no more than between gradients that have nothing to do with each other), and the volume that the
+    gradients span (1 = at right angles, 0 = one is a combination of others). Below: the weight of
+    each task over the mean weight of the tasks in that pass (1 = as the mean of the gradients would
+    weigh it): lines for up to six tasks, colours for more. Build one with :meth:`from_estimator` or
+    :meth:`from_predictions`.
 
     Parameters
     ----------
     history : list of dict or DataFrame
-        One entry a pass with "negative_cosine_fraction" and, where known, "voldet" and "unsolved": ``history_`` of a fitted estimator.
+        One entry a pass with "negative_cosine_fraction" and, where known, "voldet" and "unsolved":
+        ``history_`` of a fitted estimator.
     weights : DataFrame of shape (n_passes, T), array-like or None, default=None
         Weights of the tasks, one column a task; NaN = the task had none.
     best_iteration : int, default=None
@@ -53,22 +57,34 @@ class GradientConflictDisplay:
 
     Notes
     -----
-    The volume of many gradients is nearly 0 even where nothing conflicts; it is left out where it never exceeds 0.02. A pass is judged by its
-    last batch, so single values are noisy: where there are more than 30 passes the thick line is a running mean over a tenth of them. With an
-    ensemble all values are means over its networks.
+    The volume of many gradients is nearly 0 even where nothing conflicts; it is left out where it
+    never exceeds 0.02. A pass is judged by its last batch, so single values are noisy: where there
+    are more than 30 passes the thick line is a running mean over a tenth of them. With an ensemble
+    all values are means over its networks.
 
     Examples
     --------
     >>> from matplotlib.figure import Figure
     >>> from skmtl.plotting import GradientConflictDisplay
-    >>> history = [{"iteration": 1, "negative_cosine_fraction": 0.5}, {"iteration": 2, "negative_cosine_fraction": 0.25}]
-    >>> display = GradientConflictDisplay.from_predictions(history, weights=[[1.0, 3.0], [2.0, 2.0]], ax=Figure().subplots())
+    >>> history = [
+    ...     {"iteration": 1, "negative_cosine_fraction": 0.5},
+    ...     {"iteration": 2, "negative_cosine_fraction": 0.25},
+    ... ]
+    >>> display = GradientConflictDisplay.from_predictions(
+    ...     history, weights=[[1.0, 3.0], [2.0, 2.0]], ax=Figure().subplots()
+    ... )
     >>> display.relative_weights_.to_numpy()
     array([[0.5, 1.5],
            [1. , 1. ]])
     """
 
-    def __init__(self, *, history: Sequence[Mapping[str, Any]] | pd.DataFrame, weights: ArrayLike | None = None, best_iteration: int | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        history: Sequence[Mapping[str, Any]] | pd.DataFrame,
+        weights: ArrayLike | None = None,
+        best_iteration: int | None = None,
+    ) -> None:
         self.history = history
         self.weights = weights
         self.best_iteration = best_iteration
@@ -76,7 +92,9 @@ class GradientConflictDisplay:
     @property
     def figsize(self) -> tuple[float, float]:
         """Width and height in inches that suit the number of tasks."""
-        return 8.4, 3.4 + (0.0 if self.weights is None else _weights_inches(np.shape(self.weights)[1]))
+        return 8.4, 3.4 + (
+            0.0 if self.weights is None else _weights_inches(np.shape(self.weights)[1])
+        )
 
     @classmethod
     def from_predictions(
@@ -94,7 +112,8 @@ class GradientConflictDisplay:
         Parameters
         ----------
         history : list of dict or DataFrame
-            One entry a pass with "negative_cosine_fraction" and, where known, "voldet" and "unsolved".
+            One entry a pass with "negative_cosine_fraction" and, where known, "voldet" and
+            "unsolved".
         weights : DataFrame of shape (n_passes, T), array-like or None, default=None
             Weights of the tasks, one column a task.
         best_iteration : int, default=None
@@ -111,16 +130,21 @@ class GradientConflictDisplay:
         GradientConflictDisplay
             The Display, drawn.
         """
-        return cls(history=history, weights=weights, best_iteration=best_iteration).plot(ax=ax, name=name, **kwargs)
+        return cls(history=history, weights=weights, best_iteration=best_iteration).plot(
+            ax=ax, name=name, **kwargs
+        )
 
     @classmethod
-    def from_estimator(cls, estimator: Any, *, ax: Any = None, name: str | None = None, **kwargs: Any) -> GradientConflictDisplay:
+    def from_estimator(
+        cls, estimator: Any, *, ax: Any = None, name: str | None = None, **kwargs: Any
+    ) -> GradientConflictDisplay:
         """Draw what a fitted estimator noted.
 
         Parameters
         ----------
         estimator : MultiTaskClassifier or MultiTaskRegressor
-            Fitted with an aggregator that weighs task gradients by their inner products, such as "upgrad" or "svfair".
+            Fitted with an aggregator that weighs task gradients by their inner products, such as
+            "upgrad" or "svfair".
         ax : matplotlib Axes, default=None
             Axes to draw on, which make room for the weights; a new figure by default.
         name : str, default=None
@@ -133,13 +157,24 @@ class GradientConflictDisplay:
         GradientConflictDisplay
             The Display, drawn.
         """
-        weights = pd.DataFrame(np.asarray(estimator.aggregation_weights_), columns=list(estimator.task_names_))
-        settings = {"weights": weights if np.isfinite(weights.to_numpy()).any() else None, "best_iteration": getattr(estimator, "best_iteration_", None)}
+        weights = pd.DataFrame(
+            np.asarray(estimator.aggregation_weights_), columns=list(estimator.task_names_)
+        )
+        settings = {
+            "weights": weights if np.isfinite(weights.to_numpy()).any() else None,
+            "best_iteration": getattr(estimator, "best_iteration_", None),
+        }
         if name is None:
-            name = estimator.aggregator if isinstance(estimator.aggregator, str) else type(estimator.aggregator).__name__
+            name = (
+                estimator.aggregator
+                if isinstance(estimator.aggregator, str)
+                else type(estimator.aggregator).__name__
+            )
         return cls.from_predictions(estimator.history_, **settings, ax=ax, name=name, **kwargs)
 
-    def plot(self, ax: Any = None, *, name: str | None = None, **kwargs: Any) -> GradientConflictDisplay:
+    def plot(
+        self, ax: Any = None, *, name: str | None = None, **kwargs: Any
+    ) -> GradientConflictDisplay:
         """Draw the curves.
 
         Parameters
@@ -159,21 +194,36 @@ class GradientConflictDisplay:
         notes = pd.DataFrame(self.history)
         if CONFLICT not in notes or not notes[CONFLICT].notna().any():
             raise ValueError(
-                f"history has no {CONFLICT!r}: only aggregators that weigh task gradients by their inner products note it. "
+                f"history has no {CONFLICT!r}: only aggregators that weigh task gradients by their "
+                "inner products note it. "
                 'Fit with one of them, such as aggregator="upgrad".'
             )
-        self.relative_weights_ = None if self.weights is None else _relative(self.weights, len(notes))
+        self.relative_weights_ = (
+            None if self.weights is None else _relative(self.weights, len(notes))
+        )
         self.ax_ = axes_or_new(ax, self.figsize)
         self.figure_ = self.ax_.figure
-        passes = notes.get("iteration", pd.Series(np.arange(1, len(notes) + 1))).to_numpy(dtype=float)
+        passes = notes.get("iteration", pd.Series(np.arange(1, len(notes) + 1))).to_numpy(
+            dtype=float
+        )
         shown = self.relative_weights_
-        self.weights_ax_: Any = None if shown is None else panel_below(self.ax_, _weights_inches(shown.shape[1]) - 0.5)
+        self.weights_ax_: Any = (
+            None if shown is None else panel_below(self.ax_, _weights_inches(shown.shape[1]) - 0.5)
+        )
         self._draw_conflict(passes, notes, name, kwargs)
         if shown is not None:
-            (self._draw_lines if shown.shape[1] <= MOST_LINES else self._draw_colours)(passes, shown)
+            (self._draw_lines if shown.shape[1] <= MOST_LINES else self._draw_colours)(
+                passes, shown
+            )
         for axes in filter(None, (self.ax_, self.weights_ax_)):
             if self.best_iteration is not None and self.best_iteration < len(passes):
-                axes.axvline(passes[self.best_iteration - 1], color=INK, linewidth=1, linestyle=(0, (5, 4)), zorder=5)
+                axes.axvline(
+                    passes[self.best_iteration - 1],
+                    color=INK,
+                    linewidth=1,
+                    linestyle=(0, (5, 4)),
+                    zorder=5,
+                )
         margin = 0.5 if len(passes) < 60 else 0.01 * len(passes)
         self.ax_.set_xlim(passes[0] - margin, passes[-1] + margin)
         lower = self.weights_ax_ or self.ax_
@@ -182,7 +232,13 @@ class GradientConflictDisplay:
         return self
 
     # ------------------------------------------------------------------ above
-    def _draw_conflict(self, passes: NDArray[np.float64], notes: pd.DataFrame, name: str | None, style: dict[str, Any]) -> None:
+    def _draw_conflict(
+        self,
+        passes: NDArray[np.float64],
+        notes: pd.DataFrame,
+        name: str | None,
+        style: dict[str, Any],
+    ) -> None:
         from matplotlib.lines import Line2D
         from matplotlib.ticker import PercentFormatter
 
@@ -200,11 +256,25 @@ class GradientConflictDisplay:
             if window > 1:
                 ax.plot(passes, values, color=hue, linewidth=0.7, alpha=0.35, zorder=2)
                 values = values.rolling(window, center=True, min_periods=1).mean()
-            look = {"color": hue, "linewidth": width, "marker": "o" if len(passes) <= 30 else None, "markersize": 3.5, "zorder": 3}
-            handles += ax.plot(passes, values, label=label, **{**look, **(style if column == CONFLICT else {})})
-        handles.append(Line2D([], [], color=PALE, linewidth=1, linestyle=(0, (1, 2)), label="conflict by chance"))
+            look = {
+                "color": hue,
+                "linewidth": width,
+                "marker": "o" if len(passes) <= 30 else None,
+                "markersize": 3.5,
+                "zorder": 3,
+            }
+            handles += ax.plot(
+                passes, values, label=label, **{**look, **(style if column == CONFLICT else {})}
+            )
+        handles.append(
+            Line2D(
+                [], [], color=PALE, linewidth=1, linestyle=(0, (1, 2)), label="conflict by chance"
+            )
+        )
         if self.best_iteration is not None and self.best_iteration < len(passes):
-            handles.append(Line2D([], [], color=INK, linewidth=1, linestyle=(0, (5, 4)), label="kept"))
+            handles.append(
+                Line2D([], [], color=INK, linewidth=1, linestyle=(0, (5, 4)), label="kept")
+            )
         ax.set_ylim(-0.03, 1.03)
         ax.yaxis.set_major_formatter(PercentFormatter(xmax=1))
         tidy(ax, title=titled("How task gradients get along", name), ylabel="Share, volume")
@@ -218,12 +288,22 @@ class GradientConflictDisplay:
     def _draw_lines(self, passes: NDArray[np.float64], weights: pd.DataFrame) -> None:
         ax = self.weights_ax_
         ax.axhline(1, color=PALE, linewidth=1, linestyle=(0, (1, 2)), zorder=1)
-        smooth = weights if len(weights) <= 30 else weights.rolling(max(1, len(weights) // 10), center=True, min_periods=1).mean()
+        smooth = (
+            weights
+            if len(weights) <= 30
+            else weights.rolling(max(1, len(weights) // 10), center=True, min_periods=1).mean()
+        )
         for k, task in enumerate(weights):
             hue = _HUES[k % len(_HUES)]
             if smooth is not weights:
                 ax.plot(passes, weights[task], color=hue, linewidth=0.6, alpha=0.3, zorder=2)
-            look = {"color": hue, "linewidth": 1.6, "zorder": 3, "marker": "o" if len(passes) <= 30 else None, "markersize": 3}
+            look = {
+                "color": hue,
+                "linewidth": 1.6,
+                "zorder": 3,
+                "marker": "o" if len(passes) <= 30 else None,
+                "markersize": 3,
+            }
             ax.plot(passes, smooth[task], **look, label=cut_in_the_middle(task, 24))
         tidy(ax, title="", ylabel="Weight / mean weight")
         values = weights.to_numpy()
@@ -231,7 +311,15 @@ class GradientConflictDisplay:
             ax.set_ylim(0, 1.06 * np.nanmax(values))
         ax.grid(axis="y", color=GRID, linewidth=0.6, zorder=0)
         ax.set_axisbelow(True)
-        ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=9, frameon=False, title="Tasks", alignment="left", title_fontsize=9)
+        ax.legend(
+            loc="upper left",
+            bbox_to_anchor=(1.0, 1.0),
+            fontsize=9,
+            frameon=False,
+            title="Tasks",
+            alignment="left",
+            title_fontsize=9,
+        )
 
     def _draw_colours(self, passes: NDArray[np.float64], weights: pd.DataFrame) -> None:
         """Draw a row of colours for each task, those with the largest mean weight on top."""
@@ -239,25 +327,62 @@ class GradientConflictDisplay:
         from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
         ax = self.weights_ax_
-        ordered = weights[weights.mean().sort_values(ascending=False, na_position="last", kind="stable").index]
+        ordered = weights[
+            weights.mean().sort_values(ascending=False, na_position="last", kind="stable").index
+        ]
         values = np.log2(ordered.to_numpy().T.clip(min=2.0**-6))
-        limit = float(np.clip(np.nanquantile(np.abs(values), 0.98), 0.2, 4)) if np.isfinite(values).any() else 1.0
+        limit = (
+            float(np.clip(np.nanquantile(np.abs(values), 0.98), 0.2, 4))
+            if np.isfinite(values).any()
+            else 1.0
+        )
         colours = colormaps["PuOr_r"].with_extremes(bad="#d9d9d9")
         edges = (passes[0] - 0.5, passes[-1] + 0.5, values.shape[0] - 0.5, -0.5)
-        image = ax.imshow(values, aspect="auto", cmap=colours, vmin=-limit, vmax=limit, interpolation="nearest", extent=edges)
+        image = ax.imshow(
+            values,
+            aspect="auto",
+            cmap=colours,
+            vmin=-limit,
+            vmax=limit,
+            interpolation="nearest",
+            extent=edges,
+        )
         step = -(-len(values) // MOST_NAMES)
         ticks = np.arange(0, len(values), step)
-        ax.set_yticks(ticks, [cut_in_the_middle(ordered.columns[k], 24) for k in ticks], fontsize=float(np.clip(220 / len(ticks), 6, 9)))
-        tidy(ax, title="", ylabel="" if step == 1 else f"every {step}{'nd' if step == 2 else 'rd' if step == 3 else 'th'} task named")
+        ax.set_yticks(
+            ticks,
+            [cut_in_the_middle(ordered.columns[k], 24) for k in ticks],
+            fontsize=float(np.clip(220 / len(ticks), 6, 9)),
+        )
+        tidy(
+            ax,
+            title="",
+            ylabel=""
+            if step == 1
+            else f"every {step}{'nd' if step == 2 else 'rd' if step == 3 else 'th'} task named",
+        )
         ax.tick_params(axis="y", length=0, labelsize=float(np.clip(220 / len(ticks), 6, 9)))
         for side in ax.spines.values():
             side.set_visible(False)
-        bar = self.figure_.colorbar(image, ax=ax, fraction=0.05, pad=0.02, aspect=25, extend="both" if (np.abs(values) > limit).any() else "neither")
+        bar = self.figure_.colorbar(
+            image,
+            ax=ax,
+            fraction=0.05,
+            pad=0.02,
+            aspect=25,
+            extend="both" if (np.abs(values) > limit).any() else "neither",
+        )
         bar.set_label("Weight / mean weight", fontsize=9, color=INK)
         whole = limit >= 1
-        places: list[float] = [float(k) for k in range(-int(limit), int(limit) + 1)] if whole else [share * limit for share in (-1.0, -0.5, 0.0, 0.5, 1.0)]
+        places: list[float] = (
+            [float(k) for k in range(-int(limit), int(limit) + 1)]
+            if whole
+            else [share * limit for share in (-1.0, -0.5, 0.0, 0.5, 1.0)]
+        )
         bar.locator = FixedLocator(places)
-        bar.formatter = FuncFormatter(lambda tick, _: f"{2.0**tick:.3g}" if whole else f"{2.0**tick:.2f}")
+        bar.formatter = FuncFormatter(
+            lambda tick, _: f"{2.0**tick:.3g}" if whole else f"{2.0**tick:.2f}"
+        )
         bar.minorlocator = NullLocator()
         bar.update_ticks()
         bar.ax.tick_params(labelsize=8, colors=INK, length=3)
@@ -268,7 +393,10 @@ def _relative(weights: Any, n_passes: int) -> pd.DataFrame:
     """Weights over the mean absolute weight of their pass, NaN where a task had none."""
     table = pd.DataFrame(weights).astype(np.float64).reset_index(drop=True)
     if len(table) != n_passes:
-        raise ValueError(f"weights must have one row a pass: history has {n_passes} entries. Got {len(table)} rows.")
+        raise ValueError(
+            f"weights must have one row a pass: history has {n_passes} entries. Got {len(table)} "
+            "rows."
+        )
     table.columns = [str(column) for column in table.columns]
     scale = table.abs().mean(axis=1)
     return table.div(scale.where(scale > 0), axis=0)

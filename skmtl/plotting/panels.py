@@ -12,13 +12,17 @@ _LETTERS_A_LINE = 95
 
 
 def panel_below(ax: Any, inches: float) -> Any:
-    """Give the lower part of the place of `ax`, about so many inches, to new axes with the same x axis."""
+    """Give the lower part of the place of `ax`, about so many inches, to new axes with the same x
+    axis.
+    """
     figure, box = ax.figure, ax.get_position()
     share = float(np.clip(inches / max(box.height * figure.get_size_inches()[1], 1e-6), 0.1, 0.75))
     place = ax.get_subplotspec()
     if place is None:
         gap = 0.08 * box.height
-        ax.set_position((box.x0, box.y0 + share * box.height + gap, box.width, (1 - share) * box.height - gap))
+        ax.set_position(
+            (box.x0, box.y0 + share * box.height + gap, box.width, (1 - share) * box.height - gap)
+        )
         return figure.add_axes((box.x0, box.y0, box.width, share * box.height), sharex=ax)
     grid = place.subgridspec(2, 1, height_ratios=[1 - share, share], hspace=0.05)
     ax.set_subplotspec(grid[0])
@@ -37,7 +41,14 @@ def cut_in_the_middle(name: object, length: int = 28) -> str:
 def legend_above(ax: Any, handles: list[Any]) -> None:
     """Put the legend between title and axes, from the left, in one or two lines."""
     lines = 1 if sum(6 + len(handle.get_label()) for handle in handles) <= _LETTERS_A_LINE else 2
-    ax.set_title(ax.get_title(loc="left"), loc="left", fontsize=12, fontweight="bold", color=INK, pad=14 + 16 * lines)
+    ax.set_title(
+        ax.get_title(loc="left"),
+        loc="left",
+        fontsize=12,
+        fontweight="bold",
+        color=INK,
+        pad=14 + 16 * lines,
+    )
     legend = ax.legend(
         handles=handles,
         loc="lower left",
@@ -49,9 +60,15 @@ def legend_above(ax: Any, handles: list[Any]) -> None:
         columnspacing=1.2,
         handletextpad=0.5,
     )
-    legend.set_in_layout(False)  # the title keeps its place; a layout that made room for its width would make the axes narrower and narrower
+    legend.set_in_layout(
+        False
+        # the title keeps its place; a layout that made room for its width would make the axes
+        # narrower and narrower
+    )
 
 
 def note_in_corner(ax: Any, text: str) -> None:
     """Write a remark into the upper right corner."""
-    ax.annotate(text, (0.995, 0.985), xycoords="axes fraction", ha="right", va="top", fontsize=8, color=PALE)
+    ax.annotate(
+        text, (0.995, 0.985), xycoords="axes fraction", ha="right", va="top", fontsize=8, color=PALE
+    )

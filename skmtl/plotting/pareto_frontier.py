@@ -14,28 +14,37 @@ from skmtl.plotting.canvas import GRID, INK, MARKERS, PALE, SERIES, axes_or_new,
 from skmtl.plotting.panels import cut_in_the_middle, legend_above, note_in_corner
 
 _ARE, _ARFG = "are", "arfg"
-_LABELS = {_ARE: "Average relative error, ARE (smaller is better)", _ARFG: "Average relative fairness gap, ARFG (smaller is better)"}
+_LABELS = {
+    _ARE: "Average relative error, ARE (smaller is better)",
+    _ARFG: "Average relative fairness gap, ARFG (smaller is better)",
+}
 _HUES = (*SERIES[1:], SERIES[0])
 _UNNAMED = "runs"
 
 
 class ParetoFrontierDisplay:
-    """Runs of several methods under two measures, both smaller-is-better, with the front of each method.
+    """Runs of several methods under two measures, both smaller-is-better, with the front of each
+    method.
 
-    A dot is a run, the stairs are the method's front (no other run of the method is as good in both measures and better in one), and the
-    star is the run that is reported. The cross is the baseline. Build one with :meth:`from_predictions` or :meth:`from_estimator`.
+    A dot is a run, the stairs are the method's front (no other run of the method is as good in both
+    measures and better in one), and the star is the run that is reported. The cross is the
+    baseline. Build one with :meth:`from_predictions` or :meth:`from_estimator`.
 
     Parameters
     ----------
     points : dict of str to array-like of shape (n, 2) or DataFrame, array-like or DataFrame
-        The runs of every method by its name, or those of one method. Of a DataFrame the two `columns` are taken; an array has two columns.
+        The runs of every method by its name, or those of one method. Of a DataFrame the two
+        `columns` are taken; an array has two columns.
     columns : tuple of str, default=("are", "arfg")
-        Columns of a DataFrame for the horizontal and the vertical axis. ``("val_are", "val_arfg")`` shows validation rows of a sweep.
+        Columns of a DataFrame for the horizontal and the vertical axis. ``("val_are", "val_arfg")``
+        shows validation rows of a sweep.
     reported : "midpoint", dict of str to int, int or None, default="midpoint"
-        Which run is marked: "midpoint" = that of :func:`skmtl.metrics.reported_point`; else its row number, for each method or for the only
-        one, such as that of a run chosen on validation rows.
+        Which run is marked: "midpoint" = that of :func:`skmtl.metrics.reported_point`; else its row
+        number, for each method or for the only one, such as that of a run chosen on validation
+        rows.
     baseline : (float, float), None or "auto", default="auto"
-        Point of the baseline; "auto" = (1, 1) where `columns` are average relative errors and gaps, else none.
+        Point of the baseline; "auto" = (1, 1) where `columns` are average relative errors and gaps,
+        else none.
 
     Attributes
     ----------
@@ -56,9 +65,9 @@ class ParetoFrontierDisplay:
 
     Notes
     -----
-    Fronts are those of the two columns that are drawn: where they are of test rows, the front is chosen on these too and looks better than what
-    a user who chooses on validation rows will get. Runs that are far worse than most lie outside the frame and are
-    counted.
+    Fronts are those of the two columns that are drawn: where they are of test rows, the front is
+    chosen on these too and looks better than what a user who chooses on validation rows will get.
+    Runs that are far worse than most lie outside the frame and are counted.
 
     Examples
     --------
@@ -72,7 +81,14 @@ class ParetoFrontierDisplay:
 
     figsize = (7.4, 5.6)
 
-    def __init__(self, *, points: Any, columns: tuple[str, str] = (_ARE, _ARFG), reported: Any = "midpoint", baseline: Any = "auto") -> None:
+    def __init__(
+        self,
+        *,
+        points: Any,
+        columns: tuple[str, str] = (_ARE, _ARFG),
+        reported: Any = "midpoint",
+        baseline: Any = "auto",
+    ) -> None:
         self.points = points
         self.columns = columns
         self.reported = reported
@@ -95,10 +111,11 @@ class ParetoFrontierDisplay:
         Parameters
         ----------
         points : dict of str to array-like of shape (n, 2) or DataFrame, array-like or DataFrame
-            The runs of every method by its name, or those of one method; a frame such as :func:`skmtl.model_selection.fairness_sweep`
-            returns.
+            The runs of every method by its name, or those of one method; a frame such as
+            :func:`skmtl.model_selection.fairness_sweep` returns.
         columns : tuple of str, default=("are", "arfg")
-            Columns of a DataFrame for the horizontal and the vertical axis, and the labels of the axes.
+            Columns of a DataFrame for the horizontal and the vertical axis, and the labels of the
+            axes.
         reported : "midpoint", dict of str to int, int or None, default="midpoint"
             Which run is marked.
         baseline : (float, float), None or "auto", default="auto"
@@ -115,19 +132,29 @@ class ParetoFrontierDisplay:
         ParetoFrontierDisplay
             The Display, drawn.
         """
-        return cls(points=points, columns=columns, reported=reported, baseline=baseline).plot(ax=ax, name=name, **kwargs)
+        return cls(points=points, columns=columns, reported=reported, baseline=baseline).plot(
+            ax=ax, name=name, **kwargs
+        )
 
     @classmethod
     def from_estimator(
-        cls, estimator: Any, *, metrics: tuple[str, str], baseline: Any = None, ax: Any = None, name: str | None = None, **kwargs: Any
+        cls,
+        estimator: Any,
+        *,
+        metrics: tuple[str, str],
+        baseline: Any = None,
+        ax: Any = None,
+        name: str | None = None,
+        **kwargs: Any,
     ) -> ParetoFrontierDisplay:
         """Draw the candidates of a fitted search under two of its metrics.
 
         Parameters
         ----------
         estimator : GridSearchCV, RandomizedSearchCV or FleetSearchCV
-            Fitted with several metrics. Scores are turned around, because searches maximise: a scorer with ``greater_is_better=False``
-            is shown as the metric itself, another as its negative. The candidate that the search chose is the one that is marked.
+            Fitted with several metrics. Scores are turned around, because searches maximise: a
+            scorer with ``greater_is_better=False`` is shown as the metric itself, another as its
+            negative. The candidate that the search chose is the one that is marked.
         metrics : tuple of str
             Names of the two metrics, for the horizontal and the vertical axis.
         baseline : (float, float) or None, default=None
@@ -146,14 +173,37 @@ class ParetoFrontierDisplay:
         """
         for metric in metrics:
             if f"mean_test_{metric}" not in estimator.cv_results_:
-                known = [column.removeprefix("mean_test_") for column in estimator.cv_results_ if column.startswith("mean_test_")]
-                raise ValueError(f"metrics names {metric!r}, which the search did not measure; it has {known}.")
+                known = [
+                    column.removeprefix("mean_test_")
+                    for column in estimator.cv_results_
+                    if column.startswith("mean_test_")
+                ]
+                raise ValueError(
+                    f"metrics names {metric!r}, which the search did not measure; it has {known}."
+                )
         chosen = getattr(estimator, "best_index_", None)
-        runs = pd.DataFrame({metric: -np.asarray(estimator.cv_results_[f"mean_test_{metric}"], dtype=float) for metric in metrics})
-        settings = {"columns": tuple(metrics), "reported": None if chosen is None else int(chosen), "baseline": baseline}
-        return cls.from_predictions({"candidates": runs}, **settings, ax=ax, name=type(estimator.estimator).__name__ if name is None else name, **kwargs)
+        runs = pd.DataFrame(
+            {
+                metric: -np.asarray(estimator.cv_results_[f"mean_test_{metric}"], dtype=float)
+                for metric in metrics
+            }
+        )
+        settings = {
+            "columns": tuple(metrics),
+            "reported": None if chosen is None else int(chosen),
+            "baseline": baseline,
+        }
+        return cls.from_predictions(
+            {"candidates": runs},
+            **settings,
+            ax=ax,
+            name=type(estimator.estimator).__name__ if name is None else name,
+            **kwargs,
+        )
 
-    def plot(self, ax: Any = None, *, name: str | None = None, **kwargs: Any) -> ParetoFrontierDisplay:
+    def plot(
+        self, ax: Any = None, *, name: str | None = None, **kwargs: Any
+    ) -> ParetoFrontierDisplay:
         """Draw the runs and their fronts.
 
         Parameters
@@ -174,23 +224,42 @@ class ParetoFrontierDisplay:
         self.fronts_ = {method: _front(values) for method, values in runs.items()}
         self.reported_ = self._reported(runs)
         relative = tuple(self.columns) in ((_ARE, _ARFG), (f"val_{_ARE}", f"val_{_ARFG}"))
-        corner = ((1.0, 1.0) if relative else None) if isinstance(self.baseline, str) else self.baseline
+        corner = (
+            ((1.0, 1.0) if relative else None) if isinstance(self.baseline, str) else self.baseline
+        )
         self.ax_ = axes_or_new(ax, self.figsize)
         self.figure_ = self.ax_.figure
 
         (left, right), (low, high) = (self._limits(runs, corner, axis) for axis in (0, 1))
-        handles = [self._draw(k, method, values, (right, high), kwargs) for k, (method, values) in enumerate(runs.items())]
+        handles = [
+            self._draw(k, method, values, (right, high), kwargs)
+            for k, (method, values) in enumerate(runs.items())
+        ]
         if corner is not None:
             for line, at in ((self.ax_.axvline, corner[0]), (self.ax_.axhline, corner[1])):
                 line(at, color=PALE, linewidth=0.8, linestyle=(0, (4, 4)), zorder=1)
-            handles.append(self.ax_.scatter(*corner, marker="x", s=60, color=INK, linewidths=1.8, zorder=6, label="baseline"))
+            handles.append(
+                self.ax_.scatter(
+                    *corner, marker="x", s=60, color=INK, linewidths=1.8, zorder=6, label="baseline"
+                )
+            )
         self.ax_.set(xlim=(left, right), ylim=(low, high))
-        x_label, y_label = (_LABELS.get(str(column).removeprefix("val_"), f"{column} (smaller is better)") for column in self.columns)
+        x_label, y_label = (
+            _LABELS.get(str(column).removeprefix("val_"), f"{column} (smaller is better)")
+            for column in self.columns
+        )
         validation = " on validation rows" if str(self.columns[0]).startswith("val_") else ""
-        tidy(self.ax_, title=titled(f"Runs that no other run beats{validation}", name), xlabel=x_label, ylabel=y_label)
+        tidy(
+            self.ax_,
+            title=titled(f"Runs that no other run beats{validation}", name),
+            xlabel=x_label,
+            ylabel=y_label,
+        )
         self.ax_.grid(color=GRID, linewidth=0.5, zorder=0)
         self.ax_.set_axisbelow(True)
-        outside = sum(int(((values[:, 0] > right) | (values[:, 1] > high)).sum()) for values in runs.values())
+        outside = sum(
+            int(((values[:, 0] > right) | (values[:, 1] > high)).sum()) for values in runs.values()
+        )
         if outside:
             note_in_corner(self.ax_, f"{outside:,} run{'s' * (outside > 1)} beyond the frame")
         self._legend(handles)
@@ -201,17 +270,24 @@ class ParetoFrontierDisplay:
         given = self.points if isinstance(self.points, Mapping) else {_UNNAMED: self.points}
         if not given:
             raise ValueError("points is empty: give the runs of at least one method.")
-        return {str(method): self._two_columns(str(method), table) for method, table in given.items()}
+        return {
+            str(method): self._two_columns(str(method), table) for method, table in given.items()
+        }
 
     def _two_columns(self, method: str, table: ArrayLike | pd.DataFrame) -> NDArray[np.float64]:
         if isinstance(table, pd.DataFrame):
             lacking = [column for column in self.columns if column not in table.columns]
             if lacking:
-                raise ValueError(f"points of {method!r} has no column {lacking[0]!r}; it has {list(table.columns)[:8]}. Name two with columns=.")
+                raise ValueError(
+                    f"points of {method!r} has no column {lacking[0]!r}; it has "
+                    f"{list(table.columns)[:8]}. Name two with columns=."
+                )
             return table[list(self.columns)].to_numpy(dtype=np.float64)
         values = np.asarray(table, dtype=np.float64)
         if values.ndim != 2 or values.shape[1] != 2:
-            raise ValueError(f"points of {method!r} must have shape (n, 2). Got shape {values.shape}.")
+            raise ValueError(
+                f"points of {method!r} must have shape (n, 2). Got shape {values.shape}."
+            )
         return values
 
     def _reported(self, runs: dict[str, NDArray[np.float64]]) -> dict[str, int]:
@@ -219,32 +295,70 @@ class ParetoFrontierDisplay:
             return {}
         if isinstance(self.reported, str):
             if self.reported != "midpoint":
-                raise ValueError(f"reported must be 'midpoint', row numbers or None. Got {self.reported!r}.")
-            return {method: reported_point(values) for method, values in runs.items() if np.isfinite(values).all(axis=1).any()}
-        chosen = self.reported if isinstance(self.reported, Mapping) else dict.fromkeys(runs, self.reported)
+                raise ValueError(
+                    f"reported must be 'midpoint', row numbers or None. Got {self.reported!r}."
+                )
+            return {
+                method: reported_point(values)
+                for method, values in runs.items()
+                if np.isfinite(values).all(axis=1).any()
+            }
+        chosen = (
+            self.reported
+            if isinstance(self.reported, Mapping)
+            else dict.fromkeys(runs, self.reported)
+        )
         for method, row in chosen.items():
             if method not in runs or not 0 <= row < len(runs[method]):
-                raise ValueError(f"reported marks row {row!r} of {method!r}, which points does not have.")
+                raise ValueError(
+                    f"reported marks row {row!r} of {method!r}, which points does not have."
+                )
         return {str(method): int(row) for method, row in chosen.items()}
 
-    def _limits(self, runs: dict[str, NDArray[np.float64]], corner: Any, axis: int) -> tuple[float, float]:
-        """Range that holds marked runs, the baseline, most runs and fronts as far as they do not shrink the others."""
-        everything = np.concatenate([values[np.isfinite(values).all(axis=1), axis] for values in runs.values()])
+    def _limits(
+        self, runs: dict[str, NDArray[np.float64]], corner: Any, axis: int
+    ) -> tuple[float, float]:
+        """Range that holds marked runs, the baseline, most runs and fronts as far as they do not
+        shrink the others.
+        """
+        everything = np.concatenate(
+            [values[np.isfinite(values).all(axis=1), axis] for values in runs.values()]
+        )
         if not len(everything):
             return 0.0, 1.0
-        fronts = np.concatenate([values[rows, axis] for rows, values in zip(self.fronts_.values(), runs.values(), strict=True)])
-        marked = [float(runs[method][row, axis]) for method, row in self.reported_.items()] + ([] if corner is None else [float(corner[axis])])
+        fronts = np.concatenate(
+            [
+                values[rows, axis]
+                for rows, values in zip(self.fronts_.values(), runs.values(), strict=True)
+            ]
+        )
+        marked = [float(runs[method][row, axis]) for method, row in self.reported_.items()] + (
+            [] if corner is None else [float(corner[axis])]
+        )
         marked = [value for value in marked if np.isfinite(value)]
-        low, usual = float(everything.min()), float(np.quantile(everything, 0.9) if len(everything) >= 20 else everything.max())
+        low, usual = (
+            float(everything.min()),
+            float(np.quantile(everything, 0.9) if len(everything) >= 20 else everything.max()),
+        )
         high = max([usual, min(float(fronts.max(initial=usual)), 2 * usual - low), *marked])
         low = min([low, *marked])
         margin = 0.06 * (high - low) or 0.05 * abs(high) or 0.05
         return low - margin, high + margin
 
     # ------------------------------------------------------------------ drawing
-    def _draw(self, k: int, method: str, values: NDArray[np.float64], ends: tuple[float, float], style: dict[str, Any]) -> Any:
+    def _draw(
+        self,
+        k: int,
+        method: str,
+        values: NDArray[np.float64],
+        ends: tuple[float, float],
+        style: dict[str, Any],
+    ) -> Any:
         hue, ax, crowd = _HUES[k % len(_HUES)], self.ax_, len(values)
-        look = {"s": float(np.clip(4000 / max(crowd, 1), 5, 22)), "alpha": float(np.clip(40 / max(crowd, 1) ** 0.7, 0.15, 0.6))}
+        look = {
+            "s": float(np.clip(4000 / max(crowd, 1), 5, 22)),
+            "alpha": float(np.clip(40 / max(crowd, 1) ** 0.7, 0.15, 0.6)),
+        }
         ax.scatter(*values.T, **{**look, "color": hue, "linewidths": 0, "zorder": 2, **style})
         front = values[self.fronts_[method]]
         if len(front):
@@ -253,22 +367,49 @@ class ParetoFrontierDisplay:
             ax.plot(x, y, drawstyle="steps-post", color=hue, linewidth=1.5, zorder=3)
             ax.scatter(*front.T, marker=_marker(k), s=24, color=hue, linewidths=0, zorder=4)
         if method in self.reported_:
-            ax.scatter(*values[self.reported_[method]], marker="*", s=190, color=hue, edgecolors="white", linewidths=0.9, zorder=7)
+            ax.scatter(
+                *values[self.reported_[method]],
+                marker="*",
+                s=190,
+                color=hue,
+                edgecolors="white",
+                linewidths=0.9,
+                zorder=7,
+            )
         from matplotlib.lines import Line2D
 
         count = f"{crowd:,} run{'s' * (crowd != 1)}"
-        return Line2D([], [], color=hue, marker=_marker(k), markersize=5, label=count if method == _UNNAMED else f"{cut_in_the_middle(method, 32)} ({count})")
+        return Line2D(
+            [],
+            [],
+            color=hue,
+            marker=_marker(k),
+            markersize=5,
+            label=count if method == _UNNAMED else f"{cut_in_the_middle(method, 32)} ({count})",
+        )
 
     def _legend(self, handles: list[Any]) -> None:
-        """Name methods above the axes where there is room for them in a line, else beside; say what the star is."""
+        """Name methods above the axes where there is room for them in a line, else beside; say what
+        the star is.
+        """
         from matplotlib.lines import Line2D
 
         if self.reported_:
-            handles.append(Line2D([], [], color=INK, marker="*", markersize=10, linestyle="none", label="reported"))
+            handles.append(
+                Line2D(
+                    [], [], color=INK, marker="*", markersize=10, linestyle="none", label="reported"
+                )
+            )
         if len(handles) <= 4 and sum(len(handle.get_label()) for handle in handles) <= 75:
             legend_above(self.ax_, handles)
         else:
-            self.ax_.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=9, frameon=False)
+            self.ax_.legend(
+                handles=handles,
+                loc="upper left",
+                bbox_to_anchor=(1.0, 1.0),
+                fontsize=9,
+                frameon=False,
+            )
 
 
 def _marker(k: int) -> str:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from io import BytesIO
 from typing import Any
 
-# One pass of matplotlib's constrained layout leaves labels beside axes of fixed aspect outside the picture.
+# One pass of matplotlib's constrained layout leaves labels beside axes of fixed aspect outside the
+# picture.
 _LAYOUT_PASSES = 3
 
 
-def figure_png(display: Any, *, figsize: tuple[float, float] | None = None, dpi: int = 150, **kwargs: Any) -> bytes:
+def figure_png(
+    display: Any, *, figsize: tuple[float, float] | None = None, dpi: int = 150, **kwargs: Any
+) -> bytes:
     """Draw a Display on a figure of its own and return it as a PNG file.
 
     Parameters
@@ -30,8 +33,8 @@ def figure_png(display: Any, *, figsize: tuple[float, float] | None = None, dpi:
 
     Notes
     -----
-    No pyplot figure is opened, so nothing has to be closed and no window appears. `display` itself is drawn upon: its ``ax_`` and ``figure_``
-    are those of the new figure.
+    No pyplot figure is opened, so nothing has to be closed and no window appears. `display` itself
+    is drawn upon: its ``ax_`` and ``figure_`` are those of the new figure.
 
     Examples
     --------
@@ -42,7 +45,9 @@ def figure_png(display: Any, *, figsize: tuple[float, float] | None = None, dpi:
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise ImportError('Displays need matplotlib. Install it with: pip install "skmtl[plot]"') from error
+        raise ImportError(
+            'Displays need matplotlib. Install it with: pip install "skmtl[plot]"'
+        ) from error
     figure = Figure(figsize=figsize or getattr(display, "figsize", None), layout="constrained")
     display.plot(ax=figure.subplots(), **kwargs)
     if (layout := figure.get_layout_engine()) is not None:

@@ -17,10 +17,12 @@ _STARVED = SERIES[2]
 
 
 class RepresentationRiskDisplay:
-    """What a shared representation leaves unexplained of every task over its size, and the tasks that a size starves.
+    """What a shared representation leaves unexplained of every task over its size, and the tasks
+    that a size starves.
 
-    A grey line is a task that no size starves, an orange line one that some sizes starve, with a square at each of these. The panel below names
-    them: a square for every size that starves the task. The dashed line is the smallest size that starves nobody. Build one with
+    A grey line is a task that no size starves, an orange line one that some sizes starve, with a
+    square at each of these. The panel below names them: a square for every size that starves the
+    task. The dashed line is the smallest size that starves nobody. Build one with
     :meth:`from_predictions` or :meth:`from_estimator`.
 
     Parameters
@@ -45,8 +47,9 @@ class RepresentationRiskDisplay:
 
     Notes
     -----
-    Risks are divided by those of a prediction by the task's training mean, so that tasks in different units stand on one scale: 1 = nothing is
-    explained, above 1 = worse than the mean. Starved tasks are listed by the number of sizes that starve them, up to 25 of them by name.
+    Risks are divided by those of a prediction by the task's training mean, so that tasks in
+    different units stand on one scale: 1 = nothing is explained, above 1 = worse than the mean.
+    Starved tasks are listed by the number of sizes that starve them, up to 25 of them by name.
 
     Examples
     --------
@@ -54,8 +57,13 @@ class RepresentationRiskDisplay:
     >>> from matplotlib.figure import Figure
     >>> from skmtl.plotting import RepresentationRiskDisplay
     >>> from skmtl.representation import RepresentationPath
-    >>> risks, starved = np.array([[0.1, 1.0], [0.1, 0.2]]), np.array([[False, True], [False, False]])
-    >>> path = RepresentationPath((1, 2), ("north", "south"), risks, np.array([0.1, 0.1]), np.ones(2), starved)
+    >>> risks, starved = (
+    ...     np.array([[0.1, 1.0], [0.1, 0.2]]),
+    ...     np.array([[False, True], [False, False]]),
+    ... )
+    >>> path = RepresentationPath(
+    ...     (1, 2), ("north", "south"), risks, np.array([0.1, 0.1]), np.ones(2), starved
+    ... )
     >>> display = RepresentationRiskDisplay.from_predictions(path, ax=Figure().subplots())
     >>> [label.get_text() for label in display.starved_ax_.get_yticklabels()]
     ['south']
@@ -71,7 +79,9 @@ class RepresentationRiskDisplay:
         return 8.4, 4.6 + (_strip_inches(n_starved) if n_starved else 0.0)
 
     @classmethod
-    def from_predictions(cls, path: RepresentationPath, *, ax: Any = None, name: str | None = None, **kwargs: Any) -> RepresentationRiskDisplay:
+    def from_predictions(
+        cls, path: RepresentationPath, *, ax: Any = None, name: str | None = None, **kwargs: Any
+    ) -> RepresentationRiskDisplay:
         """Draw a path that was measured already.
 
         Parameters
@@ -79,7 +89,8 @@ class RepresentationRiskDisplay:
         path : RepresentationPath
             What :func:`skmtl.representation.representation_path` returns.
         ax : matplotlib Axes, default=None
-            Axes to draw on, which make room for the names of starved tasks; a new figure by default.
+            Axes to draw on, which make room for the names of starved tasks; a new figure by
+            default.
         name : str, default=None
             What is shown, for the title.
         **kwargs : dict
@@ -126,7 +137,8 @@ class RepresentationRiskDisplay:
         task_weights : array-like of shape (T,), dict or None, default=None
             As in :func:`skmtl.representation.representation_path`.
         ax : matplotlib Axes, default=None
-            Axes to draw on, which make room for the names of starved tasks; a new figure by default.
+            Axes to draw on, which make room for the names of starved tasks; a new figure by
+            default.
         name : str, default=None
             What is shown, for the title; by default the name of the estimator's class.
         **kwargs : dict
@@ -137,16 +149,23 @@ class RepresentationRiskDisplay:
         RepresentationRiskDisplay
             The Display, drawn; its ``path`` holds the numbers.
         """
-        path = representation_path(estimator, X, y, ranks=ranks, cv=cv, n_jobs=n_jobs, task_weights=task_weights)
-        return cls.from_predictions(path, ax=ax, name=type(estimator).__name__ if name is None else name, **kwargs)
+        path = representation_path(
+            estimator, X, y, ranks=ranks, cv=cv, n_jobs=n_jobs, task_weights=task_weights
+        )
+        return cls.from_predictions(
+            path, ax=ax, name=type(estimator).__name__ if name is None else name, **kwargs
+        )
 
-    def plot(self, ax: Any = None, *, name: str | None = None, **kwargs: Any) -> RepresentationRiskDisplay:
+    def plot(
+        self, ax: Any = None, *, name: str | None = None, **kwargs: Any
+    ) -> RepresentationRiskDisplay:
         """Draw the path.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Axes to draw on, which make room for the names of starved tasks; a new figure by default.
+            Axes to draw on, which make room for the names of starved tasks; a new figure by
+            default.
         name : str, default=None
             What is shown, for the title.
         **kwargs : dict
@@ -162,32 +181,77 @@ class RepresentationRiskDisplay:
         self.ax_ = axes_or_new(ax, self.figsize)
         self.figure_ = self.ax_.figure
         n_starved = int(starved.any(axis=0).sum())
-        self.starved_ax_: Any = panel_below(self.ax_, _strip_inches(n_starved)) if n_starved else None
+        self.starved_ax_: Any = (
+            panel_below(self.ax_, _strip_inches(n_starved)) if n_starved else None
+        )
         self._draw_risks(ranks, 1 - self.path.explained[order], starved, name, kwargs)
         if self.starved_ax_ is not None:
             self._draw_starved(ranks, starved)
         self._mark_smallest()
         return self
 
-    def _draw_risks(self, ranks: NDArray[Any], left: NDArray[Any], starved: NDArray[Any], name: str | None, style: dict[str, Any]) -> None:
+    def _draw_risks(
+        self,
+        ranks: NDArray[Any],
+        left: NDArray[Any],
+        starved: NDArray[Any],
+        name: str | None,
+        style: dict[str, Any],
+    ) -> None:
         ax, crowd = self.ax_, left.shape[1]
         ax.axhline(1, color=PALE, linewidth=1, linestyle=(0, (1, 2)), zorder=1)
         self.lines_ = {}
         hungry: NDArray[np.bool_] = np.any(starved, axis=0)
         looks = {
-            False: {"color": FAINT if crowd > 12 else PALE, "alpha": float(np.clip(12 / crowd, 0.35, 0.9)), "linewidth": 1.1, "zorder": 2},
-            True: {"color": _STARVED, "alpha": float(np.clip(8 / hungry.sum(), 0.35, 0.9)) if hungry.any() else 1.0, "linewidth": 1.3, "zorder": 3},
+            False: {
+                "color": FAINT if crowd > 12 else PALE,
+                "alpha": float(np.clip(12 / crowd, 0.35, 0.9)),
+                "linewidth": 1.1,
+                "zorder": 2,
+            },
+            True: {
+                "color": _STARVED,
+                "alpha": float(np.clip(8 / hungry.sum(), 0.35, 0.9)) if hungry.any() else 1.0,
+                "linewidth": 1.3,
+                "zorder": 3,
+            },
         }
-        looks = {kind: {**look, "marker": "o" if len(ranks) == 1 else None, "markersize": 4, **style} for kind, look in looks.items()}
+        looks = {
+            kind: {**look, "marker": "o" if len(ranks) == 1 else None, "markersize": 4, **style}
+            for kind, look in looks.items()
+        }
         for t, task in enumerate(self.path.task_names):
             (self.lines_[task],) = ax.plot(
-                ranks, left[:, t], **{**looks[bool(hungry[t])], "marker": "o" if len(ranks) == 1 else None, "markersize": 4, **style}
+                ranks,
+                left[:, t],
+                **{
+                    **looks[bool(hungry[t])],
+                    "marker": "o" if len(ranks) == 1 else None,
+                    "markersize": 4,
+                    **style,
+                },
             )
         place, task_of = np.nonzero(starved)
-        ax.scatter(ranks[place], left[place, task_of], marker="s", s=18, color=_STARVED, linewidths=0, zorder=4)
-        tidy(ax, title=titled("Which tasks a shared representation starves", name), ylabel="Risk / risk of the task's mean")
+        ax.scatter(
+            ranks[place],
+            left[place, task_of],
+            marker="s",
+            s=18,
+            color=_STARVED,
+            linewidths=0,
+            zorder=4,
+        )
+        tidy(
+            ax,
+            title=titled("Which tasks a shared representation starves", name),
+            ylabel="Risk / risk of the task's mean",
+        )
         finite = left[np.isfinite(left)]
-        top = float(max(1.12, min(finite.max(initial=1.0) * 1.06, np.quantile(finite, 0.99) * 1.3))) if finite.size else 1.12
+        top = (
+            float(max(1.12, min(finite.max(initial=1.0) * 1.06, np.quantile(finite, 0.99) * 1.3)))
+            if finite.size
+            else 1.12
+        )
         ax.set_ylim(min(0.0, float(finite.min(initial=0.0))), top)
         above = int((left > top).any(axis=0).sum())
         if above:
@@ -198,7 +262,9 @@ class RepresentationRiskDisplay:
         self._legend(crowd, hungry)
 
     def _scale(self, ranks: NDArray[Any]) -> None:
-        """Put the ticks of the common x axis at the ranks, on a logarithmic scale where they span much."""
+        """Put the ticks of the common x axis at the ranks, on a logarithmic scale where they span
+        much.
+        """
         from matplotlib.ticker import NullLocator
 
         if ranks[-1] > 16 * ranks[0]:
@@ -208,7 +274,11 @@ class RepresentationRiskDisplay:
             ax.set_xticks(shown, [str(rank) for rank in shown])
             ax.xaxis.set_minor_locator(NullLocator())
         self.ax_.margins(x=0.04)
-        self.ax_.set_xlabel("" if self.starved_ax_ is not None else "Size of the representation", fontsize=10, color=INK)
+        self.ax_.set_xlabel(
+            "" if self.starved_ax_ is not None else "Size of the representation",
+            fontsize=10,
+            color=INK,
+        )
         if self.starved_ax_ is not None:
             self.ax_.tick_params(labelbottom=False)
 
@@ -217,33 +287,62 @@ class RepresentationRiskDisplay:
 
         count, full = int(hungry.sum()), crowd - int(hungry.sum())
         entries: list[tuple[int, dict[str, Any], str]] = [
-            (full, {"color": PALE, "linewidth": 1.4}, f"{full} task{'s' * (full != 1)} that no size starves"),
-            (count, {"color": _STARVED, "linewidth": 1.4, "marker": "s", "markersize": 4}, f"{count} task{'s' * (count != 1)} starved at the squares"),
+            (
+                full,
+                {"color": PALE, "linewidth": 1.4},
+                f"{full} task{'s' * (full != 1)} that no size starves",
+            ),
+            (
+                count,
+                {"color": _STARVED, "linewidth": 1.4, "marker": "s", "markersize": 4},
+                f"{count} task{'s' * (count != 1)} starved at the squares",
+            ),
             (1, {"color": PALE, "linewidth": 1, "linestyle": (0, (1, 2))}, "the task's mean"),
         ]
         handles = [Line2D([], [], label=label, **look) for number, look, label in entries if number]
         legend_above(self.ax_, handles)
 
     def _draw_starved(self, ranks: NDArray[Any], starved: NDArray[Any]) -> None:
-        """One row a starved task, a square for every size that starves it; those that are starved most stand on top."""
+        """One row a starved task, a square for every size that starves it; those that are starved
+        most stand on top.
+        """
         ax = self.starved_ax_
         last = np.where(starved.any(axis=0), len(ranks) - 1 - starved[::-1].argmax(axis=0), -1)
-        order = np.lexsort((np.arange(starved.shape[1]), -last, -starved.sum(axis=0)))[: int(starved.any(axis=0).sum())]
+        order = np.lexsort((np.arange(starved.shape[1]), -last, -starved.sum(axis=0)))[
+            : int(starved.any(axis=0).sum())
+        ]
         named = order if len(order) <= MOST_NAMES else order[: MOST_NAMES - 1]
         for row, t in enumerate(named):
             where = ranks[starved[:, t]]
             ax.hlines(row, ranks[0], ranks[-1], color=GRID, linewidth=0.8, zorder=1)
-            ax.scatter(where, np.full(len(where), row), marker="s", s=26, color=_STARVED, linewidths=0, zorder=2)
+            ax.scatter(
+                where,
+                np.full(len(where), row),
+                marker="s",
+                s=26,
+                color=_STARVED,
+                linewidths=0,
+                zorder=2,
+            )
         labels = [cut_in_the_middle(self.path.task_names[t]) for t in named]
         if len(named) < len(order):
             rest = starved[:, order[len(named) :]].sum(axis=1)
             for rank, count in zip(ranks, rest, strict=True):
-                ax.annotate(str(count) if count else "", (rank, len(named)), ha="center", va="center", fontsize=8, color=_STARVED)
+                ax.annotate(
+                    str(count) if count else "",
+                    (rank, len(named)),
+                    ha="center",
+                    va="center",
+                    fontsize=8,
+                    color=_STARVED,
+                )
             labels.append(f"number of {len(order) - len(named)} more")
         ax.set_yticks(np.arange(len(labels)), labels, fontsize=9 if len(labels) <= 15 else 8)
         ax.set_ylim(len(labels) - 0.4, -0.6)
         tidy(ax, title="", xlabel="Size of the representation")
-        ax.set_title("Starved tasks", loc="left", fontsize=9.5, fontweight="bold", color=_STARVED, pad=4)
+        ax.set_title(
+            "Starved tasks", loc="left", fontsize=9.5, fontweight="bold", color=_STARVED, pad=4
+        )
         ax.tick_params(axis="y", length=0)
         ax.spines["left"].set_visible(False)
 
@@ -251,7 +350,13 @@ class RepresentationRiskDisplay:
         """Mark the smallest size that starves nobody, or say that there is none."""
         smallest = self.path.smallest_rank_
         if smallest is None:
-            self.ax_.annotate("every size starves some task", (0.01, 0.03), xycoords="axes fraction", fontsize=9, color=INK)
+            self.ax_.annotate(
+                "every size starves some task",
+                (0.01, 0.03),
+                xycoords="axes fraction",
+                fontsize=9,
+                color=INK,
+            )
             return
         for ax in filter(None, (self.ax_, self.starved_ax_)):
             ax.axvline(smallest, color=INK, linewidth=1.1, linestyle=(0, (5, 4)), zorder=1.5)

@@ -16,8 +16,9 @@ MOST_LABELS = 45
 class TaskAffinityDisplay:
     """Heatmap of the gains of all task pairs, with the groups marked.
 
-    Blue: training with the task of the column lowers the loss of the task of the row; red: it raises it. Grey fields were not measured.
-    Tasks of one group stand side by side and a frame is drawn around each group. Build one with :meth:`from_predictions` or
+    Blue: training with the task of the column lowers the loss of the task of the row; red: it
+    raises it. Grey fields were not measured. Tasks of one group stand side by side and a frame is
+    drawn around each group. Build one with :meth:`from_predictions` or
     :meth:`from_estimator`.
 
     Parameters
@@ -46,16 +47,21 @@ class TaskAffinityDisplay:
 
     Notes
     -----
-    The colours end at the 98 % quantile of the absolute gains, so that one extreme pair does not make all others pale. Names are written out for up to
-    45 tasks; above that, groups are numbered, or names thinned out when there are no groups.
+    The colours end at the 98 % quantile of the absolute gains, so that one extreme pair does not
+    make all others pale. Names are written out for up to 45 tasks; above that, groups are numbered,
+    or names thinned out when there are no groups.
 
     Examples
     --------
     >>> import pandas as pd
     >>> from matplotlib.figure import Figure
     >>> from skmtl.plotting import TaskAffinityDisplay
-    >>> gains = pd.DataFrame([[0, -0.1, 0.2], [0.0, 0, 0.1], [0.3, -0.2, 0]], index=list("abc"), columns=list("abc"))
-    >>> TaskAffinityDisplay.from_predictions(gains, groups=[("a", "c"), ("b",)], ax=Figure().subplots()).order_
+    >>> gains = pd.DataFrame(
+    ...     [[0, -0.1, 0.2], [0.0, 0, 0.1], [0.3, -0.2, 0]], index=list("abc"), columns=list("abc")
+    ... )
+    >>> TaskAffinityDisplay.from_predictions(
+    ...     gains, groups=[("a", "c"), ("b",)], ax=Figure().subplots()
+    ... ).order_
     ['a', 'c', 'b']
     """
 
@@ -71,7 +77,13 @@ class TaskAffinityDisplay:
 
     @classmethod
     def from_predictions(
-        cls, affinity: Any, *, groups: Sequence[Sequence[str]] | None = None, ax: Any = None, name: str | None = None, **kwargs: Any
+        cls,
+        affinity: Any,
+        *,
+        groups: Sequence[Sequence[str]] | None = None,
+        ax: Any = None,
+        name: str | None = None,
+        **kwargs: Any,
     ) -> TaskAffinityDisplay:
         """Draw a table of gains.
 
@@ -96,13 +108,16 @@ class TaskAffinityDisplay:
         return cls(affinity=affinity, groups=groups).plot(ax=ax, name=name, **kwargs)
 
     @classmethod
-    def from_estimator(cls, estimator: Any, *, ax: Any = None, name: str | None = None, **kwargs: Any) -> TaskAffinityDisplay:
+    def from_estimator(
+        cls, estimator: Any, *, ax: Any = None, name: str | None = None, **kwargs: Any
+    ) -> TaskAffinityDisplay:
         """Draw the gains and groups that a fitted estimator holds.
 
         Parameters
         ----------
         estimator : object
-            Fitted estimator with ``affinity_`` and ``task_names_``; ``groups_`` is used when it has them.
+            Fitted estimator with ``affinity_`` and ``task_names_``; ``groups_`` is used when it has
+            them.
         ax : matplotlib Axes, default=None
             Axes to draw on; a new figure by default.
         name : str, default=None
@@ -115,10 +130,18 @@ class TaskAffinityDisplay:
         TaskAffinityDisplay
             The Display, drawn.
         """
-        affinity = pd.DataFrame(np.asarray(estimator.affinity_), index=list(estimator.task_names_), columns=list(estimator.task_names_))
-        return cls.from_predictions(affinity, groups=getattr(estimator, "groups_", None), ax=ax, name=name, **kwargs)
+        affinity = pd.DataFrame(
+            np.asarray(estimator.affinity_),
+            index=list(estimator.task_names_),
+            columns=list(estimator.task_names_),
+        )
+        return cls.from_predictions(
+            affinity, groups=getattr(estimator, "groups_", None), ax=ax, name=name, **kwargs
+        )
 
-    def plot(self, ax: Any = None, *, name: str | None = None, **kwargs: Any) -> TaskAffinityDisplay:
+    def plot(
+        self, ax: Any = None, *, name: str | None = None, **kwargs: Any
+    ) -> TaskAffinityDisplay:
         """Draw the heatmap.
 
         Parameters
@@ -137,7 +160,9 @@ class TaskAffinityDisplay:
         """
         table = pd.DataFrame(self.affinity)
         if table.shape[0] != table.shape[1]:
-            raise ValueError(f"affinity must be a square table of targets by sources. Got shape {table.shape}.")
+            raise ValueError(
+                f"affinity must be a square table of targets by sources. Got shape {table.shape}."
+            )
         blocks = _blocks([str(task) for task in table.index], self.groups)
         self.order_ = [task for block in blocks for task in block]
         position = {str(task): k for k, task in enumerate(table.index)}
@@ -155,20 +180,53 @@ class TaskAffinityDisplay:
         limit = float(np.quantile(strength, 0.98)) if strength.size else 0.0
         limit = limit or (float(strength.max(initial=0.0)) or 0.01)
         colours = colormaps["RdBu"].with_extremes(bad="#d9d9d9")
-        self.im_ = self.ax_.imshow(values, **{"cmap": colours, "vmin": -limit, "vmax": limit, "interpolation": "nearest", **kwargs})
+        self.im_ = self.ax_.imshow(
+            values,
+            **{
+                "cmap": colours,
+                "vmin": -limit,
+                "vmax": limit,
+                "interpolation": "nearest",
+                **kwargs,
+            },
+        )
         extend = "both" if (strength > limit).any() else "neither"
-        self.colorbar_ = self.figure_.colorbar(self.im_, ax=self.ax_, fraction=0.046, pad=0.03, extend=extend, format=PercentFormatter(xmax=1))
-        self.colorbar_.set_label("Gain: fall of the target's loss (blue = helps)", fontsize=9, color=INK)
+        self.colorbar_ = self.figure_.colorbar(
+            self.im_,
+            ax=self.ax_,
+            fraction=0.046,
+            pad=0.03,
+            extend=extend,
+            format=PercentFormatter(xmax=1),
+        )
+        self.colorbar_.set_label(
+            "Gain: fall of the target's loss (blue = helps)", fontsize=9, color=INK
+        )
         self.colorbar_.ax.tick_params(labelsize=8, colors=INK, length=3)
         self.colorbar_.outline.set_visible(False)
 
-        tidy(self.ax_, title=titled("Who helps whom", name), xlabel="Source: the task trained along", ylabel="Target: the task that is helped")
+        tidy(
+            self.ax_,
+            title=titled("Who helps whom", name),
+            xlabel="Source: the task trained along",
+            ylabel="Target: the task that is helped",
+        )
         for side in self.ax_.spines.values():
             side.set_visible(False)
         if self.groups is not None:
             start = -0.5
             for block in filter(None, blocks):
-                self.ax_.add_patch(Rectangle((start, start), len(block), len(block), fill=False, edgecolor=INK, linewidth=1.6, clip_on=False))
+                self.ax_.add_patch(
+                    Rectangle(
+                        (start, start),
+                        len(block),
+                        len(block),
+                        fill=False,
+                        edgecolor=INK,
+                        linewidth=1.6,
+                        clip_on=False,
+                    )
+                )
                 start += len(block)
         self._label(blocks)
         return self
@@ -182,20 +240,27 @@ class TaskAffinityDisplay:
             labels = [shortened(self.order_[k]) for k in ticks]
             size = float(np.clip(200 / len(ticks), 5.5, 9))
             self.ax_.set_yticks(ticks, labels, fontsize=size)
-            self.ax_.set_xticks(ticks, labels, fontsize=size, rotation=90 if max(map(len, labels)) > 2 else 0)
+            self.ax_.set_xticks(
+                ticks, labels, fontsize=size, rotation=90 if max(map(len, labels)) > 2 else 0
+            )
             if step > 1:
                 self.ax_.set_ylabel(f"{self.ax_.get_ylabel()} (every {step}th named)")
             return
         sizes = np.array([len(block) for block in blocks])
         centres = np.cumsum(sizes) - sizes / 2 - 0.5
         room = np.flatnonzero(sizes >= count / 40)
-        labels = [f"group {k + 1}" + (f"\n({sizes[k]} tasks)" if sizes[k] >= count / 20 else "") for k in room]
+        labels = [
+            f"group {k + 1}" + (f"\n({sizes[k]} tasks)" if sizes[k] >= count / 20 else "")
+            for k in room
+        ]
         self.ax_.set_yticks(centres[room], labels, fontsize=8)
         self.ax_.set_xticks(centres[room], [str(k + 1) for k in room], fontsize=8)
 
 
 def _blocks(names: list[str], groups: Sequence[Sequence[str]] | None) -> list[list[str]]:
-    """Names group by group, each once; those in no group come last, one by one. A group whose tasks all stood earlier is empty, so that numbers stay."""
+    """Names group by group, each once; those in no group come last, one by one. A group whose tasks
+    all stood earlier is empty, so that numbers stay.
+    """
     if groups is None:
         return [names]
     left = dict.fromkeys(names)

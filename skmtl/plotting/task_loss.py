@@ -7,7 +7,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skmtl.plotting.canvas import GRID, INK, MARKERS, SERIES, axes_or_new, literal, shortened, tidy, titled
+from skmtl.plotting.canvas import (
+    GRID,
+    INK,
+    MARKERS,
+    SERIES,
+    axes_or_new,
+    literal,
+    shortened,
+    tidy,
+    titled,
+)
 
 MOST_NAMES = 45
 
@@ -20,7 +30,8 @@ class TaskLossDisplay:
     Parameters
     ----------
     losses : DataFrame of shape (T, n_strategies)
-        One row per task, one column per strategy; the first column is the one that others are compared with. NaN = not trained that way.
+        One row per task, one column per strategy; the first column is the one that others are
+        compared with. NaN = not trained that way.
 
     Attributes
     ----------
@@ -42,7 +53,9 @@ class TaskLossDisplay:
     >>> import pandas as pd
     >>> from matplotlib.figure import Figure
     >>> from skmtl.plotting import TaskLossDisplay
-    >>> losses = pd.DataFrame({"single-task": [1.0, 0.5], "all together": [0.75, 0.5]}, index=["a", "b"])
+    >>> losses = pd.DataFrame(
+    ...     {"single-task": [1.0, 0.5], "all together": [0.75, 0.5]}, index=["a", "b"]
+    ... )
     >>> TaskLossDisplay.from_predictions(losses, ax=Figure().subplots()).totals_.to_dict()
     {'single-task': 1.5, 'all together': 1.25}
     """
@@ -57,7 +70,9 @@ class TaskLossDisplay:
         return (7.4, 3.0 + 0.21 * count) if count <= MOST_NAMES else (10.5, 5.6)
 
     @classmethod
-    def from_predictions(cls, losses: pd.DataFrame, *, ax: Any = None, name: str | None = None, **kwargs: Any) -> TaskLossDisplay:
+    def from_predictions(
+        cls, losses: pd.DataFrame, *, ax: Any = None, name: str | None = None, **kwargs: Any
+    ) -> TaskLossDisplay:
         """Draw a table of losses.
 
         Parameters
@@ -110,21 +125,46 @@ class TaskLossDisplay:
         places = np.arange(len(totals))
         ax.barh(places, totals, color=[SERIES[k % len(SERIES)] for k in places], height=0.62)
         for k, total in enumerate(totals):
-            change = "" if k == 0 or not totals.iloc[0] else f"  ({total / totals.iloc[0] - 1:+.1%})"
-            ax.annotate(f"{total:.4g}{change}", (total, k), xytext=(5, 0), textcoords="offset points", va="center", fontsize=9, color=INK)
+            change = (
+                "" if k == 0 or not totals.iloc[0] else f"  ({total / totals.iloc[0] - 1:+.1%})"
+            )
+            ax.annotate(
+                f"{total:.4g}{change}",
+                (total, k),
+                xytext=(5, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=9,
+                color=INK,
+            )
         ax.set_yticks(places, [shortened(column, 24) for column in totals.index])
         ax.invert_yaxis()
         ax.set_xlim(0, 1.28 * max(float(totals.max()), 1e-12))
-        left_out = f" that all strategies trained ({n_tasks - n_complete} left out)" if n_complete < n_tasks else ""
-        tidy(ax, title=titled(f"Total loss of {n_complete} task{'s' * (n_complete != 1)}{left_out}, smaller is better", name))
+        left_out = (
+            f" that all strategies trained ({n_tasks - n_complete} left out)"
+            if n_complete < n_tasks
+            else ""
+        )
+        tidy(
+            ax,
+            title=titled(
+                f"Total loss of {n_complete} task{'s' * (n_complete != 1)}{left_out}, smaller is "
+                "better",
+                name,
+            ),
+        )
         ax.spines["bottom"].set_visible(False)
         ax.tick_params(bottom=False, labelbottom=False, left=False)
 
     def _draw_tasks(self, losses: pd.DataFrame, style: dict[str, Any]) -> None:
-        """Dot plot: tasks from top to bottom with their names, or from left to right when there are too many to name."""
+        """Dot plot: tasks from top to bottom with their names, or from left to right when there are
+        too many to name.
+        """
         ax, places, named = self.ax_, np.arange(len(losses)), len(losses) <= MOST_NAMES
         lowest, highest = losses.min(axis=1), losses.max(axis=1)
-        (ax.hlines if named else ax.vlines)(places, lowest, highest, color=GRID, linewidth=2.5 if named else 1.5, zorder=1)
+        (ax.hlines if named else ax.vlines)(
+            places, lowest, highest, color=GRID, linewidth=2.5 if named else 1.5, zorder=1
+        )
         for k, column in enumerate(losses):
             x, y = (losses[column], places) if named else (places, losses[column])
             look = {
@@ -138,21 +178,34 @@ class TaskLossDisplay:
             ax.scatter(x, y, **{**look, "label": literal(column), **style})
         values = losses.to_numpy()
         positive = values[values > 0]
-        skewed = positive.size == np.isfinite(values).sum() and positive.size and positive.max() > 40 * positive.min()
+        skewed = (
+            positive.size == np.isfinite(values).sum()
+            and positive.size
+            and positive.max() > 40 * positive.min()
+        )
         label = "Held-out loss" + (" (logarithmic scale)" if skewed else "")
         if skewed:
             (ax.set_xscale if named else ax.set_yscale)("log")
         elif positive.size == np.isfinite(values).sum():
             (ax.set_xlim if named else ax.set_ylim)(0, None)
         if named:
-            ax.set_yticks(places, [shortened(task) for task in losses.index], fontsize=9 if len(losses) <= 30 else 8)
+            ax.set_yticks(
+                places,
+                [shortened(task) for task in losses.index],
+                fontsize=9 if len(losses) <= 30 else 8,
+            )
             ax.set_ylim(-0.7, len(losses) - 0.3)
             tidy(ax, title="Loss of each task", xlabel=label)
             ax.tick_params(axis="y", length=0)
         else:
             ax.set_xticks([])
             ax.set_xlim(-1.5, len(losses) + 0.5)
-            tidy(ax, title="Loss of each task", xlabel=f"{len(losses)} tasks, sorted by {literal(losses.columns[0])} loss", ylabel=label)
+            tidy(
+                ax,
+                title="Loss of each task",
+                xlabel=f"{len(losses)} tasks, sorted by {literal(losses.columns[0])} loss",
+                ylabel=label,
+            )
         ax.grid(axis="x" if named else "y", color=GRID, linewidth=0.6, zorder=0)
         ax.set_axisbelow(True)
         ax.legend(

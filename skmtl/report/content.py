@@ -30,7 +30,8 @@ class GroupingReport:
     loss_name : str
         Name of the loss, such as "mean squared error (standardised)".
     losses : DataFrame of shape (T, 3)
-        Held-out loss per task; index = task names, columns "single-task", "all together", "grouped". NaN = not trained that way.
+        Held-out loss per task; index = task names, columns "single-task", "all together",
+        "grouped". NaN = not trained that way.
     winner : str
         Candidate that was chosen on validation rows.
     groups : list of tuple of str
@@ -40,9 +41,11 @@ class GroupingReport:
     affinity : DataFrame of shape (T, T)
         Gains that the grouping was made from; row = target, column = source.
     predicted_gains : DataFrame
-        Measured pairs and what a model that had not seen them predicted: columns target, source, measured, predicted.
+        Measured pairs and what a model that had not seen them predicted: columns target, source,
+        measured, predicted.
     reliability : float
-        Correlation that two independent repetitions of the whole measurement would have; NaN when it was not repeated.
+        Correlation that two independent repetitions of the whole measurement would have; NaN when
+        it was not repeated.
     choice : DataFrame
         Candidates: columns candidate, n_groups, validation_loss, chosen.
     notices : list of str
@@ -56,12 +59,33 @@ class GroupingReport:
     --------
     >>> import pandas as pd
     >>> from skmtl.report import GroupingReport
-    >>> losses = pd.DataFrame({"single-task": [1.0, 0.5], "all together": [0.8, 0.4], "grouped": [0.8, 0.4]}, index=["a", "b"])
-    >>> pairs = pd.DataFrame({"target": ["a", "b"], "source": ["b", "a"], "gain": [0.2, 0.1], "gain_se": [0.05, 0.05]})
+    >>> losses = pd.DataFrame(
+    ...     {"single-task": [1.0, 0.5], "all together": [0.8, 0.4], "grouped": [0.8, 0.4]},
+    ...     index=["a", "b"],
+    ... )
+    >>> pairs = pd.DataFrame(
+    ...     {
+    ...         "target": ["a", "b"],
+    ...         "source": ["b", "a"],
+    ...         "gain": [0.2, 0.1],
+    ...         "gain_se": [0.05, 0.05],
+    ...     }
+    ... )
     >>> report = GroupingReport(
-    ...     title="Two tasks", data_description="An example.", kind="regression", n_rows=40, n_features=3, loss_name="mean squared error",
-    ...     losses=losses, winner="all together", groups=[("a", "b")], gains=pairs, affinity=pd.DataFrame(), predicted_gains=pd.DataFrame(),
-    ...     reliability=0.5, choice=pd.DataFrame(),
+    ...     title="Two tasks",
+    ...     data_description="An example.",
+    ...     kind="regression",
+    ...     n_rows=40,
+    ...     n_features=3,
+    ...     loss_name="mean squared error",
+    ...     losses=losses,
+    ...     winner="all together",
+    ...     groups=[("a", "b")],
+    ...     gains=pairs,
+    ...     affinity=pd.DataFrame(),
+    ...     predicted_gains=pd.DataFrame(),
+    ...     reliability=0.5,
+    ...     choice=pd.DataFrame(),
     ... )
     >>> report.totals.round(2).to_dict()
     {'single-task': 1.5, 'all together': 1.2, 'grouped': 1.2}
@@ -87,17 +111,28 @@ class GroupingReport:
 
     def __post_init__(self) -> None:
         if tuple(self.losses.columns) != STRATEGIES:
-            raise ValueError(f"losses must have the columns {', '.join(STRATEGIES)}. Got {', '.join(map(str, self.losses.columns))}.")
+            raise ValueError(
+                f"losses must have the columns {', '.join(STRATEGIES)}. Got "
+                f"{', '.join(map(str, self.losses.columns))}."
+            )
 
     @property
     def totals(self) -> pd.Series:
-        """Sum of the held-out losses per strategy, over the tasks that every strategy has a loss for."""
+        """Sum of the held-out losses per strategy, over the tasks that every strategy has a loss
+        for.
+        """
         totals: pd.Series = self.losses.dropna().sum()
         return totals
 
     @property
     def best(self) -> str:
-        """Strategy with the smallest total; of equals, the simplest to run: all together, single-task, grouped."""
+        """Strategy with the smallest total; of equals, the simplest to run: all together,
+        single-task, grouped.
+        """
         totals = self.totals
-        tied = [strategy for strategy in (TOGETHER, SINGLE, GROUPED) if totals[strategy] <= totals.min() * (1 + 1e-9)]
+        tied = [
+            strategy
+            for strategy in (TOGETHER, SINGLE, GROUPED)
+            if totals[strategy] <= totals.min() * (1 + 1e-9)
+        ]
         return tied[0]

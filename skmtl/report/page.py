@@ -12,7 +12,15 @@ import numpy as np
 import pandas as pd
 
 from skmtl.report.content import SINGLE, STRATEGIES, GroupingReport
-from skmtl.report.wording import ABSENT, duration, headline, number, percent, reliability_sentence, reliability_word
+from skmtl.report.wording import (
+    ABSENT,
+    duration,
+    headline,
+    number,
+    percent,
+    reliability_sentence,
+    reliability_word,
+)
 
 PICTURES = ("affinity", "prediction", "losses")
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -27,8 +35,9 @@ def render_report(report: GroupingReport, pictures: Mapping[str, bytes] | None =
     report : GroupingReport
         What the page says.
     pictures : dict of str to bytes, default=None
-        PNG files to embed, by name: "affinity", "prediction", "losses", as made by :func:`skmtl.plotting.figure_png`. The section of a
-        missing picture says its words without it.
+        PNG files to embed, by name: "affinity", "prediction", "losses", as made by
+        :func:`skmtl.plotting.figure_png`. The section of a missing picture says its words without
+        it.
 
     Returns
     -------
@@ -50,26 +59,61 @@ def render_report(report: GroupingReport, pictures: Mapping[str, bytes] | None =
     --------
     >>> import pandas as pd
     >>> from skmtl.report import GroupingReport, render_report
-    >>> losses = pd.DataFrame({"single-task": [1.0, 0.5], "all together": [0.8, 0.4], "grouped": [0.8, 0.4]}, index=["a", "b"])
-    >>> pairs = pd.DataFrame({"target": ["a", "b"], "source": ["b", "a"], "gain": [0.2, 0.1], "gain_se": [0.05, 0.05]})
-    >>> report = GroupingReport(
-    ...     title="Two tasks", data_description="An example.", kind="regression", n_rows=40, n_features=3, loss_name="mean squared error",
-    ...     losses=losses, winner="all together", groups=[("a", "b")], gains=pairs, affinity=pd.DataFrame(), predicted_gains=pd.DataFrame(),
-    ...     reliability=0.5, choice=pd.DataFrame(),
+    >>> losses = pd.DataFrame(
+    ...     {"single-task": [1.0, 0.5], "all together": [0.8, 0.4], "grouped": [0.8, 0.4]},
+    ...     index=["a", "b"],
     ... )
-    >>> "Training the tasks together in one network lowers the held-out loss" in render_report(report)
+    >>> pairs = pd.DataFrame(
+    ...     {
+    ...         "target": ["a", "b"],
+    ...         "source": ["b", "a"],
+    ...         "gain": [0.2, 0.1],
+    ...         "gain_se": [0.05, 0.05],
+    ...     }
+    ... )
+    >>> report = GroupingReport(
+    ...     title="Two tasks",
+    ...     data_description="An example.",
+    ...     kind="regression",
+    ...     n_rows=40,
+    ...     n_features=3,
+    ...     loss_name="mean squared error",
+    ...     losses=losses,
+    ...     winner="all together",
+    ...     groups=[("a", "b")],
+    ...     gains=pairs,
+    ...     affinity=pd.DataFrame(),
+    ...     predicted_gains=pd.DataFrame(),
+    ...     reliability=0.5,
+    ...     choice=pd.DataFrame(),
+    ... )
+    >>> "Training the tasks together in one network lowers the held-out loss" in render_report(
+    ...     report
+    ... )
     True
     """
     try:
         from jinja2 import Environment, PackageLoader, StrictUndefined
     except ImportError as error:
-        raise ImportError('HTML reports need jinja2. Install it with: pip install "skmtl[report]"') from error
-    environment = Environment(loader=PackageLoader("skmtl.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+        raise ImportError(
+            'HTML reports need jinja2. Install it with: pip install "skmtl[report]"'
+        ) from error
+    environment = Environment(
+        loader=PackageLoader("skmtl.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     environment.filters.update(percent=percent, number=number)
-    return environment.get_template("report.html.j2").render(**_page(report), pictures=_embedded(pictures or {}))
+    return environment.get_template("report.html.j2").render(
+        **_page(report), pictures=_embedded(pictures or {})
+    )
 
 
-def write_report(report: GroupingReport, path: str | PathLike[str], pictures: Mapping[str, bytes] | None = None) -> Path:
+def write_report(
+    report: GroupingReport, path: str | PathLike[str], pictures: Mapping[str, bytes] | None = None
+) -> Path:
     """Write a report to an HTML file.
 
     Parameters
@@ -95,11 +139,24 @@ def write_report(report: GroupingReport, path: str | PathLike[str], pictures: Ma
     >>> import tempfile
     >>> import pandas as pd
     >>> from skmtl.report import GroupingReport, write_report
-    >>> losses = pd.DataFrame({"single-task": [1.0], "all together": [1.1], "grouped": [1.0]}, index=["a"])
+    >>> losses = pd.DataFrame(
+    ...     {"single-task": [1.0], "all together": [1.1], "grouped": [1.0]}, index=["a"]
+    ... )
     >>> report = GroupingReport(
-    ...     title="One task", data_description="An example.", kind="regression", n_rows=40, n_features=3, loss_name="mean squared error",
-    ...     losses=losses, winner="single-task", groups=[("a",)], gains=pd.DataFrame(columns=["target", "source", "gain", "gain_se"]),
-    ...     affinity=pd.DataFrame(), predicted_gains=pd.DataFrame(), reliability=float("nan"), choice=pd.DataFrame(),
+    ...     title="One task",
+    ...     data_description="An example.",
+    ...     kind="regression",
+    ...     n_rows=40,
+    ...     n_features=3,
+    ...     loss_name="mean squared error",
+    ...     losses=losses,
+    ...     winner="single-task",
+    ...     groups=[("a",)],
+    ...     gains=pd.DataFrame(columns=["target", "source", "gain", "gain_se"]),
+    ...     affinity=pd.DataFrame(),
+    ...     predicted_gains=pd.DataFrame(),
+    ...     reliability=float("nan"),
+    ...     choice=pd.DataFrame(),
     ... )
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     write_report(report, f"{folder}/report.html").name
@@ -117,7 +174,10 @@ def _embedded(pictures: Mapping[str, bytes]) -> dict[str, str]:
             raise ValueError(f"pictures may hold {', '.join(PICTURES)}. Got {name!r}.")
         if not content.startswith(PNG_SIGNATURE):
             raise ValueError(f"Picture {name!r} is not a PNG file.")
-    return {name: f"data:image/png;base64,{b64encode(content).decode('ascii')}" for name, content in pictures.items()}
+    return {
+        name: f"data:image/png;base64,{b64encode(content).decode('ascii')}"
+        for name, content in pictures.items()
+    }
 
 
 def _page(report: GroupingReport) -> dict[str, Any]:
@@ -144,18 +204,34 @@ def _page(report: GroupingReport) -> dict[str, Any]:
             }
             for name in STRATEGIES
         ],
-        "tasks": [_task(str(name), row) for name, row in zip(report.losses.index, report.losses.to_numpy(dtype=float), strict=True)],
-        "groups": [{"number": k, "tasks": [str(task) for task in group]} for k, group in enumerate(report.groups, start=1)],
+        "tasks": [
+            _task(str(name), row)
+            for name, row in zip(
+                report.losses.index, report.losses.to_numpy(dtype=float), strict=True
+            )
+        ],
+        "groups": [
+            {"number": k, "tasks": [str(task) for task in group]}
+            for k, group in enumerate(report.groups, start=1)
+        ],
         "alone": [str(group[0]) for group in report.groups if len(group) == 1],
-        "helpful": [_pair(row) for row in pairs[pairs["gain"] > 0].head(MOST_PAIRS).to_dict("records")],
-        "harmful": [_pair(row) for row in pairs[pairs["gain"] < 0].tail(MOST_PAIRS).iloc[::-1].to_dict("records")],
+        "helpful": [
+            _pair(row) for row in pairs[pairs["gain"] > 0].head(MOST_PAIRS).to_dict("records")
+        ],
+        "harmful": [
+            _pair(row)
+            for row in pairs[pairs["gain"] < 0].tail(MOST_PAIRS).iloc[::-1].to_dict("records")
+        ],
         "n_pairs": len(pairs),
         "share_helpful": float((pairs["gain"] > 0).mean()) if len(pairs) else float("nan"),
         "reliability_word": reliability_word(report.reliability),
         "reliability_sentence": reliability_sentence(report.reliability),
         "prediction_correlation": _correlation(report.predicted_gains),
         "candidates": report.choice.to_dict("records"),
-        "settings": {str(key): ABSENT if value is None else str(value) for key, value in report.settings.items()},
+        "settings": {
+            str(key): ABSENT if value is None else str(value)
+            for key, value in report.settings.items()
+        },
         "took": duration(report.seconds),
     }
 
@@ -176,7 +252,13 @@ def _task(name: str, losses: np.ndarray) -> dict[str, Any]:
 
 def _pair(row: dict[str, Any]) -> dict[str, Any]:
     error = float(row.get("gain_se", np.nan))
-    return {"target": str(row["target"]), "source": str(row["source"]), "gain": float(row["gain"]), "error": error, "clear": bool(abs(row["gain"]) > 2 * error)}
+    return {
+        "target": str(row["target"]),
+        "source": str(row["source"]),
+        "gain": float(row["gain"]),
+        "error": error,
+        "clear": bool(abs(row["gain"]) > 2 * error),
+    }
 
 
 def _correlation(predicted: pd.DataFrame) -> float:

@@ -29,28 +29,52 @@ def headline(report: GroupingReport) -> str:
     --------
     >>> import pandas as pd
     >>> from skmtl.report import GroupingReport, headline
-    >>> losses = pd.DataFrame({"single-task": [1.0], "all together": [1.1], "grouped": [1.0]}, index=["a"])
+    >>> losses = pd.DataFrame(
+    ...     {"single-task": [1.0], "all together": [1.1], "grouped": [1.0]}, index=["a"]
+    ... )
     >>> report = GroupingReport(
-    ...     title="One task", data_description="An example.", kind="regression", n_rows=40, n_features=3, loss_name="mean squared error",
-    ...     losses=losses, winner="single-task", groups=[("a",)], gains=pd.DataFrame(), affinity=pd.DataFrame(), predicted_gains=pd.DataFrame(),
-    ...     reliability=float("nan"), choice=pd.DataFrame(),
+    ...     title="One task",
+    ...     data_description="An example.",
+    ...     kind="regression",
+    ...     n_rows=40,
+    ...     n_features=3,
+    ...     loss_name="mean squared error",
+    ...     losses=losses,
+    ...     winner="single-task",
+    ...     groups=[("a",)],
+    ...     gains=pd.DataFrame(),
+    ...     affinity=pd.DataFrame(),
+    ...     predicted_gains=pd.DataFrame(),
+    ...     reliability=float("nan"),
+    ...     choice=pd.DataFrame(),
     ... )
     >>> headline(report)
-    'Nothing was won by training tasks together: one network per task has the smallest held-out loss'
+    'Nothing was won by training tasks together: one network per task has the smallest held-out
+    loss'
     """
     totals, best = report.totals, report.best
     if not len(report.losses.dropna()) or not totals[SINGLE] > 0:
-        return "No task has a held-out loss under every way of training, so the ways cannot be compared"
+        return (
+            "No task has a held-out loss under every way of training, so the ways cannot be "
+            "compared"
+        )
     won = 1 - totals[best] / totals[SINGLE]
     if best == SINGLE or won < 0.0005:
-        return "Nothing was won by training tasks together: one network per task has the smallest held-out loss"
+        return (
+            "Nothing was won by training tasks together: one network per task has the smallest "
+            "held-out loss"
+        )
     faint = ", which is next to nothing" if won < 0.01 else ""
     if best == TOGETHER:
-        return f"Training the tasks together in one network lowers the held-out loss by {percent(won)} against one network per task{faint}"
+        return (
+            "Training the tasks together in one network lowers the held-out loss by "
+            f"{percent(won)} against one network per task{faint}"
+        )
     against = 1 - totals[GROUPED] / totals[TOGETHER]
     plan = f"{len(report.groups)} groups" if len(report.groups) > 1 else "groups"
     return (
-        f"Training the tasks in {plan} lowers the held-out loss by {percent(won)} against one network per task "
+        f"Training the tasks in {plan} lowers the held-out loss by {percent(won)} against one "
+        "network per task "
         f"and by {percent(against)} against one network for all{faint}"
     )
 
@@ -79,18 +103,25 @@ def reliability_sentence(reliability: float) -> str:
     --------
     >>> from skmtl.report import reliability_sentence
     >>> reliability_sentence(0.9)
-    'If all gains were measured again from scratch, new and old gains would correlate at about 0.90, which is strong. A second measurement ...'
+    'If all gains were measured again from scratch, new and old gains would correlate at about 0.90,
+    which is strong. A second measurement ...'
     """
     advice = {
-        "unknown": "The gains were measured once, so it cannot be said how much of them is chance. Repeat the measurement before relying on single pairs.",
-        "weak": "Most of what the table of single pairs shows is chance: do not act on one pair alone.",
-        "moderate": "The broad pattern would show again, many single pairs would not: trust pairs whose gain is more than twice its standard error.",
+        "unknown": "The gains were measured once, so it cannot be said how much of them is chance. "
+        "Repeat the measurement before relying on single pairs.",
+        "weak": "Most of what the table of single pairs shows is chance: do not act on one pair "
+        "alone.",
+        "moderate": "The broad pattern would show again, many single pairs would not: trust pairs "
+        "whose gain is more than twice its standard error.",
         "strong": "A second measurement would show much the same pairs.",
     }
     word = reliability_word(reliability)
     if word == "unknown":
         return advice[word]
-    return f"If all gains were measured again from scratch, new and old gains would correlate at about {reliability:.2f}, which is {word}. {advice[word]}"
+    return (
+        "If all gains were measured again from scratch, new and old gains would correlate at "
+        f"about {reliability:.2f}, which is {word}. {advice[word]}"
+    )
 
 
 def percent(value: float, *, signed: bool = False, digits: int = 1) -> str:

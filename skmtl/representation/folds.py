@@ -1,4 +1,6 @@
-"""One fold of a representation path: the shared model at every rank, each task's own model, and their errors on held-out rows."""
+"""One fold of a representation path: the shared model at every rank, each task's own model, and
+their errors on held-out rows.
+"""
 
 from __future__ import annotations
 
@@ -48,10 +50,17 @@ class Labels:
     def of(cls, model: Any, X: Any, y: Any) -> Labels:
         """Read the labels of a target in the layout that the model is set to."""
         if model.task_column is not None:
-            names, codes = encode_task_ids(take_column(X, model.task_column, "task_column")[0], "task_column")
+            names, codes = encode_task_ids(
+                take_column(X, model.task_column, "task_column")[0], "task_column"
+            )
             return cls(names, np.arange(len(codes)), codes, np.asarray(y, dtype=float), wide=False)
         names, columns = wide_columns(y)
-        table = np.column_stack([pd.to_numeric(pd.Series(column)).to_numpy(dtype=float, na_value=np.nan) for column in columns])
+        table = np.column_stack(
+            [
+                pd.to_numeric(pd.Series(column)).to_numpy(dtype=float, na_value=np.nan)
+                for column in columns
+            ]
+        )
         rows, tasks = np.nonzero(~np.isnan(table))
         return cls(names, rows, tasks, table[rows, tasks], wide=True)
 
@@ -64,27 +73,45 @@ class Labels:
 
 
 def fold_errors(
-    model: Any, X: Any, y: Any, labels: Labels, train: NDArray[np.intp], test: NDArray[np.intp], ranks: list[int]
+    model: Any,
+    X: Any,
+    y: Any,
+    labels: Labels,
+    train: NDArray[np.intp],
+    test: NDArray[np.intp],
+    ranks: list[int],
 ) -> tuple[Array, NDArray[np.intp]]:
-    """Return squared errors of the test labels under (training mean, own model, every rank), and the task of every label."""
+    """Return squared errors of the test labels under (training mean, own model, every rank), and
+    the task of every label.
+    """
     X_train, y_train, X_test = take_rows(X, train), take_rows(y, train), take_rows(X, test)
     _, seen, known = labels.among(train)
     counts = np.bincount(seen, minlength=len(labels.names))
     if not counts.all():
-        raise ValueError(f"Task {labels.names[int(counts.argmin())]!r} has no labelled row in the training part of a fold. Drop it, or give another cv.")
+        raise ValueError(
+            f"Task {labels.names[int(counts.argmin())]!r} has no labelled row in the training part "
+            "of a fold. Drop it, or give another cv."
+        )
     place, tasks, values = labels.among(test)
     linear = isinstance(model, LowRankMultiTaskRegressor)
     tables = [
-        (_linear_alone if linear else _networks_alone)(model, X_train, y_train, X_test, labels.names),
+        (_linear_alone if linear else _networks_alone)(
+            model, X_train, y_train, X_test, labels.names
+        ),
         *(_linear_path if linear else _network_path)(model, X_train, y_train, X_test, ranks),
     ]
     mean = (np.bincount(seen, known, minlength=len(labels.names)) / counts)[tasks]
-    predicted = [table[place] if not labels.wide or table.ndim == 1 else table[place, tasks] for table in tables]
+    predicted = [
+        table[place] if not labels.wide or table.ndim == 1 else table[place, tasks]
+        for table in tables
+    ]
     return (np.stack([mean, *predicted]) - values) ** 2, tasks
 
 
 def _linear_path(model: Any, X: Any, y: Any, X_test: Any, ranks: list[int]) -> list[Array]:
-    """Predictions of all ranks from one set of moments, each solved from the subspace of the rank before."""
+    """Predictions of all ranks from one set of moments, each solved from the subspace of the rank
+    before.
+    """
     fitted = clone(model)
     fitted._validate_params()
     moments, start, predictions = fitted._learn(X, y), None, []
@@ -98,16 +125,26 @@ def _linear_path(model: Any, X: Any, y: Any, X_test: Any, ranks: list[int]) -> l
 
 def _network_path(model: Any, X: Any, y: Any, X_test: Any, ranks: list[int]) -> list[Array]:
     widths = np.atleast_1d(model.hidden_layer_sizes)[:-1].tolist()
-    return [clone(model).set_params(hidden_layer_sizes=(*widths, rank)).fit(X, y).predict(X_test) for rank in ranks]
+    return [
+        clone(model).set_params(hidden_layer_sizes=(*widths, rank)).fit(X, y).predict(X_test)
+        for rank in ranks
+    ]
 
 
 def _linear_alone(model: Any, X: Any, y: Any, X_test: Any, names: list[str]) -> Array:
-    """Predictions of ridge regression task by task, its penalty chosen by leaving rows out one by one."""
+    """Predictions of ridge regression task by task, its penalty chosen by leaving rows out one by
+    one.
+    """
     fitted = clone(model)
     tasks, fitted._wide_2d = read_tasks(fitted, X, y)
     fitted.task_names_ = tasks.names
-    lines = [leave_one_out_ridge(task.X, task.y, fit_intercept=model.fit_intercept) for task in tasks]
-    fitted.coef_, fitted.intercept_ = np.stack([coef for coef, _ in lines]), np.array([intercept for _, intercept in lines])
+    lines = [
+        leave_one_out_ridge(task.X, task.y, fit_intercept=model.fit_intercept) for task in tasks
+    ]
+    fitted.coef_, fitted.intercept_ = (
+        np.stack([coef for coef, _ in lines]),
+        np.array([intercept for _, intercept in lines]),
+    )
     return fitted.predict(X_test)
 
 
@@ -117,12 +154,20 @@ def _networks_alone(model: Any, X: Any, y: Any, X_test: Any, names: list[str]) -
     tasks, _, categorical = front._as_tasks(X, y, None, reset=True)
     settings = clone(model).set_params(task_weights=None, categorical_features=categorical)
     seed = int(check_random_state(model.random_state).randint(np.iinfo(np.int32).max))
-    own = dict(zip(tasks.names, fit_groups(settings, tasks, [[name] for name in tasks.names], seed=seed, like=front), strict=True))
+    own = dict(
+        zip(
+            tasks.names,
+            fit_groups(settings, tasks, [[name] for name in tasks.names], seed=seed, like=front),
+            strict=True,
+        )
+    )
     inputs, codes = front._checked_inputs(X_test, names)
     if codes is None:
         return np.column_stack([own[name]._outputs_of(inputs, None)[0] for name in names])
     predicted = np.empty(len(codes))
     for t, name in enumerate(names):
         rows = np.flatnonzero(codes == t)
-        predicted[rows] = own[name]._outputs_of(take_rows(inputs, rows), np.zeros(len(rows), dtype=np.intp))[0]
+        predicted[rows] = own[name]._outputs_of(
+            take_rows(inputs, rows), np.zeros(len(rows), dtype=np.intp)
+        )[0]
     return predicted

@@ -25,35 +25,46 @@ from skmtl.validation import DocLinks, VersionedState
 Array = NDArray[np.float64]
 
 
-class LowRankMultiTaskRegressor(RegressionOutputs, VersionedState, DocLinks, RegressorMixin, MultiOutputMixin, BaseEstimator):
+class LowRankMultiTaskRegressor(
+    RegressionOutputs, VersionedState, DocLinks, RegressorMixin, MultiOutputMixin, BaseEstimator
+):
     r"""Linear regression of many tasks with one shared linear representation.
 
-    .. math:: \min_{B,\, h_1, \dots, h_T} \frac{1}{\sum_t w_t} \sum_t w_t \Bigl( \frac{1}{N_t} \lVert y_t - X_t B^\top h_t \rVert^2
-              + \alpha \lVert h_t \rVert^2 \Bigr), \qquad B \in \mathbb{R}^{rank \times p}, \quad B B^\top = I
+    .. math:: \min_{B,\, h_1, \dots, h_T} \frac{1}{\sum_t w_t} \sum_t w_t \Bigl( \frac{1}{N_t}
+    \lVert y_t - X_t B^\top h_t \rVert^2
+              + \alpha \lVert h_t \rVert^2 \Bigr), \qquad B \in \mathbb{R}^{rank \times p}, \quad B
+              B^\top = I
 
     Parameters
     ----------
     rank : int, default=1
-        Dimension of the representation, at most the number of inputs. More dimensions than tasks change nothing.
+        Dimension of the representation, at most the number of inputs. More dimensions than tasks
+        change nothing.
     task_column : str, int or None, default=None
-        Column of X, by name or position, that holds each row's task (long form); None = y has one column a task.
+        Column of X, by name or position, that holds each row's task (long form); None = y has one
+        column a task.
     alpha : float, default=0.0
-        Ridge penalty of the heads; B has orthonormal rows, so it is that of the coefficients too. In squared units of the inputs.
+        Ridge penalty of the heads; B has orthonormal rows, so it is that of the coefficients too.
+        In squared units of the inputs.
     max_iter : int, default=500
         Largest number of steps.
     tol : float, default=1e-8
-        The solver stops when a step lowers the objective by no more than this times the (weighted) mean square of the targets.
+        The solver stops when a step lowers the objective by no more than this times the (weighted)
+        mean square of the targets.
     fit_intercept : bool, default=False
-        Whether every task has an intercept of its own; inputs and targets are then centred task by task.
+        Whether every task has an intercept of its own; inputs and targets are then centred task by
+        task.
     random_state : int, RandomState or None, default=None
         Seed of directions that stand in where the tasks determine fewer than `rank`.
     task_weights : array-like of shape (T,), dict or None, default=None
-        Weights :math:`w_t` of the tasks, in the order of ``task_names_`` or by name; larger ones for a minority that should be heard.
+        Weights :math:`w_t` of the tasks, in the order of ``task_names_`` or by name; larger ones
+        for a minority that should be heard.
 
     Attributes
     ----------
     components_ : ndarray of shape (rank, p)
-        Orthonormal rows that span the representation, turned so that the heads are uncorrelated; those that carry most come first.
+        Orthonormal rows that span the representation, turned so that the heads are uncorrelated;
+        those that carry most come first.
     heads_ : ndarray of shape (T, rank)
         Coefficients of every task in the representation.
     coef_ : ndarray of shape (T, p)
@@ -63,7 +74,8 @@ class LowRankMultiTaskRegressor(RegressionOutputs, VersionedState, DocLinks, Reg
     n_iter_ : int
         Steps taken.
     task_names_ : list of str
-        Names of the tasks: the columns of y, or the ids in the task column in order of first appearance.
+        Names of the tasks: the columns of y, or the ids in the task column in order of first
+        appearance.
     n_features_in_ : int
         Number of columns of X, the task column included.
     feature_names_in_ : ndarray of str
@@ -72,8 +84,8 @@ class LowRankMultiTaskRegressor(RegressionOutputs, VersionedState, DocLinks, Reg
     Raises
     ------
     ValueError
-        In ``fit``, if a parameter is out of range, an input is missing or infinite, or a task has no label; in ``predict``, for a task
-        that was not in fit.
+        In ``fit``, if a parameter is out of range, an input is missing or infinite, or a task has
+        no label; in ``predict``, for a task that was not in fit.
 
     Warns
     -----
@@ -82,16 +94,19 @@ class LowRankMultiTaskRegressor(RegressionOutputs, VersionedState, DocLinks, Reg
 
     See Also
     --------
-    skmtl.representation.representation_path : Risk of every task over ranks, and the tasks that a rank starves.
-    skmtl.representation.population_minimum : What this model tends to as rows are added.
+    skmtl.representation.representation_path : Risk of every task over ranks, and the tasks that a
+    rank starves. skmtl.representation.population_minimum : What this model tends to as rows are
+    added.
 
     Notes
     -----
-    This is problem (1) of [1]_, which does not say how it was solved. Only moments of the rows enter, gathered once; heads are
-    eliminated, as in alternating least squares, and B takes damped Newton steps on what is left. The start is the closed-form solution
-    for tasks of equal second moments; where all tasks have the same rows it is the exact solution. The problem is not convex: the
-    result is a stationary point, not always the global minimum. Where a task has hardly more rows than `rank`, its head fits noise
-    and may be huge; `alpha` bounds it. The paper bounds the length of the heads instead.
+    This is problem (1) of [1]_, which does not say how it was solved. Only moments of the rows
+    enter, gathered once; heads are eliminated, as in alternating least squares, and B takes damped
+    Newton steps on what is left. The start is the closed-form solution for tasks of equal second
+    moments; where all tasks have the same rows it is the exact solution. The problem is not convex:
+    the result is a stationary point, not always the global minimum. Where a task has hardly more
+    rows than `rank`, its head fits noise and may be huge; `alpha` bounds it. The paper bounds the
+    length of the heads instead.
 
     References
     ----------
@@ -176,10 +191,14 @@ class LowRankMultiTaskRegressor(RegressionOutputs, VersionedState, DocLinks, Reg
         tasks, self._wide_2d = read_tasks(self, X, y)
         weight = read_row_weight(sample_weight, tasks)
         self.task_names_ = tasks.names
-        with threadpool_limits(limits=1, user_api="blas"):  # threads that wait for each other cost more than these small products
+        with threadpool_limits(
+            limits=1, user_api="blas"
+        ):  # threads that wait for each other cost more than these small products
             return Moments.of(
                 tasks,
-                np.ones(len(tasks)) if self.task_weights is None else read_task_weights(self.task_weights, tasks.names),
+                np.ones(len(tasks))
+                if self.task_weights is None
+                else read_task_weights(self.task_weights, tasks.names),
                 row_weight=weight,
                 centre=self.fit_intercept,
             )
@@ -188,13 +207,24 @@ class LowRankMultiTaskRegressor(RegressionOutputs, VersionedState, DocLinks, Reg
         """Return the solution of a rank, from the given directions or from the moments."""
         p = moments.cross.shape[1]
         if rank > p:
-            raise ValueError(f"rank={rank} is larger than the number of inputs, {p}; a representation has at most as many dimensions. Lower rank.")
+            raise ValueError(
+                f"rank={rank} is larger than the number of inputs, {p}; a representation has at "
+                "most as many dimensions. Lower rank."
+            )
         rng = check_random_state(self.random_state)
         with threadpool_limits(limits=1, user_api="blas"):
-            found = solve(moments.ridged(float(self.alpha)), rank, max_iter=self.max_iter, tol=self.tol, rng=rng, start=start)
+            found = solve(
+                moments.ridged(float(self.alpha)),
+                rank,
+                max_iter=self.max_iter,
+                tol=self.tol,
+                rng=rng,
+                start=start,
+            )
         if not found.converged:
             warnings.warn(
-                f"{type(self).__name__} did not converge in max_iter={self.max_iter} steps; raise max_iter or tol, or give alpha a positive value.",
+                f"{type(self).__name__} did not converge in max_iter={self.max_iter} steps; raise "
+                "max_iter or tol, or give alpha a positive value.",
                 ConvergenceWarning,
                 stacklevel=3,
             )
@@ -204,10 +234,14 @@ class LowRankMultiTaskRegressor(RegressionOutputs, VersionedState, DocLinks, Reg
         """Keep what was learnt."""
         self.components_, self.heads_, self.n_iter_ = found.components, found.heads, found.n_iter
         self.coef_ = found.heads @ found.components
-        self.intercept_ = moments.target_mean - np.einsum("tp,tp->t", moments.input_mean, self.coef_)
+        self.intercept_ = moments.target_mean - np.einsum(
+            "tp,tp->t", moments.input_mean, self.coef_
+        )
 
     def _outputs(self, X: Any) -> tuple[list[Array], NDArray[np.intp] | None]:
-        """Return the predictions of every task (in long form, for its own rows) and, in long form, the task of every row."""
+        """Return the predictions of every task (in long form, for its own rows) and, in long form,
+        the task of every row.
+        """
         check_is_fitted(self)
         ids, inputs = read_inputs(self, X, reset=False)
         if ids is None:
@@ -217,4 +251,8 @@ class LowRankMultiTaskRegressor(RegressionOutputs, VersionedState, DocLinks, Reg
         return [predicted[codes == t] for t in range(len(self.task_names_))], codes
 
     def _task_ids(self, X: Any) -> Any:
-        return None if self.task_column is None else np.asarray(read_inputs(self, X, reset=False)[0], dtype=object)
+        return (
+            None
+            if self.task_column is None
+            else np.asarray(read_inputs(self, X, reset=False)[0], dtype=object)
+        )

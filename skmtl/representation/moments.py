@@ -40,11 +40,19 @@ class Moments:
     target_mean: Array
 
     @classmethod
-    def of(cls, tasks: TaskSet, weight: Array, *, row_weight: Array | None = None, centre: bool = False) -> Moments:
-        """Gather the moments of regression tasks whose table is an array; ``row_weight`` are weights of the table's rows."""
+    def of(
+        cls, tasks: TaskSet, weight: Array, *, row_weight: Array | None = None, centre: bool = False
+    ) -> Moments:
+        """Gather the moments of regression tasks whose table is an array; ``row_weight`` are
+        weights of the table's rows.
+        """
         X, names, p = tasks.X, tasks.names, tasks.n_features_in_
         shared = len(tasks) > 1 and bool((tasks.sizes == len(X)).all())
-        second, cross, power = np.empty((1 if shared else len(tasks), p, p)), np.empty((len(tasks), p)), np.empty(len(tasks))
+        second, cross, power = (
+            np.empty((1 if shared else len(tasks), p, p)),
+            np.empty((len(tasks), p)),
+            np.empty(len(tasks)),
+        )
         input_mean, target_mean = np.zeros((len(tasks), p)), np.zeros(len(tasks))
         for t, name in enumerate(names):
             rows, y = tasks.rows(name), tasks.targets(name)
@@ -60,5 +68,11 @@ class Moments:
         return cls(second, cross, power, weight / weight.sum(), input_mean, target_mean)
 
     def ridged(self, alpha: float) -> Moments:
-        """Return the moments under which a squared error contains ``alpha`` times the squared length of the coefficients."""
-        return self if alpha == 0 else replace(self, second=self.second + alpha * np.eye(self.second.shape[-1]))
+        """Return the moments under which a squared error contains ``alpha`` times the squared
+        length of the coefficients.
+        """
+        return (
+            self
+            if alpha == 0
+            else replace(self, second=self.second + alpha * np.eye(self.second.shape[-1]))
+        )

@@ -55,7 +55,9 @@ class RepresentationPath:
     >>> from skmtl.representation import RepresentationPath
     >>> starved = np.array([[False, True], [False, False]])
     >>> risks = np.array([[0.1, 1.0], [0.1, 0.2]])
-    >>> path = RepresentationPath((1, 2), ("north", "south"), risks, np.array([0.1, 0.1]), np.ones(2), starved)
+    >>> path = RepresentationPath(
+    ...     (1, 2), ("north", "south"), risks, np.array([0.1, 0.1]), np.ones(2), starved
+    ... )
     >>> path.smallest_rank_, path.starved_tasks(1)
     (2, ['south'])
     """
@@ -69,12 +71,18 @@ class RepresentationPath:
     smallest_rank_: int | None = field(init=False)
 
     def __post_init__(self) -> None:
-        fair = [rank for rank, starved in zip(self.ranks, self.starved, strict=True) if not starved.any()]
+        fair = [
+            rank
+            for rank, starved in zip(self.ranks, self.starved, strict=True)
+            if not starved.any()
+        ]
         object.__setattr__(self, "smallest_rank_", min(fair, default=None))
 
     @property
     def explained(self) -> Array:
-        """Share of each task's trivial risk that the shared model takes away, (ranks, T); NaN where the trivial risk is zero."""
+        """Share of each task's trivial risk that the shared model takes away, (ranks, T); NaN where
+        the trivial risk is zero.
+        """
         return _explained(self.risks, self.trivial_risks)
 
     @property
@@ -111,24 +119,41 @@ class RepresentationPath:
             In the order of ``task_names``.
         """
         if rank not in self.ranks:
-            raise ValueError(f"rank must be one of the ranks of this path, {list(self.ranks)}. Got {rank!r}.")
-        return [name for name, starved in zip(self.task_names, self.starved[self.ranks.index(rank)], strict=True) if starved]
+            raise ValueError(
+                f"rank must be one of the ranks of this path, {list(self.ranks)}. Got {rank!r}."
+            )
+        return [
+            name
+            for name, starved in zip(
+                self.task_names, self.starved[self.ranks.index(rank)], strict=True
+            )
+            if starved
+        ]
 
 
 def representation_path(
-    estimator: Any, X: Any, y: Any, *, ranks: Iterable[int], cv: Any = 5, n_jobs: int | None = None, task_weights: Any = None
+    estimator: Any,
+    X: Any,
+    y: Any,
+    *,
+    ranks: Iterable[int],
+    cv: Any = 5,
+    n_jobs: int | None = None,
+    task_weights: Any = None,
 ) -> RepresentationPath:
     r"""Measure every task's risk on held-out rows over the size of the shared representation.
 
-    With :math:`e = 1 - \text{risk} / \text{trivial risk}`, the explained share, a task is starved at a rank where
-    :math:`e < e_{own} / 2`, :math:`e_{own} > 0` is that of the task's own single-task model, and the held-out rows' squared errors
-    under the two models differ by more than two standard errors.
+    With :math:`e = 1 - \text{risk} / \text{trivial risk}`, the explained share, a task is starved
+    at a rank where
+    :math:`e < e_{own} / 2`, :math:`e_{own} > 0` is that of the task's own single-task model, and
+    the held-out rows' squared errors under the two models differ by more than two standard errors.
 
     Parameters
     ----------
     estimator : LowRankMultiTaskRegressor or MultiTaskRegressor
-        Neither fitted nor changed. The size is its ``rank``, or the width of its last shared layer. A task's own model is ridge
-        regression with a penalty chosen by leave-one-out, or a network of its own with the widths that `estimator` has.
+        Neither fitted nor changed. The size is its ``rank``, or the width of its last shared layer.
+        A task's own model is ridge regression with a penalty chosen by leave-one-out, or a network
+        of its own with the widths that `estimator` has.
     X : array-like of shape (n, p)
         Inputs, in long form with the task column.
     y : array-like of shape (n,) or (n, T)
@@ -136,11 +161,13 @@ def representation_path(
     ranks : iterable of int
         Sizes to try.
     cv : int or splitter, default=5
-        Number of folds of a shuffled :class:`skmtl.model_selection.MultiTaskKFold` with a fixed seed, or a splitter.
+        Number of folds of a shuffled :class:`skmtl.model_selection.MultiTaskKFold` with a fixed
+        seed, or a splitter.
     n_jobs : int, optional
         Folds that are fitted at once.
     task_weights : array-like of shape (T,), dict or None, default=None
-        Weights of the tasks in the shared model's loss, in place of the estimator's own: larger ones for tasks that should be heard.
+        Weights of the tasks in the shared model's loss, in place of the estimator's own: larger
+        ones for tasks that should be heard.
 
     Returns
     -------
@@ -152,12 +179,14 @@ def representation_path(
     TypeError
         If `estimator` is of another kind.
     ValueError
-        If `ranks` is empty or out of range, or a task has no row in the training or in no test part of the folds.
+        If `ranks` is empty or out of range, or a task has no row in the training or in no test part
+        of the folds.
 
     Notes
     -----
-    A linear model starts at each rank from the subspace of the rank before, so training losses fall along the path. A small
-    representation serves the tasks of a majority; that minority tasks then lose what they could explain alone is the finding of [1]_.
+    A linear model starts at each rank from the subspace of the rank before, so training losses fall
+    along the path. A small representation serves the tasks of a majority; that minority tasks then
+    lose what they could explain alone is the finding of [1]_.
 
     References
     ----------
@@ -167,16 +196,23 @@ def representation_path(
     --------
     >>> from skmtl.datasets import make_majority_minority_tasks
     >>> from skmtl.representation import LowRankMultiTaskRegressor, representation_path
-    >>> planted = make_majority_minority_tasks(12, 2, n_features=8, majority_rank=2, minority_rank=2, noise=0.1, random_state=0)
+    >>> planted = make_majority_minority_tasks(
+    ...     12, 2, n_features=8, majority_rank=2, minority_rank=2, noise=0.1, random_state=0
+    ... )
     >>> X = planted.data.assign(task=planted.task)
-    >>> path = representation_path(LowRankMultiTaskRegressor(task_column="task"), X, planted.target, ranks=[2, 4])
+    >>> path = representation_path(
+    ...     LowRankMultiTaskRegressor(task_column="task"), X, planted.target, ranks=[2, 4]
+    ... )
     >>> path.starved_tasks(2)
     ['minority_0', 'minority_1']
     >>> path.smallest_rank_
     4
     """
     if not isinstance(estimator, (LowRankMultiTaskRegressor, MultiTaskRegressor)):
-        raise TypeError(f"estimator must be a LowRankMultiTaskRegressor or a MultiTaskRegressor. Got {type(estimator).__name__}.")
+        raise TypeError(
+            "estimator must be a LowRankMultiTaskRegressor or a MultiTaskRegressor. Got "
+            f"{type(estimator).__name__}."
+        )
     wanted = _checked_ranks(ranks)
     model = clone(estimator)
     if task_weights is not None:
@@ -184,22 +220,44 @@ def representation_path(
     X, y = (rows_as_given(part) for part in (X, y))
     labels = Labels.of(model, X, y)
     weights = model.task_weights
-    if weights is not None and not isinstance(weights, dict) and np.shape(weights) == (len(labels.names),):
-        model.set_params(task_weights=dict(zip(labels.names, weights, strict=True)))  # a fold may meet the tasks in another order
-    splitter = MultiTaskKFold(int(cv), task_column=model.task_column, random_state=0) if isinstance(cv, Integral) else cv
+    if (
+        weights is not None
+        and not isinstance(weights, dict)
+        and np.shape(weights) == (len(labels.names),)
+    ):
+        model.set_params(
+            task_weights=dict(zip(labels.names, weights, strict=True))
+        )  # a fold may meet the tasks in another order
+    splitter = (
+        MultiTaskKFold(int(cv), task_column=model.task_column, random_state=0)
+        if isinstance(cv, Integral)
+        else cv
+    )
     sizes = sorted(set(wanted))
-    folds = Parallel(n_jobs=n_jobs)(delayed(fold_errors)(model, X, y, labels, train, test, sizes) for train, test in splitter.split(X, y))
+    folds = Parallel(n_jobs=n_jobs)(
+        delayed(fold_errors)(model, X, y, labels, train, test, sizes)
+        for train, test in splitter.split(X, y)
+    )
     errors: Array = np.concatenate([errors for errors, _ in folds], axis=1)
     tasks: NDArray[np.intp] = np.concatenate([tasks for _, tasks in folds])
     if lacking := [name for t, name in enumerate(labels.names) if not (tasks == t).any()]:
-        raise ValueError(f"Task {lacking[0]!r} has no labelled row in any test part; its risk cannot be measured. Drop it, or give another cv.")
-    return _path(wanted, labels.names, errors[[0, 1, *(2 + sizes.index(rank) for rank in wanted)]], tasks)
+        raise ValueError(
+            f"Task {lacking[0]!r} has no labelled row in any test part; its risk cannot be "
+            "measured. Drop it, or give another cv."
+        )
+    return _path(
+        wanted, labels.names, errors[[0, 1, *(2 + sizes.index(rank) for rank in wanted)]], tasks
+    )
 
 
-def _path(ranks: tuple[int, ...], names: Sequence[str], errors: Array, tasks: NDArray[np.intp]) -> RepresentationPath:
+def _path(
+    ranks: tuple[int, ...], names: Sequence[str], errors: Array, tasks: NDArray[np.intp]
+) -> RepresentationPath:
     """From squared errors of held-out rows, (trivial, own, *ranks) by rows, to the path."""
     counts = np.bincount(tasks, minlength=len(names))
-    means: Array = np.stack([np.bincount(tasks, row, minlength=len(names)) / counts for row in errors])
+    means: Array = np.stack(
+        [np.bincount(tasks, row, minlength=len(names)) / counts for row in errors]
+    )
     trivial, own, risks = means[0], means[1], means[2:]
     starved = np.zeros(risks.shape, dtype=bool)
     for r, row in enumerate(errors[2:]):
@@ -214,11 +272,19 @@ def _path(ranks: tuple[int, ...], names: Sequence[str], errors: Array, tasks: ND
 
 def _checked_ranks(ranks: Any) -> tuple[int, ...]:
     sizes = [ranks] if isinstance(ranks, Integral) else list(ranks)
-    if not sizes or not all(isinstance(size, (int, np.integer)) and not isinstance(size, bool) and size >= 1 for size in sizes):
+    if not sizes or not all(
+        isinstance(size, (int, np.integer)) and not isinstance(size, bool) and size >= 1
+        for size in sizes
+    ):
         raise ValueError(f"ranks must hold whole numbers of at least 1. Got {ranks!r}.")
     return tuple(int(size) for size in sizes)
 
 
 def _explained(risks: Array, trivial: Array) -> Array:
-    share: Array = 1 - np.divide(risks, trivial, out=np.full(np.shape(risks), np.nan), where=np.broadcast_to(trivial > 0, np.shape(risks)))
+    share: Array = 1 - np.divide(
+        risks,
+        trivial,
+        out=np.full(np.shape(risks), np.nan),
+        where=np.broadcast_to(trivial > 0, np.shape(risks)),
+    )
     return share

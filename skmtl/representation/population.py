@@ -1,4 +1,6 @@
-"""What becomes of tasks in the majority and in the minority as rows are added: the population side of the theory."""
+"""What becomes of tasks in the majority and in the minority as rows are added: the population side
+of the theory.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,10 @@ Array = NDArray[np.float64]
 def population_minimum(coefs: ArrayLike, rank: int) -> tuple[Array, Array]:
     r"""Return the best shared subspace for known coefficients, and what every task loses in it.
 
-    For inputs with identity covariance the mean excess risk :math:`\frac1T \sum_t \min_h \lVert B^\top h - \beta_t \rVert^2` is smallest
-    for the leading eigenvectors of :math:`\sum_t \beta_t \beta_t^\top`; it is then the sum of the other eigenvalues, over T.
+    For inputs with identity covariance the mean excess risk
+    :math:`\frac1T \sum_t \min_h \lVert B^\top h - \beta_t \rVert^2` is smallest for the leading
+    eigenvectors of :math:`\sum_t \beta_t \beta_t^\top`; it is then the sum of the other
+    eigenvalues, over T.
 
     Parameters
     ----------
@@ -27,8 +31,8 @@ def population_minimum(coefs: ArrayLike, rank: int) -> tuple[Array, Array]:
     Returns
     -------
     components : ndarray of shape (rank, p)
-        Orthonormal rows that span the subspace, by falling eigenvalue; where two eigenvalues tie, any choice is as good on average,
-        though not for every task.
+        Orthonormal rows that span the subspace, by falling eigenvalue; where two eigenvalues tie,
+        any choice is as good on average, though not for every task.
     risks : ndarray of shape (T,)
         Excess risk of every task, :math:`\lVert \beta_t \rVert^2 - \lVert B \beta_t \rVert^2`.
 
@@ -39,11 +43,13 @@ def population_minimum(coefs: ArrayLike, rank: int) -> tuple[Array, Array]:
 
     References
     ----------
-    .. [1] Li, Oymak, "On the fairness of multitask representation learning", ICASSP 2023, section 3.1.
+    .. [1] Li, Oymak, "On the fairness of multitask representation learning", ICASSP 2023, section
+       3.1.
 
     Examples
     --------
-    Four tasks along one axis and one along another: a single direction serves the majority and nothing of the minority.
+    Four tasks along one axis and one along another: a single direction serves the majority and
+    nothing of the minority.
 
     >>> from skmtl.representation import population_minimum
     >>> components, risks = population_minimum([[1, 0, 0]] * 4 + [[0, 1, 0]], rank=1)
@@ -62,14 +68,20 @@ def population_minimum(coefs: ArrayLike, rank: int) -> tuple[Array, Array]:
     return components, (left**2).sum(1)
 
 
-def minority_risk_bounds(heads_majority: ArrayLike, heads_minority: ArrayLike) -> tuple[float, float]:
-    r"""Bound the risks of majority and minority when the representation has room for the majority only (Theorem 1).
+def minority_risk_bounds(
+    heads_majority: ArrayLike, heads_minority: ArrayLike
+) -> tuple[float, float]:
+    r"""Bound the risks of majority and minority when the representation has room for the majority
+    only (Theorem 1).
 
-    The coefficients of the two groups lie in orthogonal subspaces of :math:`r_0` and :math:`r_1` dimensions, and the shared
-    representation has :math:`r_0`. With :math:`H = \frac1T \sum_t h_t h_t^\top` of either group, at the population minimum
+    The coefficients of the two groups lie in orthogonal subspaces of :math:`r_0` and :math:`r_1`
+    dimensions, and the shared representation has :math:`r_0`. With
+    :math:`H = \frac1T \sum_t h_t h_t^\top` of either group, at the population minimum
 
-    .. math:: R_{maj} \le \kappa_0 \frac{T_{min}}{T_{maj}} m, \quad R_{min} \ge m \Bigl(1 - \kappa_1 \frac{T_{min}}{T_{maj}}\Bigr), \quad
-              \kappa_0 = \frac{\lambda_{max}(H_{maj})}{\lambda_{min}(H_{maj})}, \quad \kappa_1 = \frac{\lambda_{max}(H_{min})}{\lambda_{min}(H_{maj})},
+    .. math:: R_{maj} \le \kappa_0 \frac{T_{min}}{T_{maj}} m, \quad R_{min} \ge m \Bigl(1 - \kappa_1
+    \frac{T_{min}}{T_{maj}}\Bigr), \quad
+              \kappa_0 = \frac{\lambda_{max}(H_{maj})}{\lambda_{min}(H_{maj})}, \quad \kappa_1 =
+              \frac{\lambda_{max}(H_{min})}{\lambda_{min}(H_{maj})},
 
     where m is the mean squared length of the minority's heads.
 
@@ -94,14 +106,17 @@ def minority_risk_bounds(heads_majority: ArrayLike, heads_minority: ArrayLike) -
 
     Notes
     -----
-    The theorem is printed for heads of length one, where m is 1. For other lengths it fails as printed; with the factor m it holds: either the
-    subspace is the majority's, and the risks are 0 and m, or it has given up a direction of the majority, which is worth it only if
-    :math:`\kappa_1 T_{min} / T_{maj} \ge 1`, and then costs the majority at most what it gives the minority. The same argument
-    shows that :math:`R_{maj} \le m T_{min} / T_{maj}` holds without :math:`\kappa_0`; what is returned is the published form.
+    The theorem is printed for heads of length one, where m is 1. For other lengths it fails as
+    printed; with the factor m it holds: either the subspace is the majority's, and the risks are 0
+    and m, or it has given up a direction of the majority, which is worth it only if
+    :math:`\kappa_1 T_{min} / T_{maj} \ge 1`, and then costs the majority at most what it gives the
+    minority. The same argument shows that :math:`R_{maj} \le m T_{min} / T_{maj}` holds without
+    :math:`\kappa_0`; what is returned is the published form.
 
     References
     ----------
-    .. [1] Li, Oymak, "On the fairness of multitask representation learning", ICASSP 2023, theorem 1.
+    .. [1] Li, Oymak, "On the fairness of multitask representation learning", ICASSP 2023, theorem
+       1.
 
     Examples
     --------
@@ -110,13 +125,17 @@ def minority_risk_bounds(heads_majority: ArrayLike, heads_minority: ArrayLike) -
     >>> minority_risk_bounds(np.repeat(np.eye(2), 10, axis=0), np.eye(2))  # 20 tasks against 2
     (0.1, 0.9)
     """
-    majority, minority = _heads(heads_majority, "heads_majority"), _heads(heads_minority, "heads_minority")
+    majority, minority = (
+        _heads(heads_majority, "heads_majority"),
+        _heads(heads_minority, "heads_minority"),
+    )
     spread_majority = np.linalg.eigvalsh(majority.T @ majority / len(majority))
     spread_minority = np.linalg.eigvalsh(minority.T @ minority / len(minority))
     least, most = float(spread_majority[0]), float(spread_majority[-1])
     if least <= 1e-12 * most:
         raise ValueError(
-            f"heads_majority has {len(majority)} heads that do not span its {majority.shape[1]} dimensions; the theorem needs a majority that does. "
+            f"heads_majority has {len(majority)} heads that do not span its {majority.shape[1]} "
+            "dimensions; the theorem needs a majority that does. "
             "Give heads in coordinates of the subspace that they span."
         )
     ratio, length = len(minority) / len(majority), float((minority**2).sum(1).mean())
@@ -124,7 +143,8 @@ def minority_risk_bounds(heads_majority: ArrayLike, heads_minority: ArrayLike) -
 
 
 def task_risks(coef: ArrayLike, true_coef: ArrayLike) -> Array:
-    r"""Return the excess risk of every task, :math:`\lVert \hat\beta_t - \beta_t \rVert^2`, for inputs with identity covariance.
+    r"""Return the excess risk of every task, :math:`\lVert \hat\beta_t - \beta_t \rVert^2`, for
+    inputs with identity covariance.
 
     Parameters
     ----------
@@ -149,9 +169,15 @@ def task_risks(coef: ArrayLike, true_coef: ArrayLike) -> Array:
     >>> task_risks([[0.0, 0.0], [0.5, 1.0]], [[0.6, 0.8], [0.5, 0.5]])
     array([1.  , 0.25])
     """
-    estimated, true = check_array(coef, dtype=np.float64, input_name="coef"), check_array(true_coef, dtype=np.float64, input_name="true_coef")
+    estimated, true = (
+        check_array(coef, dtype=np.float64, input_name="coef"),
+        check_array(true_coef, dtype=np.float64, input_name="true_coef"),
+    )
     if estimated.shape != true.shape:
-        raise ValueError(f"coef and true_coef must have one shape, (T, p). Got {estimated.shape} and {true.shape}.")
+        raise ValueError(
+            f"coef and true_coef must have one shape, (T, p). Got {estimated.shape} and "
+            f"{true.shape}."
+        )
     risks: Array = ((estimated - true) ** 2).sum(1)
     return risks
 

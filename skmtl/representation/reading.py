@@ -1,4 +1,6 @@
-"""What a user gives to a linear model: numbers without gaps, a task column in long form, targets with gaps in wide form."""
+"""What a user gives to a linear model: numbers without gaps, a task column in long form, targets
+with gaps in wide form.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ Array = NDArray[np.float64]
 
 
 def read_inputs(estimator: Any, X: Any, *, reset: bool) -> tuple[Any, Array]:
-    """Return the task column, or None in wide form, and the other columns as numbers; set or compare number and names of columns."""
+    """Return the task column, or None in wide form, and the other columns as numbers; set or
+    compare number and names of columns.
+    """
     ids, inputs = check_inputs(estimator, X, reset=reset, task_column=estimator.task_column)
     return ids, check_array(inputs, dtype=np.float64, input_name="X", estimator=estimator)
 
@@ -24,7 +28,10 @@ def read_inputs(estimator: Any, X: Any, *, reset: bool) -> tuple[Any, Array]:
 def read_tasks(estimator: Any, X: Any, y: Any) -> tuple[TaskSet, bool]:
     """Return the tasks of a fit, and whether y had one column a task."""
     if y is None:
-        raise ValueError(f"This {type(estimator).__name__} estimator requires y to be passed, but the target y is None.")
+        raise ValueError(
+            f"This {type(estimator).__name__} estimator requires y to be passed, but the target y "
+            "is None."
+        )
     ids, inputs = read_inputs(estimator, X, reset=True)
     y = as_target(y)
     check_consistent_length(inputs, y)

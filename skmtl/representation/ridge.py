@@ -34,7 +34,11 @@ def leave_one_out_ridge(X: Array, y: Array, *, fit_intercept: bool) -> tuple[Arr
     --------
     >>> import numpy as np
     >>> from skmtl.representation.ridge import leave_one_out_ridge
-    >>> coef, intercept = leave_one_out_ridge(np.array([[0.0], [1.0], [2.0], [3.0]]), np.array([1.0, 3.0, 5.0, 7.0]), fit_intercept=True)
+    >>> coef, intercept = leave_one_out_ridge(
+    ...     np.array([[0.0], [1.0], [2.0], [3.0]]),
+    ...     np.array([1.0, 3.0, 5.0, 7.0]),
+    ...     fit_intercept=True,
+    ... )
     >>> coef.round(4), round(intercept, 4)
     (array([2.]), 1.0)
     """

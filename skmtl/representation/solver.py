@@ -1,8 +1,10 @@
 r"""Least squares of many tasks whose coefficients share a subspace, by variable projection.
 
-The objective is :math:`F(B) = \sum_t w_t \min_h (c_t - 2 b_t^\top B^\top h + h^\top B A_t B^\top h)`. The heads are solved for exactly at every B, as in
-alternating least squares; B itself takes damped Newton steps on what is left. A step costs two or three times as much as one of
-alternating least squares (one linear system of size rank * (p - rank), whose matrix is a few products over tasks), but where
+The objective is
+:math:`F(B) = \sum_t w_t \min_h (c_t - 2 b_t^\top B^\top h + h^\top B A_t B^\top h)`. The heads are
+solved for exactly at every B, as in alternating least squares; B itself takes damped Newton steps
+on what is left. A step costs two or three times as much as one of alternating least squares (one
+linear system of size rank * (p - rank), whose matrix is a few products over tasks), but where
 alternation creeps it converges in a few steps.
 """
 
@@ -55,15 +57,30 @@ class Solution:
     converged: bool
 
 
-def solve(moments: Moments, rank: int, *, max_iter: int, tol: float, rng: np.random.RandomState | np.random.Generator, start: Array | None = None) -> Solution:
-    """Return a subspace of dimension ``rank`` that no step improves by more than ``tol`` times the mean power of the targets.
+def solve(
+    moments: Moments,
+    rank: int,
+    *,
+    max_iter: int,
+    tol: float,
+    rng: np.random.RandomState | np.random.Generator,
+    start: Array | None = None,
+) -> Solution:
+    """Return a subspace of dimension ``rank`` that no step improves by more than ``tol`` times the
+    mean power of the targets.
 
-    Where all tasks have the same rows the moment start is the exact solution. ``start`` holds directions to go on from, of shape
-    (k, p) with k at most rank; those that lack are the best ones for what the first k leave.
+    Where all tasks have the same rows the moment start is the exact solution. ``start`` holds
+    directions to go on from, of shape (k, p) with k at most rank; those that lack are the best ones
+    for what the first k leave.
     """
     if len(moments.second) == 1:
-        return _tidy(moments, _Projected(moments, moment_start(moments, rank, rng)), n_iter=1, converged=True)
-    fit = _Projected(moments, moment_start(moments, rank, rng) if start is None else extended(moments, start, rank, rng))
+        return _tidy(
+            moments, _Projected(moments, moment_start(moments, rank, rng)), n_iter=1, converged=True
+        )
+    fit = _Projected(
+        moments,
+        moment_start(moments, rank, rng) if start is None else extended(moments, start, rank, rng),
+    )
     scale = float(moments.weight @ moments.power)
     damping, converged, n_iter = _FIRST_DAMPING, False, 0
     while not converged and n_iter < max_iter:
@@ -72,32 +89,62 @@ def solve(moments: Moments, rank: int, *, max_iter: int, tol: float, rng: np.ran
     return _tidy(moments, fit, n_iter=n_iter, converged=converged)
 
 
-def moment_start(moments: Moments, rank: int, rng: np.random.RandomState | np.random.Generator) -> Array:
-    """Return the best subspace under the tasks' mean second moments: reduced-rank regression in closed form."""
-    mean = moments.second[0] if len(moments.second) == 1 else np.tensordot(moments.weight, moments.second, 1)
-    return _best_directions(mean, moments.cross, moments.weight, rank, np.empty((0, mean.shape[0])), rng)
+def moment_start(
+    moments: Moments, rank: int, rng: np.random.RandomState | np.random.Generator
+) -> Array:
+    """Return the best subspace under the tasks' mean second moments: reduced-rank regression in
+    closed form.
+    """
+    mean = (
+        moments.second[0]
+        if len(moments.second) == 1
+        else np.tensordot(moments.weight, moments.second, 1)
+    )
+    return _best_directions(
+        mean, moments.cross, moments.weight, rank, np.empty((0, mean.shape[0])), rng
+    )
 
 
-def extended(moments: Moments, start: Array, rank: int, rng: np.random.RandomState | np.random.Generator) -> Array:
-    """Add to a subspace the best directions, under the mean second moments, for what the tasks leave there."""
+def extended(
+    moments: Moments, start: Array, rank: int, rng: np.random.RandomState | np.random.Generator
+) -> Array:
+    """Add to a subspace the best directions, under the mean second moments, for what the tasks
+    leave there.
+    """
     start = _orthonormal(start)
     if len(start) >= rank:
         return start[:rank]
     residual = _Projected(moments, start).residual
-    mean = moments.second[0] if len(moments.second) == 1 else np.tensordot(moments.weight, moments.second, 1)
+    mean = (
+        moments.second[0]
+        if len(moments.second) == 1
+        else np.tensordot(moments.weight, moments.second, 1)
+    )
     return _best_directions(mean, residual, moments.weight, rank, start, rng)
 
 
-def _best_directions(mean: Array, cross: Array, weight: Array, rank: int, start: Array, rng: np.random.RandomState | np.random.Generator) -> Array:
+def _best_directions(
+    mean: Array,
+    cross: Array,
+    weight: Array,
+    rank: int,
+    start: Array,
+    rng: np.random.RandomState | np.random.Generator,
+) -> Array:
     size, vectors = np.linalg.eigh(mean)
     kept = size > _RANK_CUTOFF * max(size[-1], 0.0)
     root = vectors[:, kept] / np.sqrt(size[kept])
-    left, strength, _ = np.linalg.svd(root.T @ (cross * np.sqrt(weight)[:, None]).T, full_matrices=False)
+    left, strength, _ = np.linalg.svd(
+        root.T @ (cross * np.sqrt(weight)[:, None]).T, full_matrices=False
+    )
     strong = int((strength > 1e-10 * strength[0]).sum()) if len(strength) and strength[0] > 0 else 0
     found = (root @ left[:, :strong]).T[: rank - len(start)]
-    # Random directions stand in where the tasks do not say which; they come last, and QR leaves the earlier ones as they are.
+    # Random directions stand in where the tasks do not say which; they come last, and QR leaves the
+    # earlier ones as they are.
     lacking = rng.standard_normal(size=(rank - len(start) - len(found), len(mean)))
-    return _orthonormal(np.concatenate([start, found / np.linalg.norm(found, axis=1, keepdims=True), lacking]))
+    return _orthonormal(
+        np.concatenate([start, found / np.linalg.norm(found, axis=1, keepdims=True), lacking])
+    )
 
 
 class _Projected:
@@ -106,10 +153,17 @@ class _Projected:
     def __init__(self, moments: Moments, components: Array):
         self.moments, self.components = moments, components
         second = moments.second
-        self.seen = (second.reshape(-1, second.shape[-1]) @ components.T).reshape(len(second), -1, len(components))
+        self.seen = (second.reshape(-1, second.shape[-1]) @ components.T).reshape(
+            len(second), -1, len(components)
+        )
         size, vectors = np.linalg.eigh(components @ self.seen)
         root = np.zeros_like(size)
-        np.divide(1.0, np.sqrt(size, where=size > 0, out=np.ones_like(size)), out=root, where=size > _RANK_CUTOFF * size[:, -1:].clip(min=0))
+        np.divide(
+            1.0,
+            np.sqrt(size, where=size > 0, out=np.ones_like(size)),
+            out=root,
+            where=size > _RANK_CUTOFF * size[:, -1:].clip(min=0),
+        )
         self.whitener = vectors * root[:, None, :]
         inside = moments.cross @ components.T
         white = np.matmul(inside[:, None, :], self.whitener)
@@ -124,8 +178,9 @@ class _Projected:
     def curvature(self) -> Array:
         """Half the second derivatives of the projected objective, (rank * p, rank * p).
 
-        With left-over moments S = A - K G^+ K', K = A B', G = B A B', residual moments r = b - K h and M = K G^+, it is the sum over
-        tasks of h_i h_j S_ab + h_i M_aj r_b + r_a M_bi h_j - G^+_ij r_a r_b.
+        With left-over moments S = A - K G^+ K', K = A B', G = B A B', residual moments r = b - K h
+        and M = K G^+, it is the sum over tasks of h_i h_j S_ab + h_i M_aj r_b + r_a M_bi h_j -
+        G^+_ij r_a r_b.
         """
         n, (rank, p) = len(self.heads), self.components.shape
         at_once = max(1, _NUMBERS_AT_ONCE // (rank * rank * p + 2 * p * p))
@@ -133,7 +188,9 @@ class _Projected:
         for first in range(0, n, at_once):
             of_block = self._curvature_terms(slice(first, first + at_once))
             same, crossed = same + of_block[0], crossed + of_block[1]
-        matrix = crossed.reshape(rank, p, rank, p) + crossed.reshape(rank, p, rank, p).transpose(2, 3, 0, 1)
+        matrix = crossed.reshape(rank, p, rank, p) + crossed.reshape(rank, p, rank, p).transpose(
+            2, 3, 0, 1
+        )
         upper = np.triu_indices(rank)
         strict = upper[0] < upper[1]
         matrix[upper[0], :, upper[1], :] += same.reshape(-1, p, p)
@@ -141,38 +198,68 @@ class _Projected:
         return matrix.reshape(rank * p, rank * p)
 
     def _curvature_terms(self, block: slice) -> tuple[Array, Array]:
-        """Sum over a block of tasks: the first and last term for i <= j, and the second; the third is the second turned over."""
+        """Sum over a block of tasks: the first and last term for i <= j, and the second; the third
+        is the second turned over.
+        """
         every, rank = len(self.heads), len(self.components)
-        second, seen, whitener = (np.broadcast_to(part, (every, *part.shape[1:]))[block] for part in (self.moments.second, self.seen, self.whitener))
-        heads, residual, weight = self.heads[block], self.residual[block], self.moments.weight[block, None]
+        second, seen, whitener = (
+            np.broadcast_to(part, (every, *part.shape[1:]))[block]
+            for part in (self.moments.second, self.seen, self.whitener)
+        )
+        heads, residual, weight = (
+            self.heads[block],
+            self.residual[block],
+            self.moments.weight[block, None],
+        )
         white = np.matmul(seen, whitener)
         left = second - np.matmul(white, white.transpose(0, 2, 1))
-        inverse, back = np.matmul(whitener, whitener.transpose(0, 2, 1)), np.matmul(white, whitener.transpose(0, 2, 1))
+        inverse, back = (
+            np.matmul(whitener, whitener.transpose(0, 2, 1)),
+            np.matmul(white, whitener.transpose(0, 2, 1)),
+        )
         i, j = np.triu_indices(rank)
         outer = residual[:, :, None] * residual[:, None, :]
-        same = (weight * heads[:, i] * heads[:, j]).T @ left.reshape(len(heads), -1) - (weight * inverse[:, i, j]).T @ outer.reshape(len(heads), -1)
-        crossed = ((weight * heads)[:, :, None, None] * back[:, None]).reshape(len(heads), -1).T @ residual
+        same = (weight * heads[:, i] * heads[:, j]).T @ left.reshape(len(heads), -1) - (
+            weight * inverse[:, i, j]
+        ).T @ outer.reshape(len(heads), -1)
+        crossed = ((weight * heads)[:, :, None, None] * back[:, None]).reshape(
+            len(heads), -1
+        ).T @ residual
         return same, crossed
 
     def times_curvature(self, direction: Array) -> Array:
-        """Product of its first, Gauss-Newton term with a direction, (rank, p), without writing it out."""
+        """Product of its first, Gauss-Newton term with a direction, (rank, p), without writing it
+        out.
+        """
         change = (self.heads @ direction)[:, :, None]
         white = np.matmul(self.seen, self.whitener)
-        left = np.matmul(self.moments.second, change) - np.matmul(white, np.matmul(white.transpose(0, 2, 1), change))
+        left = np.matmul(self.moments.second, change) - np.matmul(
+            white, np.matmul(white.transpose(0, 2, 1), change)
+        )
         return (self.heads * self.moments.weight[:, None]).T @ left[:, :, 0]
 
     def mean_curvature(self) -> float:
         """Mean of the diagonal of A weighed by the heads, in whose unit the damping is."""
         trace = np.trace(self.moments.second, axis1=1, axis2=2)
-        return float((self.moments.weight * (self.heads**2).sum(1) * trace).sum() / self.components.size)
+        return float(
+            (self.moments.weight * (self.heads**2).sum(1) * trace).sum() / self.components.size
+        )
 
 
 def _step(fit: _Projected, damping: float) -> tuple[_Projected, float, float]:
-    """Take a step that does not raise the objective; return where it leads, the next damping and the gain."""
+    """Take a step that does not raise the objective; return where it leads, the next damping and
+    the gain.
+    """
     unit, gradient = fit.mean_curvature(), fit.gradient()
-    if unit <= 0 or len(gradient) == gradient.shape[1]:  # nothing is learnt, or the subspace is the whole space
+    if (
+        unit <= 0 or len(gradient) == gradient.shape[1]
+    ):  # nothing is learnt, or the subspace is the whole space
         return fit, damping, 0.0
-    steps = _newton_steps(fit, gradient) if gradient.size <= _WRITTEN_OUT else _gauss_newton_steps(fit, gradient)
+    steps = (
+        _newton_steps(fit, gradient)
+        if gradient.size <= _WRITTEN_OUT
+        else _gauss_newton_steps(fit, gradient)
+    )
     while damping <= _MOST_DAMPING:
         direction = steps(damping * unit)
         trial = _Projected(fit.moments, _orthonormal(fit.components + direction))
@@ -183,11 +270,17 @@ def _step(fit: _Projected, damping: float) -> tuple[_Projected, float, float]:
 
 
 def _newton_steps(fit: _Projected, gradient: Array) -> Callable[[float], Array]:
-    """Return steps as a function of the damping, at a right angle to the subspace; negative curvature counts as positive."""
+    """Return steps as a function of the damping, at a right angle to the subspace; negative
+    curvature counts as positive.
+    """
     rank, p = gradient.shape
     across = np.linalg.qr(fit.components.T, mode="complete")[0][:, rank:]
     full = fit.curvature().reshape(rank, p, rank, p)
-    matrix = np.tensordot(np.tensordot(full, across, (1, 0)), across, (2, 0)).transpose(0, 2, 1, 3).reshape((rank * (p - rank),) * 2)
+    matrix = (
+        np.tensordot(np.tensordot(full, across, (1, 0)), across, (2, 0))
+        .transpose(0, 2, 1, 3)
+        .reshape((rank * (p - rank),) * 2)
+    )
     slope = (gradient @ across).ravel()
     decomposed: list[Any] = []
 
@@ -196,11 +289,20 @@ def _newton_steps(fit: _Projected, gradient: Array) -> Callable[[float], Array]:
             damped = matrix.copy()
             damped.flat[:: len(damped) + 1] += ridge
             try:
-                return np.reshape(cho_solve(cho_factor(damped, lower=True, overwrite_a=True), slope), (rank, -1)) @ across.T
+                return (
+                    np.reshape(
+                        cho_solve(cho_factor(damped, lower=True, overwrite_a=True), slope),
+                        (rank, -1),
+                    )
+                    @ across.T
+                )
             except LinAlgError:
                 decomposed.extend(eigh(matrix))
         size, vectors = decomposed
-        return np.reshape(vectors @ (vectors.T @ slope / (np.abs(size) + ridge)), (rank, -1)) @ across.T
+        return (
+            np.reshape(vectors @ (vectors.T @ slope / (np.abs(size) + ridge)), (rank, -1))
+            @ across.T
+        )
 
     return step
 
@@ -210,21 +312,32 @@ def _gauss_newton_steps(fit: _Projected, gradient: Array) -> Callable[[float], A
 
     def step(ridge: float) -> Array:
         def product(v: Array) -> Array:
-            return (fit.times_curvature(v.reshape(gradient.shape)) + ridge * v.reshape(gradient.shape)).ravel()
+            return (
+                fit.times_curvature(v.reshape(gradient.shape)) + ridge * v.reshape(gradient.shape)
+            ).ravel()
 
-        found, _ = cg(LinearOperator((gradient.size,) * 2, matvec=product, dtype=np.float64), gradient.ravel(), rtol=1e-3, maxiter=200)
+        found, _ = cg(
+            LinearOperator((gradient.size,) * 2, matvec=product, dtype=np.float64),
+            gradient.ravel(),
+            rtol=1e-3,
+            maxiter=200,
+        )
         return np.reshape(found, gradient.shape)
 
     return step
 
 
 def _tidy(moments: Moments, fit: _Projected, *, n_iter: int, converged: bool) -> Solution:
-    """Turn the basis so that it does not depend on how the subspace was found: heads uncorrelated, strongest first, signs fixed."""
+    """Turn the basis so that it does not depend on how the subspace was found: heads uncorrelated,
+    strongest first, signs fixed.
+    """
     weighted = fit.heads * np.sqrt(moments.weight)[:, None]
     _, _, turn = np.linalg.svd(weighted, full_matrices=True)
     components = turn @ fit.components
     sign = np.sign(components[np.arange(len(components)), np.abs(components).argmax(1)])
-    return Solution(components * sign[:, None], fit.heads @ turn.T * sign, fit.value, n_iter, converged)
+    return Solution(
+        components * sign[:, None], fit.heads @ turn.T * sign, fit.value, n_iter, converged
+    )
 
 
 def _orthonormal(rows: Array) -> Array:

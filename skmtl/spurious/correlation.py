@@ -24,7 +24,8 @@ class Indicators:
     task : ndarray of int of shape (S,)
         Task of every indicator, ascending.
     resampled : ndarray of int of shape (R,)
-        Indicators of the classes whose share is changed: the second class of a binary task, all classes of others.
+        Indicators of the classes whose share is changed: the second class of a binary task, all
+        classes of others.
     """
 
     own: Array
@@ -39,19 +40,29 @@ class Indicators:
         task = np.repeat(np.arange(len(sizes)), sizes)
         label = np.concatenate([np.arange(size) for size in sizes])
         resampled = np.flatnonzero((np.asarray(sizes)[task] > 2) | (label == 1))
-        return cls((codes[:, task] == label).astype(np.float64), (~np.isnan(codes)).astype(np.float64), task, resampled)
+        return cls(
+            (codes[:, task] == label).astype(np.float64),
+            (~np.isnan(codes)).astype(np.float64),
+            task,
+            resampled,
+        )
 
 
-def correlation_and_shift(indicators: Indicators, weight: Array, priors: Array) -> tuple[Array, Array]:
+def correlation_and_shift(
+    indicators: Indicators, weight: Array, priors: Array
+) -> tuple[Array, Array]:
     r"""Return correlations of labels, (T, T), and their largest change under resampling, (T, T).
 
-    For a class of task i, with :math:`p = P(Y_i = c)`, the probabilities :math:`\beta_{1d} = P(Y_j = d \mid Y_i = c)` and
-    :math:`\beta_{0d} = P(Y_j = d \mid Y_i \neq c)` do not depend on p, and the multiple correlation of the indicator of c with the label of j is
+    For a class of task i, with :math:`p = P(Y_i = c)`, the probabilities
+    :math:`\beta_{1d} = P(Y_j = d \mid Y_i = c)` and
+    :math:`\beta_{0d} = P(Y_j = d \mid Y_i \neq c)` do not depend on p, and the multiple correlation
+    of the indicator of c with the label of j is
 
-    .. math:: \rho_c(p)^2 = p (1 - p) \sum_d \frac{(\beta_{1d} - \beta_{0d})^2}{\beta_{0d} + (\beta_{1d} - \beta_{0d}) p}.
+    .. math:: \rho_c(p)^2 = p (1 - p) \sum_d \frac{(\beta_{1d} - \beta_{0d})^2}{\beta_{0d} +
+    (\beta_{1d} - \beta_{0d}) p}.
 
-    The shift is the largest change over classes and priors. Moments are taken over the rows that have labels for both tasks. NaN where a task has
-    one class only in them.
+    The shift is the largest change over classes and priors. Moments are taken over the rows that
+    have labels for both tasks. NaN where a task has one class only in them.
 
     Parameters
     ----------
@@ -65,11 +76,14 @@ def correlation_and_shift(indicators: Indicators, weight: Array, priors: Array) 
     Returns
     -------
     correlation, shift : ndarray of shape (T, T)
-        The correlation is that of the class with the strongest; it has a sign where both tasks are binary.
+        The correlation is that of the class with the strongest; it has a sign where both tasks are
+        binary.
     """
     task, chosen = indicators.task, indicators.resampled
     of_task = (task[:, None] == np.arange(indicators.known.shape[1])).astype(np.float64)
-    counts = (indicators.own * weight[:, None]).T @ indicators.known  # rows of a class that have a label of a task
+    counts = (
+        indicators.own * weight[:, None]
+    ).T @ indicators.known  # rows of a class that have a label of a task
     total = (indicators.known * weight[:, None]).T @ indicators.known
     both = indicators.own[:, chosen].T @ (indicators.own * weight[:, None])
     own, every = counts[chosen], total[task[chosen]]
@@ -83,19 +97,27 @@ def correlation_and_shift(indicators: Indicators, weight: Array, priors: Array) 
         result: Array = np.sqrt(p * (1 - p) * (_ratio(difference**2, q) @ of_task))
         return result
 
-    varies = (_ratio(counts.T[task[chosen]], every[:, task]) < 1).astype(np.float64) @ of_task == of_task.sum(0)
+    varies = (_ratio(counts.T[task[chosen]], every[:, task]) < 1).astype(
+        np.float64
+    ) @ of_task == of_task.sum(0)
     present = np.where((p > 0) & (p < 1) & varies, correlation(p), np.nan)
     shift = np.zeros_like(present)
     for prior in priors:
         shift = np.maximum(shift, np.abs(correlation(np.full_like(p, prior)) - present))
     strongest, largest = _largest(present, task[chosen]), _largest(shift, task[chosen])
     binary = of_task.sum(0) == 2
-    sign = np.sign(difference[np.searchsorted(task[chosen], np.arange(len(binary)))][:, np.searchsorted(task, np.arange(len(binary))) + 1])
+    sign = np.sign(
+        difference[np.searchsorted(task[chosen], np.arange(len(binary)))][
+            :, np.searchsorted(task, np.arange(len(binary))) + 1
+        ]
+    )
     return np.where(np.outer(binary, binary), sign * strongest, strongest), largest
 
 
 def _ratio(part: Array, whole: Array) -> Array:
-    result: Array = np.divide(part, whole, out=np.zeros(np.broadcast_shapes(part.shape, whole.shape)), where=whole > 0)
+    result: Array = np.divide(
+        part, whole, out=np.zeros(np.broadcast_shapes(part.shape, whole.shape)), where=whole > 0
+    )
     return result
 
 

@@ -23,45 +23,56 @@ from skmtl.spurious.reweighting import independence_weights
 from skmtl.validation import DocLinks, VersionedState
 
 _LARGEST_SEED = np.iinfo(np.int32).max
-# strength=1: one percent of the variance of a label that the adversary explains costs as much as one nat.
+# strength=1: one percent of the variance of a label that the adversary explains costs as much as
+# one nat.
 _NATS = 100.0
 
 
-class DebiasedClassifier(VersionedState, DocLinks, ClassifierMixin, MultiOutputMixin, BaseEstimator):
-    r"""Retrain the heads of a multi-task network so that they disregard the labels of spuriously related tasks.
+class DebiasedClassifier(
+    VersionedState, DocLinks, ClassifierMixin, MultiOutputMixin, BaseEstimator
+):
+    r"""Retrain the heads of a multi-task network so that they disregard the labels of spuriously
+    related tasks.
 
-    Tasks whose labels go together in the training data teach the head of one task to rely on inputs that belong to another [1]_. That pays off
-    until the labels no longer go together. A detector names the tasks :math:`S_i` that are spurious for task i. Then the trunk is kept as it is, and the
-    heads of the tasks that have any are trained further. The other heads stay as they are.
+    Tasks whose labels go together in the training data teach the head of one task to rely on inputs
+    that belong to another [1]_. That pays off until the labels no longer go together. A detector
+    names the tasks :math:`S_i` that are spurious for task i. Then the trunk is kept as it is, and
+    the heads of the tasks that have any are trained further. The other heads stay as they are.
 
-    "adversarial": for each spurious task j an adversary sees the scores of head i and the label of task i, and predicts the label of task j.
-    The heads minimise
+    "adversarial": for each spurious task j an adversary sees the scores of head i and the label of
+    task i, and predicts the label of task j. The heads minimise
 
     .. math:: \frac1T \sum_i \Bigl( L_i + 100 \, \text{strength} \sum_{j \in S_i} R^2_{ij} \Bigr)
 
-    with the log loss :math:`L_i`, and with :math:`R^2_{ij}` the share of the variance of label j, within the classes of task i, that the adversary explains.
-    The adversary is a least-squares model for each class of task i, which is at its best response in every step; heads follow its gradient reversed.
+    with the log loss :math:`L_i`, and with :math:`R^2_{ij}` the share of the variance of label j,
+    within the classes of task i, that the adversary explains. The adversary is a least-squares
+    model for each class of task i, which is at its best response in every step; heads follow its
+    gradient reversed.
 
     "reweight": the rows of task i are weighted so that label i is independent of each label j,
 
     .. math:: w = \Bigl( \frac{P(y_i) P(y_j)}{P(y_i, y_j)} \Bigr)^{\text{strength}}
 
-    for one spurious task, by iterative proportional fitting for several. Weights are cut at 10 times their mean.
+    for one spurious task, by iterative proportional fitting for several. Weights are cut at 10
+    times their mean.
 
     Parameters
     ----------
     estimator : MultiTaskClassifier or FrozenEstimator
-        Network for wide targets; it is cloned and fitted. ``FrozenEstimator(network)`` keeps a trained one.
+        Network for wide targets; it is cloned and fitted. ``FrozenEstimator(network)`` keeps a
+        trained one.
     detector : SpuriousTaskDetector or None, default=None
-        What says which tasks are spurious for which: any estimator whose ``fit(Y)`` leaves ``spurious_`` behind, (T, T) bool. A FrozenEstimator of a
-        fitted one keeps what it has found. None = ``SpuriousTaskDetector()``.
+        What says which tasks are spurious for which: any estimator whose ``fit(Y)`` leaves
+        ``spurious_`` behind, (T, T) bool. A FrozenEstimator of a fitted one keeps what it has
+        found. None = ``SpuriousTaskDetector()``.
     method : {"adversarial", "reweight"}, default="adversarial"
         How heads are retrained.
     strength : float, default=1.0
         How much, in the formulae above. 0 trains the heads further and does not debias them.
     max_iter : int, default=50
-        Most steps of training for the heads, on all rows or on at most 1,024 of them at a time. Adversarial training ends earlier, once for five steps no
-        adversary has explained more than one percent of the variance of a label above chance.
+        Most steps of training for the heads, on all rows or on at most 1,024 of them at a time.
+        Adversarial training ends earlier, once for five steps no adversary has explained more than
+        one percent of the variance of a label above chance.
     random_state : int, RandomState or None, default=None
         Seed of the order of rows, and of the estimator and the detector where their own is None.
 
@@ -93,8 +104,8 @@ class DebiasedClassifier(VersionedState, DocLinks, ClassifierMixin, MultiOutputM
     TypeError
         If ``estimator`` is not a MultiTaskClassifier.
     ValueError
-        In ``fit``, if a parameter is out of range, the estimator is in long form, where no row has two labels, or it has a fairness term, which new heads
-        would not keep.
+        In ``fit``, if a parameter is out of range, the estimator is in long form, where no row has
+        two labels, or it has a fairness term, which new heads would not keep.
 
     Warns
     -----
@@ -108,18 +119,22 @@ class DebiasedClassifier(VersionedState, DocLinks, ClassifierMixin, MultiOutputM
 
     Notes
     -----
-    The detector cannot tell a spurious relation from a real one (see there). Where the relation is real and stays, debiased heads are worse:
-    compare on data in which you know that it does not hold.
+    The detector cannot tell a spurious relation from a real one (see there). Where the relation is
+    real and stays, debiased heads are worse: compare on data in which you know that it does not
+    hold.
 
-    The two methods have different goals. Weights take away the relation of the *labels*. The adversary also takes away what speaks in both tasks' inputs, such
-    as a common background, as far as it tells label j; it does so for given label i, because label i itself tells label j, and that head i may know.
+    The two methods have different goals. Weights take away the relation of the *labels*. The
+    adversary also takes away what speaks in both tasks' inputs, such as a common background, as far
+    as it tells label j; it does so for given label i, because label i itself tells label j, and
+    that head i may know.
 
-    Only the appendix of [1]_ was at hand. It says that per-task predictors are trained adversarially on a fixed encoder; the form of the adversary and its
-    strength are ours.
+    Only the appendix of [1]_ was at hand. It says that per-task predictors are trained
+    adversarially on a fixed encoder; the form of the adversary and its strength are ours.
 
     References
     ----------
-    .. [1] Chai, Lu, Wang, "Identifying and mitigating spurious correlation in multi-task learning", CVPR 2025.
+    .. [1] Chai, Lu, Wang, "Identifying and mitigating spurious correlation in multi-task learning",
+       CVPR 2025.
 
     Examples
     --------
@@ -127,7 +142,9 @@ class DebiasedClassifier(VersionedState, DocLinks, ClassifierMixin, MultiOutputM
     >>> from skmtl.datasets import make_spurious_tasks
     >>> from skmtl.spurious import DebiasedClassifier
     >>> shifted = make_spurious_tasks(random_state=0)
-    >>> model = DebiasedClassifier(MultiTaskClassifier(n_members=2), random_state=0).fit(shifted.data, shifted.target)
+    >>> model = DebiasedClassifier(MultiTaskClassifier(n_members=2), random_state=0).fit(
+    ...     shifted.data, shifted.target
+    ... )
     >>> vanilla = model.estimator_.score(shifted.test_data, shifted.test_target)
     >>> bool(model.score(shifted.test_data, shifted.test_target) > vanilla)
     True
@@ -187,14 +204,27 @@ class DebiasedClassifier(VersionedState, DocLinks, ClassifierMixin, MultiOutputM
         """
         seeds = check_random_state(self.random_state).randint(_LARGEST_SEED, size=3).tolist()
         self.estimator_ = self._trained(X, y, sample_weight, seeds[0])
-        self.n_features_in_, self.n_outputs_ = self.estimator_.n_features_in_, self.estimator_.n_outputs_
+        self.n_features_in_, self.n_outputs_ = (
+            self.estimator_.n_features_in_,
+            self.estimator_.n_outputs_,
+        )
         if hasattr(self.estimator_, "feature_names_in_"):
             self.feature_names_in_ = self.estimator_.feature_names_in_
-        self.task_names_, self.classes_ = list(self.estimator_.task_names_), self.estimator_.classes_
+        self.task_names_, self.classes_ = (
+            list(self.estimator_.task_names_),
+            self.estimator_.classes_,
+        )
         codes = label_codes(self.estimator_, y)
-        weight = np.ones(len(codes)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+        weight = (
+            np.ones(len(codes))
+            if sample_weight is None
+            else np.asarray(sample_weight, dtype=np.float64)
+        )
         if weight.shape != (len(codes),):
-            raise ValueError(f"sample_weight must have shape ({len(codes)},), one weight a row. Got shape {weight.shape}.")
+            raise ValueError(
+                f"sample_weight must have shape ({len(codes)},), one weight a row. Got shape "
+                f"{weight.shape}."
+            )
         self.spurious_ = self._detected(codes, None if sample_weight is None else weight, seeds[1])
         self.debiased_ = self._retrained(X, codes, weight, seeds[2])
         return self
@@ -204,14 +234,21 @@ class DebiasedClassifier(VersionedState, DocLinks, ClassifierMixin, MultiOutputM
         frozen = isinstance(self.estimator, FrozenEstimator)
         network = self.estimator.estimator if frozen else self.estimator
         if not isinstance(network, MultiTaskClassifier):
-            raise TypeError(f"The estimator of a DebiasedClassifier must be a MultiTaskClassifier, or a FrozenEstimator of one. Got {type(network).__name__}.")
+            raise TypeError(
+                "The estimator of a DebiasedClassifier must be a MultiTaskClassifier, or a "
+                f"FrozenEstimator of one. Got {type(network).__name__}."
+            )
         if network.task_column is not None:
             raise ValueError(
-                f"The estimator of a DebiasedClassifier has task_column={network.task_column!r}: in long form no row has labels for two tasks, so nothing "
+                f"The estimator of a DebiasedClassifier has task_column={network.task_column!r}: "
+                "in long form no row has labels for two tasks, so nothing "
                 "can be said about how labels go together. Give y one column a task."
             )
         if network.fairness is not None:
-            raise ValueError("The estimator of a DebiasedClassifier has a fairness term, which its new heads would not keep. Set fairness=None.")
+            raise ValueError(
+                "The estimator of a DebiasedClassifier has a fairness term, which its new heads "
+                "would not keep. Set fairness=None."
+            )
         if frozen:
             check_is_fitted(network)
             return network
@@ -220,31 +257,57 @@ class DebiasedClassifier(VersionedState, DocLinks, ClassifierMixin, MultiOutputM
             network.set_params(random_state=seed)
         return network.fit(X, y, sample_weight=sample_weight)
 
-    def _detected(self, codes: NDArray[np.float64], weight: NDArray[np.float64] | None, seed: int) -> NDArray[np.bool_]:
+    def _detected(
+        self, codes: NDArray[np.float64], weight: NDArray[np.float64] | None, seed: int
+    ) -> NDArray[np.bool_]:
         """Fit the detector and return what it found."""
         self.detector_ = SpuriousTaskDetector() if self.detector is None else clone(self.detector)
-        if self.random_state is not None and self.detector_.get_params().get("random_state", 0) is None:
+        if (
+            self.random_state is not None
+            and self.detector_.get_params().get("random_state", 0) is None
+        ):
             self.detector_.set_params(random_state=seed)
         if not isinstance(self.detector_, FrozenEstimator):
-            self.detector_.fit(pd.DataFrame(codes, columns=self.task_names_), **({} if weight is None else {"sample_weight": weight}))
+            self.detector_.fit(
+                pd.DataFrame(codes, columns=self.task_names_),
+                **({} if weight is None else {"sample_weight": weight}),
+            )
         spurious = np.array(self.detector_.spurious_, dtype=bool)
         if spurious.shape != 2 * (self.n_outputs_,):
-            raise ValueError(f"spurious_ of the detector must have shape ({self.n_outputs_}, {self.n_outputs_}), one row a task. Got {spurious.shape}.")
+            raise ValueError(
+                f"spurious_ of the detector must have shape ({self.n_outputs_}, "
+                f"{self.n_outputs_}), one row a task. Got {spurious.shape}."
+            )
         np.fill_diagonal(spurious, False)
         return spurious
 
-    def _retrained(self, X: Any, codes: NDArray[np.float64], weight: NDArray[np.float64], seed: int) -> MultiTaskClassifier:
+    def _retrained(
+        self, X: Any, codes: NDArray[np.float64], weight: NDArray[np.float64], seed: int
+    ) -> MultiTaskClassifier:
         """Return the network with new heads for the tasks that have spurious tasks."""
         self.n_iter_ = 0
         if not self.spurious_.any():
             return copy.copy(self.estimator_)
         adversary = None
         if self.method == "reweight":
-            weight = independence_weights(codes, self.spurious_, weight, self.strength, self.task_names_)
+            weight = independence_weights(
+                codes, self.spurious_, weight, self.strength, self.task_names_
+            )
         elif self.strength > 0:
-            adversary = LabelAdversary(self.spurious_, int(np.nanmax(codes)) + 1, _NATS * self.strength)
+            adversary = LabelAdversary(
+                self.spurious_, int(np.nanmax(codes)) + 1, _NATS * self.strength
+            )
         chosen: NDArray[np.bool_] = np.any(self.spurious_, axis=1)
-        changed, self.n_iter_ = with_new_heads(self.estimator_, X, codes, chosen, sample_weight=weight, adversary=adversary, n_steps=self.max_iter, seed=seed)
+        changed, self.n_iter_ = with_new_heads(
+            self.estimator_,
+            X,
+            codes,
+            chosen,
+            sample_weight=weight,
+            adversary=adversary,
+            n_steps=self.max_iter,
+            seed=seed,
+        )
         return changed
 
     # ------------------------------------------------------------------ predict

@@ -27,20 +27,24 @@ _MOST_CLASSES = 100
 class SpuriousTaskDetector(VersionedState, DocLinks, BaseEstimator):
     r"""Find pairs of tasks whose correlation depends on how often the classes of one of them occur.
 
-    For tasks i and j the rows are resampled so that :math:`P(Y_i = 1) = p'`, the labels of j being carried along. Where the labels of the two tasks are
-    independent, or identical, their correlation stays the same; otherwise it changes in general, and the size of the change is the sign of a spurious
-    relation [1]_. Nothing is drawn: what resampling leads to follows from the table of labels. With :math:`\beta_c = P(Y_j = 1 \mid Y_i = c)`, which
-    resampling does not change,
+    For tasks i and j the rows are resampled so that :math:`P(Y_i = 1) = p'`, the labels of j being
+    carried along. Where the labels of the two tasks are independent, or identical, their
+    correlation stays the same; otherwise it changes in general, and the size of the change is the
+    sign of a spurious relation [1]_. Nothing is drawn: what resampling leads to follows from the
+    table of labels. With :math:`\beta_c = P(Y_j = 1 \mid Y_i = c)`, which resampling does not
+    change,
 
-    .. math:: \rho_{ij}(p) = (\beta_1 - \beta_0) \sqrt{\frac{p (1 - p)}{q (1 - q)}}, \quad q = \beta_0 + (\beta_1 - \beta_0) p, \qquad
+    .. math:: \rho_{ij}(p) = (\beta_1 - \beta_0) \sqrt{\frac{p (1 - p)}{q (1 - q)}}, \quad q =
+    \beta_0 + (\beta_1 - \beta_0) p, \qquad
               \text{shift}_{ij} = \max_{p'} \lvert \rho_{ij}(p') - \rho_{ij}(p_i) \rvert .
 
-    For tasks of more than two classes each class c of i is held against the rest, :math:`\rho` is the multiple correlation of its indicator with the
-    label of j,
+    For tasks of more than two classes each class c of i is held against the rest, :math:`\rho` is
+    the multiple correlation of its indicator with the label of j,
 
     .. math:: \rho_c(p)^2 = p (1 - p) \sum_d \frac{(\beta_{1d} - \beta_{0d})^2}{q_d},
 
-    which is the formula above where j has two classes, and the largest change over classes counts. Missing labels: a pair is judged by the rows that have both.
+    which is the formula above where j has two classes, and the largest change over classes counts.
+    Missing labels: a pair is judged by the rows that have both.
 
     Parameters
     ----------
@@ -56,18 +60,23 @@ class SpuriousTaskDetector(VersionedState, DocLinks, BaseEstimator):
     Attributes
     ----------
     shift_ : ndarray of shape (T, T)
-        [i, j]: largest absolute change of the correlation of the labels of i and j when the classes of i are resampled; not symmetric. 0 on the
-        diagonal, NaN where the pair has fewer than 10 common rows or a task has one class only in them.
+        [i, j]: largest absolute change of the correlation of the labels of i and j when the classes
+        of i are resampled; not symmetric. 0 on the diagonal, NaN where the pair has fewer than 10
+        common rows or a task has one class only in them.
     correlation_ : ndarray of shape (T, T)
-        Correlation of the labels as they are; where i or j has several classes, the strongest multiple correlation, without a sign.
+        Correlation of the labels as they are; where i or j has several classes, the strongest
+        multiple correlation, without a sign.
     spurious_ : ndarray of bool of shape (T, T)
-        [i, j]: task j is spurious for task i. With a bootstrap, the corrected p-value must be below 0.05, too.
+        [i, j]: task j is spurious for task i. With a bootstrap, the corrected p-value must be below
+        0.05, too.
     p_values_ : ndarray of shape (T, T)
-        With a bootstrap: p-values of "the shift is at most ``threshold``", corrected for the number of pairs.
+        With a bootstrap: p-values of "the shift is at most ``threshold``", corrected for the number
+        of pairs.
     n_common_ : ndarray of int of shape (T, T)
         Rows with labels for both tasks.
     table_ : DataFrame
-        One row a pair: task, other, n_rows, correlation, shift, p_value (with a bootstrap), spurious; the largest shift first.
+        One row a pair: task, other, n_rows, correlation, shift, p_value (with a bootstrap),
+        spurious; the largest shift first.
     task_names_ : list of str
         Names of the tasks: the columns of Y.
     n_features_in_ : int
@@ -78,7 +87,8 @@ class SpuriousTaskDetector(VersionedState, DocLinks, BaseEstimator):
     Raises
     ------
     ValueError
-        In ``fit``, if a parameter is out of range, a task has no label, or its labels are no classes.
+        In ``fit``, if a parameter is out of range, a task has no label, or its labels are no
+        classes.
 
     Warns
     -----
@@ -91,24 +101,31 @@ class SpuriousTaskDetector(VersionedState, DocLinks, BaseEstimator):
 
     Notes
     -----
-    **What it cannot tell.** It sees labels, not causes. A real but imperfect relation (wet roads and rain) shifts as an artefact of how the data were
-    collected does. What it separates is "independent or identical" from "partly related"; which partly related tasks keep their relation where the model will
-    be used is for you to know. A relation that is the same in both directions, :math:`\beta_1 = 1 - \beta_0`, has no shift at :math:`p' = 1 - p`. The shift
-    depends on which of the two tasks is resampled and on how often classes occur, so the threshold has no meaning that is the same for all data sets. A
-    common cause that moves the inputs but leaves labels uncorrelated is not seen.
+    **What it cannot tell.** It sees labels, not causes. A real but imperfect relation (wet roads
+    and rain) shifts as an artefact of how the data were collected does. What it separates is
+    "independent or identical" from "partly related"; which partly related tasks keep their relation
+    where the model will be used is for you to know. A relation that is the same in both directions,
+    :math:`\beta_1 = 1 - \beta_0`, has no shift at :math:`p' = 1 - p`. The shift depends on which of
+    the two tasks is resampled and on how often classes occur, so the threshold has no meaning that
+    is the same for all data sets. A common cause that moves the inputs but leaves labels
+    uncorrelated is not seen.
 
-    **p-values.** With shifts S*, from rows drawn with replacement, and their standard deviations s over draws, the p-value of a pair is the share of draws
-    in which the largest of (S* - shift) / s over all pairs reaches (shift - threshold) / s of this pair, the fit itself counted as a draw. This single-step
-    max-T correction (Westfall and Young) bounds the probability of any false discovery and needs no more draws for more pairs; the smallest p-value is
-    1 / (n_bootstrap + 1).
+    **p-values.** With shifts S*, from rows drawn with replacement, and their standard deviations s
+    over draws, the p-value of a pair is the share of draws in which the largest of (S* - shift) / s
+    over all pairs reaches (shift - threshold) / s of this pair, the fit itself counted as a draw.
+    This single-step max-T correction (Westfall and Young) bounds the probability of any false
+    discovery and needs no more draws for more pairs; the smallest p-value is 1 / (n_bootstrap + 1).
 
-    **Corrections.** The appendix of [1]_ prints :math:`E[Y_i Y_j] = p_i / \hat\alpha_1`, which should be :math:`p_i \hat\alpha_1`; here the right formula is
-    used. The lower bound of its Theorem 1 does not hold for all tables and is not used. The correlation of tasks with several classes is not defined there.
-    Holding single classes of both tasks against the rest would make identical labels of three classes shift; the multiple correlation does not.
+    **Corrections.** The appendix of [1]_ prints :math:`E[Y_i Y_j] = p_i / \hat\alpha_1`, which
+    should be :math:`p_i \hat\alpha_1`; here the right formula is used. The lower bound of its
+    Theorem 1 does not hold for all tables and is not used. The correlation of tasks with several
+    classes is not defined there. Holding single classes of both tasks against the rest would make
+    identical labels of three classes shift; the multiple correlation does not.
 
     References
     ----------
-    .. [1] Chai, Lu, Wang, "Identifying and mitigating spurious correlation in multi-task learning", CVPR 2025, appendix C and D.
+    .. [1] Chai, Lu, Wang, "Identifying and mitigating spurious correlation in multi-task learning",
+       CVPR 2025, appendix C and D.
 
     Examples
     --------
@@ -133,7 +150,14 @@ class SpuriousTaskDetector(VersionedState, DocLinks, BaseEstimator):
         "random_state": ["random_state"],
     }
 
-    def __init__(self, *, priors: Any = (0.1, 0.3, 0.5, 0.7, 0.9), threshold: float = 0.1, n_bootstrap: int = 0, random_state: Any = None):
+    def __init__(
+        self,
+        *,
+        priors: Any = (0.1, 0.3, 0.5, 0.7, 0.9),
+        threshold: float = 0.1,
+        n_bootstrap: int = 0,
+        random_state: Any = None,
+    ):
         self.priors = priors
         self.threshold = threshold
         self.n_bootstrap = n_bootstrap
@@ -166,7 +190,13 @@ class SpuriousTaskDetector(VersionedState, DocLinks, BaseEstimator):
         """
         priors = self._checked_priors()
         names, codes, n_classes = _coded(Y)
-        weight = np.ones(len(codes)) if sample_weight is None else check_sample_weight(sample_weight, codes, dtype=np.float64, ensure_non_negative=True)
+        weight = (
+            np.ones(len(codes))
+            if sample_weight is None
+            else check_sample_weight(
+                sample_weight, codes, dtype=np.float64, ensure_non_negative=True
+            )
+        )
         self.task_names_, self.n_features_in_ = names, len(names)
         if isinstance(Y, pd.DataFrame) and all(isinstance(name, str) for name in Y.columns):
             self.feature_names_in_ = np.array(names, dtype=object)
@@ -180,9 +210,13 @@ class SpuriousTaskDetector(VersionedState, DocLinks, BaseEstimator):
         indicators = Indicators.of(np.where(patterns < 0, np.nan, patterns), n_classes)
 
         def measured(row_weight: Array) -> tuple[Array, Array]:
-            counts = np.bincount(cell, weights=row_weight, minlength=len(patterns)).astype(np.float64)
+            counts = np.bincount(cell, weights=row_weight, minlength=len(patterns)).astype(
+                np.float64
+            )
             correlation, shift = correlation_and_shift(indicators, counts, priors)
-            shift[self.n_common_ < MIN_COMMON_ROWS] = correlation[self.n_common_ < MIN_COMMON_ROWS] = np.nan
+            shift[self.n_common_ < MIN_COMMON_ROWS] = correlation[
+                self.n_common_ < MIN_COMMON_ROWS
+            ] = np.nan
             np.fill_diagonal(shift, 0.0)
             return correlation, shift
 
@@ -204,17 +238,23 @@ class SpuriousTaskDetector(VersionedState, DocLinks, BaseEstimator):
         priors: Array = np.asarray(self.priors, dtype=np.float64)
         if priors.ndim != 1 or len(priors) == 0 or not ((priors > 0) & (priors < 1)).all():
             raise ValueError(
-                f"The 'priors' parameter of SpuriousTaskDetector must hold at least one number, each between 0 and 1. Got {self.priors!r} instead."
+                "The 'priors' parameter of SpuriousTaskDetector must hold at least one number, "
+                f"each between 0 and 1. Got {self.priors!r} instead."
             )
         return priors
 
     def _warn_of_unknown_pairs(self) -> None:
         unknown = np.argwhere(np.triu(np.isnan(self.shift_) | np.isnan(self.shift_.T)))
         if len(unknown):
-            shown = ", ".join(f"{self.task_names_[i]!r} and {self.task_names_[j]!r} ({self.n_common_[i, j]} common rows)" for i, j in unknown[:5])
+            shown = ", ".join(
+                f"{self.task_names_[i]!r} and {self.task_names_[j]!r} ({self.n_common_[i, j]} "
+                "common rows)"
+                for i, j in unknown[:5]
+            )
             more = f" and {len(unknown) - 5} more pairs" if len(unknown) > 5 else ""
             warnings.warn(
-                f"Nothing can be said about {shown}{more}: a pair needs at least {MIN_COMMON_ROWS} rows with labels for both tasks, and two classes "
+                f"Nothing can be said about {shown}{more}: a pair needs at least {MIN_COMMON_ROWS} "
+                "rows with labels for both tasks, and two classes "
                 "of each in them. Their shift is NaN, and they count as not spurious.",
                 UserWarning,
                 stacklevel=4,
@@ -224,7 +264,13 @@ class SpuriousTaskDetector(VersionedState, DocLinks, BaseEstimator):
         """Return all ordered pairs, the largest shift first."""
         i, j = np.nonzero(~np.eye(self.n_features_in_, dtype=bool))
         names = np.array(self.task_names_, dtype=object)
-        columns = {"task": names[i], "other": names[j], "n_rows": self.n_common_[i, j], "correlation": self.correlation_[i, j], "shift": self.shift_[i, j]}
+        columns = {
+            "task": names[i],
+            "other": names[j],
+            "n_rows": self.n_common_[i, j],
+            "correlation": self.correlation_[i, j],
+            "shift": self.shift_[i, j],
+        }
         if self.n_bootstrap:
             columns["p_value"] = self.p_values_[i, j]
         table = pd.DataFrame({**columns, "spurious": self.spurious_[i, j]})
@@ -232,7 +278,9 @@ class SpuriousTaskDetector(VersionedState, DocLinks, BaseEstimator):
 
 
 def _coded(Y: Any) -> tuple[list[str], Array, list[int]]:
-    """Return the names of the tasks, class codes, (n, T), NaN where unknown, and the numbers of classes."""
+    """Return the names of the tasks, class codes, (n, T), NaN where unknown, and the numbers of
+    classes.
+    """
     if not hasattr(Y, "columns"):
         Y = np.asarray(Y, dtype=object) if isinstance(Y, (list, tuple)) else Y
     names, columns = wide_columns(Y)
@@ -244,12 +292,14 @@ def _coded(Y: Any) -> tuple[list[str], Array, list[int]]:
         labels = tidy_labels(np.asarray(column)[known])
         if labels.dtype.kind == "f":
             raise ValueError(
-                f"Task {name!r} has the label {labels[labels != np.floor(labels)][:1].tolist()} in Y; SpuriousTaskDetector needs classes. Bin it first."
+                f"Task {name!r} has the label {labels[labels != np.floor(labels)][:1].tolist()} in "
+                "Y; SpuriousTaskDetector needs classes. Bin it first."
             )
         classes, codes[known, t] = np.unique(labels, return_inverse=True)
         if len(classes) > _MOST_CLASSES:
             raise ValueError(
-                f"Task {name!r} has {len(classes)} different labels in Y; SpuriousTaskDetector takes classes, at most {_MOST_CLASSES}. Bin them first."
+                f"Task {name!r} has {len(classes)} different labels in Y; SpuriousTaskDetector "
+                f"takes classes, at most {_MOST_CLASSES}. Bin them first."
             )
         n_classes.append(len(classes))
     return names, codes, n_classes
@@ -261,13 +311,25 @@ def _draw(rng: np.random.RandomState, n: int) -> Array:
 
 
 def _corrected_p_values(shift: Array, draws: Array, threshold: float) -> Array:
-    """Return single-step max-T p-values of "the shift is at most the threshold", (T, T); NaN where the shift is."""
+    """Return single-step max-T p-values of "the shift is at most the threshold", (T, T); NaN where
+    the shift is.
+    """
     off = ~np.eye(len(shift), dtype=bool) & ~np.isnan(shift)
-    change = np.nan_to_num(draws[:, off] - shift[off])  # a draw in which a task lost a class tells nothing
+    change = np.nan_to_num(
+        draws[:, off] - shift[off]
+    )  # a draw in which a task lost a class tells nothing
     spread = change.std(0)
     moving = spread > 1e-12
-    statistic = np.where(moving, (shift[off] - threshold) / np.where(moving, spread, 1.0), np.where(shift[off] > threshold, np.inf, -np.inf))
-    largest = (change[:, moving] / spread[moving]).max(1) if moving.any() else np.full(len(draws), -np.inf)
+    statistic = np.where(
+        moving,
+        (shift[off] - threshold) / np.where(moving, spread, 1.0),
+        np.where(shift[off] > threshold, np.inf, -np.inf),
+    )
+    largest = (
+        (change[:, moving] / spread[moving]).max(1)
+        if moving.any()
+        else np.full(len(draws), -np.inf)
+    )
     p_values = np.full_like(shift, np.nan)
     p_values[off] = (1 + (largest[:, None] >= statistic).sum(0)) / (1 + len(draws))
     np.fill_diagonal(p_values, 1.0)

@@ -21,16 +21,24 @@ ROWS_A_STEP, STEP_SIZE = 1024, 0.03
 
 
 def label_codes(network: MultiTaskClassifier, y: Any) -> Array:
-    """Return the labels of a fitted network's tasks as class codes, (n, T), NaN where unknown; a frame tells its tasks by name, an array by position."""
+    """Return the labels of a fitted network's tasks as class codes, (n, T), NaN where unknown; a
+    frame tells its tasks by name, an array by position.
+    """
     names, columns = wide_columns(y)
     known = network.task_names_
     if isinstance(y, pd.DataFrame):
         missing = [name for name in known if name not in names]
         if missing or len(names) != len(known):
-            raise ValueError(f"y must have the columns of the frozen estimator's tasks: {', '.join(known)}. Got {', '.join(names)}.")
+            raise ValueError(
+                f"y must have the columns of the frozen estimator's tasks: {', '.join(known)}. Got "
+                f"{', '.join(names)}."
+            )
         columns = [columns[names.index(name)] for name in known]
     elif len(columns) != len(known):
-        raise ValueError(f"y must have one column for each of the {len(known)} tasks of the frozen estimator. Got {len(columns)}.")
+        raise ValueError(
+            f"y must have one column for each of the {len(known)} tasks of the frozen estimator. "
+            f"Got {len(columns)}."
+        )
     codes = np.full((len(columns[0]), len(known)), np.nan)
     for t, (name, column) in enumerate(zip(known, columns, strict=True)):
         labelled = ~pd.isna(column)
@@ -50,9 +58,11 @@ def with_new_heads(
     n_steps: int,
     seed: int,
 ) -> tuple[MultiTaskClassifier, int]:
-    """Return a copy of a fitted network in which the heads of some tasks are trained further, all members as one fleet.
+    """Return a copy of a fitted network in which the heads of some tasks are trained further, all
+    members as one fleet.
 
-    The trunks see X once. What they say is standardised for the training of the heads, and the heads are then written for it as it is.
+    The trunks see X once. What they say is standardised for the training of the heads, and the
+    heads are then written for it as it is.
 
     Parameters
     ----------
@@ -89,11 +99,16 @@ def with_new_heads(
     centre, scale = seen.mean(0), seen.std(0)
     scale[scale < 1e-8] = 1.0
     table = ((seen - centre) / scale).transpose(1, 0, 2).reshape(-1, width)
-    starts = [_moved(own[first:], centre[e] / scale[e], scale[e]) for e, own in enumerate(network.members_)]
+    starts = [
+        _moved(own[first:], centre[e] / scale[e], scale[e])
+        for e, own in enumerate(network.members_)
+    ]
 
     n_rows = len(codes)
     steps_a_pass = -(-n_rows // ROWS_A_STEP)
-    data = FleetData(table, np.concatenate([codes] * n_members), np.concatenate([weight] * n_members))
+    data = FleetData(
+        table, np.concatenate([codes] * n_members), np.concatenate([weight] * n_members)
+    )
     n_classes = np.array([network._targets.n_classes(name) for name in network.task_names_])
     members = [
         Member(
@@ -113,25 +128,49 @@ def with_new_heads(
         dtype="float32" if network.dtype == "auto" else network.dtype,
         device=network.device,
     )
-    heads = Architecture(width, hidden=(), head_hidden=shape.head_hidden, n_outputs=shape.n_outputs, activation=shape.activation)
+    heads = Architecture(
+        width,
+        hidden=(),
+        head_hidden=shape.head_hidden,
+        n_outputs=shape.n_outputs,
+        activation=shape.activation,
+    )
     if adversary is None:
         trained = train_fleet(heads, data, members, training, together=True)
     else:
-        trained = train_fleet(heads, data, members, training, terms=[adversary], together=True, on_pass=lambda n_done, now: adversary.is_beaten())
+        trained = train_fleet(
+            heads,
+            data,
+            members,
+            training,
+            terms=[adversary],
+            together=True,
+            on_pass=lambda n_done, now: adversary.is_beaten(),
+        )
     changed = copy.copy(network)
     changed.members_ = [
-        [*own[:first], *_chosen(own[first:], _moved(new.parameters, -centre[e], 1 / scale[e]), chosen)]
+        [
+            *own[:first],
+            *_chosen(own[first:], _moved(new.parameters, -centre[e], 1 / scale[e]), chosen),
+        ]
         for e, (own, new) in enumerate(zip(network.members_, trained, strict=True))
     ]
     return changed, steps_a_pass * max(member.n_iter for member in trained)
 
 
 def _moved(parameters: list[NDArray[Any]], centre: Array, scale: Array) -> list[NDArray[Any]]:
-    """Return heads that say of z what these say of (z + centre) * scale; only their first layer, (T, o, width), sees the inputs."""
+    """Return heads that say of z what these say of (z + centre) * scale; only their first layer,
+    (T, o, width), sees the inputs.
+    """
     weight, bias = parameters[0].astype(np.float64) * scale, parameters[1].astype(np.float64)
     return [weight, bias + (weight @ centre)[..., None], *parameters[2:]]
 
 
-def _chosen(old: list[NDArray[Any]], new: list[NDArray[Any]], chosen: NDArray[np.bool_]) -> list[NDArray[Any]]:
+def _chosen(
+    old: list[NDArray[Any]], new: list[NDArray[Any]], chosen: NDArray[np.bool_]
+) -> list[NDArray[Any]]:
     """Return the new heads of the chosen tasks and the old ones of the others."""
-    return [np.where(chosen.reshape(-1, *[1] * (a.ndim - 1)), b, a).astype(a.dtype) for a, b in zip(old, new, strict=True)]
+    return [
+        np.where(chosen.reshape(-1, *[1] * (a.ndim - 1)), b, a).astype(a.dtype)
+        for a, b in zip(old, new, strict=True)
+    ]

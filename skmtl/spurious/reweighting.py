@@ -16,17 +16,22 @@ _ROUNDS, _AGREED = 100, 1e-6
 LARGEST_WEIGHT = 10.0
 
 
-def independence_weights(codes: Array, spurious: NDArray[np.bool_], weight: Array, strength: float, names: Sequence[str]) -> Array:
-    """Return weights of all labels, (n, T), under which the label of task i is independent of that of each of its spurious tasks.
+def independence_weights(
+    codes: Array, spurious: NDArray[np.bool_], weight: Array, strength: float, names: Sequence[str]
+) -> Array:
+    """Return weights of all labels, (n, T), under which the label of task i is independent of that
+    of each of its spurious tasks.
 
-    The rows' weights are multiplied by factors of the cells (label of i, label of j), in turn over the spurious tasks j, until every such table is the
-    product of its margins, which stay what they are (iterative proportional fitting). For one spurious task the factor is
-    P(y_i) P(y_j) / P(y_i, y_j). Then the factors are raised to the power ``strength`` and cut at 10 times their mean.
+    The rows' weights are multiplied by factors of the cells (label of i, label of j), in turn over
+    the spurious tasks j, until every such table is the product of its margins, which stay what they
+    are (iterative proportional fitting). For one spurious task the factor is P(y_i) P(y_j) / P(y_i,
+    y_j). Then the factors are raised to the power ``strength`` and cut at 10 times their mean.
 
     Parameters
     ----------
     codes : ndarray of shape (n, T)
-        Class codes, NaN where unknown. A row without a label for task j is left alone by the tables of j.
+        Class codes, NaN where unknown. A row without a label for task j is left alone by the tables
+        of j.
     spurious : ndarray of bool of shape (T, T)
         [i, j]: task j is spurious for task i.
     weight : ndarray of shape (n,)
@@ -40,7 +45,9 @@ def independence_weights(codes: Array, spurious: NDArray[np.bool_], weight: Arra
     empty: list[str] = []
     for i in np.flatnonzero(spurious.any(1)).tolist():
         tables = [_Table(codes, i, j, weight) for j in np.flatnonzero(spurious[i]).tolist()]
-        empty += [f"{names[i]!r} and {names[table.other]!r}" for table in tables if table.has_empty_cell]
+        empty += [
+            f"{names[i]!r} and {names[table.other]!r}" for table in tables if table.has_empty_cell
+        ]
         factor = np.ones(len(codes))
         for _ in range(_ROUNDS):
             if max(table.adjust(factor, weight) for table in tables) < _AGREED:
@@ -51,8 +58,10 @@ def independence_weights(codes: Array, spurious: NDArray[np.bool_], weight: Arra
         weights[:, i] *= np.minimum(factor / mean, LARGEST_WEIGHT)
     if empty:
         warnings.warn(
-            f"Some combinations of labels have no row, so no weights make these tasks independent: {', '.join(empty)}. "
-            "The other combinations are reweighted; method='adversarial' does not need all combinations.",
+            "Some combinations of labels have no row, so no weights make these tasks independent: "
+            f"{', '.join(empty)}. "
+            "The other combinations are reweighted; method='adversarial' does not need all "
+            "combinations.",
             UserWarning,
             stacklevel=4,
         )
@@ -74,7 +83,9 @@ class _Table:
         self.has_empty_cell = bool(((counts == 0) & (expected > 0)).any())
 
     def _sums(self, weight: Array) -> Array:
-        sums: Array = np.bincount(self.cells, weights=weight, minlength=self.shape[0] * self.shape[1]).astype(np.float64)
+        sums: Array = np.bincount(
+            self.cells, weights=weight, minlength=self.shape[0] * self.shape[1]
+        ).astype(np.float64)
         return sums
 
     def adjust(self, factor: Array, weight: Array) -> float:

@@ -28,9 +28,10 @@ def split_by_label_combination(
 ) -> list[Any]:
     """Split rows so that labels which go together in training do not do so in the test.
 
-    "balanced": the test has equally many rows of every combination of the labels of some tasks, as far as combinations occur; the others are for
-    training, so there labels go together as they do in the data, and a little more. "unseen": whole combinations are kept for the test, those that are
-    rarest compared with independent labels; training has the others.
+    "balanced": the test has equally many rows of every combination of the labels of some tasks, as
+    far as combinations occur; the others are for training, so there labels go together as they do
+    in the data, and a little more. "unseen": whole combinations are kept for the test, those that
+    are rarest compared with independent labels; training has the others.
 
     Parameters
     ----------
@@ -45,24 +46,26 @@ def split_by_label_combination(
     test : {"balanced", "unseen"}, default="balanced"
         What the test consists of.
     test_size : float or None, default=None
-        Share of the rows, between 0 and 1. "balanced": None takes half of the rarest combination, and as many of the others. "unseen": the largest share
-        that is kept for the test, at least one combination; None = 0.5.
+        Share of the rows, between 0 and 1. "balanced": None takes half of the rarest combination,
+        and as many of the others. "unseen": the largest share that is kept for the test, at least
+        one combination; None = 0.5.
     exaggerate : float, default=0.0
-        Share of the training rows that is left out of combinations which are rarer than independent labels would make them, between 0 and 1; they are in
-        neither part.
+        Share of the training rows that is left out of combinations which are rarer than independent
+        labels would make them, between 0 and 1; they are in neither part.
     random_state : int, RandomState or None, default=None
         Seed of the choice of rows.
 
     Returns
     -------
     list
-        X_train, X_test, Y_train, Y_test, and both parts of every other array, rows in their former order.
+        X_train, X_test, Y_train, Y_test, and both parts of every other array, rows in their former
+        order.
 
     Raises
     ------
     ValueError
-        If a parameter is out of range, a combination has too few rows for ``test_size``, or no combination can be kept from training without taking all
-        rows of a label.
+        If a parameter is out of range, a combination has too few rows for ``test_size``, or no
+        combination can be kept from training without taking all rows of a label.
 
     See Also
     --------
@@ -75,7 +78,9 @@ def split_by_label_combination(
     >>> rng = np.random.default_rng(0)
     >>> Y = rng.integers(0, 2, (200, 2))
     >>> Y[:120, 1] = Y[:120, 0]
-    >>> X_train, X_test, Y_train, Y_test = split_by_label_combination(rng.normal(size=(200, 3)), Y, random_state=0)
+    >>> X_train, X_test, Y_train, Y_test = split_by_label_combination(
+    ...     rng.normal(size=(200, 3)), Y, random_state=0
+    ... )
     >>> combinations, counts = np.unique(Y_test, axis=0, return_counts=True)
     >>> len(combinations), bool((counts == counts[0]).all())
     (4, True)
@@ -90,12 +95,22 @@ def split_by_label_combination(
     combinations, cell = np.unique(codes[complete], axis=0, return_inverse=True)
     members = [complete[cell.ravel() == k] for k in range(len(combinations))]
     if len(members) < 2:
-        raise ValueError(f"Y has {len(members)} combination of labels of the tasks {', '.join(names)}; at least two are needed.")
+        raise ValueError(
+            f"Y has {len(members)} combination of labels of the tasks {', '.join(names)}; at least "
+            "two are needed."
+        )
     lift = _lift(combinations, np.array([len(rows) for rows in members]))
     if test == "balanced":
         tested = _balanced(members, test_size, len(codes), rng)
     else:
-        tested = _unseen(combinations, members, lift, 0.5 if test_size is None else float(test_size), len(codes), names)
+        tested = _unseen(
+            combinations,
+            members,
+            lift,
+            0.5 if test_size is None else float(test_size),
+            len(codes),
+            names,
+        )
     in_test = np.zeros(len(codes), dtype=bool)
     in_test[tested] = True
     in_training = ~in_test
@@ -122,17 +137,31 @@ def _chosen(Y: Any, tasks: Sequence[Any] | None) -> tuple[list[str], NDArray[np.
     positions = list(range(len(names)))
     if tasks is not None:
         if isinstance(tasks, str):
-            raise ValueError(f"tasks must be a sequence of at least two columns of Y. Got {tasks!r}.")
+            raise ValueError(
+                f"tasks must be a sequence of at least two columns of Y. Got {tasks!r}."
+            )
         for task in tasks:
-            if task not in names and not (isinstance(task, Integral) and not isinstance(task, bool) and 0 <= int(task) < len(names)):
-                raise ValueError(f"tasks names {task!r}, which is no column of Y. Its columns: {', '.join(names)}.")
+            if task not in names and not (
+                isinstance(task, Integral)
+                and not isinstance(task, bool)
+                and 0 <= int(task) < len(names)
+            ):
+                raise ValueError(
+                    f"tasks names {task!r}, which is no column of Y. Its columns: "
+                    f"{', '.join(names)}."
+                )
         positions = [names.index(task) if task in names else int(task) for task in tasks]
     if len(set(positions)) < max(len(positions), 2):
-        raise ValueError(f"tasks must hold at least two different columns of Y. Got {[names[t] for t in positions]}.")
+        raise ValueError(
+            "tasks must hold at least two different columns of Y. Got "
+            f"{[names[t] for t in positions]}."
+        )
     codes = np.full((len(columns[0]), len(positions)), np.nan)
     for k, t in enumerate(positions):
         known = ~pd.isna(columns[t])
-        codes[known, k] = np.unique(tidy_labels(np.asarray(columns[t])[known]), return_inverse=True)[1]
+        codes[known, k] = np.unique(
+            tidy_labels(np.asarray(columns[t])[known]), return_inverse=True
+        )[1]
     return [names[t] for t in positions], codes
 
 
@@ -146,31 +175,51 @@ def _lift(combinations: NDArray[np.float64], counts: NDArray[np.intp]) -> NDArra
     return lift
 
 
-def _balanced(members: list[Rows], test_size: float | None, n_rows: int, rng: np.random.RandomState) -> Rows:
+def _balanced(
+    members: list[Rows], test_size: float | None, n_rows: int, rng: np.random.RandomState
+) -> Rows:
     rarest = min(len(rows) for rows in members)
     each = rarest // 2 if test_size is None else round(test_size * n_rows / len(members))
     if each < 1 or each > rarest - 1:
-        advice = f"The largest test_size is {len(members) * (rarest - 1) / n_rows:.3g}; None takes half of that." if rarest > 1 else "Combine fewer tasks."
+        advice = (
+            f"The largest test_size is {len(members) * (rarest - 1) / n_rows:.3g}; None takes half "
+            "of that."
+            if rarest > 1
+            else "Combine fewer tasks."
+        )
         raise ValueError(
-            f"test_size={test_size} takes {each} rows of each of the {len(members)} combinations of labels for a balanced test, but the rarest has {rarest}, "
+            f"test_size={test_size} takes {each} rows of each of the {len(members)} combinations "
+            f"of labels for a balanced test, but the rarest has {rarest}, "
             f"and one of these must be left for training. {advice}"
         )
     return np.concatenate([rng.permutation(rows)[:each] for rows in members])
 
 
-def _unseen(combinations: NDArray[np.float64], members: list[Rows], lift: NDArray[np.float64], largest: float, n_rows: int, names: list[str]) -> Rows:
-    """Return the rows of the combinations that are kept for the test: rarest first, while every label stays in training."""
+def _unseen(
+    combinations: NDArray[np.float64],
+    members: list[Rows],
+    lift: NDArray[np.float64],
+    largest: float,
+    n_rows: int,
+    names: list[str],
+) -> Rows:
+    """Return the rows of the combinations that are kept for the test: rarest first, while every
+    label stays in training.
+    """
     kept: list[int] = []
     size = 0
     for k in np.argsort(lift, kind="stable"):
         rest = [m for m in range(len(members)) if m not in {*kept, k}]
-        covered = all(len(np.unique(column[rest])) == len(np.unique(column)) for column in combinations.T)
+        covered = all(
+            len(np.unique(column[rest])) == len(np.unique(column)) for column in combinations.T
+        )
         if lift[k] < 1 and covered and (not kept or size + len(members[k]) <= largest * n_rows):
             kept.append(int(k))
             size += len(members[k])
     if not kept:
         raise ValueError(
-            f"No combination of the labels of {', '.join(names)} can be kept for the test: each that is rarer than with independent labels "
+            f"No combination of the labels of {', '.join(names)} can be kept for the test: each "
+            "that is rarer than with independent labels "
             "has all rows of some label. Combine other tasks, or set test='balanced'."
         )
     return np.concatenate([members[k] for k in kept])

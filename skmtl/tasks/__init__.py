@@ -1,6 +1,12 @@
 """Named tasks with their data."""
 
-from skmtl.tasks.names import encode_task_ids, known_task_codes, read_task_weights, task_name, wide_columns
+from skmtl.tasks.names import (
+    encode_task_ids,
+    known_task_codes,
+    read_task_weights,
+    task_name,
+    wide_columns,
+)
 from skmtl.tasks.rows import Kind, check_fraction, split_rows, take_rows, tidy_labels
 from skmtl.tasks.taskset import Task, TaskSet
 

@@ -44,11 +44,16 @@ def encode_task_ids(ids: ArrayLike, what: str = "task") -> tuple[list[str], NDAr
     try:
         codes, uniques = pd.factorize(values)
     except TypeError:
-        raise ValueError(f"{what} holds task ids that are not hashable, such as lists; ids must be names, numbers or tuples of them.") from None
+        raise ValueError(
+            f"{what} holds task ids that are not hashable, such as lists; ids must be names, "
+            "numbers or tuples of them."
+        ) from None
     names = [task_name(value, what) for value in uniques]
     if len(set(names)) != len(names):
         double = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"Two different ids in {what} have the name {double!r}; task names must be distinct.")
+        raise ValueError(
+            f"Two different ids in {what} have the name {double!r}; task names must be distinct."
+        )
     return names, np.asarray(codes, dtype=np.intp)
 
 
@@ -80,7 +85,10 @@ def task_name(value: Hashable, what: str = "task") -> str:
     """
     if isinstance(value, (float, np.floating)):
         if not float(value).is_integer():
-            raise ValueError(f"{what} holds the number {value!r}, which is not integral: task ids must be names or whole numbers (was the column scaled?).")
+            raise ValueError(
+                f"{what} holds the number {value!r}, which is not integral: task ids must be names "
+                "or whole numbers (was the column scaled?)."
+            )
         value = int(value)
     return str(value)
 
@@ -114,17 +122,25 @@ def wide_columns(Y: Any) -> tuple[list[str], list[NDArray[Any]]]:
     if isinstance(Y, pd.Series):
         Y = Y.to_frame(Y.name if Y.name is not None else 0)
     if isinstance(Y, pd.DataFrame):
-        names, columns = [_column_name(name) for name in Y.columns], [Y.iloc[:, t].to_numpy() for t in range(Y.shape[1])]
+        names, columns = (
+            [_column_name(name) for name in Y.columns],
+            [Y.iloc[:, t].to_numpy() for t in range(Y.shape[1])],
+        )
     else:
         values = np.asarray(Y)
         if values.ndim not in (1, 2):
-            raise ValueError(f"Y must have shape (n, T) or (n,). Got an array with {values.ndim} dimensions.")
+            raise ValueError(
+                f"Y must have shape (n, T) or (n,). Got an array with {values.ndim} dimensions."
+            )
         values = values.reshape(len(values), -1)
         names, columns = [str(t) for t in range(values.shape[1])], list(values.T)
     if not names:
         raise ValueError("Y has no columns: at least one task is needed.")
     if len(set(names)) != len(names):
-        raise ValueError(f"Y has two columns named {next(n for n in names if names.count(n) > 1)!r}; task names must be distinct.")
+        raise ValueError(
+            f"Y has two columns named {next(n for n in names if names.count(n) > 1)!r}; task names "
+            "must be distinct."
+        )
     return names, columns
 
 
@@ -135,11 +151,16 @@ def _column_name(name: Any) -> str:
 
 
 def _as_column(ids: Any, what: str) -> NDArray[Any]:
-    # numpy would turn a list of mixed ids into strings (1 and "1" into one id, 7.0 into "7.0") and tuples into a second axis.
-    plain = isinstance(ids, (list, tuple)) and not any(isinstance(value, (list, np.ndarray)) for value in ids)
+    # numpy would turn a list of mixed ids into strings (1 and "1" into one id, 7.0 into "7.0") and
+    # tuples into a second axis.
+    plain = isinstance(ids, (list, tuple)) and not any(
+        isinstance(value, (list, np.ndarray)) for value in ids
+    )
     values = np.fromiter(ids, dtype=object, count=len(ids)) if plain else np.asarray(ids)
     if values.ndim != 1:
-        raise ValueError(f"{what} must have shape (n,). Got an array with {values.ndim} dimensions.")
+        raise ValueError(
+            f"{what} must have shape (n,). Got an array with {values.ndim} dimensions."
+        )
     return values
 
 
@@ -176,7 +197,10 @@ def known_task_codes(ids: ArrayLike, names: Sequence[str], owner: str) -> NDArra
     unknown = [name for name in found if name not in known]
     if unknown:
         shown = ", ".join(repr(name) for name in names[:5])
-        raise ValueError(f"Task {unknown[0]!r} was not in fit; this {owner} knows {len(known)} tasks: {shown}{', ...' * (len(known) > 5)}.")
+        raise ValueError(
+            f"Task {unknown[0]!r} was not in fit; this {owner} knows {len(known)} tasks: "
+            f"{shown}{', ...' * (len(known) > 5)}."
+        )
     return np.array([known[name] for name in found], dtype=np.intp)[codes]
 
 
@@ -217,6 +241,14 @@ def read_task_weights(given: Any, names: Sequence[str]) -> NDArray[np.float64]:
         weights = np.asarray(values, dtype=float)
     except (TypeError, ValueError):
         weights = np.full(len(names), np.nan)
-    if weights.shape != (len(names),) or not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
-        raise ValueError(f"task_weights must hold {len(names)} finite weights >= 0, one a task and not all zero. Got {given!r}.")
+    if (
+        weights.shape != (len(names),)
+        or not np.isfinite(weights).all()
+        or (weights < 0).any()
+        or not weights.any()
+    ):
+        raise ValueError(
+            f"task_weights must hold {len(names)} finite weights >= 0, one a task and not all "
+            f"zero. Got {given!r}."
+        )
     return weights

@@ -41,13 +41,14 @@ def take_rows(table: Any, index: NDArray[Any]) -> Any:
 class RowOrder:
     """A random order of rows that is the same for all tasks, to stand in for a random state.
 
-    Each row position has a priority of its own, so that what is drawn for one task depends neither on how many other tasks there
-    are nor on their order.
+    Each row position has a priority of its own, so that what is drawn for one task depends neither
+    on how many other tasks there are nor on their order.
 
     Parameters
     ----------
     rows : ndarray of int
-        Positions that have a priority, in rising order; those between them, of rows that no task uses, change nothing.
+        Positions that have a priority, in rising order; those between them, of rows that no task
+        uses, change nothing.
     seed : int
         Seed of the priorities.
 
@@ -76,11 +77,13 @@ class RowOrder:
         return float(np.sort(self.priorities[rows]).sum())
 
 
-def split_rows(y: NDArray[Any], test_size: float, rng: np.random.RandomState | RowOrder, *, stratify: bool) -> NDArray[np.bool_]:
+def split_rows(
+    y: NDArray[Any], test_size: float, rng: np.random.RandomState | RowOrder, *, stratify: bool
+) -> NDArray[np.bool_]:
     """Mask of held-out rows: ceil(test_size * n) of them, at least one row on either side.
 
-    With ``stratify`` every class gets its share (largest remainders), and a class never loses its last training row as
-    long as other classes can give.
+    With ``stratify`` every class gets its share (largest remainders), and a class never loses its
+    last training row as long as other classes can give.
 
     Parameters
     ----------
@@ -102,7 +105,9 @@ def split_rows(y: NDArray[Any], test_size: float, rng: np.random.RandomState | R
     --------
     >>> import numpy as np
     >>> from skmtl.tasks import split_rows
-    >>> held = split_rows(np.array([0, 0, 0, 0, 1, 1]), 0.5, np.random.RandomState(0), stratify=True)
+    >>> held = split_rows(
+    ...     np.array([0, 0, 0, 0, 1, 1]), 0.5, np.random.RandomState(0), stratify=True
+    ... )
     >>> int(held[:4].sum()), int(held[4:].sum())
     (2, 1)
     """
@@ -146,7 +151,11 @@ def tidy_labels(labels: NDArray[Any]) -> NDArray[Any]:
     >>> tidy_labels(np.array([0.0, 1.0]))
     array([0, 1])
     """
-    if labels.dtype.kind == "f" and np.isfinite(labels).all() and (labels == np.floor(labels)).all():
+    if (
+        labels.dtype.kind == "f"
+        and np.isfinite(labels).all()
+        and (labels == np.floor(labels)).all()
+    ):
         return labels.astype(np.int64)
     if labels.dtype.kind == "O":
         return np.array(labels.tolist())
@@ -179,24 +188,35 @@ def check_fraction(value: Any, what: str) -> None:
     ValueError: test_size must be a float strictly between 0 and 1. Got 1.5.
     """
     if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
-        raise TypeError(f"{what} must be a float strictly between 0 and 1. Got {value!r} of type {type(value).__name__}.")
+        raise TypeError(
+            f"{what} must be a float strictly between 0 and 1. Got {value!r} of type "
+            f"{type(value).__name__}."
+        )
     if not 0 < value < 1:
         raise ValueError(f"{what} must be a float strictly between 0 and 1. Got {value!r}.")
 
 
 def check_target_column(y: Any, kind: Kind, what: str) -> NDArray[Any]:
-    """Return targets as a column: float64 with NaN for regression, as they came for classification; raise on other shapes and on infinity."""
+    """Return targets as a column: float64 with NaN for regression, as they came for classification;
+    raise on other shapes and on infinity.
+    """
     values = np.asarray(y)
     if values.ndim != 1:
-        raise ValueError(f"{what} must have shape (n,). Got an array with {values.ndim} dimensions.")
+        raise ValueError(
+            f"{what} must have shape (n,). Got an array with {values.ndim} dimensions."
+        )
     if kind == "classification":
         return values
     if values.dtype.kind in "mM":
         raise ValueError(f"{what} holds dates; kind='regression' needs numeric targets.")
     try:
-        numbers: NDArray[Any] = pd.to_numeric(pd.Series(values)).to_numpy(dtype=float, na_value=np.nan)
+        numbers: NDArray[Any] = pd.to_numeric(pd.Series(values)).to_numpy(
+            dtype=float, na_value=np.nan
+        )
     except (ValueError, TypeError):
-        raise ValueError(f"{what} holds values that are not numbers; kind='regression' needs numeric targets.") from None
+        raise ValueError(
+            f"{what} holds values that are not numbers; kind='regression' needs numeric targets."
+        ) from None
     if np.isinf(numbers).any():
         raise ValueError(f"{what} contains infinity; targets must be finite or NaN.")
     return numbers
@@ -211,14 +231,22 @@ def split_shared_rows(
     *,
     stratify: bool,
 ) -> dict[str, NDArray[np.bool_]]:
-    """Deal whole rows out, cells (task, class) in order of rarity, each row to the side that its cell lacks most."""
+    """Deal whole rows out, cells (task, class) in order of rarity, each row to the side that its
+    cell lacks most.
+    """
     cells: list[NDArray[np.intp]] = []
     for name in rows:
         labels = targets[name]
-        groups = [labels == value for value in np.unique(labels)] if stratify else [np.ones(len(labels), dtype=bool)]
+        groups = (
+            [labels == value for value in np.unique(labels)]
+            if stratify
+            else [np.ones(len(labels), dtype=bool)]
+        )
         cells += [rows[name][group] for group in groups]
     side = np.full(n, -1)
-    for cell in sorted(cells, key=lambda cell: (len(cell), rng.rank(cell) if isinstance(rng, RowOrder) else 0.0)):
+    for cell in sorted(
+        cells, key=lambda cell: (len(cell), rng.rank(cell) if isinstance(rng, RowOrder) else 0.0)
+    ):
         n_test = int(np.ceil(test_size * len(cell))) if len(cell) > 1 else 0
         free = rng.permutation(cell[side[cell] < 0])
         wanted = int(np.clip(n_test - (side[cell] == 1).sum(), 0, len(free)))
@@ -227,5 +255,8 @@ def split_shared_rows(
     held = {name: side[rows[name]] == 1 for name in rows}
     for name, mask in held.items():
         if mask.all() or not mask.any():
-            raise ValueError(f"Task {name!r} ({len(mask)} rows shared with other tasks) cannot be split into training and test rows.")
+            raise ValueError(
+                f"Task {name!r} ({len(mask)} rows shared with other tasks) cannot be split into "
+                "training and test rows."
+            )
     return held

@@ -14,7 +14,16 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 
 from skmtl.tasks.names import encode_task_ids, wide_columns
-from skmtl.tasks.rows import Kind, RowOrder, check_fraction, check_target_column, split_rows, split_shared_rows, take_rows, tidy_labels
+from skmtl.tasks.rows import (
+    Kind,
+    RowOrder,
+    check_fraction,
+    check_target_column,
+    split_rows,
+    split_shared_rows,
+    take_rows,
+    tidy_labels,
+)
 
 
 @dataclass(frozen=True)
@@ -49,8 +58,9 @@ class Task:
 class TaskSet:
     """An immutable, ordered set of named tasks over the same input columns.
 
-    Build one with :meth:`from_long` (every row belongs to one task) or :meth:`from_wide` (one target column a task, NaN
-    where a row has no label for the task). Both keep one table of inputs and, per task, the positions of its labelled rows.
+    Build one with :meth:`from_long` (every row belongs to one task) or :meth:`from_wide` (one
+    target column a task, NaN where a row has no label for the task). Both keep one table of inputs
+    and, per task, the positions of its labelled rows.
 
     Parameters
     ----------
@@ -88,10 +98,18 @@ class TaskSet:
     [['7', '9'], ['9', '7']]
     """
 
-    def __init__(self, table: Any, rows: Mapping[str, NDArray[np.intp]], targets: Mapping[str, NDArray[Any]], kind: Kind):
+    def __init__(
+        self,
+        table: Any,
+        rows: Mapping[str, NDArray[np.intp]],
+        targets: Mapping[str, NDArray[Any]],
+        kind: Kind,
+    ):
         _check_kind(kind)
         self._table = table
-        self._rows = MappingProxyType({name: _frozen(np.asarray(index, dtype=np.intp)) for name, index in rows.items()})
+        self._rows = MappingProxyType(
+            {name: _frozen(np.asarray(index, dtype=np.intp)) for name, index in rows.items()}
+        )
         self._targets = MappingProxyType({name: _frozen(targets[name]) for name in rows})
         self.kind: Kind = kind
         self.n_features_in_: int = table.shape[1]
@@ -121,7 +139,8 @@ class TaskSet:
         y : array-like of shape (n,)
             Targets. Missing values raise: drop those rows first.
         task : array-like of shape (n,)
-            Task id of every row: strings, integers or any hashables; integral floats lose their ".0".
+            Task id of every row: strings, integers or any hashables; integral floats lose their
+            ".0".
         kind : {"regression", "classification"}, default="regression"
             Kind of all tasks.
 
@@ -144,7 +163,10 @@ class TaskSet:
                 raise ValueError(f"X has {table.shape[0]} rows, but {what} has {length}.")
         missing = pd.isna(labels)
         if missing.any():
-            raise ValueError(f"Task {names[codes[missing.argmax()]]!r} has a missing target in y ({missing.sum()} in all). Drop those rows first.")
+            raise ValueError(
+                f"Task {names[codes[missing.argmax()]]!r} has a missing target in y "
+                f"({missing.sum()} in all). Drop those rows first."
+            )
         order = np.argsort(codes, kind="stable")
         parts = np.split(order, np.cumsum(np.bincount(codes, minlength=len(names)))[:-1])
         rows = dict(zip(names, parts, strict=True))
@@ -184,7 +206,9 @@ class TaskSet:
             rows[name] = np.flatnonzero(~pd.isna(labels))
             if len(rows[name]) == 0:
                 raise ValueError(f"Task {name!r} has no labelled row in Y.")
-            targets[name] = tidy_labels(labels[rows[name]]) if kind == "classification" else labels[rows[name]]
+            targets[name] = (
+                tidy_labels(labels[rows[name]]) if kind == "classification" else labels[rows[name]]
+            )
         return cls(table, rows, targets, kind)
 
     # ------------------------------------------------------------------ reading
@@ -209,7 +233,10 @@ class TaskSet:
     def __repr__(self) -> str:
         sizes = self.sizes
         spread = f"{sizes.min()}..{sizes.max()}" if len(sizes) else "0"
-        return f"TaskSet({len(self)} {self.kind} tasks, {self.n_features_in_} features, {spread} rows a task)"
+        return (
+            f"TaskSet({len(self)} {self.kind} tasks, {self.n_features_in_} features, {spread} "
+            "rows a task)"
+        )
 
     def __sklearn_clone__(self) -> TaskSet:
         return self
@@ -227,14 +254,18 @@ class TaskSet:
     @property
     def shares_rows(self) -> bool:
         """Whether any row of :attr:`X` is labelled for two tasks."""
-        return int(self.sizes.sum()) > len(np.unique(np.concatenate([np.empty(0, dtype=np.intp), *self._rows.values()])))
+        return int(self.sizes.sum()) > len(
+            np.unique(np.concatenate([np.empty(0, dtype=np.intp), *self._rows.values()]))
+        )
 
     def rows(self, name: str) -> NDArray[np.intp]:
         """Positions in :attr:`X` of the rows that are labelled for a task."""
         try:
             return self._rows[name]
         except (KeyError, TypeError):
-            raise KeyError(f"No task {name!r} in this TaskSet; it has {_shortened(self.names)}.") from None
+            raise KeyError(
+                f"No task {name!r} in this TaskSet; it has {_shortened(self.names)}."
+            ) from None
 
     def targets(self, name: str) -> NDArray[Any]:
         """Targets of a task's labelled rows, in the order of :meth:`rows`."""
@@ -242,7 +273,9 @@ class TaskSet:
         return self._targets[name]
 
     def pairs(self) -> NDArray[np.object_]:
-        """Return all ordered pairs of names, of shape (T * (T - 1), 2): column 0 = target, column 1 = source."""
+        """Return all ordered pairs of names, of shape (T * (T - 1), 2): column 0 = target, column 1
+        = source.
+        """
         pairs = list(itertools.permutations(self.names, 2))
         return np.array(pairs, dtype=object).reshape(len(pairs), 2)
 
@@ -253,7 +286,9 @@ class TaskSet:
             raise ValueError("subset needs at least one task name.")
         if twice := [name for name in names if names.count(name) > 1]:
             raise ValueError(f"subset got task {twice[0]!r} twice.")
-        return TaskSet(self._table, {name: self.rows(name) for name in names}, self._targets, self.kind)
+        return TaskSet(
+            self._table, {name: self.rows(name) for name in names}, self._targets, self.kind
+        )
 
     def to_long(self) -> tuple[Any, NDArray[Any], NDArray[np.object_]]:
         """Return inputs, targets and task names with one row for every label, task after task."""
@@ -263,23 +298,30 @@ class TaskSet:
         return take_rows(self._table, index), y, task
 
     def to_wide(self) -> tuple[Any, pd.DataFrame]:
-        """Return the table of inputs and a frame of targets, (n, T), with NaN where a row has no label."""
+        """Return the table of inputs and a frame of targets, (n, T), with NaN where a row has no
+        label.
+        """
         n = self._table.shape[0]
         columns = {}
         for name in self.names:
             labels = self._targets[name]
-            column: NDArray[Any] = np.full(n, np.nan, dtype=float if labels.dtype.kind in "fiub" else object)
+            column: NDArray[Any] = np.full(
+                n, np.nan, dtype=float if labels.dtype.kind in "fiub" else object
+            )
             column[self._rows[name]] = labels
             columns[name] = column
         return self.X, pd.DataFrame(columns, index=getattr(self._table, "index", None))
 
     # ------------------------------------------------------------------ splitting
-    def train_test_split(self, test_size: float = 0.3, random_state: Any = None) -> tuple[TaskSet, TaskSet]:
+    def train_test_split(
+        self, test_size: float = 0.3, random_state: Any = None
+    ) -> tuple[TaskSet, TaskSet]:
         """Split the rows of every task into a training and a test part.
 
-        Where no row belongs to two tasks, every task is split by itself (ceil(test_size * n_t) test rows), stratified by
-        class for classification. Where tasks share rows, a row is either training or test for all of its tasks, and rows
-        with rare labels are dealt out first so that every task keeps its share.
+        Where no row belongs to two tasks, every task is split by itself (ceil(test_size * n_t) test
+        rows), stratified by class for classification. Where tasks share rows, a row is either
+        training or test for all of its tasks, and rows with rare labels are dealt out first so that
+        every task keeps its share.
 
         Parameters
         ----------
@@ -302,7 +344,8 @@ class TaskSet:
         return self._split(test_size, check_random_state(random_state))
 
     def hold_out(self, test_size: float, seed: int) -> tuple[TaskSet, TaskSet]:
-        """Split as :meth:`train_test_split` does, but alike for any order of the tasks and any names.
+        """Split as :meth:`train_test_split` does, but alike for any order of the tasks and any
+        names.
 
         Parameters
         ----------
@@ -316,23 +359,41 @@ class TaskSet:
         train, held : TaskSet
             Both with all tasks, in the same order.
         """
-        rows = np.unique(np.concatenate(list(self._rows.values()))) if self.shares_rows else np.arange(self.sizes.max())
+        rows = (
+            np.unique(np.concatenate(list(self._rows.values())))
+            if self.shares_rows
+            else np.arange(self.sizes.max())
+        )
         return self._split(test_size, RowOrder(rows, seed))
 
-    def _split(self, test_size: float, rng: np.random.RandomState | RowOrder) -> tuple[TaskSet, TaskSet]:
+    def _split(
+        self, test_size: float, rng: np.random.RandomState | RowOrder
+    ) -> tuple[TaskSet, TaskSet]:
         small = [name for name in self.names if len(self._rows[name]) < 2]
         if small:
-            raise ValueError(f"Task {small[0]!r} has 1 row; train_test_split needs at least 2 rows a task.")
+            raise ValueError(
+                f"Task {small[0]!r} has 1 row; train_test_split needs at least 2 rows a task."
+            )
         stratify = self.kind == "classification"
         if self.shares_rows:
-            held = split_shared_rows(self._rows, self._targets, self._table.shape[0], test_size, rng, stratify=stratify)
+            held = split_shared_rows(
+                self._rows, self._targets, self._table.shape[0], test_size, rng, stratify=stratify
+            )
         else:
-            held = {name: split_rows(self._targets[name], test_size, rng, stratify=stratify) for name in self.names}
+            held = {
+                name: split_rows(self._targets[name], test_size, rng, stratify=stratify)
+                for name in self.names
+            }
         return self._masked({name: ~mask for name, mask in held.items()}), self._masked(held)
 
     def _masked(self, masks: Mapping[str, NDArray[np.bool_]]) -> TaskSet:
         rows = {name: self._rows[name][mask] for name, mask in masks.items()}
-        return TaskSet(self._table, rows, {name: self._targets[name][mask] for name, mask in masks.items()}, self.kind)
+        return TaskSet(
+            self._table,
+            rows,
+            {name: self._targets[name][mask] for name, mask in masks.items()},
+            self.kind,
+        )
 
 
 # ---------------------------------------------------------------------- helpers
@@ -345,14 +406,20 @@ def _check_table(X: Any) -> Any:
     if hasattr(X, "iloc") and hasattr(X, "columns"):
         table = X.copy(deep=True)
         if table.columns.duplicated().any():
-            raise ValueError(f"X has two columns named {table.columns[table.columns.duplicated()][0]!r}.")
+            raise ValueError(
+                f"X has two columns named {table.columns[table.columns.duplicated()][0]!r}."
+            )
     else:
         table = np.array(X)
         if table.ndim != 2:
-            raise ValueError(f"X must have shape (n, p). Got an array with {table.ndim} dimensions.")
+            raise ValueError(
+                f"X must have shape (n, p). Got an array with {table.ndim} dimensions."
+            )
         table = _frozen(table)
     if table.shape[0] == 0 or table.shape[1] == 0:
-        raise ValueError(f"X must have at least one row and one column. Got shape {tuple(table.shape)}.")
+        raise ValueError(
+            f"X must have at least one row and one column. Got shape {tuple(table.shape)}."
+        )
     return table
 
 

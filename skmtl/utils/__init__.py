@@ -1,5 +1,9 @@
 """Tools for those who write multi-task estimators."""
 
-from skmtl.utils.estimator_checks import check_multitask_estimator, multitask_checks, parametrize_with_checks
+from skmtl.utils.estimator_checks import (
+    check_multitask_estimator,
+    multitask_checks,
+    parametrize_with_checks,
+)
 
 __all__ = ["check_multitask_estimator", "multitask_checks", "parametrize_with_checks"]

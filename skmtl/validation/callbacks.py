@@ -26,8 +26,9 @@ OnPass = Callable[[int, Reconstruct], bool]
 class CallbackSupport(CallbackSupportMixin):
     """Mixin for estimators with a ``callbacks`` parameter; goes left of ``BaseEstimator``.
 
-    From scikit-learn 1.9 on it brings ``set_callbacks``. Clones share the callbacks in ``callbacks`` with the original, as scikit-learn's
-    clones share those of ``set_callbacks``: what a search's clones report must reach the callback that the user holds.
+    From scikit-learn 1.9 on it brings ``set_callbacks``. Clones share the callbacks in
+    ``callbacks`` with the original, as scikit-learn's clones share those of ``set_callbacks``: what
+    a search's clones report must reach the callback that the user holds.
 
     Examples
     --------
@@ -52,11 +53,20 @@ class CallbackSupport(CallbackSupportMixin):
 
 
 @contextmanager
-def fit_callbacks(estimator: Any, X: Any, y: Any, *, max_passes: int | None, metadata: dict[str, Any] | None = None) -> Iterator[OnPass | None]:
+def fit_callbacks(
+    estimator: Any,
+    X: Any,
+    y: Any,
+    *,
+    max_passes: int | None,
+    metadata: dict[str, Any] | None = None,
+) -> Iterator[OnPass | None]:
     """Run the callbacks of an estimator around its training loop.
 
-    The callbacks are those of ``set_callbacks``, those that a search or pipeline passes down, and those in the parameter ``callbacks``. ``fit`` stores
-    what it has learnt before the context ends, where callbacks see the fitted estimator once more. They are torn down when the context ends, also by an error.
+    The callbacks are those of ``set_callbacks``, those that a search or pipeline passes down, and
+    those in the parameter ``callbacks``. ``fit`` stores what it has learnt before the context ends,
+    where callbacks see the fitted estimator once more. They are torn down when the context ends,
+    also by an error.
 
     Parameters
     ----------
@@ -72,8 +82,10 @@ def fit_callbacks(estimator: Any, X: Any, y: Any, *, max_passes: int | None, met
     Yields
     ------
     callable or None
-        ``on_pass(n_done, reconstruct)``, to be called after every pass over the data; ``reconstruct()`` returns the fitted attributes as if training
-        stopped now, and is called only where a callback asks for them. Returns True where a callback asks to stop. None: there is nothing to call.
+        ``on_pass(n_done, reconstruct)``, to be called after every pass over the data;
+        ``reconstruct()`` returns the fitted attributes as if training stopped now, and is called
+        only where a callback asks for them. Returns True where a callback asks to stop. None: there
+        is nothing to call.
 
     Raises
     ------
@@ -82,7 +94,8 @@ def fit_callbacks(estimator: Any, X: Any, y: Any, *, max_passes: int | None, met
     ValueError
         If there are callbacks and scikit-learn is older than 1.9.
     TypeError
-        If ``callbacks`` holds one that belongs on the search or pipeline that fits the estimator, such as ``ProgressBar``.
+        If ``callbacks`` holds one that belongs on the search or pipeline that fits the estimator,
+        such as ``ProgressBar``.
 
     Examples
     --------
@@ -124,7 +137,8 @@ def fit_callbacks(estimator: Any, X: Any, y: Any, *, max_passes: int | None, met
 class _Passes:
     """One fit and its passes, as scikit-learn's tree of callback contexts.
 
-    A pass begins when the one before it has ended, for nobody says whether another will follow; one that never ran is ended empty.
+    A pass begins when the one before it has ended, for nobody says whether another will follow; one
+    that never ran is ended empty.
     """
 
     def __init__(self, estimator: Any, data: dict[str, Any], max_passes: int | None):
@@ -135,7 +149,9 @@ class _Passes:
         self.current = self._begin()
 
     def __call__(self, n_done: int, reconstruct: Reconstruct) -> bool:
-        while self.n_done < n_done and self.current is not None:  # passes made at once: all are told, the last one is shown
+        while (
+            self.n_done < n_done and self.current is not None
+        ):  # passes made at once: all are told, the last one is shown
             self.n_done += 1
             shown = {"reconstruction_attributes": reconstruct} if self.n_done == n_done else {}
             self.stopped |= bool(self.current.call_on_fit_task_end(**self.data, **shown))
@@ -153,23 +169,35 @@ class _Passes:
 
 
 def _given(estimator: Any, registered: list[Any]) -> list[Any]:
-    """Return the checked callbacks of the parameter ``callbacks`` that are not among the registered ones."""
+    """Return the checked callbacks of the parameter ``callbacks`` that are not among the registered
+    ones.
+    """
     given, name = getattr(estimator, "callbacks", None), type(estimator).__name__
     if given is None:
         return []
     if given and not HAS_CALLBACKS:
-        raise ValueError(f"The 'callbacks' parameter of {name} needs scikit-learn 1.9 or newer. Found {sklearn.__version__}: update it, or set callbacks=None.")
-    if not isinstance(given, (list, tuple)) or not all(isinstance(callback, FitCallback) and not isinstance(callback, type) for callback in given):
+        raise ValueError(
+            f"The 'callbacks' parameter of {name} needs scikit-learn 1.9 or newer. Found "
+            f"{sklearn.__version__}: update it, or set callbacks=None."
+        )
+    if not isinstance(given, (list, tuple)) or not all(
+        isinstance(callback, FitCallback) and not isinstance(callback, type) for callback in given
+    ):
         raise InvalidParameterError(
-            f"The 'callbacks' parameter of {name} must be None or a list of scikit-learn callbacks (instances, such as "
+            f"The 'callbacks' parameter of {name} must be None or a list of scikit-learn callbacks "
+            "(instances, such as "
             f"sklearn.callback.ProgressBar()). Got {given!r} instead."
         )
     new = [callback for callback in given if not any(callback is other for other in registered)]
     outer = getattr(estimator, "_parent_callback_ctx", None)
-    misplaced = [type(callback).__name__ for callback in new if isinstance(callback, AutoPropagatedCallback)]
+    misplaced = [
+        type(callback).__name__ for callback in new if isinstance(callback, AutoPropagatedCallback)
+    ]
     if outer is not None and misplaced:
         raise TypeError(
-            f"The 'callbacks' parameter of {name} holds {misplaced[0]}, which belongs on the outermost estimator, and {name} is fitted inside "
-            f"{outer.estimator_name}. Use {outer.estimator_name}.set_callbacks({misplaced[0]}()) instead."
+            f"The 'callbacks' parameter of {name} holds {misplaced[0]}, which belongs on the "
+            f"outermost estimator, and {name} is fitted inside "
+            f"{outer.estimator_name}. Use {outer.estimator_name}.set_callbacks({misplaced[0]}()) "
+            "instead."
         )
     return new

@@ -11,18 +11,25 @@ from skmtl.validation.exchange import bring_tasks_to_all_folds, spread_labels
 _STARTS = 10
 
 
-def deal_in_turn(tasks: NDArray[np.intp], classes: NDArray[np.intp], order: NDArray[np.intp], n_folds: int) -> NDArray[np.intp]:
-    """Fold of every row that has one task and one class: rows sorted by task, then class, are dealt in turn.
+def deal_in_turn(
+    tasks: NDArray[np.intp], classes: NDArray[np.intp], order: NDArray[np.intp], n_folds: int
+) -> NDArray[np.intp]:
+    """Fold of every row that has one task and one class: rows sorted by task, then class, are dealt
+    in turn.
 
-    Rows of a task, and of a class of a task, stand in a row, so their numbers in two folds differ by at most one.
+    Rows of a task, and of a class of a task, stand in a row, so their numbers in two folds differ
+    by at most one.
     """
     folds = np.empty(len(order), dtype=np.intp)
     folds[order[np.lexsort((classes[order], tasks[order]))]] = np.arange(len(order)) % n_folds
     return folds
 
 
-def deal_label_sets(codes: list[NDArray[np.intp]], order: NDArray[np.intp], n_folds: int) -> NDArray[np.intp]:
-    """Fold of every row that has a class of several tasks (-1 = none), by iterative stratification and swaps.
+def deal_label_sets(
+    codes: list[NDArray[np.intp]], order: NDArray[np.intp], n_folds: int
+) -> NDArray[np.intp]:
+    """Fold of every row that has a class of several tasks (-1 = none), by iterative stratification
+    and swaps.
 
     Folds never differ by more than one row.
     """
@@ -39,7 +46,9 @@ def deal_label_sets(codes: list[NDArray[np.intp]], order: NDArray[np.intp], n_fo
 
 
 def _dealt(codes: list[NDArray[np.intp]], n_folds: int) -> tuple[NDArray[np.intp], int]:
-    """Folds of rows in the order that they come, and how often a task misses from a fold that could have it."""
+    """Folds of rows in the order that they come, and how often a task misses from a fold that could
+    have it.
+    """
     labels, n_labels = _label_numbers(codes)
     n_classes = n_labels - len(codes)
     folds = _rarest_first(labels, n_labels, n_classes, n_folds)
@@ -49,8 +58,11 @@ def _dealt(codes: list[NDArray[np.intp]], n_folds: int) -> tuple[NDArray[np.intp
     return folds, bring_tasks_to_all_folds(held[:, n_classes:-1], folds, n_folds)
 
 
-def _rarest_first(labels: NDArray[np.intp], n_labels: int, n_classes: int, n_folds: int) -> NDArray[np.intp]:
-    """Deal the class with the fewest rows left first: each row to the fold that lacks the class most.
+def _rarest_first(
+    labels: NDArray[np.intp], n_labels: int, n_classes: int, n_folds: int
+) -> NDArray[np.intp]:
+    """Deal the class with the fewest rows left first: each row to the fold that lacks the class
+    most.
 
     Among equals it goes to the fold that lacks the row's other labels most, then to the smallest.
     """
@@ -91,9 +103,13 @@ class _Room:
 
 
 def _label_numbers(codes: list[NDArray[np.intp]]) -> tuple[NDArray[np.intp], int]:
-    """Numbers of every row's labels, -1 for none: one a class of a task, and, after all classes, one a task for having any."""
+    """Numbers of every row's labels, -1 for none: one a class of a task, and, after all classes,
+    one a task for having any.
+    """
     sizes = [int(own.max(initial=-1)) + 1 for own in codes]
     starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.intp)
-    classes = [np.where(own >= 0, own + start, -1) for own, start in zip(codes, starts, strict=False)]
+    classes = [
+        np.where(own >= 0, own + start, -1) for own, start in zip(codes, starts, strict=False)
+    ]
     known = [np.where(own >= 0, starts[-1] + t, -1) for t, own in enumerate(codes)]
     return np.column_stack([*classes, *known]), int(starts[-1]) + len(codes)

@@ -73,4 +73,7 @@ class Stage:
             if self._listener is not None:
                 self._listener(self.name, self.done, self.total)
             if self.verbose and self.done >= self.total:
-                print(f"[skmtl] {self.name}: {self.done} of {self.total} in {time.perf_counter() - self._start:.1f} s")
+                print(
+                    f"[skmtl] {self.name}: {self.done} of {self.total} in "
+                    f"{time.perf_counter() - self._start:.1f} s"
+                )

@@ -19,31 +19,34 @@ from skmtl.validation.dealing import deal_in_turn, deal_label_sets
 class MultiTaskKFold(BaseCrossValidator):
     """K folds that treat all tasks alike, for targets with missing labels.
 
-    Every row is in one test part. Wide targets, (n, T), are stratified on what is known of a row: for classification the class of
-    every task, for continuous targets which tasks have a label; rows are dealt by iterative stratification [1]_, those with the
-    rarest label first, each to the fold that lacks this label most, then rows are swapped where a task would miss from a fold.
-    In long form, and for 1-D y, the rows of every task and class are dealt to the folds in turn, so that the folds' numbers of
-    rows of a task, and of a class of a task, differ by at most one.
+    Every row is in one test part. Wide targets, (n, T), are stratified on what is known of a row:
+    for classification the class of every task, for continuous targets which tasks have a label;
+    rows are dealt by iterative stratification [1]_, those with the rarest label first, each to the
+    fold that lacks this label most, then rows are swapped where a task would miss from a fold. In
+    long form, and for 1-D y, the rows of every task and class are dealt to the folds in turn, so
+    that the folds' numbers of rows of a task, and of a class of a task, differ by at most one.
 
-    Every task with at least ``n_splits`` labels is in every test part, and every task with at least two is in every training part,
-    unless so many tasks share the same rows that no split has both.
+    Every task with at least ``n_splits`` labels is in every test part, and every task with at least
+    two is in every training part, unless so many tasks share the same rows that no split has both.
 
     Parameters
     ----------
     n_splits : int, default=5
         Number of folds, at least 2.
     task_column : str, int or None, default=None
-        Column of X, by name or position, that holds each row's task (long form); None = y has one column a task.
+        Column of X, by name or position, that holds each row's task (long form); None = y has one
+        column a task.
     shuffle : bool, default=True
-        Whether rows are drawn at random within tasks and classes; else they are dealt in the order of the data.
+        Whether rows are drawn at random within tasks and classes; else they are dealt in the order
+        of the data.
     random_state : int, RandomState or None, default=None
         Seed of the shuffling; an int gives the same folds at every call.
 
     Raises
     ------
     ValueError
-        In ``split``, if ``n_splits`` is below 2 or above the number of rows, if X lacks the task column, or if ``random_state``
-        is given with ``shuffle=False``.
+        In ``split``, if ``n_splits`` is below 2 or above the number of rows, if X lacks the task
+        column, or if ``random_state`` is given with ``shuffle=False``.
 
     Warns
     -----
@@ -52,11 +55,13 @@ class MultiTaskKFold(BaseCrossValidator):
 
     Notes
     -----
-    A numeric column of y is taken for classes if its values are whole numbers and, on average, at least two rows share one.
+    A numeric column of y is taken for classes if its values are whole numbers and, on average, at
+    least two rows share one.
 
     References
     ----------
-    .. [1] Sechidis, Tsoumakas, Vlahavas, "On the stratification of multi-label data", ECML PKDD 2011.
+    .. [1] Sechidis, Tsoumakas, Vlahavas, "On the stratification of multi-label data", ECML PKDD
+       2011.
 
     Examples
     --------
@@ -69,7 +74,14 @@ class MultiTaskKFold(BaseCrossValidator):
     [ 0.  1. nan] [ 0.  1. nan]
     """
 
-    def __init__(self, n_splits: int = 5, *, task_column: str | int | None = None, shuffle: bool = True, random_state: Any = None):
+    def __init__(
+        self,
+        n_splits: int = 5,
+        *,
+        task_column: str | int | None = None,
+        shuffle: bool = True,
+        random_state: Any = None,
+    ):
         self.n_splits = n_splits
         self.task_column = task_column
         self.shuffle = shuffle
@@ -90,7 +102,9 @@ class MultiTaskKFold(BaseCrossValidator):
         """
         return self.n_splits
 
-    def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    def split(
+        self, X: Any, y: Any = None, groups: Any = None
+    ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
         """Return the positions of training and test rows, fold by fold.
 
         Parameters
@@ -108,37 +122,60 @@ class MultiTaskKFold(BaseCrossValidator):
             Training and test rows.
         """
         if groups is not None:
-            warnings.warn(f"The groups parameter is ignored by {type(self).__name__}", UserWarning, stacklevel=2)
+            warnings.warn(
+                f"The groups parameter is ignored by {type(self).__name__}",
+                UserWarning,
+                stacklevel=2,
+            )
         folds = self._folds(*indexable(X, y))
-        return ((np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)) for fold in range(self.n_splits))
+        return (
+            (np.flatnonzero(folds != fold), np.flatnonzero(folds == fold))
+            for fold in range(self.n_splits)
+        )
 
     def _folds(self, X: Any, y: Any) -> NDArray[np.intp]:
         """Fold of every row."""
         n = X.shape[0] if hasattr(X, "shape") else len(X)
         self._check(n)
-        order = check_random_state(self.random_state).permutation(n) if self.shuffle else np.arange(n)
+        order = (
+            check_random_state(self.random_state).permutation(n) if self.shuffle else np.arange(n)
+        )
         names, columns = _targets(y, n)
         codes = [_class_codes(column) for column in columns]
         if self.task_column is None and len(columns) > 1:
             _warn_of_single_labels(names, [int((own >= 0).sum()) for own in codes])
             return deal_label_sets(codes, order, self.n_splits)
         if len(columns) > 1:
-            raise ValueError(f"With task_column, y must have shape (n,). Got {len(columns)} columns.")
+            raise ValueError(
+                f"With task_column, y must have shape (n,). Got {len(columns)} columns."
+            )
         tasks = np.zeros(n, dtype=np.intp)
         if self.task_column is not None:
             names, tasks = _tasks(X, self.task_column)
-        _warn_of_single_labels(names, np.bincount(tasks[codes[0] >= 0], minlength=len(names)).tolist())
+        _warn_of_single_labels(
+            names, np.bincount(tasks[codes[0] >= 0], minlength=len(names)).tolist()
+        )
         return deal_in_turn(tasks, codes[0], order, self.n_splits)
 
     def _check(self, n: int) -> None:
-        if isinstance(self.n_splits, bool) or not isinstance(self.n_splits, Integral) or self.n_splits < 2:
+        if (
+            isinstance(self.n_splits, bool)
+            or not isinstance(self.n_splits, Integral)
+            or self.n_splits < 2
+        ):
             raise ValueError(f"n_splits must be an int of at least 2. Got {self.n_splits!r}.")
         if not isinstance(self.shuffle, (bool, np.bool_)):
             raise TypeError(f"shuffle must be True or False. Got {self.shuffle!r}.")
         if not self.shuffle and self.random_state is not None:
-            raise ValueError("random_state has no effect when shuffle is False. Leave it at its default (None), or set shuffle=True.")
+            raise ValueError(
+                "random_state has no effect when shuffle is False. Leave it at its default (None), "
+                "or set shuffle=True."
+            )
         if self.n_splits > n:
-            raise ValueError(f"Cannot have number of splits n_splits={self.n_splits} greater than the number of samples: n_samples={n}.")
+            raise ValueError(
+                f"Cannot have number of splits n_splits={self.n_splits} greater than the number of "
+                f"samples: n_samples={n}."
+            )
 
 
 def _targets(y: Any, n: int) -> tuple[list[str], list[NDArray[Any]]]:
@@ -148,13 +185,20 @@ def _targets(y: Any, n: int) -> tuple[list[str], list[NDArray[Any]]]:
     if np.ndim(y) not in (1, 2) or 0 in np.shape(y):
         raise ValueError(f"y must have shape (n,) or (n, T). Got shape {np.shape(y)}.")
     frame = pd.DataFrame(y)
-    return [str(name) for name in frame.columns], [frame.iloc[:, t].to_numpy() for t in range(frame.shape[1])]
+    return [str(name) for name in frame.columns], [
+        frame.iloc[:, t].to_numpy() for t in range(frame.shape[1])
+    ]
 
 
 def _class_codes(column: NDArray[Any]) -> NDArray[np.intp]:
-    """Return the number of every label's class, -1 where it is missing; 0 for all labels of a continuous target."""
+    """Return the number of every label's class, -1 where it is missing; 0 for all labels of a
+    continuous target.
+    """
     codes, values = pd.factorize(column)
-    if all(isinstance(value, (Real, np.number)) and not isinstance(value, (bool, np.bool_)) for value in values):
+    if all(
+        isinstance(value, (Real, np.number)) and not isinstance(value, (bool, np.bool_))
+        for value in values
+    ):
         whole = all(float(value).is_integer() for value in values)
         if not whole or len(values) > max(2, (codes >= 0).sum() / 2):
             codes = np.where(codes < 0, -1, 0)
@@ -168,7 +212,11 @@ def _tasks(X: Any, column: Any) -> tuple[list[str], NDArray[np.intp]]:
     else:
         n_columns = np.shape(X)[1] if np.ndim(X) == 2 else 0
         if isinstance(column, str) or not -n_columns <= column < n_columns:
-            known = f"the columns {list(X.columns)[:8]}" if hasattr(X, "columns") else f"{n_columns} columns without names"
+            known = (
+                f"the columns {list(X.columns)[:8]}"
+                if hasattr(X, "columns")
+                else f"{n_columns} columns without names"
+            )
             raise ValueError(f"task_column={column!r} is not a column of X, which has {known}.")
         ids = (X.iloc[:, column] if hasattr(X, "iloc") else np.asarray(X)[:, column]).astype(object)
     codes, values = pd.factorize(np.asarray(ids, dtype=object))
@@ -180,6 +228,11 @@ def _tasks(X: Any, column: Any) -> tuple[list[str], NDArray[np.intp]]:
 def _warn_of_single_labels(names: list[str], counts: list[int]) -> None:
     single = [name for name, count in zip(names, counts, strict=True) if count == 1]
     if single:
-        shown = ", ".join(repr(name) for name in single[:6]) + (f" and {len(single) - 6} more" if len(single) > 6 else "")
-        message = f"A single row has a label for task {shown}: the training part of the fold that tests it has none. Drop the task, or collect more labels."
+        shown = ", ".join(repr(name) for name in single[:6]) + (
+            f" and {len(single) - 6} more" if len(single) > 6 else ""
+        )
+        message = (
+            f"A single row has a label for task {shown}: the training part of the fold that "
+            "tests it has none. Drop the task, or collect more labels."
+        )
         warnings.warn(message, UserWarning, stacklevel=4)

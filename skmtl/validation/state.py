@@ -1,4 +1,6 @@
-"""What every estimator of skmtl carries beside its parameters: the versions it was saved with, and the address of its page."""
+"""What every estimator of skmtl carries beside its parameters: the versions it was saved with, and
+the address of its page.
+"""
 
 from __future__ import annotations
 
@@ -39,12 +41,22 @@ class VersionMismatchWarning(InconsistentVersionWarning):
     Examples
     --------
     >>> from skmtl.validation import VersionMismatchWarning
-    >>> print(VersionMismatchWarning("MultiTaskRegressor", {"skmtl": "1.0"}, {"skmtl": "1.1"}, ["skmtl"]))
-    MultiTaskRegressor was saved with skmtl 1.0 and is loaded with skmtl 1.1. It may fail or predict something else: fit it again, or load it with the
-    versions that saved it (skmtl 1.0).
+    >>> print(
+    ...     VersionMismatchWarning(
+    ...         "MultiTaskRegressor", {"skmtl": "1.0"}, {"skmtl": "1.1"}, ["skmtl"]
+    ...     )
+    ... )
+    MultiTaskRegressor was saved with skmtl 1.0 and is loaded with skmtl 1.1. It may fail or predict
+    something else: fit it again, or load it with the versions that saved it (skmtl 1.0).
     """
 
-    def __init__(self, estimator_name: str, saved: dict[str, str], running: dict[str, str], differing: list[str]):
+    def __init__(
+        self,
+        estimator_name: str,
+        saved: dict[str, str],
+        running: dict[str, str],
+        differing: list[str],
+    ):
         super().__init__(
             estimator_name=estimator_name,
             current_sklearn_version=sklearn.__version__,
@@ -54,16 +66,20 @@ class VersionMismatchWarning(InconsistentVersionWarning):
 
     def __str__(self) -> str:
         return (
-            f"{self.estimator_name} was saved with {_listed(self.saved, self.differing)} and is loaded with {_listed(self.running, self.differing)}. "
-            f"It may fail or predict something else: fit it again, or load it with the versions that saved it ({_listed(self.saved, list(self.saved))})."
+            f"{self.estimator_name} was saved with {_listed(self.saved, self.differing)} and is "
+            f"loaded with {_listed(self.running, self.differing)}. "
+            "It may fail or predict something else: fit it again, or load it with the versions "
+            f"that saved it ({_listed(self.saved, list(self.saved))})."
         )
 
 
 class VersionedState:
-    """Mixin that saves an estimator together with the versions it was saved with; goes left of ``BaseEstimator``.
+    """Mixin that saves an estimator together with the versions it was saved with; goes left of
+    ``BaseEstimator``.
 
-    Loading warns (:class:`VersionMismatchWarning`, an ``InconsistentVersionWarning``) where skmtl has another version, or
-    numpy, scikit-learn or torch another major one. A state without versions loads silently. Works in pickle, joblib, skops and ``copy``.
+    Loading warns (:class:`VersionMismatchWarning`, an ``InconsistentVersionWarning``) where skmtl
+    has another version, or numpy, scikit-learn or torch another major one. A state without versions
+    loads silently. Works in pickle, joblib, skops and ``copy``.
 
     Examples
     --------
@@ -80,10 +96,15 @@ class VersionedState:
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()  # type: ignore[misc]  # BaseEstimator has it on every Python
-        return {**{name: frame_to_arrays(value) for name, value in state.items()}, _KEY: running_versions()}
+        return {
+            **{name: frame_to_arrays(value) for name, value in state.items()},
+            _KEY: running_versions(),
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        attributes = {name: frame_from_arrays(value) for name, value in state.items() if name != _KEY}
+        attributes = {
+            name: frame_from_arrays(value) for name, value in state.items() if name != _KEY
+        }
         saved = state.get(_KEY)
         if isinstance(saved, dict):
             _warn_where_versions_differ(type(self).__name__, saved)
@@ -91,7 +112,8 @@ class VersionedState:
 
 
 class DocLinks:
-    """Mixin that makes the HTML representation link to the class's page in this documentation; goes left of ``BaseEstimator``.
+    """Mixin that makes the HTML representation link to the class's page in this documentation; goes
+    left of ``BaseEstimator``.
 
     A class of a user's own that derives from one of ours has no page here, and no link.
 
@@ -178,7 +200,10 @@ def running_versions() -> dict[str, str]:
     >>> list(running_versions())
     ['skmtl', 'numpy', 'scikit-learn', 'torch']
     """
-    found = {name: getattr(sys.modules.get(module), "__version__", None) or _installed(name) for name, module in _RECORDED.items()}
+    found = {
+        name: getattr(sys.modules.get(module), "__version__", None) or _installed(name)
+        for name, module in _RECORDED.items()
+    }
     return {name: str(value) for name, value in found.items() if value}
 
 
@@ -195,9 +220,16 @@ def _warn_where_versions_differ(estimator_name: str, saved: dict[str, Any]) -> N
     running = running_versions()
     saved = {name: number for name, number in saved.items() if isinstance(number, str)}
     both = [name for name in running if name in saved]
-    differing = [name for name in both if saved[name] != running[name] and (name == "skmtl" or _major(saved[name]) != _major(running[name]))]
+    differing = [
+        name
+        for name in both
+        if saved[name] != running[name]
+        and (name == "skmtl" or _major(saved[name]) != _major(running[name]))
+    ]
     if differing:
-        warnings.warn(VersionMismatchWarning(estimator_name, saved, running, differing), stacklevel=3)
+        warnings.warn(
+            VersionMismatchWarning(estimator_name, saved, running, differing), stacklevel=3
+        )
 
 
 def _major(number: str) -> str:

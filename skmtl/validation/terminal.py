@@ -11,7 +11,8 @@ from skmtl.validation.progress import progress_to
 
 @contextmanager
 def progress_bar() -> Iterator[None]:
-    """Show the progress of everything computed in this context, if the output goes to a terminal and rich is installed.
+    """Show the progress of everything computed in this context, if the output goes to a terminal
+    and rich is installed.
 
     Yields
     ------
@@ -29,11 +30,22 @@ def progress_bar() -> Iterator[None]:
         return
     try:
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+        )
     except ImportError:
         yield
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         shown = {}
 

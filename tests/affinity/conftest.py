@@ -28,9 +28,18 @@ def plain_scores():
 
 @pytest.fixture
 def few_tasks(rng):
-    return make_grouped_tasks(4, 2, n_samples=(14, 22), n_features=3, random_state=int(rng.integers(2**31))).task_set
+    return make_grouped_tasks(
+        4, 2, n_samples=(14, 22), n_features=3, random_state=int(rng.integers(2**31))
+    ).task_set
 
 
 @pytest.fixture
 def few_classes(rng):
-    return make_grouped_tasks(4, 2, n_samples=(24, 30), n_features=3, kind="classification", random_state=int(rng.integers(2**31))).task_set
+    return make_grouped_tasks(
+        4,
+        2,
+        n_samples=(24, 30),
+        n_features=3,
+        kind="classification",
+        random_state=int(rng.integers(2**31)),
+    ).task_set

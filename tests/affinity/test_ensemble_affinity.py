@@ -10,7 +10,13 @@ from skmtl.affinity import EnsembleAffinity, PairwiseGains, TaggingAffinity, col
 from skmtl.affinity.ensemble_affinity import spline, update_scores
 from skmtl.affinity.joint import JointNetworks
 
-SMALL = {"hidden_layer_sizes": (4,), "activation": "tanh", "max_iter": 3, "dtype": "float64", "n_members": 1}
+SMALL = {
+    "hidden_layer_sizes": (4,),
+    "activation": "tanh",
+    "max_iter": 3,
+    "dtype": "float64",
+    "n_members": 1,
+}
 ALPHAS = np.logspace(-6, 2, 17)
 
 
@@ -26,12 +32,17 @@ def gains(eight, rng):
 
 
 def test_a_score_worked_out_by_hand_has_targets_in_rows():
-    np.testing.assert_allclose(update_scores(np.array([2.0, 0.5]), np.array([[1.0, 2.0], [3.0, -1.0]])), [[2.5, 0.5], [2.0, 20.0]])
+    np.testing.assert_allclose(
+        update_scores(np.array([2.0, 0.5]), np.array([[1.0, 2.0], [3.0, -1.0]])),
+        [[2.5, 0.5], [2.0, 20.0]],
+    )
     scores = update_scores(np.array([0.0, 1.0]), np.ones((2, 1)))
     assert np.isnan(scores).tolist() == [[True, True], [False, False]]
 
 
-def test_scores_are_inner_products_of_autograd_gradients_over_the_loss_averaged_over_passes(few_tasks, plain_scores):
+def test_scores_are_inner_products_of_autograd_gradients_over_the_loss_averaged_over_passes(
+    few_tasks, plain_scores
+):
     network = MultiTaskRegressor(**SMALL, early_stopping=False, standardize=False)
     fitted = EnsembleAffinity(network, max_samples=None, random_state=1).fit(few_tasks)
     seed = int(check_random_state(1).randint(np.iinfo(np.int32).max))
@@ -44,8 +55,16 @@ def test_scores_are_inner_products_of_autograd_gradients_over_the_loss_averaged_
         losses, gradients = [], []
         for t, task in enumerate(few_tasks):
             y = torch.tensor((task.y - task.y.mean()) / task.y.std())
-            losses.append(((plain_scores(joint.architecture, leaves, np.asarray(task.X), t)[:, 0] - y) ** 2).mean())
-            gradients.append(torch.cat([part.flatten() for part in torch.autograd.grad(losses[-1], leaves[:first])]))
+            losses.append(
+                (
+                    (plain_scores(joint.architecture, leaves, np.asarray(task.X), t)[:, 0] - y) ** 2
+                ).mean()
+            )
+            gradients.append(
+                torch.cat(
+                    [part.flatten() for part in torch.autograd.grad(losses[-1], leaves[:first])]
+                )
+            )
         for i in range(4):
             for j in range(4):
                 expected[i, j] += (gradients[i] @ gradients[j] / losses[i]).item() / len(seen)
@@ -55,7 +74,12 @@ def test_scores_are_inner_products_of_autograd_gradients_over_the_loss_averaged_
 def test_scores_are_look_aheads_over_the_step_for_small_steps(few_tasks):
     network = MultiTaskRegressor(**SMALL)
     scores = EnsembleAffinity(network, random_state=1).fit(few_tasks).scores_.to_numpy()
-    look_ahead = TaggingAffinity(network, learning_rate=1e-6, random_state=1).fit(few_tasks).affinity_.to_numpy() / 1e-6
+    look_ahead = (
+        TaggingAffinity(network, learning_rate=1e-6, random_state=1)
+        .fit(few_tasks)
+        .affinity_.to_numpy()
+        / 1e-6
+    )
     off = ~np.eye(4, dtype=bool)
     np.testing.assert_allclose(look_ahead[off], scores[off], rtol=1e-3, atol=1e-4)
 
@@ -64,10 +88,14 @@ def test_the_spline_is_that_of_scikit_learn_at_quantiles_and_goes_on_linearly(rn
     score = rng.normal(size=50) ** 3
     value = np.tanh(score) + 0.1 * rng.normal(size=50)
     fitted = spline(score, value, 5)
-    basis = SplineTransformer(5, knots=np.quantile(score, np.linspace(0, 1, 5))[:, None], extrapolation="linear").fit(score[:, None])
+    basis = SplineTransformer(
+        5, knots=np.quantile(score, np.linspace(0, 1, 5))[:, None], extrapolation="linear"
+    ).fit(score[:, None])
     reference = RidgeCV(alphas=ALPHAS).fit(basis.transform(score[:, None]), value)
     new = np.linspace(-30, 30, 40)[:, None]
-    np.testing.assert_allclose(fitted.predict(new), reference.predict(basis.transform(new)), rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(
+        fitted.predict(new), reference.predict(basis.transform(new)), rtol=1e-6, atol=1e-8
+    )
     far = fitted.predict(np.array([[100.0], [200.0], [300.0]]))
     assert far[2] - far[1] == pytest.approx(far[1] - far[0])
 
@@ -75,12 +103,17 @@ def test_the_spline_is_that_of_scikit_learn_at_quantiles_and_goes_on_linearly(rn
 @pytest.mark.parametrize("scores", [[1.0], [1.0, 1.0, 1.0], [0.0, 1.0]])
 def test_few_or_equal_scores_give_the_mean(scores):
     values = np.arange(len(scores), dtype=float)
-    np.testing.assert_allclose(spline(np.array(scores), values, 5).predict(np.array([[0.5], [2.0]])), values.mean())
+    np.testing.assert_allclose(
+        spline(np.array(scores), values, 5).predict(np.array([[0.5], [2.0]])), values.mean()
+    )
 
 
 def test_one_measured_pair_is_enough(eight, gains):
     one = PairwiseGains(eight.names, gains.pairs[:1], np.ones((1, 1)), np.array([[0.7]]))
-    np.testing.assert_allclose(EnsembleAffinity(MultiTaskRegressor(**SMALL)).fit(eight, gains=one).affinity_, 0.3 * (1 - np.eye(8)))
+    np.testing.assert_allclose(
+        EnsembleAffinity(MultiTaskRegressor(**SMALL)).fit(eight, gains=one).affinity_,
+        0.3 * (1 - np.eye(8)),
+    )
 
 
 def test_predictions_are_the_spline_of_the_score_plus_the_residual_of_the_group(eight, gains):
@@ -92,30 +125,51 @@ def test_predictions_are_the_spline_of_the_score_plus_the_residual_of_the_group(
     members = np.array([[float(name in group) for name in names] for group in groups])
     residuals = np.zeros_like(members)
     for (target, source), value, s in zip(gains.pairs, gains.values, score, strict=True):
-        residuals[groups.index(tuple(sorted((target, source)))), names.index(target)] = value - bend.predict([[s]])[0]
+        residuals[groups.index(tuple(sorted((target, source)))), names.index(target)] = (
+            value - bend.predict([[s]])[0]
+        )
     ridge = RidgeCV(alphas=ALPHAS).fit(members, residuals)
     for target in names:
         for source in names:
             if target != source:
                 group = [[float(name in (target, source)) for name in names]]
-                expected = bend.predict([[scores.loc[target, source]]])[0] + ridge.predict(group)[0, names.index(target)]
-                assert fitted.affinity_.loc[target, source] == pytest.approx(expected, rel=1e-6, abs=1e-9)
+                expected = (
+                    bend.predict([[scores.loc[target, source]]])[0]
+                    + ridge.predict(group)[0, names.index(target)]
+                )
+                assert fitted.affinity_.loc[target, source] == pytest.approx(
+                    expected, rel=1e-6, abs=1e-9
+                )
     three = names[1:4]
     found = fitted.predict_groups([three])
     for target in three:
         s = np.mean([scores.loc[target, other] for other in three if other != target])
         group = [[float(name in three) for name in names]]
-        assert found.loc[0, target] == pytest.approx(bend.predict([[s]])[0] + ridge.predict(group)[0, names.index(target)], rel=1e-6, abs=1e-9)
+        assert found.loc[0, target] == pytest.approx(
+            bend.predict([[s]])[0] + ridge.predict(group)[0, names.index(target)],
+            rel=1e-6,
+            abs=1e-9,
+        )
 
 
 def test_gains_that_follow_the_scores_are_predicted_for_pairs_not_measured(eight):
     network = MultiTaskRegressor(**SMALL)
     scores = EnsembleAffinity(network, random_state=0).fit(eight).scores_
     pairs = eight.pairs()
-    truth = np.array([np.tanh(scores.loc[target, source] / scores.to_numpy().std()) for target, source in pairs])
-    unordered = np.array([min(names.index(a), names.index(b)) * 8 + max(names.index(a), names.index(b)) for names in [eight.names] for a, b in pairs])
+    truth = np.array(
+        [np.tanh(scores.loc[target, source] / scores.to_numpy().std()) for target, source in pairs]
+    )
+    unordered = np.array(
+        [
+            min(names.index(a), names.index(b)) * 8 + max(names.index(a), names.index(b))
+            for names in [eight.names]
+            for a, b in pairs
+        ]
+    )
     measured = np.isin(unordered, np.unique(unordered)[::2])
-    given = PairwiseGains(eight.names, pairs[measured], np.ones((measured.sum(), 1)), 1 - truth[measured, None])
+    given = PairwiseGains(
+        eight.names, pairs[measured], np.ones((measured.sum(), 1)), 1 - truth[measured, None]
+    )
     fitted = EnsembleAffinity(network, random_state=0).fit(eight, gains=given)
     predicted = np.array([fitted.affinity_.loc[target, source] for target, source in pairs])
     assert np.corrcoef(predicted[~measured], truth[~measured])[0, 1] > 0.8
@@ -123,7 +177,9 @@ def test_gains_that_follow_the_scores_are_predicted_for_pairs_not_measured(eight
 
 def test_without_gains_a_share_of_the_pairs_is_measured(few_tasks):
     network = MultiTaskRegressor(**SMALL)
-    fitted = EnsembleAffinity(network, pair_fraction=0.5, n_repeats=2, random_state=3).fit(few_tasks)
+    fitted = EnsembleAffinity(network, pair_fraction=0.5, n_repeats=2, random_state=3).fit(
+        few_tasks
+    )
     seed = int(check_random_state(3).randint(np.iinfo(np.int32).max))
     expected = collect_pairwise_gains(few_tasks, network, pairs=0.5, n_repeats=2, random_state=seed)
     assert len(fitted.gains_.pairs) == 6

@@ -12,11 +12,18 @@ from skmtl.affinity.gain_regressor import PairwiseGainRegressor
 from skmtl.affinity.penalty_choice import ALPHAS, LINEAR_SCALES
 
 STRICT = PairwiseGainRegressor(alpha=1.0, clip=None)
-COPIES_LEAK = "with alpha='cv' a copied row predicts its left-out copy, a weighted row does not; with 'reml' it is one more measurement"
+COPIES_LEAK = (
+    "with alpha='cv' a copied row predicts its left-out copy, a weighted row does not; "
+    "with 'reml' it is one more measurement"
+)
 
 
 def waived(estimator):
-    return {"check_sample_weight_equivalence_on_dense_data": COPIES_LEAK} if isinstance(estimator.alpha, str) else {}
+    return (
+        {"check_sample_weight_equivalence_on_dense_data": COPIES_LEAK}
+        if isinstance(estimator.alpha, str)
+        else {}
+    )
 
 
 @pytest.fixture
@@ -34,7 +41,14 @@ def pairs(rng):
 
 @pytest.mark.filterwarnings("ignore:Skipping check:UserWarning")
 @parametrize_with_checks(
-    [STRICT, PairwiseGainRegressor(alpha=1.0), PairwiseGainRegressor(), PairwiseGainRegressor(alpha="reml")], expected_failed_checks=waived, xfail_strict=True
+    [
+        STRICT,
+        PairwiseGainRegressor(alpha=1.0),
+        PairwiseGainRegressor(),
+        PairwiseGainRegressor(alpha="reml"),
+    ],
+    expected_failed_checks=waived,
+    xfail_strict=True,
 )
 def test_scikit_learn_contract(estimator, check):
     check(estimator)
@@ -46,11 +60,27 @@ def test_scikit_learn_contract(estimator, check):
 def test_fixed_penalty_equals_a_scikit_learn_pipeline(rng, n_rows, degree, weighted):
     X, y = rng.normal(3.0, 2.0, size=(n_rows, 4)), rng.normal(size=n_rows)
     weight = rng.integers(1, 5, size=n_rows).astype(float) if weighted else None
-    routed = {} if weight is None else {f"{step}__sample_weight": weight for step in ("standardscaler-1", "standardscaler-2", "ridge")}
-    reference = make_pipeline(StandardScaler(), PolynomialFeatures(degree, include_bias=False), StandardScaler(), Ridge(alpha=0.8))
-    ours = PairwiseGainRegressor(degree=degree, alpha=0.8, clip=None, linear_features=None).fit(X, y, sample_weight=weight)
+    routed = (
+        {}
+        if weight is None
+        else {
+            f"{step}__sample_weight": weight
+            for step in ("standardscaler-1", "standardscaler-2", "ridge")
+        }
+    )
+    reference = make_pipeline(
+        StandardScaler(),
+        PolynomialFeatures(degree, include_bias=False),
+        StandardScaler(),
+        Ridge(alpha=0.8),
+    )
+    ours = PairwiseGainRegressor(degree=degree, alpha=0.8, clip=None, linear_features=None).fit(
+        X, y, sample_weight=weight
+    )
     unseen = rng.normal(3.0, 2.0, size=(20, 4))
-    np.testing.assert_allclose(ours.predict(unseen), reference.fit(X, y, **routed).predict(unseen), rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(
+        ours.predict(unseen), reference.fit(X, y, **routed).predict(unseen), rtol=1e-8, atol=1e-10
+    )
     np.testing.assert_allclose(ours.coef_, reference[-1].coef_, rtol=1e-7, atol=1e-9)
     assert ours.intercept_ == pytest.approx(np.average(y, weights=weight))
 
@@ -62,7 +92,9 @@ def test_no_penalty_is_least_squares(pairs):
 
 
 def left_out_error(terms, y, weight, groups, alpha):
-    """Weighted squared error of ridge regression with a free intercept, refitted without each group in turn."""
+    """Weighted squared error of ridge regression with a free intercept, refitted without each group
+    in turn.
+    """
     error = 0.0
     design = np.column_stack([np.ones(len(y)), terms])
     penalty = np.diag(np.repeat([0.0, alpha], [1, terms.shape[1]]))
@@ -76,15 +108,22 @@ def left_out_error(terms, y, weight, groups, alpha):
 @pytest.mark.parametrize("n_rows", [12, 60], ids=["fewer rows than terms", "more rows than terms"])
 @pytest.mark.parametrize("grouping", ["none", "pairs", "triples and singles"])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_chosen_penalty_has_the_smallest_error_when_each_group_is_left_out(pairs, rng, n_rows, grouping, weighted):
+def test_chosen_penalty_has_the_smallest_error_when_each_group_is_left_out(
+    pairs, rng, n_rows, grouping, weighted
+):
     X, y, pair = (part[:n_rows] for part in pairs)
     triples = np.where(np.arange(n_rows) % 5 < 3, np.arange(n_rows) // 5, 100 + np.arange(n_rows))
     groups = {"none": None, "pairs": pair, "triples and singles": triples}[grouping]
     weight = rng.uniform(0.5, 2.0, size=n_rows) if weighted else np.ones(n_rows)
-    model = PairwiseGainRegressor(clip=None).fit(X, y, sample_weight=weight if weighted else None, groups=groups)
+    model = PairwiseGainRegressor(clip=None).fit(
+        X, y, sample_weight=weight if weighted else None, groups=groups
+    )
     terms = model._expand(X)
     candidates = ALPHAS * weight.mean()
-    errors = [left_out_error(terms, y, weight, np.arange(n_rows) if groups is None else groups, alpha) for alpha in candidates]
+    errors = [
+        left_out_error(terms, y, weight, np.arange(n_rows) if groups is None else groups, alpha)
+        for alpha in candidates
+    ]
     assert model.alpha_ == pytest.approx(candidates[np.argmin(errors)])
 
 
@@ -95,7 +134,9 @@ def test_scale_of_indicators_is_chosen_by_the_same_error(rng):
     model = PairwiseGainRegressor(clip=None).fit(X, y)
     terms = model._expand(X)
     errors = {
-        (scale, alpha): left_out_error(np.hstack([terms[:, :9], scale * terms[:, 9:]]), y, np.ones(80), np.arange(80), alpha)
+        (scale, alpha): left_out_error(
+            np.hstack([terms[:, :9], scale * terms[:, 9:]]), y, np.ones(80), np.arange(80), alpha
+        )
         for scale in LINEAR_SCALES
         for alpha in ALPHAS
     }
@@ -103,20 +144,28 @@ def test_scale_of_indicators_is_chosen_by_the_same_error(rng):
     assert scale == model.linear_scale_ > 1
     assert model.alpha_ == pytest.approx(alpha)
     reference = Ridge(alpha=alpha).fit(np.hstack([terms[:, :9], scale * terms[:, 9:]]), y)
-    np.testing.assert_allclose(model.coef_, reference.coef_ * np.repeat([1, scale], [9, 10]), atol=1e-9)
+    np.testing.assert_allclose(
+        model.coef_, reference.coef_ * np.repeat([1, scale], [9, 10]), atol=1e-9
+    )
 
 
 def test_both_directions_of_a_pair_in_one_group_change_the_penalty_when_they_share_noise(rng):
     X = np.repeat(rng.normal(size=(40, 6)), 2, axis=0)
     y = np.repeat(rng.normal(size=40), 2)
-    alone, together = PairwiseGainRegressor().fit(X, y), PairwiseGainRegressor().fit(X, y, groups=np.repeat(np.arange(40), 2))
+    alone, together = (
+        PairwiseGainRegressor().fit(X, y),
+        PairwiseGainRegressor().fit(X, y, groups=np.repeat(np.arange(40), 2)),
+    )
     assert together.alpha_ > 100 * alone.alpha_
 
 
 def test_chosen_penalty_follows_the_unit_of_the_weights(pairs, rng):
     X, y, groups = pairs
     weight = rng.uniform(0.5, 2.0, size=len(y))
-    small, large = (PairwiseGainRegressor(clip=None).fit(X, y, sample_weight=unit * weight, groups=groups) for unit in (1e-3, 1e5))
+    small, large = (
+        PairwiseGainRegressor(clip=None).fit(X, y, sample_weight=unit * weight, groups=groups)
+        for unit in (1e-3, 1e5)
+    )
     assert large.alpha_ == pytest.approx(1e8 * small.alpha_)
     np.testing.assert_allclose(large.predict(X), small.predict(X))
 
@@ -136,7 +185,9 @@ def test_clipping_counts_a_weight_of_k_as_k_copies(rng, quantile):
     y, weight = rng.normal(size=50), rng.integers(0, 4, size=50)
     X = rng.normal(size=(50, 2))
     model = PairwiseGainRegressor(alpha=1.0, clip=quantile).fit(X, y, sample_weight=weight)
-    assert model.clip_range_ == pytest.approx(tuple(np.quantile(np.repeat(y, weight), [quantile, 1 - quantile])))
+    assert model.clip_range_ == pytest.approx(
+        tuple(np.quantile(np.repeat(y, weight), [quantile, 1 - quantile]))
+    )
 
 
 def test_weights_that_sum_to_one_do_not_clip_everything(pairs):
@@ -150,7 +201,15 @@ def test_binary_columns_enter_linearly_only(rng):
     model = PairwiseGainRegressor(alpha=1.0).fit(X, rng.normal(size=30))
     np.testing.assert_array_equal(model.linear_features_, [1])
     assert list(model.terms_) == ["x0", "x2", "x0^2", "x0 x2", "x2^2", "x1"]
-    assert list(clone(model).set_params(linear_features=None).fit(X, rng.normal(size=30)).linear_features_) == []
+    assert (
+        list(
+            clone(model)
+            .set_params(linear_features=None)
+            .fit(X, rng.normal(size=30))
+            .linear_features_
+        )
+        == []
+    )
 
 
 @pytest.mark.parametrize("linear", [["size", "gap"], [0, 2], ["size", -1]])
@@ -160,7 +219,9 @@ def test_linear_columns_can_be_listed_by_name_or_index(rng, linear):
     model = PairwiseGainRegressor(alpha=2.0, clip=None, linear_features=linear).fit(X, y)
     assert list(model.terms_) == ["mean", "mean^2", "size", "gap"]
     standard = StandardScaler().fit_transform(X)
-    terms = np.column_stack([standard[:, 1], StandardScaler().fit_transform(standard[:, [1]] ** 2), standard[:, [0, 2]]])
+    terms = np.column_stack(
+        [standard[:, 1], StandardScaler().fit_transform(standard[:, [1]] ** 2), standard[:, [0, 2]]]
+    )
     np.testing.assert_allclose(model.coef_, Ridge(alpha=2.0).fit(terms, y).coef_)
     np.testing.assert_array_equal(model.feature_names_in_, X.columns)
 
@@ -176,14 +237,18 @@ def test_indicators_alone_are_random_effects_shrunk_by_their_counts(rng):
 @pytest.mark.parametrize("alpha", ["cv", "reml", 1.0, 0.0])
 @pytest.mark.parametrize("n_rows", [1, 2, 3])
 def test_very_few_pairs_give_finite_predictions(rng, alpha, n_rows):
-    model = PairwiseGainRegressor(alpha=alpha).fit(rng.normal(size=(n_rows, 3)), rng.normal(size=n_rows))
+    model = PairwiseGainRegressor(alpha=alpha).fit(
+        rng.normal(size=(n_rows, 3)), rng.normal(size=n_rows)
+    )
     assert np.isfinite(model.predict(rng.normal(size=(5, 3)))).all()
 
 
 @pytest.mark.parametrize("groups", [None, "one"])
 def test_constant_gains_are_predicted_everywhere(rng, groups):
     X = rng.normal(size=(12, 3))
-    model = PairwiseGainRegressor().fit(X, np.full(12, 0.2), groups=None if groups is None else np.zeros(12))
+    model = PairwiseGainRegressor().fit(
+        X, np.full(12, 0.2), groups=None if groups is None else np.zeros(12)
+    )
     np.testing.assert_allclose(model.predict(10 * X), 0.2)
 
 

@@ -14,11 +14,15 @@ def all_pairs(names=NAMES):
 
 def made(single, pair, pairs=None, names=NAMES):
     single, pair = np.asarray(single, dtype=float), np.asarray(pair, dtype=float)
-    return PairwiseGains(list(names), all_pairs(names)[: len(single)] if pairs is None else pairs, single, pair)
+    return PairwiseGains(
+        list(names), all_pairs(names)[: len(single)] if pairs is None else pairs, single, pair
+    )
 
 
 def simulated(rng, n_tasks=40, n_repeats=4, signal=1.0, noise=1.0):
-    """Gains of ``signal`` standard deviations with independent noise in every repeat, around a single-task loss of 1."""
+    """Gains of ``signal`` standard deviations with independent noise in every repeat, around a
+    single-task loss of 1.
+    """
     names = [f"t{k}" for k in range(n_tasks)]
     pairs = all_pairs(names)
     truth = 0.01 * signal * rng.normal(size=(len(pairs), 1))
@@ -36,8 +40,18 @@ def test_the_gain_is_the_relative_drop_of_the_mean_losses(rng):
 def test_the_table_holds_the_losses_that_its_gain_follows_from(rng):
     gains = made(*rng.uniform(1, 2, size=(2, 30, 3)))
     table = gains.table
-    assert table.columns.tolist() == ["target", "source", "gain", "gain_se", "stl_loss", "mtl_loss", "n_repeats"]
-    np.testing.assert_allclose(table["gain"], (table["stl_loss"] - table["mtl_loss"]) / table["stl_loss"], rtol=1e-12)
+    assert table.columns.tolist() == [
+        "target",
+        "source",
+        "gain",
+        "gain_se",
+        "stl_loss",
+        "mtl_loss",
+        "n_repeats",
+    ]
+    np.testing.assert_allclose(
+        table["gain"], (table["stl_loss"] - table["mtl_loss"]) / table["stl_loss"], rtol=1e-12
+    )
     assert table[["target", "source"]].to_numpy().tolist() == gains.pairs.tolist()
     assert (table["n_repeats"] == 3).all()
 
@@ -63,7 +77,9 @@ def test_the_matrix_has_targets_as_rows_zero_on_the_diagonal_and_nan_elsewhere(r
 def test_the_standard_error_of_equal_single_losses_is_that_of_a_mean(rng):
     pair = rng.uniform(1, 2, size=(30, 5))
     gains = made(np.full((30, 5), 2.0), pair)
-    np.testing.assert_allclose(gains.table["gain_se"], (pair / 2).std(axis=1, ddof=1) / np.sqrt(5), rtol=1e-10)
+    np.testing.assert_allclose(
+        gains.table["gain_se"], (pair / 2).std(axis=1, ddof=1) / np.sqrt(5), rtol=1e-10
+    )
 
 
 def test_the_standard_error_is_the_spread_of_repeated_measurements(rng):
@@ -89,14 +105,18 @@ def test_fewer_than_three_pairs_have_no_reliability(rng):
 @pytest.mark.parametrize("signal", [0.5, 1.0, 2.0])
 def test_the_reliability_of_signal_and_noise_is_near_its_known_value(n_repeats, signal, rng):
     expected = signal**2 / (signal**2 + 1 / n_repeats)
-    assert simulated(rng, n_repeats=n_repeats, signal=signal).reliability == pytest.approx(expected, abs=0.12)
+    assert simulated(rng, n_repeats=n_repeats, signal=signal).reliability == pytest.approx(
+        expected, abs=0.12
+    )
 
 
 def test_the_reliability_is_the_correlation_with_a_second_measurement(rng):
     both = simulated(rng, n_tasks=50, n_repeats=10)
     first = made(both.single_losses[:, :5], both.pair_losses[:, :5], both.pairs, both.names)
     second = made(both.single_losses[:, 5:], both.pair_losses[:, 5:], both.pairs, both.names)
-    assert first.reliability == pytest.approx(np.corrcoef(first.values, second.values)[0, 1], abs=0.08)
+    assert first.reliability == pytest.approx(
+        np.corrcoef(first.values, second.values)[0, 1], abs=0.08
+    )
 
 
 def test_the_reliability_of_two_repeats_is_the_corrected_correlation_of_the_two(rng):
@@ -108,7 +128,9 @@ def test_the_reliability_of_two_repeats_is_the_corrected_correlation_of_the_two(
 def test_the_reliability_of_three_repeats_steps_up_threefold(rng):
     gains = simulated(rng, n_tasks=12, n_repeats=3)
     values = gains.repeat_values
-    r = np.mean([np.corrcoef(values[:, i], values[:, min({0, 1, 2} - {i})])[0, 1] for i in range(3)])
+    r = np.mean(
+        [np.corrcoef(values[:, i], values[:, min({0, 1, 2} - {i})])[0, 1] for i in range(3)]
+    )
     assert gains.reliability == pytest.approx(3 * r / (1 + 2 * r), rel=1e-9)
 
 
@@ -129,7 +151,9 @@ def test_a_single_loss_of_zero_has_no_gain_unless_both_are_zero():
     assert gains.table["gain_se"].isna().tolist() == [True, True, False]
 
 
-@pytest.mark.parametrize(("single", "pair"), [(np.inf, 1.0), (np.inf, np.inf), (np.nan, 1.0), (1.0, np.nan)])
+@pytest.mark.parametrize(
+    ("single", "pair"), [(np.inf, 1.0), (np.inf, np.inf), (np.nan, 1.0), (1.0, np.nan)]
+)
 def test_losses_that_are_not_finite_give_nan_without_a_warning(single, pair, rng):
     alone, together = rng.uniform(1, 2, size=(2, 30, 4))
     alone[3, 1], together[3, 1] = single, pair
@@ -140,7 +164,10 @@ def test_losses_that_are_not_finite_give_nan_without_a_warning(single, pair, rng
 
 
 def test_the_representation_tells_how_much_was_measured():
-    assert repr(made(np.ones((4, 2)), np.ones((4, 2)))) == "PairwiseGains(4 ordered pairs of 6 tasks, 2 repeats)"
+    assert (
+        repr(made(np.ones((4, 2)), np.ones((4, 2))))
+        == "PairwiseGains(4 ordered pairs of 6 tasks, 2 repeats)"
+    )
 
 
 def test_gains_that_are_all_equal_have_no_reliability_to_speak_of():

@@ -34,18 +34,27 @@ def test_a_group_gains_the_mean_of_its_pairs(few_tasks, gains):
     found = HigherOrderAffinity().fit(few_tasks, gains=gains).predict_groups(groups)
     for row, group in enumerate(groups):
         for name in group:
-            assert found.loc[row, name] == pytest.approx(np.mean([gains.matrix.loc[name, other] for other in group if other != name]))
+            assert found.loc[row, name] == pytest.approx(
+                np.mean([gains.matrix.loc[name, other] for other in group if other != name])
+            )
 
 
 def test_a_missing_pair_is_named(few_tasks, gains):
     a, b = gains.pairs[5]
-    rest = PairwiseGains(few_tasks.names, np.delete(gains.pairs, 5, axis=0), np.delete(gains.single_losses, 5, axis=0), np.delete(gains.pair_losses, 5, axis=0))
+    rest = PairwiseGains(
+        few_tasks.names,
+        np.delete(gains.pairs, 5, axis=0),
+        np.delete(gains.single_losses, 5, axis=0),
+        np.delete(gains.pair_losses, 5, axis=0),
+    )
     with pytest.raises(ValueError, match=f"target '{a}' with source '{b}' is missing"):
         HigherOrderAffinity().fit(few_tasks, gains=rest)
 
 
 def test_gains_of_other_tasks_and_other_things_are_refused(few_tasks, gains):
-    with pytest.raises(ValueError, match=f"gains holds the task '{few_tasks.names[0]}', which is not in tasks"):
+    with pytest.raises(
+        ValueError, match=f"gains holds the task '{few_tasks.names[0]}', which is not in tasks"
+    ):
         HigherOrderAffinity().fit(few_tasks.subset(few_tasks.names[1:]), gains=gains)
     with pytest.raises(TypeError, match="gains must be the PairwiseGains"):
         HigherOrderAffinity().fit(few_tasks, gains=gains.matrix)
@@ -54,6 +63,8 @@ def test_gains_of_other_tasks_and_other_things_are_refused(few_tasks, gains):
 def test_an_undefined_gain_stays_unknown_also_in_groups(few_tasks, gains):
     alone = gains.single_losses.copy()
     alone[gains.pairs[:, 0] == few_tasks.names[0]] = 0.0
-    fitted = HigherOrderAffinity().fit(few_tasks, gains=PairwiseGains(few_tasks.names, gains.pairs, alone, gains.pair_losses))
+    fitted = HigherOrderAffinity().fit(
+        few_tasks, gains=PairwiseGains(few_tasks.names, gains.pairs, alone, gains.pair_losses)
+    )
     found = fitted.predict_groups([few_tasks.names])
     assert found.isna().to_numpy().tolist() == [[True, False, False, False]]

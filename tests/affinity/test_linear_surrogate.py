@@ -44,37 +44,56 @@ def test_tasks_that_never_meet_and_tasks_without_a_gain_have_coefficients_of_zer
 
 
 def test_the_gains_of_groups_are_those_of_trained_groups_over_tasks_alone(few_tasks):
-    fitted = LinearSurrogate(NETWORK, n_groups=5, group_size=3, n_repeats=2, random_state=4).fit(few_tasks)
+    fitted = LinearSurrogate(NETWORK, n_groups=5, group_size=3, n_repeats=2, random_state=4).fit(
+        few_tasks
+    )
     names = few_tasks.names
-    groups = [[name] for name in names] + [[name for name, inside in zip(names, group, strict=True) if inside] for group in fitted.groups_]
+    groups = [[name] for name in names] + [
+        [name for name, inside in zip(names, group, strict=True) if inside]
+        for group in fitted.groups_
+    ]
     seeds = check_random_state(int(check_random_state(4).randint(np.iinfo(np.int32).max)))
     losses = []
     for _ in range(2):
         seed = int(seeds.randint(np.iinfo(np.int32).max))
         train, test = few_tasks.hold_out(0.3, seed)
         outcomes = measure_groups(NETWORK, train, test, groups, seed=seed)
-        losses.append([dict(zip(group, outcome.losses, strict=True)) for group, outcome in zip(groups, outcomes, strict=True)])
+        losses.append(
+            [
+                dict(zip(group, outcome.losses, strict=True))
+                for group, outcome in zip(groups, outcomes, strict=True)
+            ]
+        )
     for row, group in enumerate(groups[4:]):
         for name in names:
             found = fitted.group_gains_.loc[row, name]
             if name not in group:
                 assert np.isnan(found)
                 continue
-            alone, together = (np.mean([repeat[k][name] for repeat in losses]) for k in (names.index(name), 4 + row))
+            alone, together = (
+                np.mean([repeat[k][name] for repeat in losses])
+                for k in (names.index(name), 4 + row)
+            )
             assert found == pytest.approx(1 - together / alone)
-    np.testing.assert_allclose(fitted.affinity_, membership_ridge(fitted.groups_, fitted.group_gains_.to_numpy(), 1.0)[0])
+    np.testing.assert_allclose(
+        fitted.affinity_, membership_ridge(fitted.groups_, fitted.group_gains_.to_numpy(), 1.0)[0]
+    )
 
 
 def test_a_group_gains_its_constant_and_the_coefficients_of_the_others(few_tasks):
     fitted = LinearSurrogate(NETWORK, n_groups=6, group_size=3, random_state=0).fit(few_tasks)
     a, b, c, _ = few_tasks.names
     gains = fitted.predict_groups([[a, b, c]])
-    assert gains.loc[0, b] == pytest.approx(fitted.intercept_[1] + fitted.affinity_.loc[b, a] + fitted.affinity_.loc[b, c])
+    assert gains.loc[0, b] == pytest.approx(
+        fitted.intercept_[1] + fitted.affinity_.loc[b, a] + fitted.affinity_.loc[b, c]
+    )
 
 
 def test_by_default_every_task_is_in_groups_of_five_about_forty_times(rng):
     X = rng.normal(size=(120, 2))
-    fitted = LinearSurrogate(MultiTaskRegressor((2,), max_iter=1, batch_size="full"), random_state=0).fit(TaskSet.from_long(X, X[:, 0], np.arange(120) % 12))
+    fitted = LinearSurrogate(
+        MultiTaskRegressor((2,), max_iter=1, batch_size="full"), random_state=0
+    ).fit(TaskSet.from_long(X, X[:, 0], np.arange(120) % 12))
     assert fitted.groups_.shape == (96, 12)
     assert (fitted.groups_.sum(1) == 5).all()
     assert abs(fitted.groups_.sum(0) - 40).max() < 30

@@ -17,22 +17,39 @@ from skmtl.affinity import measure as measure_module
 from skmtl.datasets import make_grouped_tasks
 from skmtl.estimators import GroupOutcome, fit_groups, measure_groups
 
-FAST = {"hidden_layer_sizes": (6,), "n_members": 1, "learning_rate_init": 0.02, "max_iter": 6, "random_state": 0}
+FAST = {
+    "hidden_layer_sizes": (6,),
+    "n_members": 1,
+    "learning_rate_init": 0.02,
+    "max_iter": 6,
+    "random_state": 0,
+}
 NETWORK = MultiTaskRegressor(**FAST)
 
 
 @pytest.fixture
 def tasks(rng):
-    return make_grouped_tasks(5, 2, n_samples=(20, 40), n_features=4, random_state=int(rng.integers(2**31))).task_set
+    return make_grouped_tasks(
+        5, 2, n_samples=(20, 40), n_features=4, random_state=int(rng.integers(2**31))
+    ).task_set
 
 
 @pytest.fixture
 def classes(rng):
-    return make_grouped_tasks(4, 2, n_samples=(30, 40), n_features=4, kind="classification", random_state=int(rng.integers(2**31))).task_set
+    return make_grouped_tasks(
+        4,
+        2,
+        n_samples=(30, 40),
+        n_features=4,
+        kind="classification",
+        random_state=int(rng.integers(2**31)),
+    ).task_set
 
 
 def long_like(tasks):
-    """A fitted estimator whose task column "task" is the last of the inputs, and a function that makes such inputs of a task."""
+    """A fitted estimator whose task column "task" is the last of the inputs, and a function that
+    makes such inputs of a task.
+    """
     X, y, task = tasks.to_long()
     kind = MultiTaskRegressor if tasks.kind == "regression" else MultiTaskClassifier
     return kind(task_column="task", max_iter=1).fit(X.assign(task=task), y)
@@ -55,7 +72,9 @@ def test_the_losses_are_those_of_single_and_pair_networks_of_the_same_fleet(kind
         train, test = tasks.train_test_split(0.3, seed)
         like = long_like(train)
         groups = [(name,) for name in tasks.names] + list(itertools.combinations(tasks.names, 2))
-        fitted = dict(zip(groups, fit_groups(network, train, groups, seed=seed, like=like), strict=True))
+        fitted = dict(
+            zip(groups, fit_groups(network, train, groups, seed=seed, like=like), strict=True)
+        )
         for row, (target, source) in enumerate(gains.pairs):
             inputs = test[target].X.assign(task=target)
             pair = tuple(sorted((target, source), key=tasks.names.index))
@@ -64,12 +83,17 @@ def test_the_losses_are_those_of_single_and_pair_networks_of_the_same_fleet(kind
                     expected = mean_squared_error(test[target].y, fitted[group].predict(inputs))
                 else:
                     p = fitted[group].predict_proba(inputs)
-                    expected = log_loss(test[target].y, p, labels=fitted[group].classes_) if p.shape[1] > 1 else found[row, repeat]
+                    expected = (
+                        log_loss(test[target].y, p, labels=fitted[group].classes_)
+                        if p.shape[1] > 1
+                        else found[row, repeat]
+                    )
                 assert found[row, repeat] == pytest.approx(expected, rel=1e-4)
 
 
 def test_a_group_of_one_learns_what_the_estimator_fitted_to_its_rows_learns(rng):
-    # The scale of the inputs is that of all tasks; with standardised inputs of one and the same rows nothing else differs.
+    # The scale of the inputs is that of all tasks; with standardised inputs of one and the same
+    # rows nothing else differs.
     X = rng.normal(size=(60, 3)).clip(-2.5, 2.5)  # far values would be drawn in
     Y = np.column_stack([X[:, 0], X[:, 1]])
     settings = {
@@ -83,7 +107,9 @@ def test_a_group_of_one_learns_what_the_estimator_fitted_to_its_rows_learns(rng)
         "dtype": "float64",
     }
     train, test = TaskSet.from_wide(X, Y + 0.1 * rng.normal(size=Y.shape)).train_test_split(0.3, 0)
-    outcome = measure_groups(MultiTaskRegressor(**settings), train, test, [("0",), ("1", "0")], seed=0)
+    outcome = measure_groups(
+        MultiTaskRegressor(**settings), train, test, [("0",), ("1", "0")], seed=0
+    )
     A, B = (np.column_stack([part["0"].X, np.ones(len(part["0"]))]) for part in (train, test))
     expected = mean_squared_error(test["0"].y, B @ np.linalg.lstsq(A, train["0"].y, rcond=None)[0])
     assert outcome[0].losses[0] == pytest.approx(expected, rel=5e-2)
@@ -96,7 +122,8 @@ def test_losses_of_known_outcomes_become_gains(tasks, monkeypatch):
         measure_module,
         "measure_groups",
         lambda estimator, train, test, groups, **options: [
-            GroupOutcome((2.0,) if len(g) == 1 else tuple(1.0 + tasks.names.index(n) for n in g)) for g in groups
+            GroupOutcome((2.0,) if len(g) == 1 else tuple(1.0 + tasks.names.index(n) for n in g))
+            for g in groups
         ],
     )
     gains = collect_pairwise_gains(tasks, NETWORK, random_state=0)
@@ -107,18 +134,25 @@ def test_losses_of_known_outcomes_become_gains(tasks, monkeypatch):
 def test_a_gain_is_the_same_alone_and_among_others(tasks):
     everything = collect_pairwise_gains(tasks, NETWORK, random_state=0, n_repeats=2)
     for target, source in (tasks.names[:2], tasks.names[:0:-2]):
-        one = collect_pairwise_gains(tasks, NETWORK, pairs=[(target, source)], random_state=0, n_repeats=2)
+        one = collect_pairwise_gains(
+            tasks, NETWORK, pairs=[(target, source)], random_state=0, n_repeats=2
+        )
         assert one.values[0] == pytest.approx(everything.matrix.loc[target, source], abs=1e-6)
 
 
 def test_gains_do_not_depend_on_the_number_of_jobs(tasks):
-    values = [collect_pairwise_gains(tasks, NETWORK, random_state=0, n_jobs=n_jobs).values for n_jobs in (None, 1, 2, -1)]
+    values = [
+        collect_pairwise_gains(tasks, NETWORK, random_state=0, n_jobs=n_jobs).values
+        for n_jobs in (None, 1, 2, -1)
+    ]
     for other in values[1:]:
         np.testing.assert_allclose(other, values[0], atol=1e-6)
 
 
 def test_a_seed_gives_the_same_gains_and_another_seed_others(tasks):
-    first, again, other = (collect_pairwise_gains(tasks, NETWORK, random_state=seed).values for seed in (0, 0, 1))
+    first, again, other = (
+        collect_pairwise_gains(tasks, NETWORK, random_state=seed).values for seed in (0, 0, 1)
+    )
     np.testing.assert_array_equal(first, again)
     assert not np.allclose(first, other)
 
@@ -132,16 +166,26 @@ def test_given_pairs_keep_their_order_and_their_gains(tasks, rng):
     np.testing.assert_allclose(turned.values[::-1], gains.values, atol=1e-6)
 
 
-@pytest.mark.parametrize(("fraction", "n_drawn"), [(0.01, 1), (0.3, 3), (0.5, 5), (1.0, 10), (1, 10)])
+@pytest.mark.parametrize(
+    ("fraction", "n_drawn"), [(0.01, 1), (0.3, 3), (0.5, 5), (1.0, 10), (1, 10)]
+)
 def test_a_fraction_draws_unordered_pairs_and_both_directions_of_each(fraction, n_drawn, tasks):
-    gains = collect_pairwise_gains(tasks, MultiTaskRegressor(max_iter=1, hidden_layer_sizes=(2,)), pairs=fraction, random_state=0)
+    gains = collect_pairwise_gains(
+        tasks,
+        MultiTaskRegressor(max_iter=1, hidden_layer_sizes=(2,)),
+        pairs=fraction,
+        random_state=0,
+    )
     assert len(gains.pairs) == 2 * n_drawn
     assert len({frozenset(pair) for pair in gains.pairs}) == n_drawn
     assert {tuple(pair) for pair in gains.pairs} == {tuple(pair[::-1]) for pair in gains.pairs}
 
 
 def test_pairs_drawn_by_a_fraction_depend_on_the_seed_only(tasks):
-    drawn = [collect_pairwise_gains(tasks, Ridge(), pairs=0.3, random_state=seed).pairs.tolist() for seed in (0, 0, 1, 2, 3)]
+    drawn = [
+        collect_pairwise_gains(tasks, Ridge(), pairs=0.3, random_state=seed).pairs.tolist()
+        for seed in (0, 0, 1, 2, 3)
+    ]
     assert drawn[0] == drawn[1]
     assert any(other != drawn[0] for other in drawn[2:])
 
@@ -161,15 +205,32 @@ def test_the_single_loss_of_a_target_is_the_same_with_every_source(tasks):
 
 @pytest.mark.parametrize("place", ["path", "memory"])
 @pytest.mark.parametrize("estimator", [NETWORK, Ridge()])
-def test_a_repeated_call_with_memory_recomputes_nothing(place, estimator, tasks, tmp_path, monkeypatch):
+def test_a_repeated_call_with_memory_recomputes_nothing(
+    place, estimator, tasks, tmp_path, monkeypatch
+):
     calls = []
     for name in ("measure_groups", "_fit_and_score"):
         original = getattr(measure_module, name)
-        monkeypatch.setattr(measure_module, name, lambda *given, _original=original, **options: (calls.append(1), _original(*given, **options))[1])
+        monkeypatch.setattr(
+            measure_module,
+            name,
+            lambda *given, _original=original, **options: (
+                calls.append(1),
+                _original(*given, **options),
+            )[1],
+        )
     memory = str(tmp_path) if place == "path" else Memory(tmp_path, verbose=0)
     first = collect_pairwise_gains(tasks, estimator, memory=memory, n_repeats=2, random_state=0)
     done = len(calls)
-    second = collect_pairwise_gains(pickle.loads(pickle.dumps(tasks)), estimator, memory=memory, n_repeats=2, random_state=0, n_jobs=1, verbose=0)
+    second = collect_pairwise_gains(
+        pickle.loads(pickle.dumps(tasks)),
+        estimator,
+        memory=memory,
+        n_repeats=2,
+        random_state=0,
+        n_jobs=1,
+        verbose=0,
+    )
     assert done > 0
     assert len(calls) == done
     np.testing.assert_array_equal(first.values, second.values)
@@ -185,7 +246,9 @@ def test_memory_does_not_answer_another_question(change, tasks, tmp_path):
     if change == "data":
         X, y, task = tasks.to_long()
         tasks = TaskSet.from_long(X, y[::-1], task)
-    second = collect_pairwise_gains(tasks, estimator, memory=str(tmp_path), random_state=int(change == "seed"))
+    second = collect_pairwise_gains(
+        tasks, estimator, memory=str(tmp_path), random_state=int(change == "seed")
+    )
     assert not np.allclose(first.values, second.values)
 
 
@@ -199,28 +262,45 @@ def stacked_loop(tasks, estimator, loss, seed):
         alone = estimator.fit(train[target].X, train[target].y)
         single = loss(alone, test[target])
         pair = sorted((target, source), key=tasks.names.index)
-        both = estimator.fit(pd.concat([train[name].X for name in pair]), np.concatenate([train[name].y for name in pair]))
+        both = estimator.fit(
+            pd.concat([train[name].X for name in pair]),
+            np.concatenate([train[name].y for name in pair]),
+        )
         values.append(1 - loss(both, test[target]) / single)
     return values
 
 
 def test_ridge_gives_the_gains_of_a_loop_over_stacked_rows(tasks):
     gains = collect_pairwise_gains(tasks, Ridge(), random_state=5)
-    expected = stacked_loop(tasks, Ridge(), lambda model, task: mean_squared_error(task.y, model.predict(task.X)), 5)
+    expected = stacked_loop(
+        tasks, Ridge(), lambda model, task: mean_squared_error(task.y, model.predict(task.X)), 5
+    )
     np.testing.assert_allclose(gains.values, expected, rtol=1e-9)
 
 
 def test_logistic_regression_gives_the_gains_of_a_loop_over_stacked_rows(classes):
     gains = collect_pairwise_gains(classes, LogisticRegression(), random_state=5)
-    expected = stacked_loop(classes, LogisticRegression(), lambda model, task: log_loss(task.y, model.predict_proba(task.X), labels=model.classes_), 5)
+    expected = stacked_loop(
+        classes,
+        LogisticRegression(),
+        lambda model, task: log_loss(task.y, model.predict_proba(task.X), labels=model.classes_),
+        5,
+    )
     np.testing.assert_allclose(gains.values, expected, rtol=1e-9)
 
 
 @pytest.mark.filterwarnings("ignore:The gain is NaN:UserWarning")
 def test_a_classifier_without_probabilities_is_measured_by_its_error_rate(classes):
     gains = collect_pairwise_gains(classes, LinearSVC(random_state=0), random_state=5)
-    expected = stacked_loop(classes, LinearSVC(random_state=0), lambda model, task: np.mean(task.y != model.predict(task.X)) or np.nan, 5)
-    np.testing.assert_allclose(gains.values[np.isfinite(expected)], np.array(expected)[np.isfinite(expected)], rtol=1e-9)
+    expected = stacked_loop(
+        classes,
+        LinearSVC(random_state=0),
+        lambda model, task: np.mean(task.y != model.predict(task.X)) or np.nan,
+        5,
+    )
+    np.testing.assert_allclose(
+        gains.values[np.isfinite(expected)], np.array(expected)[np.isfinite(expected)], rtol=1e-9
+    )
 
 
 def test_an_estimator_without_a_seed_of_its_own_gets_one(tasks):
@@ -247,7 +327,9 @@ def test_wide_tasks_that_share_rows_are_measured(rng):
 
 
 def test_planted_partners_gain_more_than_strangers(rng):
-    data = make_grouped_tasks(6, 2, n_samples=40, n_features=6, noise=0.3, random_state=int(rng.integers(2**31)))
+    data = make_grouped_tasks(
+        6, 2, n_samples=40, n_features=6, noise=0.3, random_state=int(rng.integers(2**31))
+    )
     network = MultiTaskRegressor((16,), learning_rate_init=0.02, max_iter=150)
     gains = collect_pairwise_gains(data.task_set, network, n_repeats=3, random_state=0)
     same = data.labels[:, None] == data.labels
@@ -258,15 +340,24 @@ def test_planted_partners_gain_more_than_strangers(rng):
 
 def test_small_tasks_are_named_in_a_warning(rng):
     X, task = rng.normal(size=(49, 2)), np.r_[np.repeat(["big", "large"], 20), np.repeat("tiny", 9)]
-    with pytest.warns(UserWarning, match=r"fewer than 10 rows to measure on are mostly noise: tiny\."):
+    with pytest.warns(
+        UserWarning, match=r"fewer than 10 rows to measure on are mostly noise: tiny\."
+    ):
         collect_pairwise_gains(TaskSet.from_long(X, X[:, 0], task), Ridge())
 
 
 def test_a_single_loss_of_zero_is_named_in_a_warning(rng):
     task = np.repeat(["even", "odd", "other"], 20)
     X, y = rng.normal(size=(60, 2)), np.where(task == "odd", 0, np.arange(60) % 2)
-    with pytest.warns(UserWarning, match=r"gain is NaN where the single-task test loss is zero or not finite: target odd\."):
-        gains = collect_pairwise_gains(TaskSet.from_long(X, y, task, kind="classification"), DummyClassifier(strategy="most_frequent"), n_repeats=2)
+    with pytest.warns(
+        UserWarning,
+        match=r"gain is NaN where the single-task test loss is zero or not finite: target odd\.",
+    ):
+        gains = collect_pairwise_gains(
+            TaskSet.from_long(X, y, task, kind="classification"),
+            DummyClassifier(strategy="most_frequent"),
+            n_repeats=2,
+        )
     assert set(gains.pairs[np.isnan(gains.values), 0]) == {"odd"}
     assert np.isfinite(gains.table["gain_se"]).sum() == np.isfinite(gains.values).sum()
 
@@ -274,12 +365,16 @@ def test_a_single_loss_of_zero_is_named_in_a_warning(rng):
 def test_progress_is_told_for_every_group(tasks, capsys):
     collect_pairwise_gains(tasks, NETWORK, random_state=0, verbose=1, n_repeats=2)
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split(" in ")[0] for line in lines] == [f"[skmtl] Gains of pairs, repeat {k} of 2: 15 of 15" for k in (1, 2)]
+    assert [line.split(" in ")[0] for line in lines] == [
+        f"[skmtl] Gains of pairs, repeat {k} of 2: 15 of 15" for k in (1, 2)
+    ]
 
 
 def test_weights_of_tasks_count_in_pairs(tasks):
     weighted = MultiTaskRegressor(**FAST, task_weights={tasks.names[0]: 50.0})
-    plain, other = (collect_pairwise_gains(tasks, network, random_state=0) for network in (NETWORK, weighted))
+    plain, other = (
+        collect_pairwise_gains(tasks, network, random_state=0) for network in (NETWORK, weighted)
+    )
     touched = (plain.pairs == tasks.names[0]).any(axis=1)
     np.testing.assert_allclose(plain.values[~touched], other.values[~touched], atol=1e-6)
     assert (np.abs(plain.values - other.values)[touched] > 1e-6).all()

@@ -7,7 +7,9 @@ from skmtl.affinity.variance_components import column_blocks, fit_components
 
 
 def restricted_deviance(log_variances, design, target, blocks):
-    """Minus twice the restricted log-likelihood with a constant mean, from the covariance of the rows."""
+    """Minus twice the restricted log-likelihood with a constant mean, from the covariance of the
+    rows.
+    """
     *variances, noise = np.exp(log_variances)
     covariance = design * np.asarray(variances)[blocks] @ design.T + noise * np.eye(len(target))
     inverse, ones = np.linalg.inv(covariance), np.ones(len(target))
@@ -21,7 +23,9 @@ def effects(rng):
     """Rows of 60 measurements with effects of 12 groups, three numbers and noise."""
     group = rng.integers(12, size=60)
     design = np.hstack([np.eye(12)[group], rng.normal(size=(60, 3))])
-    target = design @ np.concatenate([rng.normal(size=12), 0.7 * rng.normal(size=3)]) + 0.8 * rng.normal(size=60)
+    target = design @ np.concatenate(
+        [rng.normal(size=12), 0.7 * rng.normal(size=3)]
+    ) + 0.8 * rng.normal(size=60)
     return design - design.mean(0), target - target.mean(), np.repeat([0, 1], [12, 3])
 
 
@@ -29,10 +33,16 @@ def test_variances_maximise_the_restricted_likelihood(effects):
     design, target, blocks = effects
     found = fit_components(design, target, blocks)
     reference = minimize(
-        restricted_deviance, np.zeros(3), args=(design, target, blocks), method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-9, "maxiter": 4000}
+        restricted_deviance,
+        np.zeros(3),
+        args=(design, target, blocks),
+        method="Nelder-Mead",
+        options={"xatol": 1e-6, "fatol": 1e-9, "maxiter": 4000},
     )
     ours = np.log([found.variances[0], found.variances[-1], found.noise])
-    assert restricted_deviance(ours, design, target, blocks) == pytest.approx(reference.fun, abs=1e-2)
+    assert restricted_deviance(ours, design, target, blocks) == pytest.approx(
+        reference.fun, abs=1e-2
+    )
 
 
 def test_coefficients_are_those_of_ridge_with_a_penalty_a_block(effects):
@@ -57,7 +67,11 @@ def test_the_unit_of_the_values_does_not_matter(effects):
 
 
 def test_indicators_of_targets_and_of_sources_are_blocks_of_their_own():
-    target, source, size = np.eye(3)[[0, 1, 2, 0]], np.eye(3)[[1, 0, 0, 2]], np.array([[0.5], [1.5], [2.5], [3.5]])
+    target, source, size = (
+        np.eye(3)[[0, 1, 2, 0]],
+        np.eye(3)[[1, 0, 0, 2]],
+        np.array([[0.5], [1.5], [2.5], [3.5]]),
+    )
     blocks = column_blocks(np.hstack([size, target, source]), np.array([1, 1, 2]))
     assert blocks.tolist() == [0, 0, 1, 2, 3, 3, 3, 4, 4, 4]
 

@@ -15,17 +15,24 @@ def tensor(values):
 
 
 def gaussian(rng, n_tasks=5, n_parameters=12):
-    """Rows without structure; they conflict about as often as not, but linearly independent ones leave a common direction."""
+    """Rows without structure; they conflict about as often as not, but linearly independent ones
+    leave a common direction.
+    """
     return tensor(rng.normal(size=(n_tasks, n_parameters)))
 
 
 def spread(rng, n_tasks=5, n_parameters=12):
     """Conflicting rows whose lengths spread over two decades."""
-    return gaussian(rng, n_tasks, n_parameters) * tensor(10.0 ** rng.permutation(np.linspace(-1, 1, n_tasks)))[:, None]
+    return (
+        gaussian(rng, n_tasks, n_parameters)
+        * tensor(10.0 ** rng.permutation(np.linspace(-1, 1, n_tasks)))[:, None]
+    )
 
 
 def low_rank(rng, n_tasks=6, rank=3, n_parameters=12):
-    """Dependent rows that all have a positive inner product with one direction, so that no average of them is zero."""
+    """Dependent rows that all have a positive inner product with one direction, so that no average
+    of them is zero.
+    """
     factors = rng.normal(size=(n_tasks, rank))
     factors[:, 0] = 0.3 + np.abs(factors[:, 0])
     basis = np.linalg.qr(rng.normal(size=(n_parameters, rank)))[0]
@@ -98,7 +105,7 @@ def projected_by_cvxpy(jacobian, wanted):
     rows = (jacobian / jacobian.norm(dim=-1, keepdim=True)).numpy()
     direction = cp.Variable(rows.shape[1])
     scale = float(np.linalg.norm(wanted))
-    cp.Problem(cp.Minimize(cp.sum_squares(direction - wanted.numpy() / scale)), [rows @ direction >= 0]).solve(
-        solver="CLARABEL", tol_gap_abs=1e-11, tol_gap_rel=1e-11, tol_feas=1e-10
-    )
+    cp.Problem(
+        cp.Minimize(cp.sum_squares(direction - wanted.numpy() / scale)), [rows @ direction >= 0]
+    ).solve(solver="CLARABEL", tol_gap_abs=1e-11, tol_gap_rel=1e-11, tol_feas=1e-10)
     return scale * tensor(direction.value)

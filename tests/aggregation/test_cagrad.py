@@ -11,12 +11,17 @@ from tests.aggregation.conftest import gaussian, gramian, special, spread, tenso
 
 
 def best_by_cvxpy(jacobian, c):
-    """Solve the problem as it is stated: the best worst improvement within the ball around the mean."""
+    """Solve the problem as it is stated: the best worst improvement within the ball around the
+    mean.
+    """
     cp = pytest.importorskip("cvxpy")
     rows = (jacobian / jacobian.norm(dim=1).max()).numpy()
     mean = rows.mean(0)
     direction = cp.Variable(rows.shape[1])
-    problem = cp.Problem(cp.Maximize(cp.min(rows @ direction)), [cp.norm(direction - mean) <= c * np.linalg.norm(mean)])
+    problem = cp.Problem(
+        cp.Maximize(cp.min(rows @ direction)),
+        [cp.norm(direction - mean) <= c * np.linalg.norm(mean)],
+    )
     problem.solve(solver="CLARABEL", tol_gap_abs=1e-9, tol_gap_rel=1e-9, tol_feas=1e-9)
     return tensor(direction.value) * jacobian.norm(dim=1).max()
 
@@ -36,7 +41,9 @@ def test_the_worst_improvement_is_that_of_a_cone_program(sample, c, rng):
 def test_the_direction_ends_on_the_ball(rng):
     jacobian = gaussian(rng)
     mean = jacobian.mean(0)
-    assert (CAGrad(c=0.3).aggregate(jacobian) - mean).norm() == pytest.approx(0.3 * mean.norm().item(), rel=1e-9)
+    assert (CAGrad(c=0.3).aggregate(jacobian) - mean).norm() == pytest.approx(
+        0.3 * mean.norm().item(), rel=1e-9
+    )
 
 
 def test_a_batch_of_easy_and_hard_members_ends_on_each_ball(rng):
@@ -47,14 +54,20 @@ def test_a_batch_of_easy_and_hard_members_ends_on_each_ball(rng):
 
 
 def test_it_is_the_mean_for_a_radius_of_zero(rng):
-    assert torch.equal(CAGrad(c=0.0).weights(gramian(gaussian(rng))), torch.full((5,), 0.2, dtype=torch.float64))
+    assert torch.equal(
+        CAGrad(c=0.0).weights(gramian(gaussian(rng))), torch.full((5,), 0.2, dtype=torch.float64)
+    )
 
 
 def test_it_agrees_with_torchjd(rng):
-    torchjd = pytest.importorskip("torchjd.aggregation", reason="needs torchjd, which the test extra installs")
+    torchjd = pytest.importorskip(
+        "torchjd.aggregation", reason="needs torchjd, which the test extra installs"
+    )
     jacobian = gaussian(rng, 8, 20)
     theirs = torchjd.CAGrad(c=0.5)(jacobian)
-    assert torch.allclose(CAGrad(c=0.5).aggregate(jacobian), theirs, rtol=0, atol=1e-2 * theirs.norm())
+    assert torch.allclose(
+        CAGrad(c=0.5).aggregate(jacobian), theirs, rtol=0, atol=1e-2 * theirs.norm()
+    )
 
 
 def test_short_gradients_still_give_a_step(rng):
@@ -75,5 +88,7 @@ def test_a_mean_of_zero_is_no_step(rng):
 
 @pytest.mark.parametrize("c", [-0.1, float("nan"), float("inf"), "large"])
 def test_a_wrong_radius_is_refused(c):
-    with pytest.raises(ValueError, match="The 'c' parameter of CAGrad must be a finite number of at least 0"):
+    with pytest.raises(
+        ValueError, match="The 'c' parameter of CAGrad must be a finite number of at least 0"
+    ):
         CAGrad(c=c).weights(torch.eye(2))

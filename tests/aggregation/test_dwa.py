@@ -19,7 +19,9 @@ def test_six_passes_are_those_of_a_plain_loop(rng, temperature):
         if p >= 2:
             expected = np.exp(passes[p - 1] / passes[p - 2] / temperature)
             expected *= 4 / expected.sum()
-        assert torch.allclose(method.loss_weights(torch.ones(4), state), tensor(expected), rtol=1e-12)
+        assert torch.allclose(
+            method.loss_weights(torch.ones(4), state), tensor(expected), rtol=1e-12
+        )
         state = method.advance(tensor(losses), state)
 
 
@@ -39,5 +41,7 @@ def test_it_is_advanced_at_the_end_of_a_pass():
 
 
 def test_a_temperature_of_zero_is_refused():
-    with pytest.raises(ValueError, match="'temperature' parameter of DWA must be a finite number greater than 0"):
+    with pytest.raises(
+        ValueError, match="'temperature' parameter of DWA must be a finite number greater than 0"
+    ):
         DWA(0.0).loss_weights(torch.ones(2))

@@ -28,7 +28,9 @@ def test_ten_steps_are_those_of_the_published_loop(rng):
         excess = losses - least
         shares = torch.softmax(logits, -1)
         scale = (shares / excess).sum().detach()
-        (expected,) = torch.autograd.grad((shares.detach() * excess.log()).sum() / scale, own, retain_graph=True)
+        (expected,) = torch.autograd.grad(
+            (shares.detach() * excess.log()).sum() / scale, own, retain_graph=True
+        )
         weights = method.loss_weights(losses, state)
         (direction,) = torch.autograd.grad((weights * losses).sum(), own)
         assert torch.allclose(direction, expected, rtol=1e-10)
@@ -51,7 +53,9 @@ def test_a_task_at_its_minimum_is_left_out_and_the_others_train_on():
     assert torch.allclose(weights, tensor([0.8, 0.0, 0.2]))
     state = method.advance(tensor([1.0, 0.5, 4.0]), losses_after=tensor([0.5, 0.5, 4.0]))
     without = FAMO().advance(tensor([1.0, 4.0]), losses_after=tensor([0.5, 4.0]))
-    assert torch.allclose(state["value"][0], tensor([without["value"][0, 0], 0.0, without["value"][0, 1]]))
+    assert torch.allclose(
+        state["value"][0], tensor([without["value"][0, 0], 0.0, without["value"][0, 1]])
+    )
 
 
 def test_the_logit_of_a_task_without_a_loss_rests():

@@ -16,7 +16,12 @@ def by_hand(jacobian, draws, leak):
         total = sum(abs(g) for g in column)
         purity = 0.5 * (1 + sum(column) / total) if total else 0.5
         kept = [(g > 0 and purity > draw) or (g < 0 and purity < draw) for g in column]
-        direction.append(sum((share + (1 - share) * keep) * g for g, keep, share in zip(column, kept, leak, strict=True)))
+        direction.append(
+            sum(
+                (share + (1 - share) * keep) * g
+                for g, keep, share in zip(column, kept, leak, strict=True)
+            )
+        )
     return tensor(direction)
 
 
@@ -24,7 +29,9 @@ def by_hand(jacobian, draws, leak):
 def test_entries_are_kept_as_the_formula_says(leak, rng):
     jacobian, seed = gaussian(rng), int(rng.integers(1000))
     draws = torch.rand(12, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    direction = GradDrop(leak=leak).aggregate(jacobian, generator=torch.Generator().manual_seed(seed))
+    direction = GradDrop(leak=leak).aggregate(
+        jacobian, generator=torch.Generator().manual_seed(seed)
+    )
     assert torch.allclose(direction, by_hand(jacobian, draws, [0.0] * 5 if leak == 0 else leak))
 
 
@@ -37,7 +44,9 @@ def test_positive_entries_are_kept_with_their_share_of_the_absolute_sum():
 
 def test_it_is_the_sum_where_signs_agree(rng):
     jacobian = aligned(rng)
-    assert torch.allclose(GradDrop().aggregate(jacobian, generator=torch.Generator().manual_seed(0)), jacobian.sum(0))
+    assert torch.allclose(
+        GradDrop().aggregate(jacobian, generator=torch.Generator().manual_seed(0)), jacobian.sum(0)
+    )
 
 
 def test_it_is_the_sum_with_a_full_leak(rng):
@@ -46,7 +55,9 @@ def test_it_is_the_sum_with_a_full_leak(rng):
 
 
 def test_without_a_generator_the_larger_side_is_followed():
-    assert torch.equal(GradDrop().aggregate(tensor([[3.0, 1.0], [-1.0, -2.0], [-1.0, 0.5]])), tensor([3.0, -2.0]))
+    assert torch.equal(
+        GradDrop().aggregate(tensor([[3.0, 1.0], [-1.0, -2.0], [-1.0, 0.5]])), tensor([3.0, -2.0])
+    )
 
 
 def test_asking_for_weights_names_the_kind():

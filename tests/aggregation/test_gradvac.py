@@ -21,7 +21,9 @@ def printed_algorithm(jacobian, targets, beta):
             cosine = current @ other / np.linalg.norm(current) / np.linalg.norm(other)
             wanted = targets[i, j]
             if cosine < wanted:
-                up = np.linalg.norm(current) * (wanted * np.sqrt(1 - cosine**2) - cosine * np.sqrt(1 - wanted**2))
+                up = np.linalg.norm(current) * (
+                    wanted * np.sqrt(1 - cosine**2) - cosine * np.sqrt(1 - wanted**2)
+                )
                 current = current + up / (np.linalg.norm(other) * np.sqrt(1 - wanted**2)) * other
             targets[i, j] = (1 - beta) * wanted + beta * cosine
         total += current
@@ -41,13 +43,20 @@ def test_weights_and_targets_are_those_of_the_printed_loop(sample, rng):
 
 
 def test_two_gradients_get_the_similarity_that_is_wanted():
-    # Each of two orthonormal gradients becomes e_i + 0.75 e_j, whose cosine with e_j is 0.75 / 1.25 = 0.6.
-    assert torch.allclose(GradVac().weights(torch.eye(2), targets=torch.full((2, 2), 0.6, dtype=torch.float64)), tensor([1.75, 1.75]))
+    # Each of two orthonormal gradients becomes e_i + 0.75 e_j, whose cosine with e_j is 0.75 / 1.25
+    # = 0.6.
+    assert torch.allclose(
+        GradVac().weights(torch.eye(2), targets=torch.full((2, 2), 0.6, dtype=torch.float64)),
+        tensor([1.75, 1.75]),
+    )
 
 
 def test_the_first_step_is_that_of_pcgrad(rng):
     matrix, seed = gramian(gaussian(rng)), int(rng.integers(1000))
-    first, second = (method.weights(matrix, generator=torch.Generator().manual_seed(seed)) for method in (GradVac(), PCGrad()))
+    first, second = (
+        method.weights(matrix, generator=torch.Generator().manual_seed(seed))
+        for method in (GradVac(), PCGrad())
+    )
     assert torch.allclose(first, second)
 
 

@@ -21,7 +21,9 @@ def test_five_passes_follow_the_published_objective(rng):
 
 def test_the_first_two_passes_are_si(rng):
     losses = tensor(rng.uniform(0.5, 3.0, size=4))
-    assert torch.allclose(IGB().loss_weights(losses, IGB().advance(losses)), SI().loss_weights(losses))
+    assert torch.allclose(
+        IGB().loss_weights(losses, IGB().advance(losses)), SI().loss_weights(losses)
+    )
 
 
 def test_the_task_with_more_of_its_base_left_gets_the_larger_share():

@@ -1,4 +1,6 @@
-"""What all loss weightings have in common: pure, batched, indifferent to neighbours, and safe for the losses that training produces."""
+"""What all loss weightings have in common: pure, batched, indifferent to neighbours, and safe for
+the losses that training produces.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,22 @@ import pytest
 import torch
 from sklearn.base import clone
 
-from skmtl.aggregation import DWA, FAMO, GLS, IGB, RLW, SI, STCH, UW, GradNorm, Mean, MinMax, ReLoBRaLo, ShapleyWeighted, Sum
+from skmtl.aggregation import (
+    DWA,
+    FAMO,
+    GLS,
+    IGB,
+    RLW,
+    SI,
+    STCH,
+    UW,
+    GradNorm,
+    Mean,
+    MinMax,
+    ReLoBRaLo,
+    ShapleyWeighted,
+    Sum,
+)
 from skmtl.base import LossWeighting
 from tests.aggregation.conftest import tensor
 
@@ -31,7 +48,8 @@ FAMILY = [
     ShapleyWeighted(UW(learning_rate=0.1)),
 ]
 LEARNING = [method for method in FAMILY if method.initial_state(1, 2)]
-# Multiplying one task's losses by a constant multiplies its weight by the inverse, or leaves the weights as they are.
+# Multiplying one task's losses by a constant multiplies its weight by the inverse, or leaves the
+# weights as they are.
 INVERSE = [SI(), STCH(0.5, warmup=1), IGB()]
 INDIFFERENT = [RLW(), DWA(), GradNorm(), ReLoBRaLo(0.9)]
 # The same of all tasks' losses by one constant.
@@ -58,9 +76,17 @@ def step(method, losses, rows, state, draw, present=None):
     """Take a step; the losses after it are a tenth less, by a different amount for each task."""
     reads = {"gramian": rows @ rows.mT} if method.reads else {}
     weights = method.loss_weights(losses, state, present=present, generator=draw, **reads)
-    fall = torch.linspace(0.85, 0.95, 7, dtype=torch.float64)[(losses * 1e3 % 7).nan_to_num(0.0, 0.0, 0.0).long()]
-    signals = {"losses_after": losses * fall, "gradient_norms": rows.norm(dim=-1), "weights": weights}
-    return weights, method.advance(losses, state, present=present, **{name: signals[name] for name in method.needs})
+    fall = torch.linspace(0.85, 0.95, 7, dtype=torch.float64)[
+        (losses * 1e3 % 7).nan_to_num(0.0, 0.0, 0.0).long()
+    ]
+    signals = {
+        "losses_after": losses * fall,
+        "gradient_norms": rows.norm(dim=-1),
+        "weights": weights,
+    }
+    return weights, method.advance(
+        losses, state, present=present, **{name: signals[name] for name in method.needs}
+    )
 
 
 def run(method, losses, rows, *, draw=None, state=None):
@@ -74,7 +100,10 @@ def run(method, losses, rows, *, draw=None, state=None):
 
 
 def same_states(one, other):
-    return one.keys() == other.keys() and all(torch.allclose(one[name], other[name], rtol=1e-9, atol=1e-12, equal_nan=True) for name in one)
+    return one.keys() == other.keys() and all(
+        torch.allclose(one[name], other[name], rtol=1e-9, atol=1e-12, equal_nan=True)
+        for name in one
+    )
 
 
 # ---------------------------------------------------------------------- configuration and history
@@ -108,18 +137,30 @@ def test_nothing_that_is_given_and_nothing_on_the_object_changes(method, rng):
     assert repr(method.get_params(deep=False)) == repr(before[0])
     assert set(vars(method)) == stored
     assert torch.equal(losses, before[1])
-    assert all(torch.equal(value.nan_to_num(-1.0), before[2][name].nan_to_num(-1.0)) for name, value in state.items())
+    assert all(
+        torch.equal(value.nan_to_num(-1.0), before[2][name].nan_to_num(-1.0))
+        for name, value in state.items()
+    )
 
 
 @each(FAMILY)
 def test_no_state_is_the_initial_state(method, rng):
     losses, rows = course(rng)
-    one, other = (step(method, losses[0], rows[0], state, generators()) for state in (None, method.initial_state(N_MEMBERS, N_TASKS)))
+    one, other = (
+        step(method, losses[0], rows[0], state, generators())
+        for state in (None, method.initial_state(N_MEMBERS, N_TASKS))
+    )
     assert torch.equal(one[0], other[0])
     assert same_states(one[1], other[1])
 
 
-@each([method for method in LEARNING if method.advances == "step" and not isinstance(method, ShapleyWeighted)])
+@each(
+    [
+        method
+        for method in LEARNING
+        if method.advances == "step" and not isinstance(method, ShapleyWeighted)
+    ]
+)
 def test_history_matters(method, rng):
     losses, rows = course(rng)
     _, state = run(method, losses, rows)
@@ -132,7 +173,9 @@ def test_members_together_are_members_one_by_one(method, rng):
     losses, rows = course(rng)
     together, state = run(method, losses, rows, draw=generators())
     for e in range(N_MEMBERS):
-        alone, own = run(method, losses[:, e : e + 1], rows[:, e : e + 1], draw=generators(1, first=e))
+        alone, own = run(
+            method, losses[:, e : e + 1], rows[:, e : e + 1], draw=generators(1, first=e)
+        )
         assert torch.allclose(together[:, e], alone[:, 0], rtol=1e-9)
         assert same_states({name: value[e : e + 1] for name, value in state.items()}, own)
 
@@ -157,7 +200,13 @@ def test_leading_axes_are_members(method, rng):
     losses, rows = course(rng, n_members=6)
     state = run(method, losses, rows)[1]
     flat, _ = step(method, losses[0], rows[0], state, generators(6))
-    shaped, _ = step(method, losses[0].reshape(2, 3, -1), rows[0].reshape(2, 3, N_TASKS, -1), state, generators(6))
+    shaped, _ = step(
+        method,
+        losses[0].reshape(2, 3, -1),
+        rows[0].reshape(2, 3, N_TASKS, -1),
+        state,
+        generators(6),
+    )
     assert torch.equal(shaped, flat.reshape(2, 3, -1))
 
 
@@ -178,7 +227,10 @@ def test_the_order_of_the_tasks_does_not_matter(method, rng):
     weights, state = run(method, losses, rows)
     permuted, other = run(method, losses[..., order], rows[:, :, order])
     assert torch.allclose(permuted, weights[..., order], rtol=1e-9)
-    assert same_states({name: value if value.ndim == 1 else value[:, order] for name, value in state.items()}, other)
+    assert same_states(
+        {name: value if value.ndim == 1 else value[:, order] for name, value in state.items()},
+        other,
+    )
 
 
 @each(FAMILY)
@@ -193,7 +245,10 @@ def test_an_absent_task_changes_nothing_for_the_others(method, rng):
         expected, smaller = step(method, values[:, here], gradients[:, here], smaller, None)
         assert torch.allclose(weights[:, here], expected, rtol=1e-9)
         assert (weights[:, 1] == 0).all()
-    assert same_states({name: value if value.ndim == 1 else value[:, here] for name, value in state.items()}, smaller)
+    assert same_states(
+        {name: value if value.ndim == 1 else value[:, here] for name, value in state.items()},
+        smaller,
+    )
 
 
 @each(FAMILY)
@@ -204,13 +259,17 @@ def test_an_absent_task_keeps_its_state(method, rng):
     present[1, 2] = False
     _, new = step(method, losses[0], rows[0], state, None, present)
     for name, value in new.items():
-        assert value.ndim == 1 or torch.equal(value[1, 2].nan_to_num(-1.0), state[name][1, 2].nan_to_num(-1.0))
+        assert value.ndim == 1 or torch.equal(
+            value[1, 2].nan_to_num(-1.0), state[name][1, 2].nan_to_num(-1.0)
+        )
 
 
 @each(FAMILY)
 def test_a_batch_without_any_task_has_no_weights(method, rng):
     losses, rows = course(rng)
-    weights, _ = step(method, losses[0], rows[0], None, None, torch.zeros(N_MEMBERS, N_TASKS, dtype=torch.bool))
+    weights, _ = step(
+        method, losses[0], rows[0], None, None, torch.zeros(N_MEMBERS, N_TASKS, dtype=torch.bool)
+    )
     assert torch.equal(weights, torch.zeros_like(weights))
 
 
@@ -221,7 +280,8 @@ def test_a_single_task_gets_a_positive_weight(method, rng):
     assert (weights > 0).all()
 
 
-# ---------------------------------------------------------------------- losses that training produces
+# ---------------------------------------------------------------------- losses that training
+# produces
 HARD = {
     "one zero": [0.0, 1.0, 2.0, 3.0],
     "all zero": [0.0, 0.0, 0.0, 0.0],
@@ -259,8 +319,14 @@ def test_a_member_that_diverged_gets_nan_keeps_its_state_and_disturbs_no_other(m
     others = torch.tensor([0, 2])
     assert weights[1].isnan().all()
     assert torch.equal(weights[others], whole[others])
-    assert same_states({name: value[1] for name, value in new.items()}, {name: value[1] for name, value in state.items()})
-    assert same_states({name: value[others] for name, value in new.items()}, {name: value[others] for name, value in after.items()})
+    assert same_states(
+        {name: value[1] for name, value in new.items()},
+        {name: value[1] for name, value in state.items()},
+    )
+    assert same_states(
+        {name: value[others] for name, value in new.items()},
+        {name: value[others] for name, value in after.items()},
+    )
 
 
 @each([method for method in LEARNING if method.needs])
@@ -270,8 +336,12 @@ def test_a_signal_that_is_not_finite_leaves_its_members_state_alone(method, rng)
     for signal in signals.values():
         signal[0, 0] = torch.nan
     new = method.advance(losses[0], **signals)
-    assert same_states({name: value[:1] for name, value in new.items()}, method.initial_state(1, N_TASKS))
-    assert not same_states({name: value[1:] for name, value in new.items()}, method.initial_state(2, N_TASKS))
+    assert same_states(
+        {name: value[:1] for name, value in new.items()}, method.initial_state(1, N_TASKS)
+    )
+    assert not same_states(
+        {name: value[1:] for name, value in new.items()}, method.initial_state(2, N_TASKS)
+    )
 
 
 # ---------------------------------------------------------------------- scale
@@ -279,14 +349,18 @@ def test_a_signal_that_is_not_finite_leaves_its_members_state_alone(method, rng)
 def test_a_loss_in_another_unit_gets_the_inverse_weight(method, rng):
     losses, rows = course(rng)
     units = tensor([1e-6, 1.0, 10.0, 1e6])
-    assert torch.allclose(run(method, losses * units, rows)[0], run(method, losses, rows)[0] / units, rtol=1e-9)
+    assert torch.allclose(
+        run(method, losses * units, rows)[0], run(method, losses, rows)[0] / units, rtol=1e-9
+    )
 
 
 @each(INDIFFERENT)
 def test_a_loss_in_another_unit_gets_the_same_weight(method, rng):
     losses, rows = course(rng)
     units = tensor([1e-6, 1.0, 10.0, 1e6])
-    assert torch.allclose(run(method, losses * units, rows)[0], run(method, losses, rows)[0], rtol=1e-9)
+    assert torch.allclose(
+        run(method, losses * units, rows)[0], run(method, losses, rows)[0], rtol=1e-9
+    )
 
 
 @each(COMMONLY_INDIFFERENT)
@@ -302,7 +376,9 @@ def test_all_losses_in_another_unit_get_the_same_weights(method, scale, rng):
                 "gradient_norms": factor * gradients.norm(dim=-1),
                 "weights": weights[i],
             }
-            states[i] = method.advance(factor * values, states[i], **{name: signals[name] for name in method.needs})
+            states[i] = method.advance(
+                factor * values, states[i], **{name: signals[name] for name in method.needs}
+            )
         assert torch.allclose(*weights, rtol=1e-9)
 
 
@@ -310,33 +386,52 @@ def test_all_losses_in_another_unit_get_the_same_weights(method, scale, rng):
 @each([method for method in FAMILY if not isinstance(method, RLW)])
 def test_asked_for_weights_by_a_gramian_it_names_its_kind_and_what_to_use(method):
     for call in (method.weights, method.aggregate):
-        with pytest.raises(TypeError, match=rf"{type(method).__name__} is a loss weighting.*Call loss_weights.*aggregator=.*UPGrad"):
+        with pytest.raises(
+            TypeError,
+            match=rf"{type(method).__name__} is a loss weighting.*Call "
+            r"loss_weights.*aggregator=.*UPGrad",
+        ):
             call(torch.eye(2))
 
 
 @each([method for method in FAMILY if method.needs])
 def test_a_missing_signal_is_named(method):
-    with pytest.raises(TypeError, match=rf"{type(method).__name__}.advance needs {method.needs[0]}. Got nothing else"):
+    with pytest.raises(
+        TypeError,
+        match=rf"{type(method).__name__}.advance needs {method.needs[0]}. Got nothing else",
+    ):
         method.advance(torch.ones(2))
 
 
 def test_a_signal_that_is_not_needed_is_refused():
-    with pytest.raises(TypeError, match="DWA.advance needs nothing besides losses and state. Got losses_after"):
+    with pytest.raises(
+        TypeError, match="DWA.advance needs nothing besides losses and state. Got losses_after"
+    ):
         DWA().advance(torch.ones(2), losses_after=torch.ones(2))
 
 
 def test_a_negative_loss_is_refused_where_logarithms_or_ratios_are_taken():
     for method in (SI(), GLS(), DWA(), GradNorm(), STCH(), ReLoBRaLo(), IGB()):
-        with pytest.raises(ValueError, match=rf"{type(method).__name__} needs losses of at least 0. Got -1 for the task at position 1"):
+        with pytest.raises(
+            ValueError,
+            match=rf"{type(method).__name__} needs losses of at least 0. Got -1 for the task at "
+            r"position 1",
+        ):
             method.loss_weights(tensor([1.0, -1.0]))
     for method in (RLW(), UW(), STCH(form="raw"), MinMax()):
         assert method.loss_weights(tensor([1.0, -1.0])).isfinite().all()
 
 
 def test_a_state_or_mask_of_another_shape_is_refused():
-    with pytest.raises(ValueError, match=r"state of UW must be of 1 members and 2 tasks, as the losses are. Got 'value' of shape \(2, 2\)"):
+    with pytest.raises(
+        ValueError,
+        match=r"state of UW must be of 1 members and 2 tasks, as the losses are. Got 'value' of "
+        r"shape \(2, 2\)",
+    ):
         UW().loss_weights(torch.ones(2), UW().initial_state(2, 2))
-    with pytest.raises(ValueError, match=r"present must have the shape of losses, \(2,\). Got \(3,\)"):
+    with pytest.raises(
+        ValueError, match=r"present must have the shape of losses, \(2,\). Got \(3,\)"
+    ):
         SI().loss_weights(torch.ones(2), present=torch.ones(3, dtype=torch.bool))
     with pytest.raises(ValueError, match="SI needs losses of shape"):
         SI().loss_weights(torch.tensor(1.0))

@@ -14,7 +14,9 @@ from tests.aggregation.conftest import gaussian
 def test_losses_and_gradients_get_the_same_weights(method, weight):
     expected = torch.full((3, 4), weight, dtype=torch.float64)
     assert isinstance(method, LossWeighting)
-    assert torch.equal(method.loss_weights(torch.rand(3, 4, generator=torch.Generator().manual_seed(0))), expected)
+    assert torch.equal(
+        method.loss_weights(torch.rand(3, 4, generator=torch.Generator().manual_seed(0))), expected
+    )
     assert torch.equal(method.weights(torch.zeros(3, 4, 4)), expected)
 
 

@@ -7,16 +7,24 @@ import pytest
 import torch
 
 from skmtl.aggregation import MGDA
-from tests.aggregation.conftest import gaussian, gramian, low_rank, spread, tensor, unit, worst_cosine
+from tests.aggregation.conftest import (
+    gaussian,
+    gramian,
+    low_rank,
+    spread,
+    tensor,
+    unit,
+    worst_cosine,
+)
 
 
 def shortest_by_cvxpy(jacobian):
     cp = pytest.importorskip("cvxpy")
     rows = (jacobian / jacobian.norm(dim=1).min()).numpy()
     weights = cp.Variable(len(rows))
-    cp.Problem(cp.Minimize(cp.sum_squares(weights @ rows)), [weights >= 0, cp.sum(weights) == 1]).solve(
-        solver="CLARABEL", tol_gap_abs=1e-11, tol_gap_rel=1e-11, tol_feas=1e-10
-    )
+    cp.Problem(
+        cp.Minimize(cp.sum_squares(weights @ rows)), [weights >= 0, cp.sum(weights) == 1]
+    ).solve(solver="CLARABEL", tol_gap_abs=1e-11, tol_gap_rel=1e-11, tol_feas=1e-10)
     return tensor(weights.value) @ jacobian
 
 
@@ -39,7 +47,9 @@ def test_the_direction_is_that_of_a_generic_qp_solver(sample, n_tasks, rng):
 
 @pytest.mark.parametrize("decades", [0, 2, 6])
 def test_the_optimality_conditions_hold_however_lengths_are_spread(decades, rng):
-    jacobian = gaussian(rng, 40, 80) * tensor(10.0 ** rng.uniform(-decades / 2, decades / 2, size=(40, 1)))
+    jacobian = gaussian(rng, 40, 80) * tensor(
+        10.0 ** rng.uniform(-decades / 2, decades / 2, size=(40, 1))
+    )
     weights = MGDA().weights(gramian(jacobian))
     direction = weights @ jacobian
     cosines = unit(jacobian) @ direction / direction.norm()
@@ -52,7 +62,9 @@ def test_the_optimality_conditions_hold_however_lengths_are_spread(decades, rng)
 
 
 def test_it_is_not_conflicting_and_shorter_where_frank_wolfe_is(rng):
-    torchjd = pytest.importorskip("torchjd.aggregation", reason="needs torchjd, which the test extra installs")
+    torchjd = pytest.importorskip(
+        "torchjd.aggregation", reason="needs torchjd, which the test extra installs"
+    )
     factors = tensor(np.abs(rng.normal(size=(10, 1)))) + gaussian(rng, 10, 30)
     jacobian = factors * tensor(10.0 ** np.linspace(-1, 1, 10))[:, None]
     ours, theirs = MGDA().aggregate(jacobian), torchjd.MGDA()(jacobian)
@@ -61,7 +73,10 @@ def test_it_is_not_conflicting_and_shorter_where_frank_wolfe_is(rng):
 
 
 def test_a_zero_gradient_takes_all_the_weight():
-    assert torch.equal(MGDA().weights(tensor([[1.0, 0.0, 0.5], [0.0, 0.0, 0.0], [0.5, 0.0, 2.0]])), tensor([0.0, 1.0, 0.0]))
+    assert torch.equal(
+        MGDA().weights(tensor([[1.0, 0.0, 0.5], [0.0, 0.0, 0.0], [0.5, 0.0, 2.0]])),
+        tensor([0.0, 1.0, 0.0]),
+    )
 
 
 def test_gradients_that_have_zero_among_their_averages_give_zero(rng):

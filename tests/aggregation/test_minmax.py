@@ -9,7 +9,10 @@ from tests.aggregation.conftest import tensor
 
 
 def test_all_weight_is_on_the_largest_loss_and_shared_where_it_is_shared():
-    assert torch.equal(MinMax().loss_weights(tensor([[0.1, 3.0, 2.0], [2.0, 1.0, 2.0]])), tensor([[0.0, 1.0, 0.0], [0.5, 0.0, 0.5]]))
+    assert torch.equal(
+        MinMax().loss_weights(tensor([[0.1, 3.0, 2.0], [2.0, 1.0, 2.0]])),
+        tensor([[0.0, 1.0, 0.0], [0.5, 0.0, 0.5]]),
+    )
 
 
 def test_five_online_steps_multiply_the_weights(rng):
@@ -22,7 +25,8 @@ def test_five_online_steps_multiply_the_weights(rng):
 
 
 def test_online_training_ends_where_the_two_largest_losses_meet():
-    # (x - 1)^2 and 4 (x + 1)^2 + 1 meet at x = (-5 + sqrt(13)) / 3 between their minima; the third loss never counts.
+    # (x - 1)^2 and 4 (x + 1)^2 + 1 meet at x = (-5 + sqrt(13)) / 3 between their minima; the third
+    # loss never counts.
     method, state, x = MinMax(0.1), None, 0.9
     mean = 0.0
     for step in range(4000):

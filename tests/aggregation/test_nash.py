@@ -15,7 +15,9 @@ from tests.aggregation.conftest import gaussian, gramian, low_rank, spread, tens
 def test_each_weight_is_the_inverse_of_the_improvement_of_its_task(sample, rng):
     jacobian = sample(rng)
     weights = NashMTL().weights(gramian(jacobian))
-    assert torch.allclose(jacobian @ (weights @ jacobian) * weights, torch.ones_like(weights), atol=1e-10)
+    assert torch.allclose(
+        jacobian @ (weights @ jacobian) * weights, torch.ones_like(weights), atol=1e-10
+    )
 
 
 def test_the_product_of_improvements_is_the_largest_in_the_ball(rng):
@@ -28,7 +30,9 @@ def test_the_product_of_improvements_is_the_largest_in_the_ball(rng):
         return -np.log(gains).sum() if (gains > 0).all() else 1e6
 
     start = direction.numpy() + 0.01 * rng.normal(size=5)
-    best = minimize(loss, start, method="Nelder-Mead", options={"xatol": 1e-10, "fatol": 1e-12, "maxiter": 5000})
+    best = minimize(
+        loss, start, method="Nelder-Mead", options={"xatol": 1e-10, "fatol": 1e-12, "maxiter": 5000}
+    )
     assert loss(direction.numpy()) <= best.fun + 1e-8
 
 
@@ -38,7 +42,9 @@ def test_the_length_is_the_root_of_the_number_of_tasks(rng):
 
 def test_scaling_one_loss_changes_nothing(rng):
     jacobian, factors = gaussian(rng), tensor(10.0 ** rng.uniform(-3, 3, size=(5, 1)))
-    assert torch.allclose(NashMTL().aggregate(factors * jacobian), NashMTL().aggregate(jacobian), rtol=1e-7, atol=1e-9)
+    assert torch.allclose(
+        NashMTL().aggregate(factors * jacobian), NashMTL().aggregate(jacobian), rtol=1e-7, atol=1e-9
+    )
 
 
 def test_it_is_fairgrad_with_alpha_one(rng):

@@ -14,7 +14,9 @@ def test_weights_solve_the_equation(sample, rng):
     jacobian, scores = sample(rng), tensor(rng.normal(scale=20, size=5))
     method = PIVRG()
     weights = method.weights(gramian(jacobian), scores=scores)
-    assert torch.allclose((jacobian @ (weights @ jacobian)) ** 2 * weights, method.priorities(scores), atol=1e-9)
+    assert torch.allclose(
+        (jacobian @ (weights @ jacobian)) ** 2 * weights, method.priorities(scores), atol=1e-9
+    )
     assert torch.allclose(method.aggregate(jacobian, scores=scores), weights @ jacobian)
 
 
@@ -40,7 +42,10 @@ def test_small_differences_of_scores_are_divided_by_the_smallest_temperature():
 
 def test_a_task_that_is_behind_gets_more_of_the_improvement(rng):
     jacobian = gaussian(rng, 3)
-    gains = [jacobian @ PIVRG().aggregate(jacobian, scores=scores) for scores in (tensor([0.0, 0.0, 0.0]), tensor([100.0, 0.0, 0.0]))]
+    gains = [
+        jacobian @ PIVRG().aggregate(jacobian, scores=scores)
+        for scores in (tensor([0.0, 0.0, 0.0]), tensor([100.0, 0.0, 0.0]))
+    ]
     assert gains[1][0] / gains[1].sum() > gains[0][0] / gains[0].sum() - 1e-12
 
 
@@ -50,9 +55,13 @@ def test_members_of_a_batch_have_their_own_scores(rng):
     assert torch.allclose(batched[1], PIVRG().weights(matrix, scores=scores[1]))
 
 
-@pytest.mark.parametrize(("name", "value"), [("bound", 1.0), ("bound", float("inf")), ("min_temperature", 0.0)])
+@pytest.mark.parametrize(
+    ("name", "value"), [("bound", 1.0), ("bound", float("inf")), ("min_temperature", 0.0)]
+)
 def test_wrong_parameters_are_refused(name, value):
-    with pytest.raises(ValueError, match=f"The '{name}' parameter of PIVRG must be a finite number greater than"):
+    with pytest.raises(
+        ValueError, match=f"The '{name}' parameter of PIVRG must be a finite number greater than"
+    ):
         PIVRG(**{name: value}).weights(torch.eye(2))
 
 

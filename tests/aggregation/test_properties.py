@@ -6,9 +6,38 @@ import pytest
 import torch
 from sklearn.base import clone
 
-from skmtl.aggregation import IMTLG, MGDA, PIVRG, AlignedMTL, CAGrad, ConFIG, DualProj, FairGrad, GradDrop, GradVac, Mean, NashMTL, PCGrad, Sum, SVFair, UPGrad
+from skmtl.aggregation import (
+    IMTLG,
+    MGDA,
+    PIVRG,
+    AlignedMTL,
+    CAGrad,
+    ConFIG,
+    DualProj,
+    FairGrad,
+    GradDrop,
+    GradVac,
+    Mean,
+    NashMTL,
+    PCGrad,
+    Sum,
+    SVFair,
+    UPGrad,
+)
 from skmtl.base import Aggregator
-from tests.aggregation.conftest import SPECIAL, aligned, gaussian, gramian, low_rank, quietly, special, spread, tensor, unit, worst_cosine
+from tests.aggregation.conftest import (
+    SPECIAL,
+    aligned,
+    gaussian,
+    gramian,
+    low_rank,
+    quietly,
+    special,
+    spread,
+    tensor,
+    unit,
+    worst_cosine,
+)
 
 FAMILY = [
     Mean(),
@@ -31,9 +60,21 @@ FAMILY = [
 ]
 WEIGHTINGS = [method for method in FAMILY if not isinstance(method, GradDrop)]
 RANDOM = [PCGrad(), GradVac(), GradDrop()]
-# PCGrad and GradVac visit tasks in an order; for those see their own tests, where the order is permuted as well.
+# PCGrad and GradVac visit tasks in an order; for those see their own tests, where the order is
+# permuted as well.
 ORDERLESS = [method for method in FAMILY if not isinstance(method, (PCGrad, GradVac))]
-NEVER_CONFLICT = [MGDA(), CAGrad(c=1.0), NashMTL(), FairGrad(), FairGrad(alpha=0.5), FairGrad(alpha=5.0), PIVRG(), SVFair(), UPGrad(), DualProj()]
+NEVER_CONFLICT = [
+    MGDA(),
+    CAGrad(c=1.0),
+    NashMTL(),
+    FairGrad(),
+    FairGrad(alpha=0.5),
+    FairGrad(alpha=5.0),
+    PIVRG(),
+    SVFair(),
+    UPGrad(),
+    DualProj(),
+]
 # By their definition MGDA and CAGrad look at the worst task, which a zero gradient then is.
 BLIND_TO_ZERO = [method for method in FAMILY if not isinstance(method, (MGDA, CAGrad))]
 SAMPLERS = [gaussian, spread, low_rank, aligned]
@@ -74,18 +115,30 @@ def test_weights_have_the_shape_of_the_leading_axes_and_double_precision(method,
 
 
 @each(FAMILY)
-def test_the_direction_has_the_dtype_of_the_jacobian_and_is_computed_in_double_precision(method, rng):
+def test_the_direction_has_the_dtype_of_the_jacobian_and_is_computed_in_double_precision(
+    method, rng
+):
     jacobian = gaussian(rng).to(torch.float32)
     direction = method.aggregate(jacobian)
     assert direction.dtype == torch.float32
-    assert torch.allclose(direction.to(torch.float64), method.aggregate(jacobian.to(torch.float64)), rtol=1e-6, atol=1e-7)
+    assert torch.allclose(
+        direction.to(torch.float64),
+        method.aggregate(jacobian.to(torch.float64)),
+        rtol=1e-6,
+        atol=1e-7,
+    )
 
 
 @each(WEIGHTINGS)
 @over(SAMPLERS)
 def test_the_direction_is_the_weighted_sum_of_the_rows(method, sample, rng):
     jacobian = sample(rng)
-    assert torch.allclose(method.aggregate(jacobian), method.weights(gramian(jacobian)) @ jacobian, rtol=1e-12, atol=1e-14)
+    assert torch.allclose(
+        method.aggregate(jacobian),
+        method.weights(gramian(jacobian)) @ jacobian,
+        rtol=1e-12,
+        atol=1e-14,
+    )
 
 
 @each(FAMILY)
@@ -99,8 +152,15 @@ def test_a_batch_gives_what_a_loop_gives(method, sample, rng):
 
 @each(WEIGHTINGS)
 def test_a_batch_that_holds_special_members_gives_what_a_loop_gives(method, rng):
-    jacobians = torch.stack([special(name, rng) for name in ("all zero", "one zero", "duplicate", "tiny", "huge")])
-    assert torch.allclose(method.aggregate(jacobians), torch.stack([method.aggregate(jacobian) for jacobian in jacobians]), rtol=1e-7, atol=0)
+    jacobians = torch.stack(
+        [special(name, rng) for name in ("all zero", "one zero", "duplicate", "tiny", "huge")]
+    )
+    assert torch.allclose(
+        method.aggregate(jacobians),
+        torch.stack([method.aggregate(jacobian) for jacobian in jacobians]),
+        rtol=1e-7,
+        atol=0,
+    )
 
 
 @each(FAMILY)
@@ -135,7 +195,9 @@ def test_parameters_are_those_of_scikit_learn(method):
 @each(WEIGHTINGS)
 @pytest.mark.parametrize("shape", [(3,), (3, 4), (2, 0, 0)])
 def test_a_gramian_that_is_not_square_is_refused(method, shape):
-    with pytest.raises(ValueError, match=rf"{type(method).__name__}.* needs a Gramian of shape \(..., T, T\)"):
+    with pytest.raises(
+        ValueError, match=rf"{type(method).__name__}.* needs a Gramian of shape \(..., T, T\)"
+    ):
         method.weights(torch.zeros(shape))
 
 
@@ -154,7 +216,9 @@ def test_scaling_all_gradients_does_not_turn_the_direction(method, sample, facto
 def test_the_order_of_the_tasks_does_not_matter(method, sample, rng):
     jacobian = sample(rng)
     permuted = jacobian[torch.as_tensor(rng.permutation(len(jacobian)))]
-    assert torch.allclose(unit(method.aggregate(permuted)), unit(method.aggregate(jacobian)), rtol=0, atol=1e-7)
+    assert torch.allclose(
+        unit(method.aggregate(permuted)), unit(method.aggregate(jacobian)), rtol=0, atol=1e-7
+    )
 
 
 @each(ORDERLESS)
@@ -162,7 +226,12 @@ def test_weights_are_permuted_with_the_tasks(method, rng):
     if isinstance(method, GradDrop):
         pytest.skip("has no weights")
     jacobian, order = gaussian(rng), torch.as_tensor(rng.permutation(5))
-    assert torch.allclose(method.weights(gramian(jacobian[order])), method.weights(gramian(jacobian))[order], rtol=1e-7, atol=1e-9)
+    assert torch.allclose(
+        method.weights(gramian(jacobian[order])),
+        method.weights(gramian(jacobian))[order],
+        rtol=1e-7,
+        atol=1e-9,
+    )
 
 
 @each(WEIGHTINGS)
@@ -210,14 +279,32 @@ def test_config_conflicts_with_no_task_where_gradients_are_independent(sample, r
 def test_a_zero_gradient_does_not_turn_the_direction(method, rng):
     jacobian = gaussian(rng)
     with_zero = torch.cat([jacobian[:2], torch.zeros_like(jacobian[:1]), jacobian[2:]])
-    assert torch.allclose(unit(method.aggregate(with_zero)), unit(method.aggregate(jacobian)), atol=1e-7)
+    assert torch.allclose(
+        unit(method.aggregate(with_zero)), unit(method.aggregate(jacobian)), atol=1e-7
+    )
 
 
-@each([MGDA(), UPGrad(), DualProj(), ConFIG(), IMTLG(), NashMTL(), FairGrad(), PIVRG(), SVFair(), PCGrad()])
+@each(
+    [
+        MGDA(),
+        UPGrad(),
+        DualProj(),
+        ConFIG(),
+        IMTLG(),
+        NashMTL(),
+        FairGrad(),
+        PIVRG(),
+        SVFair(),
+        PCGrad(),
+    ]
+)
 @pytest.mark.parametrize("name", ["opposite", "balanced triangle"])
 def test_the_step_is_nearly_zero_where_an_average_of_the_gradients_is_zero(method, name, rng):
     if isinstance(method, (PCGrad, IMTLG)) and name != "opposite":
-        pytest.skip("PCGrad makes up pairs only, IMTL-G takes the direction that comes nearest to equal projections")
+        pytest.skip(
+            "PCGrad makes up pairs only, IMTL-G takes the direction that comes nearest to equal "
+            "projections"
+        )
     jacobian = special(name, rng)
     weights = quietly(method.weights, gramian(jacobian))
     length = (weights @ jacobian).norm()
@@ -225,14 +312,20 @@ def test_the_step_is_nearly_zero_where_an_average_of_the_gradients_is_zero(metho
 
 
 @each(RANDOM)
-def test_random_methods_repeat_themselves_with_the_same_generator_and_leave_the_global_one_alone(method, rng):
+def test_random_methods_repeat_themselves_with_the_same_generator_and_leave_the_global_one_alone(
+    method, rng
+):
     jacobian, seed = gaussian(rng, n_tasks=6), int(rng.integers(1000))
     jacobian = jacobian - jacobian.mean(0)  # without conflicts the order would not matter
     state = torch.get_rng_state()
-    first, second = (method.aggregate(jacobian, generator=torch.Generator().manual_seed(seed)) for _ in range(2))
+    first, second = (
+        method.aggregate(jacobian, generator=torch.Generator().manual_seed(seed)) for _ in range(2)
+    )
     assert torch.equal(first, second)
     assert torch.equal(torch.get_rng_state(), state)
-    drawn = [method.aggregate(jacobian, generator=torch.Generator().manual_seed(s)) for s in range(20)]
+    drawn = [
+        method.aggregate(jacobian, generator=torch.Generator().manual_seed(s)) for s in range(20)
+    ]
     assert any(not torch.equal(first, other) for other in drawn)
 
 
@@ -255,4 +348,6 @@ def test_random_methods_repeat_themselves_with_the_same_generator_and_leave_the_
     ids=repr,
 )
 def test_two_conflicting_gradients_give_the_known_direction(method, expected):
-    assert torch.allclose(method.aggregate(tensor([[-4.0, 1.0, 1.0], [6.0, 1.0, 1.0]])), tensor(expected), atol=6e-5)
+    assert torch.allclose(
+        method.aggregate(tensor([[-4.0, 1.0, 1.0], [6.0, 1.0, 1.0]])), tensor(expected), atol=6e-5
+    )

@@ -13,13 +13,45 @@ from skmtl.base import Aggregator, GradientWeighting, JacobianAggregator, LossWe
 
 KINDS = (LossWeighting, GradientWeighting, JacobianAggregator)
 # By design the names of the contract, kind by kind.
-LOSSES = ["mean", "sum", "si", "gls", "rlw", "uw", "dwa", "famo", "gradnorm", "stch", "minmax", "relobralo", "igb"]
-GRADIENTS = ["mgda", "pcgrad", "gradvac", "cagrad", "imtlg", "nash", "fairgrad", "pivrg", "svfair", "alignedmtl", "upgrad", "dualproj", "config"]
+LOSSES = [
+    "mean",
+    "sum",
+    "si",
+    "gls",
+    "rlw",
+    "uw",
+    "dwa",
+    "famo",
+    "gradnorm",
+    "stch",
+    "minmax",
+    "relobralo",
+    "igb",
+]
+GRADIENTS = [
+    "mgda",
+    "pcgrad",
+    "gradvac",
+    "cagrad",
+    "imtlg",
+    "nash",
+    "fairgrad",
+    "pivrg",
+    "svfair",
+    "alignedmtl",
+    "upgrad",
+    "dualproj",
+    "config",
+]
 
 
 def test_the_names_are_those_of_the_three_kinds():
     assert sorted(AGGREGATORS) == sorted([*LOSSES, *GRADIENTS, "graddrop"])
-    for names, kind in [(LOSSES, LossWeighting), (GRADIENTS, GradientWeighting), (["graddrop"], JacobianAggregator)]:
+    for names, kind in [
+        (LOSSES, LossWeighting),
+        (GRADIENTS, GradientWeighting),
+        (["graddrop"], JacobianAggregator),
+    ]:
         assert all(issubclass(AGGREGATORS[name], kind) for name in names)
 
 
@@ -34,8 +66,13 @@ def test_a_name_stands_for_an_object_of_default_parameters(name):
 
 def test_every_class_has_a_name_or_wraps_those_that_have():
     public = [getattr(skmtl.aggregation, name) for name in skmtl.aggregation.__all__]
-    classes = {value for value in public if isinstance(value, type) and issubclass(value, Aggregator)}
-    assert {kind.__name__ for kind in classes - set(AGGREGATORS.values())} == {"ShapleyWeighted", "TaskGradients"}
+    classes = {
+        value for value in public if isinstance(value, type) and issubclass(value, Aggregator)
+    }
+    assert {kind.__name__ for kind in classes - set(AGGREGATORS.values())} == {
+        "ShapleyWeighted",
+        "TaskGradients",
+    }
 
 
 @pytest.mark.parametrize("method", [SVFair(tau=0.2), TaskGradients("upgrad")], ids=repr)
@@ -56,7 +93,26 @@ def test_a_numpy_string_is_a_name():
     assert isinstance(resolve_aggregator(np.str_("upgrad")), UPGrad)
 
 
-@pytest.mark.parametrize("value", ["svfare", "", None, 3, UPGrad, Aggregator(), ["upgrad"], ("upgrad", "mgda"), {"tau": 1}, np.array(["upgrad"])], ids=repr)
+@pytest.mark.parametrize(
+    "value",
+    [
+        "svfare",
+        "",
+        None,
+        3,
+        UPGrad,
+        Aggregator(),
+        ["upgrad"],
+        ("upgrad", "mgda"),
+        {"tau": 1},
+        np.array(["upgrad"]),
+    ],
+    ids=repr,
+)
 def test_anything_else_is_refused_with_the_names_that_there_are(value):
-    with pytest.raises(ValueError, match="The 'aggregator' parameter must be one of mean, sum, .*, config, an aggregator object .* Got .* instead"):
+    with pytest.raises(
+        ValueError,
+        match="The 'aggregator' parameter must be one of mean, sum, .*, config, an aggregator "
+        "object .* Got .* instead",
+    ):
         resolve_aggregator(value)

@@ -25,7 +25,9 @@ def test_ten_steps_are_those_of_a_plain_loop(rng, rho):
         alpha = {0: 1.0, 1: 0.0}.get(t, 0.9)
         keeps = 1.0 if t == 0 else float(rho == 1.0)
         if 0 < rho < 1:
-            keeps = float(torch.rand(1, generator=reference, dtype=torch.float64).item() < rho or t == 0)
+            keeps = float(
+                torch.rand(1, generator=reference, dtype=torch.float64).item() < rho or t == 0
+            )
         past = keeps * weights + (1 - keeps) * balance(losses, history[0], 0.5)
         weights = alpha * past + (1 - alpha) * balance(losses, history[max(t - 1, 0)], 0.5)
         got = method.loss_weights(tensor(losses), state, generator=ours)
@@ -39,10 +41,14 @@ def test_without_a_generator_the_look_back_is_its_mean(rng):
     for values in losses[:2]:
         state = method.advance(values, state, weights=method.loss_weights(values, state))
     forward, back = ReLoBRaLo(0.8, rho=1.0), ReLoBRaLo(0.8, rho=0.0)
-    expected = 0.25 * forward.loss_weights(losses[2], state) + 0.75 * back.loss_weights(losses[2], state)
+    expected = 0.25 * forward.loss_weights(losses[2], state) + 0.75 * back.loss_weights(
+        losses[2], state
+    )
     assert torch.allclose(method.loss_weights(losses[2], state), expected)
 
 
 def test_a_share_above_one_is_refused():
-    with pytest.raises(ValueError, match="'rho' parameter of ReLoBRaLo must be between 0 and 1. Got 1.5"):
+    with pytest.raises(
+        ValueError, match="'rho' parameter of ReLoBRaLo must be between 0 and 1. Got 1.5"
+    ):
         ReLoBRaLo(rho=1.5).loss_weights(torch.ones(2))

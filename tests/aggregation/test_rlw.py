@@ -21,7 +21,9 @@ def test_the_weights_are_the_softmax_of_normal_draws():
 
 def test_every_step_draws_anew():
     generator = seeded(0)
-    assert not torch.allclose(*(RLW().loss_weights(torch.ones(4), generator=generator) for _ in range(2)))
+    assert not torch.allclose(
+        *(RLW().loss_weights(torch.ones(4), generator=generator) for _ in range(2))
+    )
 
 
 def test_a_gramian_is_enough(rng):

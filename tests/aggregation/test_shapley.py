@@ -57,9 +57,14 @@ def by_definition(gramian, utility):
             part = cosines[np.ix_(subset, subset)]
             negative = [c for c in part[np.triu_indices(size, 1)] if c < 0]
             charge = (math.sqrt(len(negative)) + size) / size * abs(sum(negative)) if size else 0.0
-            values[frozenset(subset)] = (np.linalg.det(part) if size else 0.0) + (charge if utility == "voldetpro" else 0.0)
+            values[frozenset(subset)] = (np.linalg.det(part) if size else 0.0) + (
+                charge if utility == "voldetpro" else 0.0
+            )
     factor = [math.factorial(s) * math.factorial(n - s - 1) / math.factorial(n) for s in range(n)]
-    shares = [math.fsum(factor[len(s)] * (values[s | {i}] - v) for s, v in values.items() if i not in s) for i in range(n)]
+    shares = [
+        math.fsum(factor[len(s)] * (values[s | {i}] - v) for s, v in values.items() if i not in s)
+        for i in range(n)
+    ]
     return torch.tensor(shares, dtype=torch.float64)
 
 
@@ -82,7 +87,10 @@ def test_exact_and_enumerated_values_are_those_of_the_definition(rng, utility, k
 @pytest.mark.parametrize("kind", KINDS)
 def test_exact_values_of_twelve_tasks_are_those_of_enumeration(rng, utility, kind):
     matrix = gramian(rng, kind, 12)
-    close(shapley_values(matrix, utility, method="exact"), shapley_values(matrix, utility, method="enumerate"))
+    close(
+        shapley_values(matrix, utility, method="exact"),
+        shapley_values(matrix, utility, method="enumerate"),
+    )
 
 
 def test_exact_values_of_twelve_tasks_are_those_of_the_definition(rng):
@@ -92,7 +100,9 @@ def test_exact_values_of_twelve_tasks_are_those_of_the_definition(rng):
 
 @pytest.mark.parametrize("sizes", [(1,) * 10 + (2,) * 20 + (9, 80), (3,) * 13, (139,)])
 def test_values_of_many_tasks_in_clusters_of_equal_gradients_are_those_of_counting(rng, sizes):
-    """The volume is 1 for a set with at most one task of every cluster and 0 otherwise, so that sets can be counted in whole numbers."""
+    """The volume is 1 for a set with at most one task of every cluster and 0 otherwise, so that
+    sets can be counted in whole numbers.
+    """
     n = sum(sizes)
     expected = []
     for size in sizes:
@@ -101,7 +111,11 @@ def test_values_of_many_tasks_in_clusters_of_equal_gradients_are_those_of_counti
         ways = [1]  # sets of s tasks with at most one of each of the other clusters
         for m in others:
             ways = [a + m * b for a, b in zip([*ways, 0], [0, *ways], strict=True)]
-        loss = sum(Fraction(math.factorial(s + 1) * math.factorial(n - s - 2), math.factorial(n)) * w for s, w in enumerate(ways) if s + 2 <= n)
+        loss = sum(
+            Fraction(math.factorial(s + 1) * math.factorial(n - s - 2), math.factorial(n)) * w
+            for s, w in enumerate(ways)
+            if s + 2 <= n
+        )
         expected += [float(Fraction(1, n) - (size - 1) * loss)] * size
     basis = np.linalg.qr(rng.normal(size=(len(sizes), len(sizes))))[0]
     rows = torch.tensor(np.repeat(basis, sizes, axis=0))
@@ -109,7 +123,9 @@ def test_values_of_many_tasks_in_clusters_of_equal_gradients_are_those_of_counti
 
 
 def test_the_values_of_the_papers_four_tasks_are_a_64th(rng):
-    rows = torch.tensor([[1.0, 0, 0, 0], [1, 1, 0, 0], [1, 0, 1, 0], [1, 1, 1, 1]], dtype=torch.float64)
+    rows = torch.tensor(
+        [[1.0, 0, 0, 0], [1, 1, 0, 0], [1, 0, 1, 0], [1, 1, 1, 1]], dtype=torch.float64
+    )
     close(shapley_values(rows @ rows.T), torch.full((4,), 1 / 64, dtype=torch.float64), atol=1e-15)
 
 
@@ -117,7 +133,11 @@ def test_two_tasks_share_what_they_have(rng):
     cosine = rng.uniform(-1, 0)
     matrix = torch.tensor([[1.0, 5 * cosine], [5 * cosine, 25.0]])
     close(shapley_values(matrix), torch.full((2,), (1 - cosine**2) / 2), atol=1e-6)
-    close(shapley_values(matrix, "voldetpro"), torch.full((2,), (1 - cosine**2 - 1.5 * cosine) / 2), atol=1e-6)
+    close(
+        shapley_values(matrix, "voldetpro"),
+        torch.full((2,), (1 - cosine**2 - 1.5 * cosine) / 2),
+        atol=1e-6,
+    )
 
 
 # ---------------------------------------------------------------------- axioms
@@ -125,13 +145,17 @@ def test_two_tasks_share_what_they_have(rng):
 @pytest.mark.parametrize("kind", KINDS)
 def test_values_sum_to_the_utility_of_all_tasks(rng, utility, method, kind):
     matrix = gramian(rng, kind, 6)
-    values = shapley_values(matrix, utility, method=method, n_permutations=7, random_state=int(rng.integers(100)))
+    values = shapley_values(
+        matrix, utility, method=method, n_permutations=7, random_state=int(rng.integers(100))
+    )
     close(values.sum(), TOTAL[utility](matrix))
 
 
 @pytest.mark.parametrize("n_tasks", [40, 139])
 def test_values_of_many_tasks_sum_to_the_volume(rng, n_tasks):
-    matrix = torch.eye(n_tasks, dtype=torch.float64) + 0.02 * gramian(rng, "low_rank", n_tasks) / 1e4
+    matrix = (
+        torch.eye(n_tasks, dtype=torch.float64) + 0.02 * gramian(rng, "low_rank", n_tasks) / 1e4
+    )
     close(shapley_values(matrix).sum(), voldet(matrix))
 
 
@@ -155,7 +179,9 @@ def test_a_task_without_gradient_is_a_null_player(rng, utility, method):
     rows[2] = 0
     kept = [0, 1, 3, 4, 5]
     exact = shapley_values(torch.tensor(rows[kept] @ rows[kept].T), utility)
-    values = shapley_values(torch.tensor(rows @ rows.T), utility, method=method, n_permutations=20_000, random_state=0)
+    values = shapley_values(
+        torch.tensor(rows @ rows.T), utility, method=method, n_permutations=20_000, random_state=0
+    )
     assert values[2] == 0
     close(values[kept], exact, atol=1e-12 if method != "permutation" else 0.06)
 
@@ -169,18 +195,26 @@ def test_values_of_gradients_that_are_all_zero_are_zero(utility, method):
 def test_values_do_not_depend_on_the_lengths_of_gradients(rng, utility):
     matrix = gramian(rng, "random", 7)
     scales = torch.tensor(10.0 ** rng.uniform(-8, 8, size=7))
-    close(shapley_values(matrix * scales * scales.unsqueeze(1), utility), shapley_values(matrix, utility))
+    close(
+        shapley_values(matrix * scales * scales.unsqueeze(1), utility),
+        shapley_values(matrix, utility),
+    )
 
 
 # ---------------------------------------------------------------------- leading axes, types
 @pytest.mark.parametrize(("utility", "method"), GAMES)
 def test_leading_axes_are_games_of_their_own(rng, utility, method):
-    batch = torch.stack([gramian(rng, kind, 5) for kind in ("random", "shared", "duplicates", "low_rank")]).view(2, 2, 5, 5)
+    batch = torch.stack(
+        [gramian(rng, kind, 5) for kind in ("random", "shared", "duplicates", "low_rank")]
+    ).view(2, 2, 5, 5)
     batch[1, 0, 3] = batch[1, 0, :, 3] = 0
     values = shapley_values(batch, utility, method=method, n_permutations=9, random_state=3)
     assert values.shape == (2, 2, 5)
     for index in np.ndindex(2, 2):
-        close(values[index], shapley_values(batch[index], utility, method=method, n_permutations=9, random_state=3))
+        close(
+            values[index],
+            shapley_values(batch[index], utility, method=method, n_permutations=9, random_state=3),
+        )
 
 
 def test_a_gramian_that_is_not_finite_gives_nan_for_its_member_only(rng):
@@ -202,7 +236,10 @@ def test_volumes_along_an_order_are_determinants(rng, kind):
     cosines = torch.tensor(rows @ rows.T)
     orders = torch.tensor(list(itertools.permutations(range(5))))
     volumes = shapley._prefix_volumes(cosines, torch.ones(5, dtype=torch.bool), orders)
-    expected = [[np.linalg.det(cosines[np.ix_(order[:k], order[:k])]) for k in range(1, 6)] for order in orders.tolist()]
+    expected = [
+        [np.linalg.det(cosines[np.ix_(order[:k], order[:k])]) for k in range(1, 6)]
+        for order in orders.tolist()
+    ]
     close(volumes, torch.tensor(expected, dtype=torch.float64))
 
 
@@ -210,7 +247,13 @@ def test_volumes_along_an_order_are_determinants(rng, kind):
 @pytest.mark.parametrize("kind", ["random", "shared", "low_rank"])
 def test_sampled_values_come_near_the_exact_ones(rng, utility, kind):
     matrix = gramian(rng, kind, 6)
-    sampled = shapley_values(matrix, utility, method="permutation", n_permutations=20_000, random_state=int(rng.integers(1000)))
+    sampled = shapley_values(
+        matrix,
+        utility,
+        method="permutation",
+        n_permutations=20_000,
+        random_state=int(rng.integers(1000)),
+    )
     close(sampled, shapley_values(matrix, utility, method="exact"), atol=0.06)
 
 
@@ -228,22 +271,33 @@ def test_chunks_of_orders_change_nothing(rng, utility, monkeypatch):
     whole = shapley_values(matrix, utility, **arguments)
     monkeypatch.setattr(shapley, "CHUNK", 3 * 36)
     close(shapley_values(matrix, utility, **arguments), whole)
-    close(shapley_values(matrix, utility, method="enumerate"), shapley_values(matrix, utility, method="exact"))
+    close(
+        shapley_values(matrix, utility, method="enumerate"),
+        shapley_values(matrix, utility, method="exact"),
+    )
 
 
 def test_more_than_twelve_tasks_are_sampled_for_voldetpro_and_stay_exact_for_voldet(rng):
     matrix = gramian(rng, "random", 13)
     assert torch.equal(shapley_values(matrix), shapley_values(matrix, method="exact"))
-    sampled = [shapley_values(matrix, "voldetpro", n_permutations=50, random_state=seed) for seed in (1, 2, 1)]
+    sampled = [
+        shapley_values(matrix, "voldetpro", n_permutations=50, random_state=seed)
+        for seed in (1, 2, 1)
+    ]
     assert torch.equal(sampled[0], sampled[2])
     assert not torch.equal(sampled[0], sampled[1])
     close(sampled[0], shapley_values(matrix, "voldetpro", method="exact"), atol=0.1)
 
 
-@pytest.mark.parametrize("make", [lambda: 5, lambda: np.random.RandomState(5), lambda: torch.Generator().manual_seed(5)])
+@pytest.mark.parametrize(
+    "make", [lambda: 5, lambda: np.random.RandomState(5), lambda: torch.Generator().manual_seed(5)]
+)
 def test_an_equal_random_state_draws_equal_orders(rng, make):
     matrix = gramian(rng, "random", 6)
-    first, second = (shapley_values(matrix, method="permutation", n_permutations=10, random_state=make()) for _ in range(2))
+    first, second = (
+        shapley_values(matrix, method="permutation", n_permutations=10, random_state=make())
+        for _ in range(2)
+    )
     assert torch.equal(first, second)
 
 
@@ -259,7 +313,10 @@ def test_global_generators_are_not_touched(rng):
     ("arguments", "message"),
     [
         ({"utility": "volume"}, r"utility must be one of \('voldet', 'voldetpro'\)"),
-        ({"method": "monte_carlo"}, r"method must be one of \('auto', 'exact', 'enumerate', 'permutation'\)"),
+        (
+            {"method": "monte_carlo"},
+            r"method must be one of \('auto', 'exact', 'enumerate', 'permutation'\)",
+        ),
         ({"n_permutations": 0}, "n_permutations must be at least 1"),
     ],
 )
@@ -268,7 +325,10 @@ def test_an_unknown_choice_is_refused(arguments, message):
         shapley_values(torch.eye(3), **arguments)
 
 
-@pytest.mark.parametrize(("utility", "method"), [("voldet", "enumerate"), ("voldetpro", "enumerate"), ("voldetpro", "exact")])
+@pytest.mark.parametrize(
+    ("utility", "method"),
+    [("voldet", "enumerate"), ("voldetpro", "enumerate"), ("voldetpro", "exact")],
+)
 def test_the_subsets_of_too_many_tasks_are_refused(utility, method):
     with pytest.raises(ValueError, match=r"the limit is 16 tasks"):
         shapley_values(torch.eye(17), utility, method=method)

@@ -16,8 +16,12 @@ def omega(matrix, tau=1.0):
 
 def test_random_weights_are_multiplied_by_the_priorities(rng):
     matrix, losses = gramian(gaussian(rng, 4)), tensor(rng.uniform(0.5, 3.0, size=4))
-    got = ShapleyWeighted("rlw", tau=0.2).loss_weights(losses, gramian=matrix, generator=torch.Generator().manual_seed(2))
-    expected = omega(matrix, 0.2) * RLW().loss_weights(losses, generator=torch.Generator().manual_seed(2))
+    got = ShapleyWeighted("rlw", tau=0.2).loss_weights(
+        losses, gramian=matrix, generator=torch.Generator().manual_seed(2)
+    )
+    expected = omega(matrix, 0.2) * RLW().loss_weights(
+        losses, generator=torch.Generator().manual_seed(2)
+    )
     assert torch.allclose(got, expected, rtol=1e-10)
 
 
@@ -27,7 +31,9 @@ def test_dwa_has_its_own_history(rng):
     for means in tensor(rng.uniform(0.5, 3.0, size=(3, 4))):
         states = [method.advance(means, states[0]), plain.advance(means, states[1])]
     got = method.loss_weights(torch.ones(4), states[0], gramian=matrix)
-    assert torch.allclose(got, omega(matrix, 0.2) * plain.loss_weights(torch.ones(4), states[1]), rtol=1e-10)
+    assert torch.allclose(
+        got, omega(matrix, 0.2) * plain.loss_weights(torch.ones(4), states[1]), rtol=1e-10
+    )
     assert method.advances == "pass"
 
 
@@ -64,8 +70,12 @@ def test_an_absent_tasks_gradient_does_not_matter(rng):
     matrix, present = gramian(gaussian(rng, 3)), torch.tensor([True, False, True])
     broken = matrix.clone()
     broken[1] = broken[:, 1] = torch.nan
-    weights = ShapleyWeighted("dwa", tau=0.1).loss_weights(torch.ones(3), gramian=broken, present=present)
-    smaller = ShapleyWeighted("dwa", tau=0.1).loss_weights(torch.ones(2), gramian=matrix[[0, 2]][:, [0, 2]])
+    weights = ShapleyWeighted("dwa", tau=0.1).loss_weights(
+        torch.ones(3), gramian=broken, present=present
+    )
+    smaller = ShapleyWeighted("dwa", tau=0.1).loss_weights(
+        torch.ones(2), gramian=matrix[[0, 2]][:, [0, 2]]
+    )
     assert torch.allclose(weights, tensor([smaller[0], 0.0, smaller[1]]))
 
 
@@ -77,8 +87,13 @@ def test_parameters_of_the_method_are_reached_by_name():
 def test_what_it_needs_is_said_where_it_is_missing():
     with pytest.raises(TypeError, match="ShapleyWeighted.loss_weights needs gramian="):
         ShapleyWeighted("uw").loss_weights(torch.ones(3))
-    with pytest.raises(ValueError, match=r"gramian must be of shape \(3, 3\) for losses of shape \(3,\). Got \(2, 2\)"):
+    with pytest.raises(
+        ValueError,
+        match=r"gramian must be of shape \(3, 3\) for losses of shape \(3,\). Got \(2, 2\)",
+    ):
         ShapleyWeighted("uw").loss_weights(torch.ones(3), gramian=torch.eye(2))
     for unknown in ("mgda", MGDA()):
-        with pytest.raises(ValueError, match="'method' parameter of ShapleyWeighted must be one of"):
+        with pytest.raises(
+            ValueError, match="'method' parameter of ShapleyWeighted must be one of"
+        ):
             ShapleyWeighted(unknown).loss_weights(torch.ones(3), gramian=torch.eye(3))

@@ -20,4 +20,6 @@ def test_a_task_without_a_loss_gets_weight_zero_and_changes_no_other():
 
 
 def test_losses_24_decades_apart_have_their_own_inverse():
-    assert torch.allclose(SI().loss_weights(tensor([1e-12, 1e12])), tensor([1e12, 1e-12]), rtol=1e-14)
+    assert torch.allclose(
+        SI().loss_weights(tensor([1e-12, 1e12])), tensor([1e12, 1e-12]), rtol=1e-14
+    )

@@ -12,15 +12,22 @@ from tests.aggregation.conftest import tensor
 def test_the_raw_weights_are_the_gradient_of_the_published_objective(rng):
     losses = tensor(rng.uniform(0.1, 5.0, size=4)).requires_grad_()
     preferences, ideal, mu = tensor([0.1, 0.2, 0.3, 0.4]), tensor([0.0, 0.05, 0.1, 0.0]), 0.3
-    (expected,) = torch.autograd.grad(mu * torch.logsumexp(preferences * (losses - ideal) / mu, -1), losses)
+    (expected,) = torch.autograd.grad(
+        mu * torch.logsumexp(preferences * (losses - ideal) / mu, -1), losses
+    )
     method = STCH(mu, form="raw", preferences=preferences.tolist(), ideal=ideal.tolist())
     assert torch.allclose(method.loss_weights(losses), expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("mu", [0.2, 1.0, 3.0])
 def test_the_logarithmic_weights_are_the_gradient_of_the_programs_objective(rng, mu):
-    nadir, losses = tensor(rng.uniform(0.5, 5.0, size=4)), tensor(rng.uniform(0.1, 5.0, size=4)).requires_grad_()
-    (expected,) = torch.autograd.grad(4 * mu * torch.logsumexp((losses / nadir).log() / mu, -1), losses)
+    nadir, losses = (
+        tensor(rng.uniform(0.5, 5.0, size=4)),
+        tensor(rng.uniform(0.1, 5.0, size=4)).requires_grad_(),
+    )
+    (expected,) = torch.autograd.grad(
+        4 * mu * torch.logsumexp((losses / nadir).log() / mu, -1), losses
+    )
     method = STCH(mu, warmup=0)
     assert torch.allclose(method.loss_weights(losses, method.advance(nadir)), expected, rtol=1e-12)
 
@@ -38,7 +45,9 @@ def test_up_to_the_end_of_the_warmup_it_is_si_and_the_last_pass_is_the_reference
 
 def test_towards_zero_smoothness_it_is_the_worst_task(rng):
     losses = tensor(rng.permutation([0.5, 1.5, 2.5, 3.5]) + rng.uniform(0, 0.5, size=4))
-    assert torch.allclose(STCH(1e-4, form="raw").loss_weights(losses), MinMax().loss_weights(losses))
+    assert torch.allclose(
+        STCH(1e-4, form="raw").loss_weights(losses), MinMax().loss_weights(losses)
+    )
 
 
 def test_a_task_that_the_warmup_lacked_is_compared_with_its_first_later_pass():
@@ -50,5 +59,7 @@ def test_a_task_that_the_warmup_lacked_is_compared_with_its_first_later_pass():
 
 
 def test_an_unknown_form_is_refused():
-    with pytest.raises(ValueError, match="'form' parameter of STCH must be 'log' or 'raw'. Got 'smooth'"):
+    with pytest.raises(
+        ValueError, match="'form' parameter of STCH must be 'log' or 'raw'. Got 'smooth'"
+    ):
         STCH(form="smooth").loss_weights(torch.ones(2))

@@ -28,14 +28,21 @@ def test_at_rest_all_weighted_losses_are_one_half():
     method, losses, state = UW(learning_rate=0.02), tensor([0.2, 1.0, 4.0]), None
     for _ in range(1000):
         state = method.advance(losses, state)
-    assert torch.allclose(method.loss_weights(losses, state) * losses, tensor([0.5, 0.5, 0.5]), rtol=1e-3)
+    assert torch.allclose(
+        method.loss_weights(losses, state) * losses, tensor([0.5, 0.5, 0.5]), rtol=1e-3
+    )
 
 
 def test_a_learning_rate_below_zero_is_refused():
-    with pytest.raises(ValueError, match="'learning_rate' parameter of UW must be a finite number of at least 0"):
+    with pytest.raises(
+        ValueError, match="'learning_rate' parameter of UW must be a finite number of at least 0"
+    ):
         UW(learning_rate=-1.0).advance(tensor([1.0, 2.0]))
 
 
 def test_initial_values_of_another_number_of_tasks_are_refused():
-    with pytest.raises(ValueError, match="'initial' parameter of UW must be a finite number, or one for each of the 3 tasks"):
+    with pytest.raises(
+        ValueError,
+        match="'initial' parameter of UW must be a finite number, or one for each of the 3 tasks",
+    ):
         UW(initial=[0.0, 1.0]).initial_state(1, 3)

@@ -11,7 +11,9 @@ MEASURES = [voldet, voldetpro, negative_cosine_fraction]
 
 def gramian(rng, n_tasks, n_members=()):
     """Gramians of full rank with cosines of both signs and norms over four decades."""
-    jacobian = rng.normal(size=(*n_members, n_tasks, n_tasks + 3)) * 10.0 ** rng.uniform(-2, 2, size=(*n_members, n_tasks, 1))
+    jacobian = rng.normal(size=(*n_members, n_tasks, n_tasks + 3)) * 10.0 ** rng.uniform(
+        -2, 2, size=(*n_members, n_tasks, 1)
+    )
     return torch.tensor(jacobian @ jacobian.swapaxes(-1, -2))
 
 
@@ -37,13 +39,17 @@ def test_voldetpro_adds_the_charge_of_equation_6(rng, n_tasks):
     matrix = gramian(rng, n_tasks)
     negative = pairwise(matrix.numpy())
     charge = (math.sqrt(len(negative)) + n_tasks) / n_tasks * abs(sum(negative))
-    assert voldetpro(matrix).item() == pytest.approx(np.linalg.det(cosines(matrix.numpy())) + charge, abs=1e-13)
+    assert voldetpro(matrix).item() == pytest.approx(
+        np.linalg.det(cosines(matrix.numpy())) + charge, abs=1e-13
+    )
 
 
 @pytest.mark.parametrize("n_tasks", [2, 5, 9])
 def test_negative_cosine_fraction_counts_pairs(rng, n_tasks):
     matrix = gramian(rng, n_tasks)
-    assert negative_cosine_fraction(matrix).item() == pytest.approx(len(pairwise(matrix.numpy())) / math.comb(n_tasks, 2), abs=1e-15)
+    assert negative_cosine_fraction(matrix).item() == pytest.approx(
+        len(pairwise(matrix.numpy())) / math.comb(n_tasks, 2), abs=1e-15
+    )
 
 
 def test_voldetpro_equals_voldet_where_no_cosine_is_negative(rng):
@@ -66,7 +72,10 @@ def test_a_single_task_has_volume_one_and_no_conflict():
     assert [measure(matrix).item() for measure in MEASURES] == [1.0, 1.0, 0.0]
 
 
-@pytest.mark.parametrize("rows", [[[1.0, 2.0], [2.0, 4.0]], [[1.0, 2.0], [-0.5, -1.0]], [[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]])
+@pytest.mark.parametrize(
+    "rows",
+    [[[1.0, 2.0], [2.0, 4.0]], [[1.0, 2.0], [-0.5, -1.0]], [[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]],
+)
 def test_dependent_gradients_span_no_volume_and_never_a_negative_one(rows):
     jacobian = torch.tensor(rows)
     volume = voldet(jacobian @ jacobian.T).item()
@@ -91,7 +100,9 @@ def test_gradients_that_are_all_zero_measure_zero(measure):
 @pytest.mark.parametrize("scale", [1e-16, 1e16])
 def test_measures_do_not_depend_on_the_units_of_gradients(rng, measure, scale):
     matrix = gramian(rng, 6)
-    assert measure(matrix * scale).item() == pytest.approx(measure(matrix).item(), rel=1e-12, abs=1e-14)
+    assert measure(matrix * scale).item() == pytest.approx(
+        measure(matrix).item(), rel=1e-12, abs=1e-14
+    )
 
 
 @pytest.mark.parametrize("measure", MEASURES)

@@ -20,7 +20,9 @@ def make_table(rng, sizes=(40, 40, 40, 40), kind="regression"):
         y = X @ [1.0, -1.0, 0.5] * (1 if k < len(sizes) / 2 else -1) + 0.3 * rng.normal(size=size)
         if kind == "classification":
             y = (y > np.median(y)).astype(int)
-        parts.append(pd.DataFrame(X, columns=["area", "staff", "age"]).assign(shop=f"shop {k}", sales=y))
+        parts.append(
+            pd.DataFrame(X, columns=["area", "staff", "age"]).assign(shop=f"shop {k}", sales=y)
+        )
     return pd.concat(parts, ignore_index=True)
 
 
@@ -31,7 +33,9 @@ def table(rng):
 
 @pytest.fixture
 def call(tmp_path, capsys, monkeypatch):
-    """Run the command line on a table, or with plain arguments; returns exit code, output and errors."""
+    """Run the command line on a table, or with plain arguments; returns exit code, output and
+    errors.
+    """
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments, frame=None, options=QUICK, name="shops.csv", out="results"):

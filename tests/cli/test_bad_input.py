@@ -18,19 +18,43 @@ def refused(result, *reasons):
 
 
 SPOILT = {
-    "text input": (lambda t: t.assign(town=["Rome"] * 60 + ["Oslo"] * 100), ["'town'", "text, such as 'Rome'", "encode"]),
-    "text among the numbers of an input": (lambda t: t.assign(staff=t["staff"].astype(object).where(t.index < 80, "few")), ["'staff'", "text"]),
-    "missing input": (lambda t: t.assign(age=t["age"].mask(t.index < 2)), ["'age' has 2 missing values"]),
-    "infinite input": (lambda t: t.assign(age=t["age"].mask(t.index < 2, np.inf)), ["'age' holds infinite"]),
+    "text input": (
+        lambda t: t.assign(town=["Rome"] * 60 + ["Oslo"] * 100),
+        ["'town'", "text, such as 'Rome'", "encode"],
+    ),
+    "text among the numbers of an input": (
+        lambda t: t.assign(staff=t["staff"].astype(object).where(t.index < 80, "few")),
+        ["'staff'", "text"],
+    ),
+    "missing input": (
+        lambda t: t.assign(age=t["age"].mask(t.index < 2)),
+        ["'age' has 2 missing values"],
+    ),
+    "infinite input": (
+        lambda t: t.assign(age=t["age"].mask(t.index < 2, np.inf)),
+        ["'age' holds infinite"],
+    ),
     "no input": (lambda t: t[["shop", "sales"]], ["no input column"]),
     "one task": (lambda t: t.assign(shop="only"), ["one task only, 'only'"]),
-    "small tasks": (lambda t: t.assign(shop=["big"] * 100 + [f"s{k // 5}" for k in range(60)]), ["1 of 13 tasks can be used", "s0 (5 rows)"]),
+    "small tasks": (
+        lambda t: t.assign(shop=["big"] * 100 + [f"s{k // 5}" for k in range(60)]),
+        ["1 of 13 tasks can be used", "s0 (5 rows)"],
+    ),
     "scaled task column": (lambda t: t.assign(shop=t["age"]), ["'shop'", "not integral"]),
     "no task id": (lambda t: t.assign(shop=np.nan), ["no row has a task"]),
     "no target": (lambda t: t.assign(sales=np.nan), ["no row has a target"]),
-    "target and task never together": (lambda t: t.assign(sales=t["sales"].mask(t.index < 80), shop=t["shop"].mask(t.index >= 80)), ["no row has"]),
-    "infinite target": (lambda t: t.assign(sales=t["sales"].mask(t.index < 2, -np.inf)), ["'sales' holds infinite"]),
-    "text among numbers": (lambda t: t.assign(sales=t["sales"].astype(object).mask(t.index == 5, "1,5")), ["'sales' holds text such as '1,5'"]),
+    "target and task never together": (
+        lambda t: t.assign(sales=t["sales"].mask(t.index < 80), shop=t["shop"].mask(t.index >= 80)),
+        ["no row has"],
+    ),
+    "infinite target": (
+        lambda t: t.assign(sales=t["sales"].mask(t.index < 2, -np.inf)),
+        ["'sales' holds infinite"],
+    ),
+    "text among numbers": (
+        lambda t: t.assign(sales=t["sales"].astype(object).mask(t.index == 5, "1,5")),
+        ["'sales' holds text such as '1,5'"],
+    ),
     "no rows": (lambda t: t.head(0), ["has no rows"]),
 }
 
@@ -44,7 +68,11 @@ def test_a_table_that_cannot_be_used_is_refused(call, table, tmp_path, case):
 
 def test_a_text_target_is_refused_for_regression(call, table):
     frame = table.assign(sales=np.where(table["sales"] > 0, "high", "low"))
-    assert refused(call("--kind", "regression", frame=frame), "'sales' is not numeric", "'low'" if frame["sales"].iloc[0] == "low" else "'high'")
+    assert refused(
+        call("--kind", "regression", frame=frame),
+        "'sales' is not numeric",
+        "'low'" if frame["sales"].iloc[0] == "low" else "'high'",
+    )
 
 
 def test_fractions_are_refused_as_classes(call, table):
@@ -123,10 +151,20 @@ def test_a_data_set_that_is_nowhere_is_refused_in_one_line(call, monkeypatch, tm
     monkeypatch.setenv("SKMTL_DATA", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("SKMTL_DATA_URL", "file:///nowhere")
-    assert refused(call("group", "mhc_binding", "--data-home", tmp_path), "data set mhc_binding", "was not found")
+    assert refused(
+        call("group", "mhc_binding", "--data-home", tmp_path),
+        "data set mhc_binding",
+        "was not found",
+    )
 
 
-@pytest.mark.parametrize(("options", "reason"), [(["--task", "a"], "belong to files"), (["--kind", "classification"], "holds regression tasks")])
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--task", "a"], "belong to files"),
+        (["--kind", "classification"], "holds regression tasks"),
+    ],
+)
 def test_options_of_files_are_refused_for_data_sets(call, options, reason):
     pytest.importorskip("faraway")
     assert refused(call("group", "junior_school", *options), reason)

@@ -21,11 +21,18 @@ comparison = import_module("skmtl.cli.comparison")
 @pytest.fixture(autouse=True)
 def small_network(monkeypatch):
     for module in (comparison, import_module("skmtl.grouping.grouped")):
-        monkeypatch.setattr(module, "DEFAULT_NETWORK", {"hidden_layer_sizes": (8,), "max_iter": 20, "learning_rate_init": 0.02})
+        monkeypatch.setattr(
+            module,
+            "DEFAULT_NETWORK",
+            {"hidden_layer_sizes": (8,), "max_iter": 20, "learning_rate_init": 0.02},
+        )
 
 
 def summary(folder):
-    return json.loads((folder / "groups.json").read_text(encoding="utf-8"), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+    return json.loads(
+        (folder / "groups.json").read_text(encoding="utf-8"),
+        parse_constant=lambda name: pytest.fail(f"{name} is not JSON"),
+    )
 
 
 def test_a_regression_prints_the_table_and_writes_all_files(call, table, tmp_path):
@@ -49,11 +56,22 @@ def test_a_regression_prints_the_table_and_writes_all_files(call, table, tmp_pat
     assert all(name in found["groups"][group] for name, group in found["tasks"].items())
     assert set(found["losses"]["total"]) == {"single-task", "all together", "grouped"}
     per_task = pd.DataFrame(found["losses"]["per_task"]).T
-    np.testing.assert_allclose(per_task.sum(), pd.Series(found["losses"]["total"])[per_task.columns])
+    np.testing.assert_allclose(
+        per_task.sum(), pd.Series(found["losses"]["total"])[per_task.columns]
+    )
     assert found["settings"]["repeats"] == 2
     assert found["versions"]["skmtl"]
     gains = pd.read_csv(tmp_path / "results" / "gains.csv")
-    assert gains.columns.tolist() == ["target", "source", "gain", "gain_se", "stl_loss", "mtl_loss", "n_repeats", "predicted"]
+    assert gains.columns.tolist() == [
+        "target",
+        "source",
+        "gain",
+        "gain_se",
+        "stl_loss",
+        "mtl_loss",
+        "n_repeats",
+        "predicted",
+    ]
     assert len(gains) == 12
     for name in ("affinity.png", "prediction.png"):
         assert (tmp_path / "results" / name).read_bytes().startswith(b"\x89PNG")
@@ -65,7 +83,11 @@ def test_a_regression_prints_the_table_and_writes_all_files(call, table, tmp_pat
 def test_piped_output_has_no_control_characters_and_at_most_80_columns(call, rng):
     frame = make_table(rng, sizes=(20,) * 3)
     frame["shop"] = frame["shop"].map(
-        {"shop 0": "\x1b[31mred\x07", "shop 1": "a very long name of a shop that goes on and on for ever", "shop 2": "Käse\u202e"}
+        {
+            "shop 0": "\x1b[31mred\x07",
+            "shop 1": "a very long name of a shop that goes on and on for ever",
+            "shop 2": "Käse\u202e",
+        }
     )
     code, out, _ = call(frame=frame)
     assert code == 0
@@ -78,13 +100,18 @@ def test_a_strategy_that_was_chosen_has_its_own_losses_to_the_last_digit(call, r
     found = summary(tmp_path / "results")
     assert found["winner"] in ("all together", "single-task")
     assert found["losses"]["total"]["grouped"] == found["losses"]["total"][found["winner"]]
-    assert all(losses["grouped"] == losses[found["winner"]] for losses in found["losses"]["per_task"].values())
+    assert all(
+        losses["grouped"] == losses[found["winner"]]
+        for losses in found["losses"]["per_task"].values()
+    )
 
 
 def test_the_same_seed_gives_the_same_numbers(call, table, tmp_path):
     for out in ("first", "second"):
         assert call(frame=table, out=out)[0] == 0
-    assert (tmp_path / "first" / "gains.csv").read_bytes() == (tmp_path / "second" / "gains.csv").read_bytes()
+    assert (tmp_path / "first" / "gains.csv").read_bytes() == (
+        tmp_path / "second" / "gains.csv"
+    ).read_bytes()
     assert summary(tmp_path / "first")["losses"] == summary(tmp_path / "second")["losses"]
 
 
@@ -96,7 +123,11 @@ def test_small_tasks_are_kept_and_listed_and_have_no_held_out_loss(call, rng, tm
     assert "fewer than 10 rows are left of: shop 5" in words
     found = summary(tmp_path / "results")
     assert set(found["tasks"]) == {f"shop {k}" for k in range(6)}
-    assert found["losses"]["per_task"]["shop 3"] == {"single-task": None, "all together": None, "grouped": None}
+    assert found["losses"]["per_task"]["shop 3"] == {
+        "single-task": None,
+        "all together": None,
+        "grouped": None,
+    }
     assert found["losses"]["per_task"]["shop 5"]["grouped"] is not None
 
 
@@ -120,7 +151,9 @@ def test_two_values_are_taken_for_classes(call, rng, labels):
 
 def test_three_text_classes_are_learnt_even_if_a_task_lacks_one(call, rng):
     frame = make_table(rng, sizes=(40, 40, 40))
-    frame["sales"] = np.where(frame["sales"] > 0.5, "high", np.where(frame["sales"] < -0.5, "low", "middle"))
+    frame["sales"] = np.where(
+        frame["sales"] > 0.5, "high", np.where(frame["sales"] < -0.5, "low", "middle")
+    )
     frame.loc[(frame["shop"] == "shop 1") & (frame["sales"] == "high"), "sales"] = "low"
     assert call(frame=frame)[0] == 0
 
@@ -134,7 +167,9 @@ def test_whole_numbers_can_be_said_to_be_classes(call, rng):
 
 
 def test_rows_without_a_target_or_task_are_dropped_and_counted(call, table):
-    frame = table.assign(sales=table["sales"].mask(table.index < 3), shop=table["shop"].mask(table.index == 7))
+    frame = table.assign(
+        sales=table["sales"].mask(table.index < 3), shop=table["shop"].mask(table.index == 7)
+    )
     code, out, _ = call(frame=frame)
     assert code == 0
     assert "156 rows" in out
@@ -161,7 +196,9 @@ def test_semicolons_packed_files_and_parquet_are_read(call, table, tmp_path):
     table.to_parquet(tmp_path / "c.parquet")
     for name in ("a.csv", "b.csv.gz", "c.parquet"):
         assert call("group", name, *QUICK, "--out", name + "-out")[0] == 0
-    losses = [summary(tmp_path / f"{name}-out")["losses"] for name in ("a.csv", "b.csv.gz", "c.parquet")]
+    losses = [
+        summary(tmp_path / f"{name}-out")["losses"] for name in ("a.csv", "b.csv.gz", "c.parquet")
+    ]
     assert losses[0] == losses[1]
     assert losses[0]["total"] == pytest.approx(losses[2]["total"], rel=1e-6)
 
@@ -170,7 +207,9 @@ def test_semicolons_packed_files_and_parquet_are_read(call, table, tmp_path):
 def test_the_method_proposes_alone(call, table, tmp_path, method):
     assert call("--method", method, frame=table)[0] == 0
     plans = [plan["candidate"] for plan in summary(tmp_path / "results")["choice"]][2:]
-    assert all(plan.startswith((method, "best of each")) for plan in plans)  # the second serves tasks from groups that were found
+    assert all(
+        plan.startswith((method, "best of each")) for plan in plans
+    )  # the second serves tasks from groups that were found
 
 
 def test_many_tasks_show_only_the_most_changed(call, rng):
@@ -185,7 +224,11 @@ def test_a_constant_target_is_no_traceback(call, table):
 
 
 def test_parquet_with_categories_whole_numbers_and_booleans_is_read(call, table, tmp_path):
-    frame = table.assign(shop=table["shop"].astype("category"), staff=(10 * table["staff"]).astype(int).astype("Int64"), age=table["age"] > 0)
+    frame = table.assign(
+        shop=table["shop"].astype("category"),
+        staff=(10 * table["staff"]).astype(int).astype("Int64"),
+        age=table["age"] > 0,
+    )
     frame.to_parquet(tmp_path / "shops.parquet")
     assert call("group", "shops.parquet", *QUICK, "--out", "results")[0] == 0
 
@@ -219,7 +262,11 @@ def test_a_failure_while_writing_leaves_the_earlier_results(call, table, tmp_pat
 
 
 def test_a_failure_while_writing_leaves_no_new_folder(call, table, tmp_path, monkeypatch):
-    monkeypatch.setattr(Path, "write_bytes", lambda *arguments: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    monkeypatch.setattr(
+        Path,
+        "write_bytes",
+        lambda *arguments: (_ for _ in ()).throw(OSError(28, "No space left on device")),
+    )
     assert call(frame=table)[0] == 2
     assert not (tmp_path / "results").exists()
 
@@ -232,7 +279,9 @@ def test_a_failure_while_writing_leaves_no_new_folder(call, table, tmp_path, mon
         (["matplotlib", "jinja2", "rich"], {"affinity.png", "prediction.png", "report.html"}),
     ],
 )
-def test_without_extras_the_rest_is_written_and_one_line_names_the_extra(call, table, tmp_path, monkeypatch, absent, missing):
+def test_without_extras_the_rest_is_written_and_one_line_names_the_extra(
+    call, table, tmp_path, monkeypatch, absent, missing
+):
     (tmp_path / "results").mkdir()
     for name in FILES:
         (tmp_path / "results" / name).write_text("earlier")
@@ -262,8 +311,15 @@ def test_the_module_runs_as_a_command(table, tmp_path):
     table.to_csv(tmp_path / "shops.csv", index=False)
     command = [sys.executable, "-m", "skmtl", "group", "shops.csv", *QUICK, "--out", "results"]
     root = str(Path(__file__).resolve().parents[2])
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONIOENCODING": "ascii", "PYTHONPATH": root}
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, env=environment)
+    environment = {
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "PYTHONIOENCODING": "ascii",
+        "PYTHONPATH": root,
+    }
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, timeout=120, env=environment
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert "all together" in done.stdout
     assert sorted(os.listdir(tmp_path / "results")) == sorted(FILES)

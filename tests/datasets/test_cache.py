@@ -39,7 +39,9 @@ def server(tmp_path):
         def log_message(self, *args):
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder))) as running:
+    with http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder))
+    ) as running:
         thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         try:
@@ -56,7 +58,9 @@ def lay(folder, content=CONTENT, table=TABLE):
     return file
 
 
-def test_data_home_comes_before_the_variable_and_the_variable_before_the_home_folder(empty_world, tmp_path, monkeypatch):
+def test_data_home_comes_before_the_variable_and_the_variable_before_the_home_folder(
+    empty_world, tmp_path, monkeypatch
+):
     monkeypatch.setenv("SKMTL_DATA", str(tmp_path / "variable"))
     broken = b"something else"
     lay(empty_world / "skmtl_data", broken)
@@ -74,7 +78,9 @@ def test_a_table_in_the_home_folder_is_found(empty_world):
     assert table["f1"].tolist() == ["0.5", "NA"]
 
 
-def test_a_missing_table_names_every_place_both_variables_and_the_file(empty_world, tmp_path, monkeypatch):
+def test_a_missing_table_names_every_place_both_variables_and_the_file(
+    empty_world, tmp_path, monkeypatch
+):
     monkeypatch.setenv("SKMTL_DATA", str(tmp_path / "variable"))
     with pytest.raises(FileNotFoundError) as caught:
         read_table(TABLE, tmp_path / "argument", False)
@@ -109,7 +115,14 @@ def test_a_found_table_with_other_content_raises_and_advises_to_delete_it(empty_
     assert hashlib.sha256(b"task,f1,y\n1,0.5,1\n").hexdigest() in str(caught.value)
 
 
-@pytest.mark.parametrize("damage", [lambda packed: packed[:-9], lambda packed: b"no gzip", lambda packed: packed[:15] + b"\xff\xff\xff" + packed[18:]])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda packed: packed[:-9],
+        lambda packed: b"no gzip",
+        lambda packed: packed[:15] + b"\xff\xff\xff" + packed[18:],
+    ],
+)
 def test_a_damaged_file_raises_oserror_that_names_it(empty_world, tmp_path, damage):
     file = lay(tmp_path)
     file.write_bytes(damage(file.read_bytes()))
@@ -127,7 +140,9 @@ def test_a_mirror_fills_the_first_folder_once(empty_world, tmp_path, server, mon
     assert [file.name for file in (tmp_path / "new" / "toy").iterdir()] == ["toy.csv.gz"]
 
 
-def test_a_mirror_with_wrong_content_leaves_nothing_behind(empty_world, tmp_path, server, monkeypatch):
+def test_a_mirror_with_wrong_content_leaves_nothing_behind(
+    empty_world, tmp_path, server, monkeypatch
+):
     folder, url = server
     lay(folder, b"task,f1,y\n9,9,9\n")
     monkeypatch.setenv("SKMTL_DATA_URL", url)
@@ -142,12 +157,19 @@ def test_a_mirror_without_the_file_is_named_with_its_answer(empty_world, server,
         read_table(TABLE, None, True)
 
 
-def test_public_sources_are_tried_in_turn_and_checked_after_conversion(empty_world, tmp_path, server):
+def test_public_sources_are_tried_in_turn_and_checked_after_conversion(
+    empty_world, tmp_path, server
+):
     folder, url = server
     (folder / "changed.txt").write_bytes(b"1;0.5;7\n2;NA;1")
     (folder / "raw.txt").write_bytes(b"1;0.5;0\n2;NA;1")
     convert = lambda raw: b"task,f1,y\n" + raw[0].replace(b";", b",") + b"\n"  # noqa: E731
-    table = RemoteTable("toy/toy.csv.gz", SHA256, ((f"{url}/absent.txt",), (f"{url}/changed.txt",), (f"{url}/raw.txt",)), convert)
+    table = RemoteTable(
+        "toy/toy.csv.gz",
+        SHA256,
+        ((f"{url}/absent.txt",), (f"{url}/changed.txt",), (f"{url}/raw.txt",)),
+        convert,
+    )
     assert len(read_table(table, tmp_path, True)) == 2
     assert gzip.decompress((tmp_path / "toy" / "toy.csv.gz").read_bytes()) == CONTENT
 
@@ -155,8 +177,15 @@ def test_public_sources_are_tried_in_turn_and_checked_after_conversion(empty_wor
 def test_every_failed_source_is_named(empty_world, tmp_path, server):
     folder, url = server
     (folder / "raw.txt").write_bytes(b"no number")
-    table = RemoteTable("toy/toy.csv.gz", SHA256, ((f"{url}/absent.txt",), (f"{url}/raw.txt",)), lambda raw: str(int(raw[0])).encode())
-    with pytest.raises(FileNotFoundError, match=r"absent\.txt failed.*raw\.txt failed: invalid literal"):
+    table = RemoteTable(
+        "toy/toy.csv.gz",
+        SHA256,
+        ((f"{url}/absent.txt",), (f"{url}/raw.txt",)),
+        lambda raw: str(int(raw[0])).encode(),
+    )
+    with pytest.raises(
+        FileNotFoundError, match=r"absent\.txt failed.*raw\.txt failed: invalid literal"
+    ):
         read_table(table, tmp_path, True)
 
 

@@ -40,7 +40,11 @@ def test_school_has_139_schools_and_ten_splits(data_home):
     assert school.splits.shape == (15362, 10)
     assert (school.splits.sum() == 3890).all()
     for split in school.splits:
-        assert school.task[school.splits[split]].nunique() == school.task[~school.splits[split]].nunique() == 139
+        assert (
+            school.task[school.splits[split]].nunique()
+            == school.task[~school.splits[split]].nunique()
+            == 139
+        )
 
 
 def test_landmine_has_29_fields_and_904_mines(data_home):
@@ -66,7 +70,10 @@ def test_one_hot_letters_can_be_read_back():
     letters = pd.DataFrame({"p1": ["A", "Y"], "p2": ["C", "A"]})
     coded = one_hot(letters)
     assert coded.shape == (2, 40)
-    assert [coded.columns[row == 1].tolist() for row in coded.to_numpy()] == [["p1_A", "p2_C"], ["p1_Y", "p2_A"]]
+    assert [coded.columns[row == 1].tolist() for row in coded.to_numpy()] == [
+        ["p1_A", "p2_C"],
+        ["p1_Y", "p2_A"],
+    ]
 
 
 def mat(**arrays):
@@ -89,14 +96,25 @@ def test_school_is_rebuilt_from_matlab_files_of_the_source_layout(data_home):
     school = fetch_school(data_home=data_home)
     x = np.vstack([school.data.to_numpy().T, np.ones(15362)]).astype(np.uint8)
     first = np.flatnonzero(~school.task.duplicated())[:, None] + 1
-    raw = mat(x=x, y=school.target.to_numpy()[:, None].astype(np.uint8), task_indexes=first.astype(np.uint16))
+    raw = mat(
+        x=x,
+        y=school.target.to_numpy()[:, None].astype(np.uint8),
+        task_indexes=first.astype(np.uint16),
+    )
     assert convert_school([raw]) == stored(data_home, SCHOOL)
-    positions = [(np.flatnonzero(~school.splits[name]) + 1, np.flatnonzero(school.splits[name]) + 1) for name in school.splits]
-    assert convert_splits([mat(tr=tr[None, :], tst=tst[None, ::-1]) for tr, tst in positions]) == stored(data_home, SPLITS)
+    positions = [
+        (np.flatnonzero(~school.splits[name]) + 1, np.flatnonzero(school.splits[name]) + 1)
+        for name in school.splits
+    ]
+    assert convert_splits(
+        [mat(tr=tr[None, :], tst=tst[None, ::-1]) for tr, tst in positions]
+    ) == stored(data_home, SPLITS)
 
 
 def test_landmine_is_rebuilt_from_a_matlab_file_of_the_source_layout(data_home):
     task_set = fetch_landmine(data_home=data_home).task_set
     features = [task.X.to_numpy() * (1 + 1e-13) for task in task_set]
     labels = [task.y[:, None].astype(np.uint8) for task in task_set]
-    assert convert_landmine([mat(feature=cells(features), label=cells(labels))]) == stored(data_home, LANDMINE)
+    assert convert_landmine([mat(feature=cells(features), label=cells(labels))]) == stored(
+        data_home, LANDMINE
+    )

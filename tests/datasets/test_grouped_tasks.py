@@ -6,7 +6,9 @@ from skmtl.datasets.grouped_tasks import expected_gains
 
 
 def simulated_gains(bunch, rows):
-    """Mean test error over disjoint blocks of rows: relative drop of a pooled least-squares fit, by plain simulation."""
+    """Mean test error over disjoint blocks of rows: relative drop of a pooled least-squares fit, by
+    plain simulation.
+    """
     names = bunch.task_set.names
     X = [np.column_stack([np.ones(len(task)), task.X.to_numpy()]) for task in bunch.task_set]
     y = [task.y.astype(float) for task in bunch.task_set]
@@ -16,16 +18,34 @@ def simulated_gains(bunch, rows):
     def error(i, others):
         errors = []
         for block in blocks:
-            theta, *_ = np.linalg.lstsq(np.vstack([X[k][block] for k in others]), np.concatenate([y[k][block] for k in others]), rcond=None)
+            theta, *_ = np.linalg.lstsq(
+                np.vstack([X[k][block] for k in others]),
+                np.concatenate([y[k][block] for k in others]),
+                rcond=None,
+            )
             errors.append(np.mean((y[i][test] - X[i][test] @ theta) ** 2))
         return np.mean(errors)
 
     alone = np.array([error(i, [i]) for i in range(len(names))])
-    together = np.array([[error(i, [i, j]) if i != j else alone[i] for j in range(len(names))] for i in range(len(names))])
+    together = np.array(
+        [
+            [error(i, [i, j]) if i != j else alone[i] for j in range(len(names))]
+            for i in range(len(names))
+        ]
+    )
     return 1 - together / alone[:, None]
 
 
-@pytest.mark.parametrize("options", [{}, {"kind": "classification"}, {"n_harmful": 2, "noise": 1.0}, {"input_shift": 0.0, "group_spread": 0.3}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"kind": "classification"},
+        {"n_harmful": 2, "noise": 1.0},
+        {"input_shift": 0.0, "group_spread": 0.3},
+    ],
+    ids=str,
+)
 def test_pooled_least_squares_gains_for_helpful_pairs_and_loses_for_harmful_ones(options):
     settings = {"n_tasks": 6, "n_groups": 2, "n_features": 5, "random_state": 3, **options}
     truth = make_grouped_tasks(n_samples=60, **settings)
@@ -51,12 +71,16 @@ def test_helpful_pairs_are_those_inside_groups_by_default():
 def test_groups_and_labels_say_the_same():
     bunch = make_grouped_tasks(n_tasks=11, n_groups=3, n_harmful=4, random_state=0)
     names = bunch.task_set.names
-    assert [[names[t] for t in np.flatnonzero(bunch.labels == g)] for g in range(len(bunch.groups))] == bunch.groups
+    assert [
+        [names[t] for t in np.flatnonzero(bunch.labels == g)] for g in range(len(bunch.groups))
+    ] == bunch.groups
     assert sorted(name for group in bunch.groups for name in group) == sorted(names)
 
 
 def test_harmful_tasks_look_like_the_group_that_they_contradict():
-    bunch = make_grouped_tasks(n_tasks=11, n_groups=3, n_harmful=4, group_spread=0.1, random_state=0)
+    bunch = make_grouped_tasks(
+        n_tasks=11, n_groups=3, n_harmful=4, group_spread=0.1, random_state=0
+    )
     for t in np.flatnonzero(bunch.contradicts >= 0):
         for k in np.flatnonzero(bunch.labels == bunch.contradicts[t]):
             np.testing.assert_array_equal(bunch.centers[t], bunch.centers[k])
@@ -114,7 +138,9 @@ def test_one_seed_gives_one_data_set_and_the_global_generator_is_left_alone():
 def test_noiseless_linear_tasks_are_fitted_exactly():
     bunch = make_grouped_tasks(noise=0.0, nonlinearity=0.0, random_state=0)
     task = bunch.task_set["task_4"]
-    np.testing.assert_allclose((task.X.to_numpy() - bunch.centers[4]) @ bunch.coef[4], task.y, atol=1e-12)
+    np.testing.assert_allclose(
+        (task.X.to_numpy() - bunch.centers[4]) @ bunch.coef[4], task.y, atol=1e-12
+    )
 
 
 @pytest.mark.parametrize(

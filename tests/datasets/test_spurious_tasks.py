@@ -24,10 +24,16 @@ def test_linked_labels_are_correlated_in_training_and_balanced_in_the_test():
 def test_the_chance_of_the_nuisance_given_the_labels_is_that_of_bayes(test_agreement):
     tasks = make_spurious_tasks(agreement=0.8, test_agreement=test_agreement, **LARGE)
     in_test = 0.2 if test_agreement is None else test_agreement
-    for labels, nuisance, agreement in ((tasks.target, tasks.nuisance, 0.8), (tasks.test_target, tasks.test_nuisance, in_test)):
+    for labels, nuisance, agreement in (
+        (tasks.target, tasks.nuisance, 0.8),
+        (tasks.test_target, tasks.test_nuisance, in_test),
+    ):
         for pair in itertools.product((0, 1), repeat=2):
             rows = (labels.to_numpy()[:, :2] == pair).all(1)
-            one, zero = (np.prod([agreement if label == z else 1 - agreement for label in pair]) for z in (1, 0))
+            one, zero = (
+                np.prod([agreement if label == z else 1 - agreement for label in pair])
+                for z in (1, 0)
+            )
             assert nuisance[rows].mean() == pytest.approx(one / (one + zero), abs=0.03)
 
 
@@ -35,8 +41,16 @@ def test_inputs_are_directions_times_labels_and_nuisance_plus_noise():
     tasks = make_spurious_tasks(signal=1.2, nuisance_signal=0.7, **LARGE)
     axes = np.vstack([tasks.directions, tasks.nuisance_direction])
     np.testing.assert_allclose(axes @ axes.T, np.eye(4), atol=1e-12)
-    for X, Y, z in ((tasks.data, tasks.target, tasks.nuisance), (tasks.test_data, tasks.test_target, tasks.test_nuisance)):
-        noise = X.to_numpy() @ axes.T - np.column_stack([2 * Y.to_numpy() - 1, 2 * z - 1]) * [1.2, 1.2, 1.2, 0.7]
+    for X, Y, z in (
+        (tasks.data, tasks.target, tasks.nuisance),
+        (tasks.test_data, tasks.test_target, tasks.test_nuisance),
+    ):
+        noise = X.to_numpy() @ axes.T - np.column_stack([2 * Y.to_numpy() - 1, 2 * z - 1]) * [
+            1.2,
+            1.2,
+            1.2,
+            0.7,
+        ]
         np.testing.assert_allclose(np.cov(noise.T), np.eye(4), atol=0.03)
         np.testing.assert_allclose(noise.mean(0), 0, atol=0.02)
 
@@ -45,7 +59,10 @@ def test_the_own_direction_is_as_good_in_the_test_as_promised_and_the_nuisance_m
     tasks = make_spurious_tasks(**LARGE)
     own = tasks.test_data.to_numpy() @ tasks.directions.T > 0
     np.testing.assert_allclose((own == tasks.test_target).mean(), tasks.best_accuracy, atol=0.01)
-    shared = tasks.data.to_numpy() @ tasks.nuisance_direction > 0, tasks.test_data.to_numpy() @ tasks.nuisance_direction > 0
+    shared = (
+        tasks.data.to_numpy() @ tasks.nuisance_direction > 0,
+        tasks.test_data.to_numpy() @ tasks.nuisance_direction > 0,
+    )
     assert (shared[0] == tasks.target["task_0"]).mean() > 0.8
     assert (shared[1] == tasks.test_target["task_0"]).mean() < 0.5
 

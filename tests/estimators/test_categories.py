@@ -23,7 +23,9 @@ def encode(X, **settings):
 def test_codes_are_those_of_the_ordinal_encoder_and_0_for_unseen_and_missing(rng, dtype):
     train = pd.DataFrame({"c": rng.choice(["u", "v", "w"], 30)}, dtype=dtype)
     test = pd.DataFrame({"c": ["w", "new", None, "u"]}, dtype=dtype)
-    reference = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-1)
+    reference = OrdinalEncoder(
+        handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-1
+    )
     reference.fit(train.astype(object))
     encoder = InputEncoder.learn(train, categorical_features=["c"])
     for X in (train, test):
@@ -38,12 +40,19 @@ def test_whole_numbers_can_be_categories_by_name_position_or_mask(rng, dtype):
     X = pd.DataFrame({"a": rng.normal(size=30), "c": pd.Series(values).astype(dtype)})
     for columns in (["c"], [1], [-1], np.array([False, True]), pd.Index(["c"])):
         encoded = encode(X, categorical_features=columns)
-        np.testing.assert_array_equal(encoded.codes[:, 0], np.unique(values, return_inverse=True)[1] + 1)
+        np.testing.assert_array_equal(
+            encoded.codes[:, 0], np.unique(values, return_inverse=True)[1] + 1
+        )
         assert encoded.numeric.shape == (30, 1)
 
 
 def test_a_category_dtype_is_a_category_by_default_whatever_its_values():
-    X = pd.DataFrame({"c": pd.Categorical([30, 10, None, 30]), "d": pd.Series(["b", "a", "b", None]).astype("category")})
+    X = pd.DataFrame(
+        {
+            "c": pd.Categorical([30, 10, None, 30]),
+            "d": pd.Series(["b", "a", "b", None]).astype("category"),
+        }
+    )
     np.testing.assert_array_equal(encode(X).codes, [[2, 2], [1, 1], [0, 2], [2, 0]])
 
 
@@ -56,14 +65,24 @@ def test_a_dictionary_of_pyarrow_is_a_category():
 
 def test_codes_follow_the_values_where_another_table_declares_other_categories():
     encoder = InputEncoder.learn(pd.DataFrame({"c": pd.Categorical(["a", "b"])}))
-    for column in (pd.Categorical(["b", "z", "a"], categories=["z", "b", "a"]), ["b", "z", "a"], np.array(["b", "z", "a"], dtype=object)):
-        np.testing.assert_array_equal(encoder.transform(pd.DataFrame({"c": column})).codes[:, 0], [2, 0, 1])
+    for column in (
+        pd.Categorical(["b", "z", "a"], categories=["z", "b", "a"]),
+        ["b", "z", "a"],
+        np.array(["b", "z", "a"], dtype=object),
+    ):
+        np.testing.assert_array_equal(
+            encoder.transform(pd.DataFrame({"c": column})).codes[:, 0], [2, 0, 1]
+        )
 
 
 def test_levels_keep_their_type():
     encoder = InputEncoder.learn(pd.DataFrame({"c": [2, 1]}), categorical_features=["c"])
-    np.testing.assert_array_equal(encoder.transform(pd.DataFrame({"c": [1.0, 2.0, np.nan]})).codes[:, 0], [1, 2, 0])
-    np.testing.assert_array_equal(encoder.transform(pd.DataFrame({"c": ["1", "2"]})).codes[:, 0], [0, 0])
+    np.testing.assert_array_equal(
+        encoder.transform(pd.DataFrame({"c": [1.0, 2.0, np.nan]})).codes[:, 0], [1, 2, 0]
+    )
+    np.testing.assert_array_equal(
+        encoder.transform(pd.DataFrame({"c": ["1", "2"]})).codes[:, 0], [0, 0]
+    )
 
 
 def test_levels_that_cannot_be_compared_stand_in_order_of_appearance():
@@ -84,7 +103,8 @@ def test_a_column_without_a_level_codes_0():
     np.testing.assert_array_equal(encode(X).codes, [[0], [0]])
 
 
-# ---------------------------------------------------------------------- where the task column stands
+# ---------------------------------------------------------------------- where the task column
+# stands
 @pytest.mark.parametrize(
     ("given", "columns", "task", "expected"),
     [
@@ -100,7 +120,9 @@ def test_a_column_without_a_level_codes_0():
         (pd.Series([False, False, True]), 3, 1, [1]),
     ],
 )
-def test_categorical_features_become_positions_without_the_task_column(given, columns, task, expected):
+def test_categorical_features_become_positions_without_the_task_column(
+    given, columns, task, expected
+):
     assert resolve_categorical(given, columns, task) == expected
 
 

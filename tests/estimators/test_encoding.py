@@ -25,10 +25,16 @@ def assert_same(first, second, rtol=1e-12):
 
 @pytest.fixture
 def mixed(rng):
-    """Numbers, a 0/1 column, strings of category dtype and a constant, with missing entries in all but the last."""
+    """Numbers, a 0/1 column, strings of category dtype and a constant, with missing entries in all
+    but the last.
+    """
     n = 40
-    X = pd.DataFrame({"a": rng.normal(size=n), "flag": rng.integers(0, 2, n), "k": rng.integers(0, 9, n)}).astype("Float64")
-    X["city"] = pd.Categorical(rng.choice(["Rome", "Oslo", "Bonn"], n), categories=["Rome", "Bonn", "Oslo", "nowhere"])
+    X = pd.DataFrame(
+        {"a": rng.normal(size=n), "flag": rng.integers(0, 2, n), "k": rng.integers(0, 9, n)}
+    ).astype("Float64")
+    X["city"] = pd.Categorical(
+        rng.choice(["Rome", "Oslo", "Bonn"], n), categories=["Rome", "Bonn", "Oslo", "nowhere"]
+    )
     for column in X.columns:
         X.loc[rng.permutation(n)[:6], column] = pd.NA
     X["one"] = 3.5
@@ -37,9 +43,19 @@ def mixed(rng):
 
 def test_the_indicators_stand_at_the_end_in_the_order_of_their_columns(mixed):
     encoder = InputEncoder.learn(mixed)
-    assert encoder.numeric_names == ["a", "flag", "k", "one", "missingindicator_a", "missingindicator_flag", "missingindicator_k"]
+    assert encoder.numeric_names == [
+        "a",
+        "flag",
+        "k",
+        "one",
+        "missingindicator_a",
+        "missingindicator_flag",
+        "missingindicator_k",
+    ]
     assert encoder.n_numeric == 7
-    np.testing.assert_array_equal(encoder.transform(mixed).numeric[:, 4:], mixed[["a", "flag", "k"]].isna())
+    np.testing.assert_array_equal(
+        encoder.transform(mixed).numeric[:, 4:], mixed[["a", "flag", "k"]].isna()
+    )
 
 
 def test_levels_are_those_present_and_not_those_declared(mixed):
@@ -50,10 +66,14 @@ def test_levels_are_those_present_and_not_those_declared(mixed):
 
 # ---------------------------------------------------------------------- weights and rows
 @pytest.mark.parametrize("standardize", [False, True])
-def test_a_weight_of_two_is_the_row_twice_and_a_weight_of_zero_the_row_absent(mixed, rng, standardize):
+def test_a_weight_of_two_is_the_row_twice_and_a_weight_of_zero_the_row_absent(
+    mixed, rng, standardize
+):
     weight = rng.integers(0, 3, size=len(mixed)).astype(float)
     weighted = InputEncoder.learn(mixed, sample_weight=weight, standardize=standardize)
-    repeated = InputEncoder.learn(mixed.iloc[np.repeat(np.arange(len(mixed)), weight.astype(int))], standardize=standardize)
+    repeated = InputEncoder.learn(
+        mixed.iloc[np.repeat(np.arange(len(mixed)), weight.astype(int))], standardize=standardize
+    )
     assert weighted.numeric_names == repeated.numeric_names
     assert weighted.levels == repeated.levels
     assert_same(weighted.transform(mixed), repeated.transform(mixed))
@@ -70,9 +90,15 @@ def test_rows_that_do_not_count_teach_nothing(mixed, rng):
     rows = rng.permutation(len(mixed))[:25]
     weight = rng.uniform(size=len(mixed))
     chosen = InputEncoder.learn(mixed, rows=rows, sample_weight=weight)
-    assert_same(chosen.transform(mixed), InputEncoder.learn(mixed.iloc[rows], sample_weight=weight[rows]).transform(mixed))
+    assert_same(
+        chosen.transform(mixed),
+        InputEncoder.learn(mixed.iloc[rows], sample_weight=weight[rows]).transform(mixed),
+    )
     values = mixed[["a", "k"]].to_numpy(dtype=float, na_value=np.nan)
-    assert_same(InputEncoder.learn(values, rows=rows).transform(values), InputEncoder.learn(values[rows]).transform(values))
+    assert_same(
+        InputEncoder.learn(values, rows=rows).transform(values),
+        InputEncoder.learn(values[rows]).transform(values),
+    )
 
 
 def test_a_category_and_a_missing_value_of_weightless_rows_are_unknown():
@@ -86,7 +112,11 @@ def test_a_category_and_a_missing_value_of_weightless_rows_are_unknown():
 @pytest.mark.parametrize("dtype", [*STRINGS, "category"])
 def test_strings_that_are_not_declared_are_refused_by_name(dtype):
     X = pd.DataFrame({"a": [1.0, 2.0], "city": pd.Series(["1.5", None], dtype=dtype)})
-    with pytest.raises(ValueError, match=r"could not convert string to float: '1.5' in column 'city'.*'category' dtype.*categorical_features.*encode"):
+    with pytest.raises(
+        ValueError,
+        match=r"could not convert string to float: '1.5' in column 'city'.*'category' "
+        r"dtype.*categorical_features.*encode",
+    ):
         InputEncoder.learn(X, categorical_features=None)
 
 
@@ -96,7 +126,9 @@ def test_strings_in_a_column_of_numbers_are_refused_when_transforming():
         encoder.transform(pd.DataFrame({"a": ["x"]}))
 
 
-@pytest.mark.parametrize("dtype", ["datetime64[ns]", "datetime64[ns, UTC]", "timedelta64[ns]", "timestamp[ns][pyarrow]"])
+@pytest.mark.parametrize(
+    "dtype", ["datetime64[ns]", "datetime64[ns, UTC]", "timedelta64[ns]", "timestamp[ns][pyarrow]"]
+)
 def test_dates_and_times_are_refused_by_name(dtype):
     with pytest.raises(ValueError, match="Column 'when' of X holds dates or times"):
         InputEncoder.learn(pd.DataFrame({"when": pd.Series([1, 2]).astype(dtype)}))
@@ -104,13 +136,19 @@ def test_dates_and_times_are_refused_by_name(dtype):
 
 @pytest.mark.parametrize("value", [datetime.date(2020, 1, 1), pd.Timestamp(0), [1.0], {"a": 1}, 1j])
 def test_objects_that_are_not_numbers_are_refused_by_name(value):
-    with pytest.raises(ValueError, match="Column 'odd' of X has dtype object and holds values that are not numbers"):
+    with pytest.raises(
+        ValueError, match="Column 'odd' of X has dtype object and holds values that are not numbers"
+    ):
         InputEncoder.learn(pd.DataFrame({"odd": pd.Series([1.0, value], dtype=object)}))
 
 
 def test_values_that_cannot_be_levels_are_refused_by_name():
-    with pytest.raises(ValueError, match="Column 'odd' of X is categorical, but holds values that cannot be levels"):
-        InputEncoder.learn(pd.DataFrame({"odd": pd.Series([[1], [2]], dtype=object)}), categorical_features=["odd"])
+    with pytest.raises(
+        ValueError, match="Column 'odd' of X is categorical, but holds values that cannot be levels"
+    ):
+        InputEncoder.learn(
+            pd.DataFrame({"odd": pd.Series([[1], [2]], dtype=object)}), categorical_features=["odd"]
+        )
 
 
 def test_complex_numbers_are_refused():
@@ -122,7 +160,9 @@ def test_complex_numbers_are_refused():
 def test_infinity_is_refused_by_name(dtype):
     fine = pd.DataFrame({"a": [1.0, 2.0], "big": [1.0, 2.0]})
     bad = fine.assign(big=pd.Series([1.0, -np.inf]).astype(dtype))
-    message = r"Input X contains infinity or a value too large for dtype\('float64'\). See column 'big'"
+    message = (
+        r"Input X contains infinity or a value too large for dtype\('float64'\). See column 'big'"
+    )
     with pytest.raises(ValueError, match=message):
         InputEncoder.learn(bad)
     with pytest.raises(ValueError, match=message):
@@ -142,7 +182,9 @@ def test_a_table_of_another_width_is_refused(mixed):
 def test_no_row_at_all_gives_empty_blocks(mixed):
     encoded = InputEncoder.learn(mixed).transform(mixed.iloc[:0])
     assert (encoded.numeric.shape, encoded.codes.shape) == ((0, 7), (0, 1))
-    assert InputEncoder.learn(np.empty((0, 2))).transform([[1.0, 2.0]]).numeric.tolist() == [[0.0, 0.0]]
+    assert InputEncoder.learn(np.empty((0, 2))).transform([[1.0, 2.0]]).numeric.tolist() == [
+        [0.0, 0.0]
+    ]
 
 
 def test_each_row_is_encoded_for_itself(mixed):
@@ -178,7 +220,11 @@ def test_blocks_of_a_large_table_give_what_the_whole_gives(rng, monkeypatch):
 def plain_parts(value):
     if isinstance(value, (list, tuple)):
         return [part for entry in value for part in plain_parts(entry)]
-    return [part for entry in vars(value).values() for part in plain_parts(entry)] if hasattr(value, "__dict__") else [value]
+    return (
+        [part for entry in vars(value).values() for part in plain_parts(entry)]
+        if hasattr(value, "__dict__")
+        else [value]
+    )
 
 
 def test_what_is_learnt_is_arrays_and_plain_values_and_survives_a_pickle(mixed):

@@ -1,4 +1,6 @@
-"""What settings become: decay, batches, validation splits, members, one line of output, callbacks, saved state."""
+"""What settings become: decay, batches, validation splits, members, one line of output, callbacks,
+saved state.
+"""
 
 import pickle
 
@@ -11,7 +13,13 @@ from skmtl.estimators import Problem
 from skmtl.tasks import TaskSet
 from skmtl.validation import VersionMismatchWarning, running_versions
 
-FAST = {"hidden_layer_sizes": (4,), "learning_rate_init": 0.01, "max_iter": 4, "n_members": 2, "random_state": 0}
+FAST = {
+    "hidden_layer_sizes": (4,),
+    "learning_rate_init": 0.01,
+    "max_iter": 4,
+    "n_members": 2,
+    "random_state": 0,
+}
 FULL = FAST | {"dtype": "float64", "batch_size": "full", "early_stopping": False}
 BOTH = [MultiTaskRegressor, MultiTaskClassifier]
 KINDS = pytest.mark.parametrize("kind", BOTH)
@@ -24,13 +32,21 @@ class Stopped(Exception):
 
 @pytest.fixture
 def asked(monkeypatch):
-    """What a fit asks the fleet to train: the architecture, the data, the members and the settings of training."""
+    """What a fit asks the fleet to train: the architecture, the data, the members and the settings
+    of training.
+    """
 
     def of(model, X, y):
         found = {}
 
         def noted(architecture, data, members, training, **options):
-            found.update(architecture=architecture, data=data, members=members, training=training, options=options)
+            found.update(
+                architecture=architecture,
+                data=data,
+                members=members,
+                training=training,
+                options=options,
+            )
             raise Stopped
 
         with monkeypatch.context() as patched:
@@ -48,7 +64,11 @@ def problem(X, Y, labels, long_form):
         if form == "wide":
             return X, labels if kind is MultiTaskClassifier else Y, {}
         inputs, y, _ = long_form
-        return inputs, (y > np.median(y)).astype(int) if kind is MultiTaskClassifier else y, {"task_column": -1}
+        return (
+            inputs,
+            (y > np.median(y)).astype(int) if kind is MultiTaskClassifier else y,
+            {"task_column": -1},
+        )
 
     return of
 
@@ -60,26 +80,49 @@ def output(model, X):
 
 # ---------------------------------------------------------------- decay
 @KINDS
-@pytest.mark.parametrize(("solver", "alpha"), [("adamw", 1.0), ("adam", 1e-4), ("adagrad", 1e-4), ("sgd", 1e-4)])
+@pytest.mark.parametrize(
+    ("solver", "alpha"), [("adamw", 1.0), ("adam", 1e-4), ("adagrad", 1e-4), ("sgd", 1e-4)]
+)
 def test_auto_decays_as_the_solver_does(kind, solver, alpha, problem):
     X, y, _ = problem(kind, "wide")
-    auto, given, none = (kind(**FULL, solver=solver, **own).fit(X, y) for own in ({}, {"alpha": alpha}, {"alpha": 0.0}))
+    auto, given, none = (
+        kind(**FULL, solver=solver, **own).fit(X, y)
+        for own in ({}, {"alpha": alpha}, {"alpha": 0.0})
+    )
     np.testing.assert_array_equal(output(auto, X), output(given, X))
     assert not np.array_equal(output(auto, X), output(none, X))
 
 
 # ---------------------------------------------------------------- batches
-@pytest.mark.parametrize(("n_rows", "expected"), [(2, 16), (159, 16), (200, 20), (1000, 100), (2569, 256), (9000, 256)])
-def test_auto_takes_a_tenth_of_the_rows_between_16_and_256_in_wide_form(n_rows, expected, asked, rng):
-    found = asked(MultiTaskRegressor(early_stopping=False), rng.normal(size=(n_rows, 2)), rng.normal(size=(n_rows, 2)))
+@pytest.mark.parametrize(
+    ("n_rows", "expected"), [(2, 16), (159, 16), (200, 20), (1000, 100), (2569, 256), (9000, 256)]
+)
+def test_auto_takes_a_tenth_of_the_rows_between_16_and_256_in_wide_form(
+    n_rows, expected, asked, rng
+):
+    found = asked(
+        MultiTaskRegressor(early_stopping=False),
+        rng.normal(size=(n_rows, 2)),
+        rng.normal(size=(n_rows, 2)),
+    )
     assert found["training"].batch_size == expected
 
 
-@pytest.mark.parametrize(("n_tasks", "rows_a_task", "expected"), [(2, 40, 16), (4, 1000, 100), (4, 4000, 128), (20, 600, 25), (40, 100, 12), (200, 20, 4)])
-def test_auto_takes_at_most_512_rows_of_all_tasks_and_at_least_4_of_each_in_long_form(n_tasks, rows_a_task, expected, asked, rng):
+@pytest.mark.parametrize(
+    ("n_tasks", "rows_a_task", "expected"),
+    [(2, 40, 16), (4, 1000, 100), (4, 4000, 128), (20, 600, 25), (40, 100, 12), (200, 20, 4)],
+)
+def test_auto_takes_at_most_512_rows_of_all_tasks_and_at_least_4_of_each_in_long_form(
+    n_tasks, rows_a_task, expected, asked, rng
+):
     task = np.repeat(np.arange(n_tasks), rows_a_task)
     model = MultiTaskRegressor(early_stopping=False, task_column=0)
-    assert asked(model, np.column_stack([task, task % 7]), rng.normal(size=len(task)))["training"].batch_size == expected
+    assert (
+        asked(model, np.column_stack([task, task % 7]), rng.normal(size=len(task)))[
+            "training"
+        ].batch_size
+        == expected
+    )
 
 
 def test_auto_counts_the_rows_that_are_not_held_out(asked, rng):
@@ -102,10 +145,18 @@ def test_members_hold_out_different_rows_and_each_keeps_the_rest(kind, form, pro
             assert len(validation) > 0
             assert not set(train) & set(validation)
         rows = np.concatenate([*member.train, *member.validation])
-        assert len(np.unique(rows)) == len(rows) == (len(X) if form == "long" else (~np.isnan(y).all(axis=1)).sum())
+        assert (
+            len(np.unique(rows))
+            == len(rows)
+            == (len(X) if form == "long" else (~np.isnan(y).all(axis=1)).sum())
+        )
         held.append(tuple(np.sort(np.concatenate(member.validation))))
     assert len(set(held)) == 4
-    assert len({member.seed for member in found["members"]}) == len({member.order_seed for member in found["members"]}) == 4
+    assert (
+        len({member.seed for member in found["members"]})
+        == len({member.order_seed for member in found["members"]})
+        == 4
+    )
 
 
 def test_auto_trains_eight_members_and_four_where_there_are_many_rows(asked, rng):
@@ -123,7 +174,9 @@ def test_dropout_reaches_training_and_not_prediction(kind, problem, asked):
     dropped, whole = kind(**FAST, dropout=0.25).fit(X, y), kind(**FAST).fit(X, y)
     assert not np.allclose(output(dropped, X), output(whole, X))
     np.testing.assert_array_equal(output(dropped, X), output(dropped, X))
-    np.testing.assert_array_equal(output(dropped, X), output(kind(**FAST, dropout=0.25).fit(X, y), X))
+    np.testing.assert_array_equal(
+        output(dropped, X), output(kind(**FAST, dropout=0.25).fit(X, y), X)
+    )
 
 
 # ---------------------------------------------------------------- output
@@ -132,14 +185,19 @@ def test_dropout_reaches_training_and_not_prediction(kind, problem, asked):
 def test_verbose_prints_one_line_and_silence_none(kind, form, problem, capsys):
     X, y, settings = problem(kind, form)
     model = kind(**FULL | settings, verbose=1).fit(X, y)
-    assert capsys.readouterr().out == f"[{kind.__name__}] 3 tasks, 4 passes, training loss {model.loss_curve_[-1]:.4g}\n"
+    assert (
+        capsys.readouterr().out
+        == f"[{kind.__name__}] 3 tasks, 4 passes, training loss {model.loss_curve_[-1]:.4g}\n"
+    )
     kind(**FULL | settings).fit(X, y)
     assert capsys.readouterr() == ("", "")
 
 
 # ---------------------------------------------------------------- callbacks
 class Recorder:
-    """Writes down the passes that it is told of, and what the estimator shown then predicts; stops after ``stop_after``."""
+    """Writes down the passes that it is told of, and what the estimator shown then predicts; stops
+    after ``stop_after``.
+    """
 
     def __init__(self, X=None, stop_after=None):
         self.X, self.stop_after, self.told, self.shown = X, stop_after, [], []
@@ -174,7 +232,9 @@ def test_each_pass_shows_the_estimator_that_a_shorter_fit_gives(kind, form, prob
     assert recorder.told == [("pass", 0), ("pass", 1), ("pass", 2), ("pass", 3), ("fit", 0)]
     assert [n_iter for n_iter, _ in recorder.shown] == [1, 2, 3, 4, 4]
     for n_iter, shown in recorder.shown:
-        np.testing.assert_array_equal(shown, output(kind(**FULL | settings | {"max_iter": n_iter}).fit(X, y), X))
+        np.testing.assert_array_equal(
+            shown, output(kind(**FULL | settings | {"max_iter": n_iter}).fit(X, y), X)
+        )
     np.testing.assert_array_equal(output(model, X), output(kind(**FULL | settings).fit(X, y), X))
 
 
@@ -191,8 +251,13 @@ def test_a_callback_may_stop_the_fit(kind, problem, callbacks):
 def test_callbacks_follow_a_fit_that_stops_early_to_its_end(kind, problem, callbacks):
     X, y, _ = problem(kind, "wide")
     recorder = Recorder(X)
-    model = kind(**FAST | {"max_iter": 60, "n_iter_no_change": 2, "learning_rate_init": 0.1}, callbacks=[recorder]).fit(X, y)
-    assert [task_id for name, task_id in recorder.told if name == "pass"][: model.n_iter_] == list(range(model.n_iter_))
+    model = kind(
+        **FAST | {"max_iter": 60, "n_iter_no_change": 2, "learning_rate_init": 0.1},
+        callbacks=[recorder],
+    ).fit(X, y)
+    assert [task_id for name, task_id in recorder.told if name == "pass"][: model.n_iter_] == list(
+        range(model.n_iter_)
+    )
     np.testing.assert_array_equal(recorder.shown[-1][1], output(model, X))
 
 
@@ -205,7 +270,9 @@ def test_the_scoring_monitor_logs_a_score_of_every_pass(kind, form, problem, cal
     log = monitor.get_logs().data_as_pandas
     scores = log.loc[log["task_name"] == "pass", "own"].tolist()
     assert len(scores) == 4
-    assert scores == pytest.approx([kind(**FULL | settings | {"max_iter": n}).fit(X, y).score(X, y) for n in (1, 2, 3, 4)])
+    assert scores == pytest.approx(
+        [kind(**FULL | settings | {"max_iter": n}).fit(X, y).score(X, y) for n in (1, 2, 3, 4)]
+    )
     assert scores[-1] == pytest.approx(model.score(X, y))
 
 
@@ -213,8 +280,16 @@ def test_the_scoring_monitor_logs_a_score_of_every_pass(kind, form, problem, cal
 @pytest.fixture
 def table(rng):
     """Numbers with gaps, a small and a large category, and a task column of words."""
-    X = pd.DataFrame({"a": np.where(rng.random(60) < 0.2, np.nan, rng.normal(size=60)), "school": np.array(["elm", "oak"])[np.arange(60) % 2]})
-    return X.assign(town=pd.Categorical(np.array(["x", "y"])[rng.permutation(60) % 2]), code=pd.Categorical(rng.permutation(60) % 20))
+    X = pd.DataFrame(
+        {
+            "a": np.where(rng.random(60) < 0.2, np.nan, rng.normal(size=60)),
+            "school": np.array(["elm", "oak"])[np.arange(60) % 2],
+        }
+    )
+    return X.assign(
+        town=pd.Categorical(np.array(["x", "y"])[rng.permutation(60) % 2]),
+        code=pd.Categorical(rng.permutation(60) % 20),
+    )
 
 
 @KINDS
@@ -250,9 +325,16 @@ def test_an_estimator_remembers_the_versions_it_was_saved_with(kind, problem):
         kind().__setstate__(state | {"_versions": state["_versions"] | {"skmtl": "0.0.1"}})
 
 
-@pytest.mark.parametrize(("solver", "n_rows", "alpha"), [("adamw", 100, 1.0), ("adamw", 2000, 1.0), ("adamw", 8000, 0.25), ("sgd", 8000, 1e-4)])
+@pytest.mark.parametrize(
+    ("solver", "n_rows", "alpha"),
+    [("adamw", 100, 1.0), ("adamw", 2000, 1.0), ("adamw", 8000, 0.25), ("sgd", 8000, 1e-4)],
+)
 def test_the_penalty_falls_where_tasks_have_many_labels(solver, n_rows, alpha):
     X = np.zeros((n_rows, 1))
-    labels = np.column_stack([np.zeros(n_rows), np.zeros(n_rows), np.where(np.arange(n_rows) < 50, 0.0, np.nan)])
-    problem = Problem(MultiTaskRegressor(solver=solver), TaskSet.from_wide(X, labels, kind="regression"))
+    labels = np.column_stack(
+        [np.zeros(n_rows), np.zeros(n_rows), np.where(np.arange(n_rows) < 50, 0.0, np.nan)]
+    )
+    problem = Problem(
+        MultiTaskRegressor(solver=solver), TaskSet.from_wide(X, labels, kind="regression")
+    )
     assert problem.member(problem.names, seed=0, order_seed=0).alpha == alpha

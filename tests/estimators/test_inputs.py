@@ -31,13 +31,19 @@ class LeastSquares(RegressorMixin, BaseEstimator):
         _, X = check_inputs(self, X, reset=True)
         y = column_or_1d(np.asarray(y, dtype=float), warn=True)
         if not np.isfinite(y).all() or len(y) != len(X):
-            raise ValueError("Input y contains NaN or infinity, or another number of samples than X.")
-        weight = np.ones(len(X)) if sample_weight is None else np.asarray(sample_weight, dtype=float)
+            raise ValueError(
+                "Input y contains NaN or infinity, or another number of samples than X."
+            )
+        weight = (
+            np.ones(len(X)) if sample_weight is None else np.asarray(sample_weight, dtype=float)
+        )
         if weight.shape != y.shape or not weight.any():
             raise ValueError("sample_weight must have shape (n,) and not be all zero")
         self.encoder_ = InputEncoder.learn(X, sample_weight=weight)
         A = np.column_stack([self.encoder_.transform(X).numeric, np.ones(len(X))])
-        self.coef_ = np.linalg.solve((A.T * weight) @ A + self.ridge * np.eye(A.shape[1]), A.T @ (weight * y))
+        self.coef_ = np.linalg.solve(
+            (A.T * weight) @ A + self.ridge * np.eye(A.shape[1]), A.T @ (weight * y)
+        )
         return self
 
     def predict(self, X):
@@ -59,7 +65,10 @@ def test_the_task_column_counts_among_the_features_but_not_among_the_inputs():
         ids, inputs = check_inputs(estimator, X, reset=True, task_column=column)
         assert list(ids) == ["s1", "s2"]
         pd.testing.assert_frame_equal(inputs, X[["a", "c"]])
-        assert (estimator.n_features_in_, list(estimator.feature_names_in_)) == (3, ["a", "school", "c"])
+        assert (estimator.n_features_in_, list(estimator.feature_names_in_)) == (
+            3,
+            ["a", "school", "c"],
+        )
         with pytest.raises(ValueError, match="feature names should match"):
             check_inputs(estimator, X[["school", "a", "c"]], reset=False, task_column=column)
         with pytest.raises(ValueError, match="feature names should match"):
@@ -74,7 +83,9 @@ def test_ids_of_an_array_may_be_anything_while_the_rest_becomes_numbers(as_list)
     assert list(ids) == ["a", "b"]
     np.testing.assert_array_equal(inputs, [[1.5, np.nan], [2.0, 1.0]])
     assert (inputs.dtype, estimator.n_features_in_) == (np.float64, 3)
-    with pytest.raises(ValueError, match="X has 2 features, but LeastSquares is expecting 3 features"):
+    with pytest.raises(
+        ValueError, match="X has 2 features, but LeastSquares is expecting 3 features"
+    ):
         check_inputs(estimator, X[:, :2], reset=False, task_column=1)
 
 
@@ -96,7 +107,10 @@ def test_columns_named_by_numbers_are_found_by_name_before_position():
         (np.ones((3, 0)), r"0 feature\(s\)"),
         (pd.DataFrame(index=[0, 1, 2]), r"0 feature\(s\)"),
         (np.array([[0, 1.0, np.inf], [1, 2.0, 3.0]]), "infinity"),
-        (np.array([["u", "v", "x"], ["u", "v", "y"]], dtype=object), "could not convert string to float: "),
+        (
+            np.array([["u", "v", "x"], ["u", "v", "y"]], dtype=object),
+            "could not convert string to float: ",
+        ),
         ([["u", "v", "x"], ["u", "v", "y"]], "could not convert string to float: "),
     ],
 )
@@ -108,7 +122,11 @@ def test_tables_that_scikit_learn_refuses_are_refused_in_its_words(X, message, t
 @pytest.mark.parametrize(
     ("X", "column", "message"),
     [
-        (pd.DataFrame({"a": [1.0], "t": [1]}), "s", r"task_column='s' is not a column of X, which has \['a', 't'\]"),
+        (
+            pd.DataFrame({"a": [1.0], "t": [1]}),
+            "s",
+            r"task_column='s' is not a column of X, which has \['a', 't'\]",
+        ),
         (pd.DataFrame({"a": [1.0], "t": [1]}), 2, "task_column=2 is out of range: X has 2 columns"),
         (np.ones((2, 2)), "t", "X is not a DataFrame. Give the column's index instead"),
         (np.ones((2, 2)), -3, "task_column=-3 is out of range: X has 2 columns"),
@@ -128,9 +146,17 @@ def test_a_name_that_stands_for_two_columns_is_refused():
 
 def test_frames_of_other_libraries_become_pandas_frames():
     pa = pytest.importorskip("pyarrow")
-    table = pa.table({"a": [1.0, None, 3.0], "t": ["u", "v", "u"], "c": pa.array(["x", "y", None]).dictionary_encode()})
+    table = pa.table(
+        {
+            "a": [1.0, None, 3.0],
+            "t": ["u", "v", "u"],
+            "c": pa.array(["x", "y", None]).dictionary_encode(),
+        }
+    )
     estimator = LeastSquares()
     ids, inputs = check_inputs(estimator, table, reset=True, task_column="t")
     assert list(ids) == ["u", "v", "u"]
     assert list(estimator.feature_names_in_) == ["a", "t", "c"]
-    np.testing.assert_array_equal(InputEncoder.learn(inputs).transform(inputs).codes[:, 0], [1, 2, 0])
+    np.testing.assert_array_equal(
+        InputEncoder.learn(inputs).transform(inputs).codes[:, 0], [1, 2, 0]
+    )

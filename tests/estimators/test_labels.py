@@ -68,7 +68,12 @@ def test_missing_strings_in_a_list_are_missing_and_no_class(X, three):
 
 
 def test_nullable_columns_are_labels_like_others(X, three):
-    Y = pd.DataFrame({"i": pd.array(missing(three), dtype="Int64"), "b": pd.array(missing(three > 0), dtype="boolean")})
+    Y = pd.DataFrame(
+        {
+            "i": pd.array(missing(three), dtype="Int64"),
+            "b": pd.array(missing(three > 0), dtype="boolean"),
+        }
+    )
     model = fitted(X, Y)
     assert [classes.tolist() for classes in model.classes_] == [[0, 1, 2], [False, True]]
     assert 0 <= model.score(X, Y) <= 1
@@ -86,11 +91,15 @@ def test_tasks_may_have_labels_of_different_types(X, three):
     model = fitted(X, Y)
     predicted = model.predict(X)
     assert [set(map(type, column)) for column in predicted.T] == [{str}, {int}]
-    assert model.score(X, Y) == pytest.approx(np.mean([(predicted[:, t] == Y.iloc[:, t]).mean() for t in range(2)]))
+    assert model.score(X, Y) == pytest.approx(
+        np.mean([(predicted[:, t] == Y.iloc[:, t]).mean() for t in range(2)])
+    )
 
 
 def test_tasks_of_different_sizes_get_probabilities_of_their_own_classes(X, three, rng):
-    Y = np.column_stack([three > 0, three, np.r_[np.arange(5), rng.integers(0, 5, size=43)] + 10]).astype(float)
+    Y = np.column_stack(
+        [three > 0, three, np.r_[np.arange(5), rng.integers(0, 5, size=43)] + 10]
+    ).astype(float)
     Y[0, 0] = np.nan
     model = fitted(X, Y)
     P = model.predict_proba(X)
@@ -141,7 +150,8 @@ def test_a_task_with_one_class_in_long_form_is_certain_of_it(X):
 
 
 def test_two_class_probabilities_are_the_same_from_a_binary_and_from_a_larger_fleet_head(X, rng):
-    # A linear logistic fit to convergence does not depend on how many scores the head has for other tasks.
+    # A linear logistic fit to convergence does not depend on how many scores the head has for other
+    # tasks.
     y = (X[:, 0] + rng.normal(size=48) > 0).astype(int)
     settings = {
         "hidden_layer_sizes": (),
@@ -154,7 +164,9 @@ def test_two_class_probabilities_are_the_same_from_a_binary_and_from_a_larger_fl
     }
     weights = {"task_weights": [1, 0]}
     alone = fitted(X, y[:, None], **settings).predict(X)[:, 0]
-    joint = fitted(X, np.column_stack([y, np.arange(48) % 3]), **settings | weights).predict(X)[:, 0]
+    joint = fitted(X, np.column_stack([y, np.arange(48) % 3]), **settings | weights).predict(X)[
+        :, 0
+    ]
     assert (alone == joint).mean() > 0.95
 
 
@@ -162,7 +174,12 @@ def test_two_class_probabilities_are_the_same_from_a_binary_and_from_a_larger_fl
 def test_the_score_is_the_mean_accuracy_of_the_tasks_without_nan(form, X, labels, rng):
     if form == "wide":
         model, target, task = fitted(X, labels), labels, None
-        expected = np.mean([(model.predict(X)[k, t] == labels[k, t]).mean() for t, k in enumerate(~np.isnan(labels.T))])
+        expected = np.mean(
+            [
+                (model.predict(X)[k, t] == labels[k, t]).mean()
+                for t, k in enumerate(~np.isnan(labels.T))
+            ]
+        )
     else:
         task = np.arange(48) % 3
         X, target = np.column_stack([X, task]), rng.integers(0, 2, size=48)

@@ -43,18 +43,39 @@ def test_numbers_are_standardised_as_by_the_standard_scaler(numbers, rng, weight
     new = rng.normal(size=(5, 3))
     encoder = InputEncoder.learn(numbers, sample_weight=weight)
     scaler = StandardScaler().fit(numbers, sample_weight=weight)
-    np.testing.assert_allclose(encoder.transform(numbers).numeric, drawn_in(scaler.transform(numbers)), rtol=1e-9, atol=1e-9)
-    np.testing.assert_allclose(encoder.transform(new).numeric, drawn_in(scaler.transform(new)), rtol=1e-9)
+    np.testing.assert_allclose(
+        encoder.transform(numbers).numeric,
+        drawn_in(scaler.transform(numbers)),
+        rtol=1e-9,
+        atol=1e-9,
+    )
+    np.testing.assert_allclose(
+        encoder.transform(new).numeric, drawn_in(scaler.transform(new)), rtol=1e-9
+    )
     assert encoder.n_numeric == 3
 
 
-def test_missing_numbers_take_the_weighted_mean_of_the_known_ones_as_in_the_standard_scaler(numbers, rng):
+def test_missing_numbers_take_the_weighted_mean_of_the_known_ones_as_in_the_standard_scaler(
+    numbers, rng
+):
     weight = rng.uniform(0.1, 2, size=60)
     numbers[rng.random((60, 3)) < 0.3] = np.nan
     expected = StandardScaler().fit(numbers, sample_weight=weight).transform(numbers)
     encoder = InputEncoder.learn(numbers, sample_weight=weight)
-    np.testing.assert_allclose(encoder.transform(numbers).numeric[:, :3], drawn_in(np.nan_to_num(expected)), rtol=1e-9, atol=1e-9)
-    assert encoder.numeric_names == ["x0", "x1", "x2", "missingindicator_x0", "missingindicator_x1", "missingindicator_x2"]
+    np.testing.assert_allclose(
+        encoder.transform(numbers).numeric[:, :3],
+        drawn_in(np.nan_to_num(expected)),
+        rtol=1e-9,
+        atol=1e-9,
+    )
+    assert encoder.numeric_names == [
+        "x0",
+        "x1",
+        "x2",
+        "missingindicator_x0",
+        "missingindicator_x1",
+        "missingindicator_x2",
+    ]
     np.testing.assert_array_equal(encoder.transform(numbers).numeric[:, 3:], np.isnan(numbers))
 
 
@@ -77,13 +98,19 @@ def test_every_dtype_of_whole_numbers_reads_the_same(rng, dtype):
 
 @pytest.mark.parametrize("dtype", ["bool", "boolean", "bool[pyarrow]", "object", "int8"])
 def test_every_dtype_of_booleans_becomes_0_and_1(dtype):
-    X = pd.DataFrame({"a": pd.Series([True, False, False, True]).astype(dtype), "b": [1.5, 2.0, 0.0, 0.0]})
+    X = pd.DataFrame(
+        {"a": pd.Series([True, False, False, True]).astype(dtype), "b": [1.5, 2.0, 0.0, 0.0]}
+    )
     np.testing.assert_array_equal(encode(X).numeric[:, 0], [1, 0, 0, 1])
 
 
-@pytest.mark.parametrize("dtype", ["boolean", "Int64", "float64", "bool[pyarrow]", "int64[pyarrow]", "object"])
+@pytest.mark.parametrize(
+    "dtype", ["boolean", "Int64", "float64", "bool[pyarrow]", "int64[pyarrow]", "object"]
+)
 def test_a_0_1_column_is_left_alone_and_its_missing_values_take_its_mean(dtype):
-    column = pd.Series([True, False, None, True, True], dtype="boolean").astype("Int64" if dtype != "boolean" else dtype)
+    column = pd.Series([True, False, None, True, True], dtype="boolean").astype(
+        "Int64" if dtype != "boolean" else dtype
+    )
     encoder = InputEncoder.learn(pd.DataFrame({"a": column.astype(dtype)}))
     numeric = encoder.transform(pd.DataFrame({"a": column.astype(dtype)})).numeric
     np.testing.assert_allclose(numeric, [[1, 0], [0, 0], [0.75, 1], [1, 0], [1, 0]])
@@ -91,14 +118,18 @@ def test_a_0_1_column_is_left_alone_and_its_missing_values_take_its_mean(dtype):
 
 def test_decimals_and_long_integers_are_numbers():
     X = pd.DataFrame({"a": pd.Series([decimal.Decimal("1.5"), None, 2**70], dtype=object)})
-    np.testing.assert_allclose(encode(X, standardize=False).numeric[:, 0], [1.5, (1.5 + 2.0**70) / 2, 2.0**70])
+    np.testing.assert_allclose(
+        encode(X, standardize=False).numeric[:, 0], [1.5, (1.5 + 2.0**70) / 2, 2.0**70]
+    )
 
 
 def test_without_standardising_numbers_stay_and_missing_ones_take_the_mean(numbers):
     holed = numbers.copy()
     holed[4, 1] = np.nan
     encoded = encode(holed, standardize=False).numeric
-    np.testing.assert_array_equal(np.delete(encoded[:, :3], 4, axis=0), np.delete(numbers, 4, axis=0))
+    np.testing.assert_array_equal(
+        np.delete(encoded[:, :3], 4, axis=0), np.delete(numbers, 4, axis=0)
+    )
     assert encoded[4, 1] == pytest.approx(np.nanmean(holed[:, 1]), rel=1e-13)
     np.testing.assert_array_equal(encoded[4, [0, 2]], numbers[4, [0, 2]])
 
@@ -107,7 +138,9 @@ def test_without_standardising_numbers_stay_and_missing_ones_take_the_mean(numbe
 def test_a_constant_column_becomes_exactly_0(value):
     X = np.full((7, 1), value)
     X[2] = np.nan
-    np.testing.assert_array_equal(encode(X, sample_weight=np.arange(1.0, 8.0)).numeric[:, 0], np.zeros(7))
+    np.testing.assert_array_equal(
+        encode(X, sample_weight=np.arange(1.0, 8.0)).numeric[:, 0], np.zeros(7)
+    )
 
 
 def test_rounding_noise_counts_as_constant():
@@ -118,7 +151,9 @@ def test_rounding_noise_counts_as_constant():
 @pytest.mark.parametrize("scale", [1e300, 1e-300, 5e-322, 1.7e308])
 def test_extreme_magnitudes_neither_overflow_nor_vanish(scale):
     X = np.array([[-1.0], [0.0], [1.0], [1.0]]) * scale
-    np.testing.assert_allclose(encode(X).numeric, drawn_in(StandardScaler().fit_transform(X / scale)), rtol=1e-12)
+    np.testing.assert_allclose(
+        encode(X).numeric, drawn_in(StandardScaler().fit_transform(X / scale)), rtol=1e-12
+    )
     assert np.isfinite(encode(X, standardize=False).numeric).all()
 
 
@@ -143,7 +178,11 @@ def test_a_small_spread_around_a_large_value_is_kept_to_the_last_digit(rng, nois
     exact = [Fraction(float(value)) for value in X[:, 0]]
     mean = sum(exact) / 50
     std = np.sqrt(float(sum((value - mean) ** 2 for value in exact) / 50))
-    np.testing.assert_allclose(encode(X).numeric[:, 0], drawn_in([float(value - mean) / std for value in exact]), rtol=1e-10)
+    np.testing.assert_allclose(
+        encode(X).numeric[:, 0],
+        drawn_in([float(value - mean) / std for value in exact]),
+        rtol=1e-10,
+    )
 
 
 # ---------------------------------------------------------------------- missing values

@@ -32,12 +32,23 @@ BOTH = [MultiTaskRegressor, MultiTaskClassifier]
 
 
 def waived(estimator):
-    reason = "a row that stands twice falls into other minibatches and validation rows than a row of weight two"
-    return {} if estimator.batch_size == "full" else {"check_sample_weight_equivalence_on_dense_data": reason}
+    reason = (
+        "a row that stands twice falls into other minibatches and validation rows than a row "
+        "of weight two"
+    )
+    return (
+        {}
+        if estimator.batch_size == "full"
+        else {"check_sample_weight_equivalence_on_dense_data": reason}
+    )
 
 
 @pytest.mark.filterwarnings("ignore:Skipping check:UserWarning")
-@parametrize_with_checks([kind(**settings) for kind in BOTH for settings in (STRICT, {})], expected_failed_checks=waived, xfail_strict=True)
+@parametrize_with_checks(
+    [kind(**settings) for kind in BOTH for settings in (STRICT, {})],
+    expected_failed_checks=waived,
+    xfail_strict=True,
+)
 def test_scikit_learn_contract(estimator, check):
     check(estimator)
 
@@ -56,7 +67,15 @@ def test_the_kinds_are_told_apart():
 @pytest.mark.parametrize("kind", BOTH)
 def test_the_public_signature_holds_its_parameters_in_their_order(kind):
     first = list(kind().get_params(deep=False))
-    assert {"hidden_layer_sizes", "head_hidden_layer_sizes", "n_members", "task_column", "task_weights", "dtype", "device"} <= set(first)
+    assert {
+        "hidden_layer_sizes",
+        "head_hidden_layer_sizes",
+        "n_members",
+        "task_column",
+        "task_weights",
+        "dtype",
+        "device",
+    } <= set(first)
     assert kind((3,), (2,)).get_params()["head_hidden_layer_sizes"] == (2,)
     with pytest.raises(TypeError, match="positional"):
         kind((3,), (2,), "relu")
@@ -82,7 +101,9 @@ def test_a_pickle_predicts_the_same(kind, X, targets, tmp_path):
     model = kind(**FAST, n_members=2).fit(X, targets[kind])
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict(X), model.predict(X))
     joblib.dump(model, tmp_path / "model.joblib")
-    np.testing.assert_array_equal(joblib.load(tmp_path / "model.joblib", mmap_mode="r").predict(X), model.predict(X))
+    np.testing.assert_array_equal(
+        joblib.load(tmp_path / "model.joblib", mmap_mode="r").predict(X), model.predict(X)
+    )
 
 
 @pytest.mark.parametrize("kind", BOTH)
@@ -95,7 +116,9 @@ def test_threads_of_joblib_fit_the_same_networks(kind, X, targets):
     def fitted(seed):
         return kind(**FAST | {"random_state": seed}).fit(X, targets[kind]).predict(X)
 
-    parallel = joblib.Parallel(n_jobs=2, backend="threading")(joblib.delayed(fitted)(seed) for seed in range(4))
+    parallel = joblib.Parallel(n_jobs=2, backend="threading")(
+        joblib.delayed(fitted)(seed) for seed in range(4)
+    )
     for seed, predicted in enumerate(parallel):
         np.testing.assert_array_equal(predicted, fitted(seed))
 
@@ -109,7 +132,12 @@ def test_a_pipeline_scales_and_predicts(kind, X, targets):
 
 @pytest.mark.parametrize("kind", BOTH)
 def test_a_grid_search_over_labels_with_nan_has_no_nan_scores(kind, X, targets):
-    search = GridSearchCV(kind(**FAST), {"alpha": [0.0, 1.0], "hidden_layer_sizes": [(4,), ()]}, cv=KFold(3), error_score="raise").fit(X, targets[kind])
+    search = GridSearchCV(
+        kind(**FAST),
+        {"alpha": [0.0, 1.0], "hidden_layer_sizes": [(4,), ()]},
+        cv=KFold(3),
+        error_score="raise",
+    ).fit(X, targets[kind])
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     assert search.best_estimator_.predict(X).shape == (48, 3)
 
@@ -125,12 +153,19 @@ def test_the_long_form_passes_through_search_and_cross_validation(kind, long_for
     X, y, _ = long_form
     y = (y > 0).astype(int) if kind is MultiTaskClassifier else y
     cv = KFold(3, shuffle=True, random_state=0)
-    assert np.isfinite(cross_val_score(kind(**FAST, task_column=-1), X, y, cv=cv, error_score="raise")).all()
+    assert np.isfinite(
+        cross_val_score(kind(**FAST, task_column=-1), X, y, cv=cv, error_score="raise")
+    ).all()
     assert cross_val_predict(kind(**FAST, task_column=-1), X, y, cv=cv).shape == (48,)
 
 
 def test_a_scorer_of_ours_goes_into_a_search(X, Y):
-    search = GridSearchCV(MultiTaskRegressor(**FAST), {"alpha": [0.0]}, cv=2, scoring=lambda model, X, Y: multitask_r2(Y, model.predict(X)))
+    search = GridSearchCV(
+        MultiTaskRegressor(**FAST),
+        {"alpha": [0.0]},
+        cv=2,
+        scoring=lambda model, X, Y: multitask_r2(Y, model.predict(X)),
+    )
     plain = GridSearchCV(MultiTaskRegressor(**FAST), {"alpha": [0.0]}, cv=2)
     assert search.fit(X, Y).best_score_ == pytest.approx(plain.fit(X, Y).best_score_)
 
@@ -144,15 +179,25 @@ def test_the_score_of_a_regressor_is_the_mean_r2_of_the_tasks_without_nan(form, 
     else:
         X, y, task = long_form
         model = MultiTaskRegressor(**FAST, task_column=-1).fit(X, y)
-        parts = [(y[task == t], model.predict(X)[task == t]) for t in np.unique(task) if (task == t).sum() > 1]
+        parts = [
+            (y[task == t], model.predict(X)[task == t])
+            for t in np.unique(task)
+            if (task == t).sum() > 1
+        ]
         score = model.score(X, y)
-    assert score == pytest.approx(np.mean([1 - ((a - b) ** 2).sum() / ((a - a.mean()) ** 2).sum() for a, b in parts]))
+    assert score == pytest.approx(
+        np.mean([1 - ((a - b) ** 2).sum() / ((a - a.mean()) ** 2).sum() for a, b in parts])
+    )
 
 
 @pytest.mark.parametrize("kind", BOTH)
 def test_predictions_stay_arrays_when_transformers_give_frames(kind, X, targets):
     frame = pd.DataFrame(X, columns=list("abcd"))
-    model = make_pipeline(StandardScaler(), kind(**FAST)).set_output(transform="pandas").fit(frame, pd.DataFrame(targets[kind], columns=list("uvw")))
+    model = (
+        make_pipeline(StandardScaler(), kind(**FAST))
+        .set_output(transform="pandas")
+        .fit(frame, pd.DataFrame(targets[kind], columns=list("uvw")))
+    )
     assert isinstance(model.predict(frame), np.ndarray)
     assert model[-1].task_names_ == list("uvw")
     assert model[-1].feature_names_in_.tolist() == list("abcd")
@@ -160,6 +205,10 @@ def test_predictions_stay_arrays_when_transformers_give_frames(kind, X, targets)
 
 def test_sample_weights_reach_the_network_through_a_pipeline(X, Y, rng):
     weight = rng.uniform(0.1, 2, size=48)
-    piped = make_pipeline(StandardScaler(), MultiTaskRegressor(**FAST)).fit(X, Y, multitaskregressor__sample_weight=weight)
-    direct = MultiTaskRegressor(**FAST).fit(StandardScaler().fit_transform(X), Y, sample_weight=weight)
+    piped = make_pipeline(StandardScaler(), MultiTaskRegressor(**FAST)).fit(
+        X, Y, multitaskregressor__sample_weight=weight
+    )
+    direct = MultiTaskRegressor(**FAST).fit(
+        StandardScaler().fit_transform(X), Y, sample_weight=weight
+    )
     np.testing.assert_allclose(piped.predict(X), direct.predict(StandardScaler().fit_transform(X)))

@@ -13,7 +13,11 @@ FAST = {"hidden_layer_sizes": (6,), "max_iter": 5, "n_members": 2, "random_state
 
 def test_a_constant_task_is_predicted_exactly_whatever_its_unit(X):
     for value in (0.1, 1e-6, 3e5):
-        predicted = MultiTaskRegressor(**FAST).fit(X, np.column_stack([X[:, 0], np.full(48, value)])).predict(X)
+        predicted = (
+            MultiTaskRegressor(**FAST)
+            .fit(X, np.column_stack([X[:, 0], np.full(48, value)]))
+            .predict(X)
+        )
         np.testing.assert_array_equal(predicted[:, 1], value)
 
 
@@ -22,12 +26,17 @@ def test_a_task_of_one_row_is_predicted_in_the_unit_of_the_others(X, unit):
     task = np.r_[np.zeros(47), 1]
     target = X[:, 0] * unit
     frame = pd.DataFrame(X, columns=list("abcd")).assign(task=task)
-    plain, scaled = (MultiTaskRegressor(**FAST, task_column="task").fit(frame, y).predict(frame.assign(task=1.0)) for y in (X[:, 0], target))
+    plain, scaled = (
+        MultiTaskRegressor(**FAST, task_column="task").fit(frame, y).predict(frame.assign(task=1.0))
+        for y in (X[:, 0], target)
+    )
     np.testing.assert_allclose(scaled, plain * unit, rtol=1e-5)
 
 
 def test_a_first_chunk_of_constant_targets_does_not_fix_them(X):
-    model = MultiTaskRegressor(**FAST | {"n_members": 1, "learning_rate_init": 0.02}).partial_fit(X[:8], np.full(8, 5.0))
+    model = MultiTaskRegressor(**FAST | {"n_members": 1, "learning_rate_init": 0.02}).partial_fit(
+        X[:8], np.full(8, 5.0)
+    )
     for _ in range(150):
         model.partial_fit(X, X[:, 0] + 5)
     assert model.score(X, X[:, 0] + 5) > 0.8
@@ -37,8 +46,16 @@ def test_no_row_of_a_task_that_is_too_small_is_held_out(X, rng):
     Y = np.column_stack([X[:, 0], X[:, 1], np.full(48, np.nan)])
     Y[rng.permutation(48)[:4], 2] = 1.0
     for seed in range(20):
-        problem = Problem(MultiTaskRegressor(validation_fraction=0.4), TaskSet.from_wide(X, Y), split_seed=seed)
-        train, validation = (part[0] for part in (problem.member(["0", "1", "2"], 0, 0).train, problem.member(["0", "1", "2"], 0, 0).validation))
+        problem = Problem(
+            MultiTaskRegressor(validation_fraction=0.4), TaskSet.from_wide(X, Y), split_seed=seed
+        )
+        train, validation = (
+            part[0]
+            for part in (
+                problem.member(["0", "1", "2"], 0, 0).train,
+                problem.member(["0", "1", "2"], 0, 0).validation,
+            )
+        )
         assert set(np.flatnonzero(~np.isnan(Y[:, 2]))) <= set(train)
         assert len(validation) > 0
 
@@ -59,8 +76,12 @@ def test_frames_tell_their_tasks_by_name_when_training_goes_on(X):
 
 def test_an_array_may_follow_a_frame_and_an_unnamed_target_a_named_one(X):
     Y = pd.DataFrame({"a": X[:, 0], "b": X[:, 1]})
-    assert MultiTaskRegressor(**FAST).partial_fit(X, Y).partial_fit(X, Y.to_numpy()).task_names_ == ["a", "b"]
-    assert MultiTaskRegressor(**FAST).partial_fit(X, Y["a"].rename("price")).partial_fit(X, X[:, 0]).predict(X).shape == (48,)
+    assert MultiTaskRegressor(**FAST).partial_fit(X, Y).partial_fit(
+        X, Y.to_numpy()
+    ).task_names_ == ["a", "b"]
+    assert MultiTaskRegressor(**FAST).partial_fit(X, Y["a"].rename("price")).partial_fit(
+        X, X[:, 0]
+    ).predict(X).shape == (48,)
 
 
 def test_whole_numbers_in_one_task_and_their_strings_in_another_are_different_labels(X):
@@ -71,7 +92,12 @@ def test_whole_numbers_in_one_task_and_their_strings_in_another_are_different_la
 
 def test_float_labels_become_whole_numbers_in_long_form_too(long_form):
     X, y, _ = long_form
-    assert MultiTaskClassifier(**FAST, task_column=-1).fit(X, (y > 0).astype(float)).classes_.dtype.kind == "i"
+    assert (
+        MultiTaskClassifier(**FAST, task_column=-1)
+        .fit(X, (y > 0).astype(float))
+        .classes_.dtype.kind
+        == "i"
+    )
 
 
 def test_a_grouped_estimator_reads_categories_as_its_network_does(rng):
@@ -79,7 +105,14 @@ def test_a_grouped_estimator_reads_categories_as_its_network_does(rng):
     effect = np.array([5.0, -3.0, 0.0, 4.0, -6.0])[code]
     X = pd.DataFrame({"x": rng.normal(size=120), "city": np.array(list("vwxyz"))[code]})
     Y = np.column_stack([effect, effect, -effect]) + 0.1 * rng.normal(size=(120, 3))
-    network = MultiTaskRegressor((16,), learning_rate_init=0.02, max_iter=60, n_members=1, categorical_features=["city"], random_state=0)
+    network = MultiTaskRegressor(
+        (16,),
+        learning_rate_init=0.02,
+        max_iter=60,
+        n_members=1,
+        categorical_features=["city"],
+        random_state=0,
+    )
     assert TaskGroupedRegressor(network, n_repeats=1, random_state=0).fit(X, Y).score(X, Y) > 0.9
 
 

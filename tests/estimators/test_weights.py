@@ -29,7 +29,11 @@ BOTH = [MultiTaskRegressor, MultiTaskClassifier]
 
 
 def outputs(model, X):
-    return np.hstack(model.predict_proba(X)) if isinstance(model, MultiTaskClassifier) else model.predict(X)
+    return (
+        np.hstack(model.predict_proba(X))
+        if isinstance(model, MultiTaskClassifier)
+        else model.predict(X)
+    )
 
 
 @pytest.fixture
@@ -40,7 +44,11 @@ def problem(X, Y, labels, long_form):
         if form == "wide":
             return FULL, X, labels if kind is MultiTaskClassifier else Y
         inputs, y, _ = long_form
-        return FULL | {"task_column": -1}, inputs, (y > 0).astype(int) if kind is MultiTaskClassifier else y
+        return (
+            FULL | {"task_column": -1},
+            inputs,
+            (y > 0).astype(int) if kind is MultiTaskClassifier else y,
+        )
 
     return make
 
@@ -52,7 +60,9 @@ def test_weight_two_is_the_row_twice(kind, form, problem, rng):
     times = rng.integers(1, 3, size=len(X))
     twice = np.repeat(np.arange(len(X)), times)
     weighted = kind(**settings).fit(X, y, sample_weight=times)
-    np.testing.assert_allclose(outputs(weighted, X), outputs(kind(**settings).fit(X[twice], y[twice]), X), atol=1e-6)
+    np.testing.assert_allclose(
+        outputs(weighted, X), outputs(kind(**settings).fit(X[twice], y[twice]), X), atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("form", ["wide", "long"])
@@ -62,7 +72,9 @@ def test_weight_zero_is_the_row_absent_in_minibatches_and_validation_too(kind, f
     settings = settings | {"batch_size": 8, "early_stopping": "auto"}
     kept = np.r_[np.ones(12), rng.random(len(X) - 12) < 0.7].astype(bool)
     weighted = kind(**settings).fit(X, y, sample_weight=kept.astype(float))
-    np.testing.assert_allclose(outputs(weighted, X), outputs(kind(**settings).fit(X[kept], y[kept]), X), atol=1e-6)
+    np.testing.assert_allclose(
+        outputs(weighted, X), outputs(kind(**settings).fit(X[kept], y[kept]), X), atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("form", ["wide", "long"])
@@ -76,12 +88,17 @@ def test_a_class_that_only_rows_of_weight_zero_have_is_not_learnt(form, problem)
 
 def test_one_factor_for_all_weights_changes_nothing(X, Y, rng):
     weight = rng.uniform(0.1, 1, size=len(X))
-    first, second = (MultiTaskRegressor(**FULL).fit(X, Y, sample_weight=factor * weight) for factor in (1, 1e6))
+    first, second = (
+        MultiTaskRegressor(**FULL).fit(X, Y, sample_weight=factor * weight) for factor in (1, 1e6)
+    )
     np.testing.assert_allclose(first.predict(X), second.predict(X), atol=1e-6)
 
 
 def test_equal_weights_are_no_weights(X, Y):
-    first, second = MultiTaskRegressor(**FULL).fit(X, Y, sample_weight=np.full(len(X), 3.0)), MultiTaskRegressor(**FULL).fit(X, Y)
+    first, second = (
+        MultiTaskRegressor(**FULL).fit(X, Y, sample_weight=np.full(len(X), 3.0)),
+        MultiTaskRegressor(**FULL).fit(X, Y),
+    )
     np.testing.assert_allclose(first.predict(X), second.predict(X), atol=1e-6)
 
 
@@ -110,7 +127,10 @@ def test_task_weights_by_position_and_by_name_are_the_same(X, Y):
 
 
 def test_a_common_factor_of_task_weights_changes_nothing(X, Y):
-    first, second = (MultiTaskRegressor(**FULL, task_weights=factor * np.array([1, 2, 3])).fit(X, Y) for factor in (1, 100))
+    first, second = (
+        MultiTaskRegressor(**FULL, task_weights=factor * np.array([1, 2, 3])).fit(X, Y)
+        for factor in (1, 100)
+    )
     np.testing.assert_allclose(first.predict(X), second.predict(X), atol=1e-6)
 
 
@@ -118,7 +138,10 @@ def test_a_task_of_weight_zero_does_not_touch_the_others(X, Y, rng):
     noise = Y.copy()
     noise[~np.isnan(Y[:, 2]), 2] = rng.normal(size=(~np.isnan(Y[:, 2])).sum())
     settings = FULL | {"task_weights": [1, 1, 0], "alpha": 0.0}
-    first, second = MultiTaskRegressor(**settings).fit(X, Y), MultiTaskRegressor(**settings).fit(X, noise)
+    first, second = (
+        MultiTaskRegressor(**settings).fit(X, Y),
+        MultiTaskRegressor(**settings).fit(X, noise),
+    )
     np.testing.assert_allclose(first.predict(X)[:, :2], second.predict(X)[:, :2], atol=1e-6)
 
 
@@ -129,4 +152,6 @@ def test_the_loss_curve_is_the_weighted_mean_of_the_tasks(X, Y):
 
 def test_the_score_takes_weights(X, Y, rng):
     model, kept = MultiTaskRegressor(**FULL).fit(X, Y), np.arange(len(X)) % 2 == 0
-    assert model.score(X, Y, sample_weight=kept.astype(float)) == pytest.approx(model.score(X[kept], Y[kept]))
+    assert model.score(X, Y, sample_weight=kept.astype(float)) == pytest.approx(
+        model.score(X[kept], Y[kept])
+    )

@@ -10,7 +10,10 @@ PAIRS = Candidate("pairs", (("a", "b"), ("c", "d")), {"a": 0, "b": 0, "c": 1, "d
 
 
 def table(*losses, extra=()):
-    return choose([alone(NAMES), together(NAMES), PAIRS, *extra], [np.array(loss, dtype=float) for loss in losses])
+    return choose(
+        [alone(NAMES), together(NAMES), PAIRS, *extra],
+        [np.array(loss, dtype=float) for loss in losses],
+    )
 
 
 def winner(found):
@@ -30,7 +33,8 @@ def test_the_simple_groupings_serve_every_task():
 
 
 def test_numbers_worked_by_hand():
-    # Totals 4.0, 3.2 and 2.8; against "all together" the pairs differ by -0.1 each: no spread, a clear win.
+    # Totals 4.0, 3.2 and 2.8; against "all together" the pairs differ by -0.1 each: no spread, a
+    # clear win.
     found = table([1, 1, 1, 1], [0.8, 0.8, 0.8, 0.8], [0.7, 0.7, 0.7, 0.7])
     np.testing.assert_allclose(found["validation_loss"], [4.0, 3.2, 2.8])
     np.testing.assert_allclose(found["difference"], [0.8, 0.0, -0.4])
@@ -40,7 +44,8 @@ def test_numbers_worked_by_hand():
 
 
 def test_the_standard_error_is_that_of_a_sum_over_tasks():
-    # Differences -0.4, 0.2, 0.2, -0.4: mean -0.1, sample variance 0.12, standard error of the sum sqrt(4 * 0.12).
+    # Differences -0.4, 0.2, 0.2, -0.4: mean -0.1, sample variance 0.12, standard error of the sum
+    # sqrt(4 * 0.12).
     found = table([2, 2, 2, 2], [1, 1, 1, 1], [0.6, 1.2, 1.2, 0.6])
     assert found["difference"][2] == pytest.approx(-0.4)
     assert found["difference_se"][2] == pytest.approx(np.sqrt(0.48))
@@ -54,7 +59,11 @@ def test_a_proposal_wins_only_by_more_than_two_standard_errors(gain, expected):
 
 
 def test_a_proposal_that_was_singled_out_elsewhere_needs_less_evidence():
-    losses = [np.full(4, 2.0), np.full(4, 1.0), 1 - 0.25 + np.array([-0.3, 0.3, 0.3, -0.3])]  # 1.44 standard errors
+    losses = [
+        np.full(4, 2.0),
+        np.full(4, 1.0),
+        1 - 0.25 + np.array([-0.3, 0.3, 0.3, -0.3]),
+    ]  # 1.44 standard errors
     given = [alone(NAMES), together(NAMES), PAIRS]
     assert winner(choose(given, losses)) == ["all together"]
     assert winner(choose(given, losses, 1.0)) == ["pairs"]
@@ -71,7 +80,9 @@ def test_a_tie_of_the_simple_groupings_goes_to_single_tasks():
 
 def test_the_better_of_two_strong_proposals_wins():
     other = Candidate("triple", (("a", "b", "c"), ("d",)), {"a": 0, "b": 0, "c": 0, "d": 1})
-    assert winner(table([2, 2, 2, 2], [1, 1, 1, 1], [0.5] * 4, [0.4] * 4, extra=[other])) == ["triple"]
+    assert winner(table([2, 2, 2, 2], [1, 1, 1, 1], [0.5] * 4, [0.4] * 4, extra=[other])) == [
+        "triple"
+    ]
 
 
 def test_a_lower_total_without_evidence_loses_to_a_strong_one():
@@ -88,7 +99,10 @@ def test_proposals_are_compared_with_the_better_simple_grouping():
 
 
 def test_a_single_task_is_never_evidence():
-    found = choose([alone(["a"]), together(["a"]), Candidate("x", (("a",),), {"a": 0})], [np.array([1.0]), np.array([0.9]), np.array([0.1])])
+    found = choose(
+        [alone(["a"]), together(["a"]), Candidate("x", (("a",),), {"a": 0})],
+        [np.array([1.0]), np.array([0.9]), np.array([0.1])],
+    )
     assert winner(found) == ["all together"]
 
 
@@ -106,7 +120,9 @@ def test_exactly_one_candidate_is_chosen(rng):
         assert table(*rng.uniform(0, 1, size=(3, 4)))["chosen"].sum() == 1
 
 
-@pytest.mark.parametrize("grouper", [None, TaskGrouper("beam"), TaskGrouper("sdp", n_groups=2), TaskGrouper("spectral")])
+@pytest.mark.parametrize(
+    "grouper", [None, TaskGrouper("beam"), TaskGrouper("sdp", n_groups=2), TaskGrouper("spectral")]
+)
 def test_proposals_are_distinct_and_serve_every_task_from_a_group_that_holds_it(grouper, rng):
     for n in (3, 5, 9):
         affinity = frame(rng.normal(size=(n, n)))
@@ -121,7 +137,10 @@ def test_proposals_are_distinct_and_serve_every_task_from_a_group_that_holds_it(
 
 def test_planted_groups_are_proposed():
     block = np.array([0, 1, 0, 1, 0, 1])
-    groups = {frozenset(candidate.groups) for candidate in proposed(frame(np.where(block[:, None] == block, 0.3, -0.3)), None, 0)}
+    groups = {
+        frozenset(candidate.groups)
+        for candidate in proposed(frame(np.where(block[:, None] == block, 0.3, -0.3)), None, 0)
+    }
     assert frozenset([("t0", "t2", "t4"), ("t1", "t3", "t5")]) in groups
 
 
@@ -142,7 +161,11 @@ def test_a_given_grouper_is_not_changed(rng):
 
 
 def test_squared_errors_are_counted_in_variances_of_each_task_or_of_all(rng):
-    X, y, task = rng.normal(size=(60, 2)), rng.normal(size=60) * np.repeat([1, 10, 0], 20), np.repeat(["a", "b", "c"], 20)
+    X, y, task = (
+        rng.normal(size=(60, 2)),
+        rng.normal(size=60) * np.repeat([1, 10, 0], 20),
+        np.repeat(["a", "b", "c"], 20),
+    )
     tasks = TaskSet.from_long(X, y, task)
     own = loss_units(tasks, pooled=False)
     assert own == pytest.approx({"a": y[:20].var(), "b": y[20:40].var(), "c": 1.0})
@@ -151,5 +174,7 @@ def test_squared_errors_are_counted_in_variances_of_each_task_or_of_all(rng):
 
 @pytest.mark.parametrize("pooled", [False, True])
 def test_log_losses_are_left_as_they_are(pooled, rng):
-    tasks = TaskSet.from_long(rng.normal(size=(6, 2)), [0, 1] * 3, ["a"] * 3 + ["b"] * 3, kind="classification")
+    tasks = TaskSet.from_long(
+        rng.normal(size=(6, 2)), [0, 1] * 3, ["a"] * 3 + ["b"] * 3, kind="classification"
+    )
     assert loss_units(tasks, pooled=pooled) == {"a": 1.0, "b": 1.0}

@@ -9,7 +9,12 @@ from skmtl.grouping.search import SizedValue, climb
 def random_value(rng, n_tasks):
     pairs = rng.normal(size=(n_tasks, n_tasks))
     np.fill_diagonal(pairs, 0)
-    return SizedValue(pairs, rng.uniform(0.5, 1.5, size=n_tasks + 1), 0.3 * rng.normal(size=n_tasks), 0.3 * rng.normal(size=n_tasks))
+    return SizedValue(
+        pairs,
+        rng.uniform(0.5, 1.5, size=n_tasks + 1),
+        0.3 * rng.normal(size=n_tasks),
+        0.3 * rng.normal(size=n_tasks),
+    )
 
 
 def worth(value, group):
@@ -27,7 +32,9 @@ def total(value, labels):
 def test_the_value_of_groups_is_that_of_the_formula(rng):
     value = random_value(rng, 6)
     members = np.array(list(itertools.product([False, True], repeat=6)))[1:]
-    np.testing.assert_allclose(value.of(members), [worth(value, np.flatnonzero(group)) for group in members], atol=1e-12)
+    np.testing.assert_allclose(
+        value.of(members), [worth(value, np.flatnonzero(group)) for group in members], atol=1e-12
+    )
 
 
 def test_no_move_and_no_merger_raises_the_total_of_what_is_returned(rng):
@@ -36,12 +43,21 @@ def test_no_move_and_no_merger_raises_the_total_of_what_is_returned(rng):
         labels = climb(value, start)
         reached = total(value, labels)
         assert reached >= total(value, start) - 1e-9
-        moves = [np.where(np.arange(8) == task, target, labels) for task in range(8) for target in range(labels.max() + 2)]
-        mergers = [np.where(labels == first, second, labels) for first, second in itertools.combinations(range(labels.max() + 1), 2)]
+        moves = [
+            np.where(np.arange(8) == task, target, labels)
+            for task in range(8)
+            for target in range(labels.max() + 2)
+        ]
+        mergers = [
+            np.where(labels == first, second, labels)
+            for first, second in itertools.combinations(range(labels.max() + 1), 2)
+        ]
         assert max(total(value, other) for other in [*moves, *mergers, labels]) <= reached + 1e-8
 
 
-@pytest.mark.parametrize("start", [np.zeros(6, dtype=int), np.arange(6), np.array([5, 5, 2, 2, 9, 9])])
+@pytest.mark.parametrize(
+    "start", [np.zeros(6, dtype=int), np.arange(6), np.array([5, 5, 2, 2, 9, 9])]
+)
 def test_labels_are_numbered_from_zero_and_planted_blocks_found(start):
     block = np.repeat([0, 1], 3)
     pairs = np.where(block[:, None] == block, 0.3, -0.3) * (1 - np.eye(6))
@@ -53,4 +69,10 @@ def test_labels_are_numbered_from_zero_and_planted_blocks_found(start):
 def test_a_gain_by_size_joins_tasks_whose_pairs_gain_nothing():
     nothing = SizedValue(np.zeros((5, 5)), np.ones(6), np.full(5, -0.1), np.full(5, 0.2))
     assert climb(nothing, np.zeros(5, dtype=int)).tolist() == [0] * 5
-    assert climb(SizedValue(np.zeros((5, 5)), np.ones(6), np.full(5, -0.1), np.zeros(5)), np.zeros(5, dtype=int)).max() == 4
+    assert (
+        climb(
+            SizedValue(np.zeros((5, 5)), np.ones(6), np.full(5, -0.1), np.zeros(5)),
+            np.zeros(5, dtype=int),
+        ).max()
+        == 4
+    )

@@ -33,11 +33,19 @@ def total(A, groups):
 def enumerated_total(A, n_groups, max_group_size):
     gains = np.array(
         [
-            [(sum(A[i, j] for j in np.flatnonzero(group)) / max(group.sum() - 1, 1)) if group[i] else -np.inf for i in range(len(A))]
+            [
+                (sum(A[i, j] for j in np.flatnonzero(group)) / max(group.sum() - 1, 1))
+                if group[i]
+                else -np.inf
+                for i in range(len(A))
+            ]
             for group in all_groups(len(A), max_group_size)
         ]
     )
-    return max(gains[list(chosen)].max(axis=0).sum() for chosen in itertools.combinations(range(len(gains)), min(n_groups, len(gains))))
+    return max(
+        gains[list(chosen)].max(axis=0).sum()
+        for chosen in itertools.combinations(range(len(gains)), min(n_groups, len(gains)))
+    )
 
 
 def test_gain_in_a_group_is_the_mean_over_the_other_members(rng):
@@ -65,13 +73,20 @@ def test_the_best_group_for_a_set_equals_the_best_of_all_groups_around_it(max_gr
     assert groups.sum(axis=1).max() <= max_group_size
 
 
-@pytest.mark.parametrize(("n_tasks", "n_groups", "max_group_size"), [(4, 2, 4), (4, 3, 2), (4, 4, 4), (5, 2, 5), (5, 3, 3), (5, 3, 5), (6, 2, 6), (6, 2, 3)])
-def test_exhaustive_search_equals_enumeration_of_all_sets_of_groups(n_tasks, n_groups, max_group_size, rng):
+@pytest.mark.parametrize(
+    ("n_tasks", "n_groups", "max_group_size"),
+    [(4, 2, 4), (4, 3, 2), (4, 4, 4), (5, 2, 5), (5, 3, 3), (5, 3, 5), (6, 2, 6), (6, 2, 3)],
+)
+def test_exhaustive_search_equals_enumeration_of_all_sets_of_groups(
+    n_tasks, n_groups, max_group_size, rng
+):
     A = random_affinity(rng, n_tasks)
     groups = exhaustive_groups(A, n_groups, max_group_size)
     assert len(groups) <= n_groups
     assert groups.any(axis=0).all()
-    assert total(A, groups) == pytest.approx(enumerated_total(A, n_groups, max_group_size), abs=1e-9)
+    assert total(A, groups) == pytest.approx(
+        enumerated_total(A, n_groups, max_group_size), abs=1e-9
+    )
 
 
 def test_exhaustive_search_takes_the_fewest_groups_among_equals(rng):
@@ -104,7 +119,9 @@ def test_beam_search_comes_within_three_percent_of_the_optimum(n_groups, max_gro
 def test_beam_search_does_not_need_many_candidates(rng):
     A = random_affinity(rng, 9)
     optimum = total(A, exhaustive_groups(A, 3, 9))
-    assert total(A, beam_groups(A, 3, 9, 1, 1, np.random.RandomState(0))) >= optimum - 0.1 * abs(optimum)
+    assert total(A, beam_groups(A, 3, 9, 1, 1, np.random.RandomState(0))) >= optimum - 0.1 * abs(
+        optimum
+    )
 
 
 def test_groups_grow_from_every_task_and_are_distinct(rng):
@@ -114,7 +131,9 @@ def test_groups_grow_from_every_task_and_are_distinct(rng):
     assert groups.sum(axis=1).max() == 5
     assert groups[groups.sum(axis=1) == 5].any(axis=0).all()
     for task in range(12):
-        pairs = [A[task, other] + A[other, task] if other != task else -np.inf for other in range(12)]
+        pairs = [
+            A[task, other] + A[other, task] if other != task else -np.inf for other in range(12)
+        ]
         best = np.isin(np.arange(12), [task, int(np.argmax(pairs))])
         assert (groups == best).all(axis=1).any()
 
@@ -178,7 +197,10 @@ def test_both_solvers_reach_the_same_objective_and_bound_every_partition(n_tasks
     X = solve_relaxation(A, 3)
     both = (A + A.T) / 2
     Y = cp.Variable((n_tasks, n_tasks), symmetric=True)
-    problem = cp.Problem(cp.Maximize(cp.trace(both @ Y)), [Y >> 0, Y >= 0, Y @ np.ones(n_tasks) == 1, cp.trace(Y) == 3])
+    problem = cp.Problem(
+        cp.Maximize(cp.trace(both @ Y)),
+        [Y >> 0, Y >= 0, Y @ np.ones(n_tasks) == 1, cp.trace(Y) == 3],
+    )
     expected = problem.solve(solver="SCS" if n_tasks <= 20 else "CLARABEL")
     assert (both * X).sum() == pytest.approx(expected, rel=5e-3, abs=5e-3)
     for _ in range(20):

@@ -12,7 +12,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skmtl import MultiTaskClassifier, MultiTaskRegressor, TaskGroupedClassifier, TaskGroupedRegressor, TaskGrouper
+from skmtl import (
+    MultiTaskClassifier,
+    MultiTaskRegressor,
+    TaskGroupedClassifier,
+    TaskGroupedRegressor,
+    TaskGrouper,
+)
 from skmtl.affinity import PairwiseGains
 from skmtl.datasets import make_grouped_tasks
 from skmtl.fairness import PerTaskFairness
@@ -20,17 +26,33 @@ from skmtl.grouping import grouped as grouped_module
 from skmtl.grouping import rounds as rounds_module
 
 FAST = {"hidden_layer_sizes": (6,), "learning_rate_init": 0.02, "max_iter": 6}
-KINDS = {"regression": (TaskGroupedRegressor, MultiTaskRegressor), "classification": (TaskGroupedClassifier, MultiTaskClassifier)}
+KINDS = {
+    "regression": (TaskGroupedRegressor, MultiTaskRegressor),
+    "classification": (TaskGroupedClassifier, MultiTaskClassifier),
+}
 
 
 def planted(kind="regression", seed=0, **options):
-    data = make_grouped_tasks(**{"n_tasks": 5, "n_groups": 2, "n_samples": 40, "n_features": 4} | options, kind=kind, random_state=seed)
+    data = make_grouped_tasks(
+        **{"n_tasks": 5, "n_groups": 2, "n_samples": 40, "n_features": 4} | options,
+        kind=kind,
+        random_state=seed,
+    )
     return data.data.assign(task=data.task), data.target, data
 
 
 def model_of(kind="regression", **options):
     grouped, network = KINDS[kind]
-    return grouped(**{"estimator": network(**FAST), "task_column": "task", "pair_fraction": 0.4, "n_repeats": 1, "random_state": 0} | options)
+    return grouped(
+        **{
+            "estimator": network(**FAST),
+            "task_column": "task",
+            "pair_fraction": 0.4,
+            "n_repeats": 1,
+            "random_state": 0,
+        }
+        | options
+    )
 
 
 @pytest.fixture(scope="module", params=list(KINDS))
@@ -49,7 +71,9 @@ def wide_of(X, n_tasks=4, seed=0):
 
 def ignoring_weak_tasks():
     return pytest.mark.filterwarnings(
-        "ignore:Some tasks take no part:UserWarning", "ignore:Gains of tasks with fewer:UserWarning", "ignore:The gain is NaN:UserWarning"
+        "ignore:Some tasks take no part:UserWarning",
+        "ignore:Gains of tasks with fewer:UserWarning",
+        "ignore:The gain is NaN:UserWarning",
     )
 
 
@@ -66,7 +90,9 @@ STRICT = {
 
 @pytest.mark.filterwarnings("ignore:Skipping check:UserWarning")
 @ignoring_weak_tasks()
-@parametrize_with_checks([grouped(network(**STRICT), n_repeats=1, random_state=0) for grouped, network in KINDS.values()])
+@parametrize_with_checks(
+    [grouped(network(**STRICT), n_repeats=1, random_state=0) for grouped, network in KINDS.values()]
+)
 def test_scikit_learn_contract(estimator, check):
     check(estimator)
 
@@ -81,7 +107,9 @@ def test_fitted_attributes_have_the_promised_shapes_and_types(fitted):
     assert model.feature_names_in_.tolist() == X.columns.tolist()
     assert all(isinstance(group, tuple) and set(group) <= set(names) for group in model.groups_)
     assert model.labels_.shape == (5,)
-    assert all(name in model.groups_[label] for name, label in zip(names, model.labels_, strict=True))
+    assert all(
+        name in model.groups_[label] for name, label in zip(names, model.labels_, strict=True)
+    )
     assert isinstance(model.affinity_, pd.DataFrame)
     assert model.affinity_.index.tolist() == model.affinity_.columns.tolist() == names
     assert model.affinity_.notna().all(axis=None)
@@ -106,16 +134,22 @@ def test_predictions_are_those_of_the_network_that_serves_the_task(fitted):
     kind, model, X, _ = fitted
     for name, label in zip(model.task_names_, model.labels_, strict=True):
         rows = X[X["task"] == name]
-        np.testing.assert_allclose(model.predict(rows).astype(float), model.estimators_[label].predict(rows).astype(float))
+        np.testing.assert_allclose(
+            model.predict(rows).astype(float), model.estimators_[label].predict(rows).astype(float)
+        )
         if kind == "classification":
-            np.testing.assert_allclose(model.predict_proba(rows), model.estimators_[label].predict_proba(rows))
+            np.testing.assert_allclose(
+                model.predict_proba(rows), model.estimators_[label].predict_proba(rows)
+            )
 
 
 def test_predicting_one_task_gives_what_predicting_all_does(fitted):
     _, model, X, _ = fitted
     everything = model.predict(X)
     for name in model.task_names_:
-        np.testing.assert_allclose(model.predict(X[X["task"] == name]), everything[X["task"] == name])
+        np.testing.assert_allclose(
+            model.predict(X[X["task"] == name]), everything[X["task"] == name]
+        )
     order = np.random.default_rng(0).permutation(len(X))
     np.testing.assert_allclose(model.predict(X.iloc[order]), everything[order])
 
@@ -124,7 +158,12 @@ def test_the_score_is_that_of_the_predictions(fitted):
     kind, model, X, y = fitted
     predicted = model.predict(X)
     parts = [(y[X["task"] == name], predicted[X["task"] == name]) for name in model.task_names_]
-    expected = [(a == b).mean() if kind == "classification" else 1 - ((a - b) ** 2).sum() / ((a - a.mean()) ** 2).sum() for a, b in parts]
+    expected = [
+        (a == b).mean()
+        if kind == "classification"
+        else 1 - ((a - b) ** 2).sum() / ((a - a.mean()) ** 2).sum()
+        for a, b in parts
+    ]
     assert model.score(X, y) == pytest.approx(np.mean(expected))
 
 
@@ -154,16 +193,38 @@ def test_a_seed_gives_the_same_model_every_time(fitted):
     kind, model, X, y = fitted
     again = model_of(kind, n_jobs=2).fit(X, y)
     assert again.groups_ == model.groups_
-    np.testing.assert_allclose(again.predict(X).astype(float), model.predict(X).astype(float), atol=1e-6)
+    np.testing.assert_allclose(
+        again.predict(X).astype(float), model.predict(X).astype(float), atol=1e-6
+    )
     pd.testing.assert_frame_equal(again.choice_, model.choice_, rtol=1e-6, atol=1e-6)
 
 
 # ---------------------------------------------------------------------- how it is chosen
 def test_planted_groups_beat_one_network_for_all_and_are_not_mixed():
     """Two groups with opposite functions of the same inputs: one network a group is right."""
-    X, y, data = planted(n_tasks=6, n_groups=2, n_harmful=0, n_samples=120, n_features=4, noise=0.2, group_spread=0.02, input_shift=0.0, seed=3)
-    network = MultiTaskRegressor((16,), solver="adam", batch_size=20, learning_rate_init=0.02, max_iter=80, n_members=1, task_embedding_dim=0)
-    model = TaskGroupedRegressor(network, task_column="task", pair_fraction=1.0, n_repeats=2, random_state=0).fit(X, y)
+    X, y, data = planted(
+        n_tasks=6,
+        n_groups=2,
+        n_harmful=0,
+        n_samples=120,
+        n_features=4,
+        noise=0.2,
+        group_spread=0.02,
+        input_shift=0.0,
+        seed=3,
+    )
+    network = MultiTaskRegressor(
+        (16,),
+        solver="adam",
+        batch_size=20,
+        learning_rate_init=0.02,
+        max_iter=80,
+        n_members=1,
+        task_embedding_dim=0,
+    )
+    model = TaskGroupedRegressor(
+        network, task_column="task", pair_fraction=1.0, n_repeats=2, random_state=0
+    ).fit(X, y)
     matrix, same = model.affinity_.to_numpy(), data.labels[:, None] == data.labels
     assert matrix[same & ~np.eye(6, dtype=bool)].mean() > matrix[~same].mean()
     assert model.score(X, y) > 0.8
@@ -172,7 +233,9 @@ def test_planted_groups_beat_one_network_for_all_and_are_not_mixed():
 def test_the_choice_is_the_argument_of_the_totals_that_the_table_shows(fitted):
     _, model, _, _ = fitted
     choice = model.choice_
-    simple = choice[choice["candidate"].isin(["single-task", "all together"])]["validation_loss"].min()
+    simple = choice[choice["candidate"].isin(["single-task", "all together"])][
+        "validation_loss"
+    ].min()
     assert choice["validation_loss"][choice["chosen"]].item() <= simple + 1e-12
 
 
@@ -201,19 +264,28 @@ def test_rows_held_out_for_the_choice_never_enter_the_measuring(form, monkeypatc
     else:
         X = rng.normal(size=(60, 3))
         model_of(task_column=None).fit(X, wide_of(X))
-    rows = {key: {int(row) for name in tasks.names for row in tasks.rows(name)} for key, tasks in seen.items()}
+    rows = {
+        key: {int(row) for name in tasks.names for row in tasks.rows(name)}
+        for key, tasks in seen.items()
+    }
     assert rows["held"]
     assert not rows["group training"] & rows["group test"] or form == "wide"
     for key in ("gains", "affinity", "group training", "group test", "rest"):
         assert not rows[key] & rows["held"]
     for name in seen["held"].names:
-        assert len(seen["held"].rows(name)) == pytest.approx(0.3 * (len(seen["held"].rows(name)) + len(seen["rest"].rows(name))), abs=4)
+        assert len(seen["held"].rows(name)) == pytest.approx(
+            0.3 * (len(seen["held"].rows(name)) + len(seen["rest"].rows(name))), abs=4
+        )
 
 
 def test_the_winner_is_refitted_on_all_rows(monkeypatch):
     seen = {}
     fit_groups = grouped_module.fit_groups
-    monkeypatch.setattr(grouped_module, "fit_groups", lambda e, tasks, *a, **k: (seen.update(tasks=tasks), fit_groups(e, tasks, *a, **k))[1])
+    monkeypatch.setattr(
+        grouped_module,
+        "fit_groups",
+        lambda e, tasks, *a, **k: (seen.update(tasks=tasks), fit_groups(e, tasks, *a, **k))[1],
+    )
     X, y, _ = planted()
     model_of().fit(X, y)
     assert seen["tasks"].sizes.sum() == len(X)
@@ -223,7 +295,11 @@ def test_a_given_grouper_proposes():
     X, y, _ = planted()
     model = model_of(grouper=TaskGrouper("sdp", n_groups=2)).fit(X, y)
     assert model.choice_["candidate"].tolist()[2:3] in ([], ["sdp, 2 groups"])
-    assert {name.split(",")[0] for name in model.rounds_["candidate"]} <= {"single-task", "all together", "sdp"}
+    assert {name.split(",")[0] for name in model.rounds_["candidate"]} <= {
+        "single-task",
+        "all together",
+        "sdp",
+    }
     assert not hasattr(model.grouper, "labels_")
 
 
@@ -237,7 +313,13 @@ def test_without_rounds_the_search_sees_pair_gains_alone():
 def test_the_finalists_of_the_rounds_are_held_against_the_simple_groupings(fitted):
     _, model, _, _ = fitted
     rounds = model.rounds_
-    assert rounds.columns.tolist() == ["round", "candidate", "n_groups", "predicted_loss", "measured_loss"]
+    assert rounds.columns.tolist() == [
+        "round",
+        "candidate",
+        "n_groups",
+        "predicted_loss",
+        "measured_loss",
+    ]
     assert rounds["candidate"].tolist()[:2] == ["single-task", "all together"]
     assert 1 <= len(model.choice_) - 2 <= 2
     best = rounds.loc[2:].sort_values("measured_loss", kind="stable")["candidate"].iloc[0]
@@ -247,13 +329,17 @@ def test_the_finalists_of_the_rounds_are_held_against_the_simple_groupings(fitte
 
 def test_rounds_are_a_whole_number():
     X, y, _ = planted()
-    with pytest.raises(ValueError, match="'n_rounds' parameter of TaskGroupedRegressor must be an int in the range"):
+    with pytest.raises(
+        ValueError, match="'n_rounds' parameter of TaskGroupedRegressor must be an int in the range"
+    ):
         model_of(n_rounds=-1).fit(X, y)
 
 
 def test_groups_that_overlap_serve_each_task_from_one_network(monkeypatch):
     chosen = grouped_module.Candidate(
-        "overlapping", (("task_0", "task_1", "task_2"), ("task_2", "task_3", "task_4")), {f"task_{t}": int(t > 2) for t in range(5)}
+        "overlapping",
+        (("task_0", "task_1", "task_2"), ("task_2", "task_3", "task_4")),
+        {f"task_{t}": int(t > 2) for t in range(5)},
     )
     monkeypatch.setattr(grouped_module.TaskGrouped, "_choose", lambda *given: chosen)
     X, y, _ = planted()
@@ -269,7 +355,9 @@ def test_memory_keeps_the_measurements(tmp_path, monkeypatch):
 
     calls = []
     original = measure_module.measure_groups
-    monkeypatch.setattr(measure_module, "measure_groups", lambda *a, **k: (calls.append(1), original(*a, **k))[1])
+    monkeypatch.setattr(
+        measure_module, "measure_groups", lambda *a, **k: (calls.append(1), original(*a, **k))[1]
+    )
     X, y, _ = planted()
     first, second = (model_of(memory=str(tmp_path)).fit(X, y) for _ in range(2))
     assert len(calls) == 1
@@ -287,12 +375,21 @@ def test_the_wide_form_predicts_a_column_for_every_task(frame, rng):
     assert predicted.shape == (60, 4)
     assert model.task_names_ == (list("uvwx") if frame else list("0123"))
     for t, (name, label) in enumerate(zip(model.task_names_, model.labels_, strict=True)):
-        np.testing.assert_allclose(predicted[:, t], model.estimators_[label].predict(X)[:, model.groups_[label].index(name)])
+        np.testing.assert_allclose(
+            predicted[:, t],
+            model.estimators_[label].predict(X)[:, model.groups_[label].index(name)],
+        )
 
 
 def test_the_wide_form_of_labels_gives_a_list_of_classes_and_probabilities(rng):
     X = rng.normal(size=(60, 3))
-    Y = np.column_stack([np.digitize(X[:, 0], [0]), np.digitize(X[:, 0], [-0.5, 0.5]), np.digitize(X[:, 1], [0]) + 5]).astype(float)
+    Y = np.column_stack(
+        [
+            np.digitize(X[:, 0], [0]),
+            np.digitize(X[:, 0], [-0.5, 0.5]),
+            np.digitize(X[:, 1], [0]) + 5,
+        ]
+    ).astype(float)
     Y[:5, 0] = np.nan
     model = model_of("classification", task_column=None).fit(X, Y)
     assert [classes.tolist() for classes in model.classes_] == [[0, 1], [0, 1, 2], [5, 6]]
@@ -345,12 +442,20 @@ def test_two_tasks_are_alone_or_together():
 @pytest.mark.parametrize("chosen", ["all together", "single-task"])
 def test_small_tasks_are_still_predicted_by_the_common_network_or_alone(chosen, monkeypatch):
     choose = grouped_module.choose
-    monkeypatch.setattr(grouped_module, "choose", lambda *given: (table := choose(*given)).assign(chosen=table["candidate"] == chosen))
+    monkeypatch.setattr(
+        grouped_module,
+        "choose",
+        lambda *given: (table := choose(*given)).assign(chosen=table["candidate"] == chosen),
+    )
     X, y, _ = planted()
     few = (X["task"] != "task_1") | (X.groupby("task").cumcount() < 5)
     model = model_of().fit(X[few], y[few])
     assert np.isfinite(model.predict(X)).all()
-    assert model.groups_ == ([tuple(model.task_names_)] if chosen == "all together" else [(f"task_{t}",) for t in (0, 2, 3, 4, 1)])
+    assert model.groups_ == (
+        [tuple(model.task_names_)]
+        if chosen == "all together"
+        else [(f"task_{t}",) for t in (0, 2, 3, 4, 1)]
+    )
     assert model.affinity_.loc["task_1"].isna().all()
     assert model.affinity_.drop(index="task_1", columns="task_1").notna().all(axis=None)
 
@@ -358,7 +463,10 @@ def test_small_tasks_are_still_predicted_by_the_common_network_or_alone(chosen, 
 def test_small_tasks_are_named_in_a_warning():
     X, y, _ = planted()
     few = ~X["task"].isin(["task_1", "task_3"]) | (X.groupby("task").cumcount() < 9)
-    with pytest.warns(UserWarning, match=r"take no part in the choice of groups \(fewer than 10 rows: task_1, task_3\)"):
+    with pytest.warns(
+        UserWarning,
+        match=r"take no part in the choice of groups \(fewer than 10 rows: task_1, task_3\)",
+    ):
         model_of().fit(X[few], y[few])
 
 
@@ -392,7 +500,13 @@ def test_one_usable_task_among_small_ones_is_no_choice():
 def test_twenty_odd_problems_all_fit_and_predict(rng):
     for _ in range(8):
         kind = list(KINDS)[rng.integers(2)]
-        X, y, _ = planted(kind, n_tasks=int(rng.integers(2, 6)), n_groups=1, n_samples=(2, 16), seed=int(rng.integers(2**31)))
+        X, y, _ = planted(
+            kind,
+            n_tasks=int(rng.integers(2, 6)),
+            n_groups=1,
+            n_samples=(2, 16),
+            seed=int(rng.integers(2**31)),
+        )
         model = model_of(kind, estimator=KINDS[kind][1](**FAST | {"max_iter": 2})).fit(X, y)
         assert model.predict(X).shape == y.shape
         assert sorted(set(model.labels_.tolist())) == list(range(len(model.groups_)))
@@ -403,7 +517,9 @@ def test_twenty_odd_problems_all_fit_and_predict(rng):
 def test_a_network_of_the_other_kind_raises(kind):
     X, y, _ = planted(kind)
     other = next(network for name, (_, network) in KINDS.items() if name != kind)
-    with pytest.raises(TypeError, match=f"must be a {KINDS[kind][1].__name__}. Got {other.__name__}"):
+    with pytest.raises(
+        TypeError, match=f"must be a {KINDS[kind][1].__name__}. Got {other.__name__}"
+    ):
         model_of(kind, estimator=other()).fit(X, y)
 
 
@@ -426,7 +542,10 @@ def test_the_networks_take_the_task_column_of_the_whole():
 def test_row_weights_change_the_networks_and_weight_zero_is_absence(rng):
     X, y, _ = planted()
     kept = rng.random(len(X)) < 0.8
-    weighted, without = model_of().fit(X, y, sample_weight=kept.astype(float)), model_of().fit(X[kept], y[kept])
+    weighted, without = (
+        model_of().fit(X, y, sample_weight=kept.astype(float)),
+        model_of().fit(X[kept], y[kept]),
+    )
     assert weighted.groups_ == without.groups_
     np.testing.assert_allclose(weighted.predict(X), without.predict(X), atol=1e-4)
     assert not np.allclose(weighted.predict(X), model_of().fit(X, y).predict(X))
@@ -439,7 +558,9 @@ def test_task_weights_of_the_network_follow_the_tasks_into_their_groups(weights)
     for estimator, group in zip(model.estimators_, model.groups_, strict=True):
         expected = np.array([{"task_1": 5.0, "task_4": 0.0}.get(name, 1.0) for name in group])
         if expected.any():
-            np.testing.assert_allclose(estimator.loss_curve_, estimator.task_loss_curve_ @ expected / expected.sum())
+            np.testing.assert_allclose(
+                estimator.loss_curve_, estimator.task_loss_curve_ @ expected / expected.sum()
+            )
     assert np.isfinite(model.predict(X)).all()
 
 
@@ -464,7 +585,12 @@ def test_the_wide_form_goes_through_a_pipeline_and_a_search(rng):
     Y = wide_of(X / [1, 100, 0.01])
     pipeline = make_pipeline(StandardScaler(), model_of(task_column=None))
     assert pipeline.fit(X, Y).predict(X).shape == (60, 4)
-    search = GridSearchCV(pipeline, {"taskgroupedregressor__estimator__alpha": [0.0, 1.0]}, cv=KFold(2), error_score="raise").fit(X, Y)
+    search = GridSearchCV(
+        pipeline,
+        {"taskgroupedregressor__estimator__alpha": [0.0, 1.0]},
+        cv=KFold(2),
+        error_score="raise",
+    ).fit(X, Y)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
 
 
@@ -483,7 +609,9 @@ def test_the_fairness_term_of_the_network_sees_the_groups_of_people(rng, routing
     frame = pd.DataFrame(x, columns=list("abc")).assign(task=np.arange(n) % 3, sex=group)
     y = (x[:, 0] + rng.normal(size=n) > 0.5).astype(int)
     grouper = TaskGroupedClassifier(
-        MultiTaskClassifier((4,), n_members=1, max_iter=40, fairness=PerTaskFairness("gap", weight=20.0)),
+        MultiTaskClassifier(
+            (4,), n_members=1, max_iter=40, fairness=PerTaskFairness("gap", weight=20.0)
+        ),
         task_column="task",
         pair_fraction=1.0,
         n_repeats=1,
@@ -492,7 +620,15 @@ def test_the_fairness_term_of_the_network_sees_the_groups_of_people(rng, routing
     )
     plain = clone(grouper).set_params(estimator__fairness=None).fit(frame.drop(columns="sex"), y)
     with sklearn.config_context(enable_metadata_routing=routing):
-        model = make_pipeline("passthrough", grouper).fit(frame, y, **{"sensitive_features" if routing else "taskgroupedclassifier__sensitive_features": "sex"})
+        model = make_pipeline("passthrough", grouper).fit(
+            frame,
+            y,
+            **{
+                "sensitive_features"
+                if routing
+                else "taskgroupedclassifier__sensitive_features": "sex"
+            },
+        )
 
     def difference(one):
         told = one.predict_proba(frame if one is model else frame.drop(columns="sex"))[:, 1]

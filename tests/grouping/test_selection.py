@@ -9,13 +9,27 @@ from skmtl.grouping.search.selection import RULES
 
 nan = np.nan
 # Three tasks: alone, in pairs, all together.
-TABLE = np.array([[0.0, nan, nan], [nan, 0.0, nan], [nan, nan, 0.0], [0.3, 0.1, nan], [0.1, nan, -0.2], [nan, 0.4, 0.1], [0.1, 0.2, -0.1]])
+TABLE = np.array(
+    [
+        [0.0, nan, nan],
+        [nan, 0.0, nan],
+        [nan, nan, 0.0],
+        [0.3, 0.1, nan],
+        [0.1, nan, -0.2],
+        [nan, 0.4, 0.1],
+        [0.1, 0.2, -0.1],
+    ]
+)
 
 
 def random_table(rng, n_rows=9, n_tasks=4):
     inside = rng.random((n_rows, n_tasks)) < 0.6
     inside[np.arange(n_rows), rng.integers(0, n_tasks, n_rows)] = True
-    return np.where(np.vstack([np.eye(n_tasks, dtype=bool), inside]), rng.normal(size=(n_rows + n_tasks, n_tasks)), nan)
+    return np.where(
+        np.vstack([np.eye(n_tasks, dtype=bool), inside]),
+        rng.normal(size=(n_rows + n_tasks, n_tasks)),
+        nan,
+    )
 
 
 def enumerated(table, budget, cost, allowed):
@@ -32,7 +46,8 @@ def enumerated(table, budget, cost, allowed):
 
 # ---------------------------------------------------------------------- worked by hand
 def test_tag_takes_the_best_cover_without_groups_of_one():
-    # With two groups: {0,1}+{1,2} gives 0.3 + 0.4 + 0.1; no other pair of rows that holds all tasks comes near.
+    # With two groups: {0,1}+{1,2} gives 0.3 + 0.4 + 0.1; no other pair of rows that holds all tasks
+    # comes near.
     found = select_groups(TABLE, 2)
     assert found.groups.tolist() == [3, 5]
     assert found.labels.tolist() == [0, 1, 1]
@@ -43,7 +58,9 @@ def test_tag_takes_the_best_cover_without_groups_of_one():
 
 def test_tag_may_choose_groups_of_one_where_asked():
     # Task 2 loses in every group of several: alone it is better served.
-    table = np.array([[0.0, nan, nan], [nan, 0.0, nan], [nan, nan, 0.0], [0.3, 0.1, nan], [0.1, nan, -0.2]])
+    table = np.array(
+        [[0.0, nan, nan], [nan, 0.0, nan], [nan, nan, 0.0], [0.3, 0.1, nan], [0.1, nan, -0.2]]
+    )
     assert select_groups(table, 2).groups.tolist() == [3, 4]
     assert select_groups(table, 2, singletons=True).groups.tolist() == [2, 3]
 
@@ -54,7 +71,8 @@ def test_a_task_in_no_other_group_keeps_its_own():
 
 
 def test_a_group_of_one_costs_half_for_standley():
-    # 1.5 buys a group and a single: {0,1} + {2} = 0.4 + 0, or {0} + {1,2} = 0 + 0.5. 1 buys two singles, but not three.
+    # 1.5 buys a group and a single: {0,1} + {2} = 0.4 + 0, or {0} + {1,2} = 0 + 0.5. 1 buys two
+    # singles, but not three.
     found = select_groups(TABLE, 1.5, method="standley")
     assert found.groups.tolist() == [0, 5]
     np.testing.assert_allclose(found.gains, [0, 0.4, 0.1])
@@ -63,8 +81,9 @@ def test_a_group_of_one_costs_half_for_standley():
 
 
 def test_a_chain_of_mtgnet_starts_from_the_largest_groups_and_adds_what_raises_the_best_gains_most():
-    # Only the last row has no task that counts -99: it is the first start, and with one group the best. With two, it adds
-    # {1,2} (+0.2 +0.2), but the chain that starts from {0,1} adds {1,2} for the missing task 2 and ends higher.
+    # Only the last row has no task that counts -99: it is the first start, and with one group the
+    # best. With two, it adds {1,2} (+0.2 +0.2), but the chain that starts from {0,1} adds {1,2} for
+    # the missing task 2 and ends higher.
     assert select_groups(TABLE, 1, method="mtgnet").groups.tolist() == [6]
     found = select_groups(TABLE, 2, method="mtgnet")
     assert found.groups.tolist() == [3, 5]
@@ -78,12 +97,24 @@ def test_mtgnet_says_which_tasks_no_chosen_group_holds():
 
 
 def test_mtgnet_stops_where_no_row_raises_the_best_gains():
-    assert select_groups([[0.3, 0.3], [0.1, nan], [nan, 0.2]], 3, method="mtgnet").groups.tolist() == [0]
+    assert select_groups(
+        [[0.3, 0.3], [0.1, nan], [nan, 0.2]], 3, method="mtgnet"
+    ).groups.tolist() == [0]
 
 
 def test_mtgnet_has_five_starts_and_no_more():
     # Six rows hold all tasks; the sixth by its sum would lead to the best pair, and is not a start.
-    table = np.array([[1.0, 1.0], [0.99, 0.99], [0.98, 0.98], [0.97, 0.97], [0.96, 0.96], [-3.0, 4.0], [2.0, nan]])
+    table = np.array(
+        [
+            [1.0, 1.0],
+            [0.99, 0.99],
+            [0.98, 0.98],
+            [0.97, 0.97],
+            [0.96, 0.96],
+            [-3.0, 4.0],
+            [2.0, nan],
+        ]
+    )
     assert select_groups(table, 1, method="mtgnet").gains.sum() == 2.0
     table = np.vstack([np.full((5, 2), 0.1), [[-3.0, 2.0]]])
     assert select_groups(table, 1, method="mtgnet").gains.sum() == pytest.approx(0.2)
@@ -97,13 +128,20 @@ def test_tag_equals_enumeration(budget, singletons, rng):
         table = random_table(rng)
         size = np.isfinite(table).sum(axis=1)
         shared = np.isfinite(table[size > 1]).any(axis=0)
-        allowed = np.array([n > 1 or singletons or not shared[np.isfinite(row)].all() for n, row in zip(size, table, strict=True)])
+        allowed = np.array(
+            [
+                n > 1 or singletons or not shared[np.isfinite(row)].all()
+                for n, row in zip(size, table, strict=True)
+            ]
+        )
         expected = enumerated(table, budget, np.ones(len(table)), allowed)
         if np.isinf(expected):
             with pytest.raises(ValueError, match="No set of groups that costs at most"):
                 select_groups(table, budget, singletons=singletons)
         else:
-            assert select_groups(table, budget, singletons=singletons).gains.sum() == pytest.approx(expected)
+            assert select_groups(table, budget, singletons=singletons).gains.sum() == pytest.approx(
+                expected
+            )
 
 
 @pytest.mark.parametrize("budget", [2, 2.5, 3])
@@ -112,7 +150,9 @@ def test_standley_equals_enumeration(budget, rng):
         table = random_table(rng, n_rows=6)
         cost = np.where(np.isfinite(table).sum(axis=1) == 1, 0.5, 1.0)
         found = select_groups(table, budget, method="standley")
-        assert found.gains.sum() == pytest.approx(enumerated(table, budget, cost, np.ones(len(table), dtype=bool)))
+        assert found.gains.sum() == pytest.approx(
+            enumerated(table, budget, cost, np.ones(len(table), dtype=bool))
+        )
         assert cost[found.groups].sum() <= budget
 
 
@@ -129,7 +169,10 @@ def test_tasks_are_served_by_the_chosen_group_with_their_largest_gain(method, rn
 @pytest.mark.parametrize("scale", [1e-6, 1e6])
 def test_the_unit_of_the_gains_does_not_matter(method, scale, rng):
     table = random_table(rng)
-    np.testing.assert_array_equal(select_groups(table * scale, 3, method=method).groups, select_groups(table, 3, method=method).groups)
+    np.testing.assert_array_equal(
+        select_groups(table * scale, 3, method=method).groups,
+        select_groups(table, 3, method=method).groups,
+    )
 
 
 # ---------------------------------------------------------------------- as methods of the grouper
@@ -137,7 +180,10 @@ def test_the_unit_of_the_gains_does_not_matter(method, scale, rng):
 def test_tag_with_groups_of_one_is_the_exhaustive_optimum(n_groups, rng):
     for _ in range(3):
         A = rng.normal(size=(6, 6))
-        tag, best = TaskGrouper("tag", n_groups=n_groups, singletons=True).fit(A), TaskGrouper("exhaustive", n_groups=n_groups).fit(A)
+        tag, best = (
+            TaskGrouper("tag", n_groups=n_groups, singletons=True).fit(A),
+            TaskGrouper("exhaustive", n_groups=n_groups).fit(A),
+        )
         assert tag.total_gain_ == pytest.approx(best.total_gain_)
 
 
@@ -160,20 +206,31 @@ def test_half_steps_buy_groups_of_one_for_standley_alone():
 def test_mtgnet_is_never_above_the_optimum_and_finds_planted_blocks(rng):
     block = np.repeat([0, 1, 2], [4, 3, 5])
     A = np.where(block[:, None] == block, 0.5, -0.3) + rng.normal(scale=0.01, size=(12, 12))
-    assert TaskGrouper("mtgnet", n_groups=3).fit(A).total_gain_ <= TaskGrouper("exhaustive", n_groups=3).fit(A).total_gain_ + 1e-9
+    assert (
+        TaskGrouper("mtgnet", n_groups=3).fit(A).total_gain_
+        <= TaskGrouper("exhaustive", n_groups=3).fit(A).total_gain_ + 1e-9
+    )
     for _ in range(5):
         A = rng.normal(size=(9, 9))
-        assert TaskGrouper("mtgnet", n_groups=3).fit(A).total_gain_ <= TaskGrouper("exhaustive", n_groups=3).fit(A).total_gain_ + 1e-9
+        assert (
+            TaskGrouper("mtgnet", n_groups=3).fit(A).total_gain_
+            <= TaskGrouper("exhaustive", n_groups=3).fit(A).total_gain_ + 1e-9
+        )
 
 
 @pytest.mark.parametrize("method", RULES)
 def test_no_group_exceeds_the_largest_size(method, rng):
-    assert max(map(len, TaskGrouper(method, max_group_size=3).fit(rng.uniform(size=(8, 8))).groups_)) <= 3
+    assert (
+        max(map(len, TaskGrouper(method, max_group_size=3).fit(rng.uniform(size=(8, 8))).groups_))
+        <= 3
+    )
 
 
 @pytest.mark.parametrize("method", ["tag", "standley"])
 def test_exact_rules_name_their_limit(method):
-    with pytest.raises(ValueError, match="at most 10 tasks, but A has 11. Use method='beam' or 'mtgnet'"):
+    with pytest.raises(
+        ValueError, match="at most 10 tasks, but A has 11. Use method='beam' or 'mtgnet'"
+    ):
         TaskGrouper(method).fit(np.zeros((11, 11)))
 
 
@@ -190,7 +247,12 @@ def test_mtgnet_takes_many_tasks(rng):
         ([[np.inf, 0.0]], 1, "tag", "infinite gain in row 0"),
         ([[0.1, 0.2], [nan, nan]], 1, "tag", "Row 1 of table holds no task"),
         ([[0.1, 0.2]], 1, "best", "method must be one of 'tag', 'standley', 'mtgnet'. Got 'best'"),
-        ([[0.1, 0.2]], 0, "tag", "budget must be a positive multiple of 1 with method='tag'. Got 0"),
+        (
+            [[0.1, 0.2]],
+            0,
+            "tag",
+            "budget must be a positive multiple of 1 with method='tag'. Got 0",
+        ),
         ([[0.1, 0.2]], 1.5, "mtgnet", "multiple of 1 with method='mtgnet'. Got 1.5"),
         ([[0.1, 0.2]], 0.7, "standley", "multiple of 0.5 with method='standley'. Got 0.7"),
         ([[0.1, nan]], 1, "tag", "No group of table holds task 1"),

@@ -38,7 +38,11 @@ def as_sets(grouper):
 
 
 def waived(estimator):
-    return {"check_clustering": "sends (50, 2) rows of features where a square matrix of gains is due"} if estimator.affinity == "precomputed" else {}
+    return (
+        {"check_clustering": "sends (50, 2) rows of features where a square matrix of gains is due"}
+        if estimator.affinity == "precomputed"
+        else {}
+    )
 
 
 class Similarity:
@@ -51,7 +55,11 @@ class Similarity:
         return "Similarity()"
 
 
-@parametrize_with_checks([TaskGrouper(), TaskGrouper("spectral", affinity=Similarity())], expected_failed_checks=waived, xfail_strict=True)
+@parametrize_with_checks(
+    [TaskGrouper(), TaskGrouper("spectral", affinity=Similarity())],
+    expected_failed_checks=waived,
+    xfail_strict=True,
+)
 def test_estimator_contract(estimator, check):
     check(estimator)
 
@@ -61,7 +69,12 @@ def test_estimator_contract(estimator, check):
 def test_fitted_attributes_follow_from_the_groups(method, n_groups, rng):
     A = rng.normal(size=(9, 9))
     grouper = TaskGrouper(method, n_groups=n_groups).fit(A)
-    gains = np.array([[gain(A, group, task) if task in group else -np.inf for task in range(9)] for group in grouper.groups_])
+    gains = np.array(
+        [
+            [gain(A, group, task) if task in group else -np.inf for task in range(9)]
+            for group in grouper.groups_
+        ]
+    )
     np.testing.assert_allclose(grouper.predicted_gain_, gains.max(axis=0), atol=1e-12)
     np.testing.assert_allclose(gains[grouper.labels_, np.arange(9)], gains.max(axis=0), atol=1e-12)
     assert grouper.total_gain_ == pytest.approx(gains.max(axis=0).sum())
@@ -93,7 +106,9 @@ def test_noisy_blocks_of_forty_tasks_are_found(method, rng):
 def test_the_unit_of_the_gains_does_not_matter(method, scale, rng):
     A = rng.normal(size=(8, 8))
     for n_groups in (None, 3):
-        grouper, scaled = (TaskGrouper(method, n_groups=n_groups).fit(A * factor) for factor in (1.0, scale))
+        grouper, scaled = (
+            TaskGrouper(method, n_groups=n_groups).fit(A * factor) for factor in (1.0, scale)
+        )
         assert grouper.groups_ == scaled.groups_
         assert scaled.total_gain_ == pytest.approx(grouper.total_gain_ * scale)
 
@@ -141,7 +156,9 @@ def test_one_group_holds_all_tasks_and_as_many_groups_as_tasks_are_possible(meth
     if method in PARTITIONS:
         assert many.groups_ == [(task,) for task in range(6)]
     else:
-        assert many.total_gain_ == pytest.approx(np.maximum(np.where(np.eye(6), 0.0, A).max(axis=1), 0).sum())
+        assert many.total_gain_ == pytest.approx(
+            np.maximum(np.where(np.eye(6), 0.0, A).max(axis=1), 0).sum()
+        )
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -214,7 +231,9 @@ def test_a_frame_whose_rows_and_columns_differ_in_order_is_refused(rng):
 def test_a_missing_gain_names_the_pair():
     A = np.ones((3, 3))
     A[1, 2] = np.nan
-    with pytest.raises(ValueError, match=r"NaN as the gain of task 1 when trained with task 2 \(1 such pairs\)"):
+    with pytest.raises(
+        ValueError, match=r"NaN as the gain of task 1 when trained with task 2 \(1 such pairs\)"
+    ):
         TaskGrouper().fit(A)
     names = ["math", "art", "law"]
     with pytest.raises(ValueError, match="task 'art' when trained with task 'law'"):
@@ -246,16 +265,33 @@ def test_a_callable_affinity_describes_tasks_by_rows(rng):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"method": "x"}, r"The 'method' parameter of TaskGrouper must be one of 'beam', .* Got 'x' instead\."),
-        ({"affinity": "rbf"}, r"The 'affinity' parameter of TaskGrouper must be 'precomputed' or a callable\. Got 'rbf' instead\."),
-        ({"n_groups": 0}, r"The 'n_groups' parameter of TaskGrouper must be an int in the range \[1, inf\) or None\. Got 0 instead\."),
+        (
+            {"method": "x"},
+            r"The 'method' parameter of TaskGrouper must be one of 'beam', .* Got 'x' instead\.",
+        ),
+        (
+            {"affinity": "rbf"},
+            r"The 'affinity' parameter of TaskGrouper must be 'precomputed' or a callable\. Got "
+            r"'rbf' instead\.",
+        ),
+        (
+            {"n_groups": 0},
+            r"The 'n_groups' parameter of TaskGrouper must be an int in the range \[1, inf\) or "
+            r"None\. Got 0 instead\.",
+        ),
         ({"n_groups": 2.0}, "'n_groups'.*Got 2.0 instead"),
         ({"n_groups": True}, "'n_groups'.*Got True instead"),
         ({"n_groups": 5}, "'n_groups'.*at most the number of tasks, n_samples=4.*Got 5"),
         ({"max_group_size": 0}, "'max_group_size'.*Got 0"),
         ({"max_group_size": "2"}, "'max_group_size'.*Got '2'"),
-        ({"max_group_size": 2, "method": "sdp"}, "'max_group_size'.*must be None with method='sdp'"),
-        ({"max_group_size": 2, "method": "spectral"}, "'max_group_size'.*must be None with method='spectral'"),
+        (
+            {"max_group_size": 2, "method": "sdp"},
+            "'max_group_size'.*must be None with method='sdp'",
+        ),
+        (
+            {"max_group_size": 2, "method": "spectral"},
+            "'max_group_size'.*must be None with method='spectral'",
+        ),
         ({"max_group_size": 1, "n_groups": 3}, "4 tasks do not fit into n_groups=3"),
         ({"beam_width": 0}, "'beam_width'.*Got 0"),
         ({"beam_width": None}, "'beam_width'.*Got None"),
@@ -275,7 +311,9 @@ def test_numpy_integers_are_integers(rng):
 @pytest.mark.parametrize("method", OVERLAPPING)
 @pytest.mark.parametrize("n_groups", [None, 4])
 def test_no_group_exceeds_the_largest_size(method, n_groups, rng):
-    grouper = TaskGrouper(method, n_groups=n_groups, max_group_size=3).fit(rng.uniform(size=(11, 11)))
+    grouper = TaskGrouper(method, n_groups=n_groups, max_group_size=3).fit(
+        rng.uniform(size=(11, 11))
+    )
     assert max(map(len, grouper.groups_)) <= 3
     assert {task for group in grouper.groups_ for task in group} == set(range(11))
 
@@ -341,7 +379,10 @@ def test_a_failed_solver_is_named_and_replaced(monkeypatch):
     assert same_partition(grouper.labels_, block)
 
 
-@pytest.mark.filterwarnings("ignore:CLARABEL found no:sklearn.exceptions.ConvergenceWarning", "ignore:SCS found no:sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings(
+    "ignore:CLARABEL found no:sklearn.exceptions.ConvergenceWarning",
+    "ignore:SCS found no:sklearn.exceptions.ConvergenceWarning",
+)
 def test_spectral_clustering_takes_over_where_no_solver_works(monkeypatch):
     def broken(problem, *, solver, **options):
         raise cp.SolverError("out of order")

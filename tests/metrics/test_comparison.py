@@ -7,12 +7,22 @@ from skmtl.metrics import delta_m, mean_rank
 
 def test_delta_m_of_a_hand_worked_example_is_equation_4():
     # accuracy +10 % (better), error -10 % (better), error +40 % (worse): (-10 - 10 + 40) / 3
-    assert delta_m([0.55, 9.0, 1.4], [0.5, 10.0, 1.0], [True, False, False]) == pytest.approx(20 / 3)
+    assert delta_m([0.55, 9.0, 1.4], [0.5, 10.0, 1.0], [True, False, False]) == pytest.approx(
+        20 / 3
+    )
 
 
 def test_delta_m_is_the_loop_of_equation_4_on_positive_metrics(rng):
-    scores, baseline, higher = rng.uniform(0.1, 5, size=6), rng.uniform(0.1, 5, size=6), rng.random(6) < 0.5
-    expected = sum((-1) ** int(h) * (m - b) / b for m, b, h in zip(scores, baseline, higher, strict=True)) / 6 * 100
+    scores, baseline, higher = (
+        rng.uniform(0.1, 5, size=6),
+        rng.uniform(0.1, 5, size=6),
+        rng.random(6) < 0.5,
+    )
+    expected = (
+        sum((-1) ** int(h) * (m - b) / b for m, b, h in zip(scores, baseline, higher, strict=True))
+        / 6
+        * 100
+    )
     assert delta_m(scores, baseline, higher) == pytest.approx(expected)
 
 
@@ -29,7 +39,12 @@ def test_the_baseline_itself_has_delta_m_zero_and_several_methods_give_one_value
 
 def test_mean_rank_of_a_hand_worked_table_shares_ranks_among_equals():
     table = [[0.9, 3.0], [0.8, 2.0], [0.8, 4.0], [0.1, 2.0]]
-    assert mean_rank(table, [True, False]).tolist() == [(1 + 3) / 2, (2.5 + 1.5) / 2, (2.5 + 4) / 2, (4 + 1.5) / 2]
+    assert mean_rank(table, [True, False]).tolist() == [
+        (1 + 3) / 2,
+        (2.5 + 1.5) / 2,
+        (2.5 + 4) / 2,
+        (4 + 1.5) / 2,
+    ]
 
 
 def test_a_method_first_in_every_metric_has_mean_rank_one_and_ranks_sum_to_the_same(rng):

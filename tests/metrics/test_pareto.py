@@ -10,7 +10,9 @@ def mask_by_definition(points):
 
 @pytest.mark.parametrize("k", [1, 2, 3, 5])
 def test_the_front_is_that_of_the_definition(rng, k):
-    points = rng.integers(0, 6, size=(60, k)).astype(float)  # many equal coordinates and equal points
+    points = rng.integers(0, 6, size=(60, k)).astype(
+        float
+    )  # many equal coordinates and equal points
     assert pareto_mask(points).tolist() == mask_by_definition(points)
     points = rng.normal(size=(60, k))
     assert pareto_mask(points).tolist() == mask_by_definition(points)
@@ -27,8 +29,12 @@ def test_a_point_at_infinity_may_be_on_the_front():
 
 def test_the_reported_point_is_on_the_front_and_nearest_the_midpoint_of_all_runs():
     points = np.array([[0.5, 0.9], [0.9, 0.5], [1.0, 0.6], [1.2, 0.1], [1.5, 2.0]])
-    assert reported_point(points) == 1  # the midpoint is 1.0; point 2 is nearest but not on the front
-    assert reported_point(np.vstack([points, [2.1, 3.0]])) == 3  # a bad run moves the midpoint to 1.3
+    assert (
+        reported_point(points) == 1
+    )  # the midpoint is 1.0; point 2 is nearest but not on the front
+    assert (
+        reported_point(np.vstack([points, [2.1, 3.0]])) == 3
+    )  # a bad run moves the midpoint to 1.3
 
 
 def test_of_equally_near_points_the_lower_is_reported_and_of_equal_points_the_first():

@@ -28,14 +28,22 @@ def weights(rng):
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("metric", REGRESSION)
-def test_a_regression_metric_is_that_of_scikit_learn_on_each_column_without_nan(metric, weighted, weights, rng):
+def test_a_regression_metric_is_that_of_scikit_learn_on_each_column_without_nan(
+    metric, weighted, weights, rng
+):
     Y, P = holes(rng.normal(size=(30, 4)), rng), rng.normal(size=(30, 4))
     weight = weights if weighted else None
     expected = []
     for t in range(4):
         known = ~np.isnan(Y[:, t])
-        expected.append(REGRESSION[metric](Y[known, t], P[known, t], sample_weight=None if weight is None else weight[known]))
-    np.testing.assert_allclose(metric(Y, P, sample_weight=weight, average=None), expected, rtol=1e-12)
+        expected.append(
+            REGRESSION[metric](
+                Y[known, t], P[known, t], sample_weight=None if weight is None else weight[known]
+            )
+        )
+    np.testing.assert_allclose(
+        metric(Y, P, sample_weight=weight, average=None), expected, rtol=1e-12
+    )
     assert metric(Y, P, sample_weight=weight) == pytest.approx(np.mean(expected), rel=1e-12)
 
 
@@ -44,34 +52,64 @@ def test_accuracy_is_that_of_scikit_learn_on_each_column_without_nan(weighted, w
     Y, P = holes(rng.integers(0, 3, size=(30, 4)), rng), rng.integers(0, 3, size=(30, 4))
     weight = weights if weighted else None
     known = ~np.isnan(Y)
-    expected = [accuracy_score(Y[k, t], P[k, t], sample_weight=None if weight is None else weight[k]) for t, k in enumerate(known.T)]
-    np.testing.assert_allclose(multitask_accuracy(Y, P, sample_weight=weight, average=None), expected)
+    expected = [
+        accuracy_score(Y[k, t], P[k, t], sample_weight=None if weight is None else weight[k])
+        for t, k in enumerate(known.T)
+    ]
+    np.testing.assert_allclose(
+        multitask_accuracy(Y, P, sample_weight=weight, average=None), expected
+    )
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-def test_log_loss_of_a_list_of_probabilities_is_that_of_scikit_learn_on_each_column(weighted, weights, rng):
+def test_log_loss_of_a_list_of_probabilities_is_that_of_scikit_learn_on_each_column(
+    weighted, weights, rng
+):
     sizes = [2, 3, 4]
-    Y = np.column_stack([np.concatenate([np.arange(k), rng.integers(0, k, size=30 - k)]) for k in sizes])
+    Y = np.column_stack(
+        [np.concatenate([np.arange(k), rng.integers(0, k, size=30 - k)]) for k in sizes]
+    )
     Y = holes(Y, rng)
     P = [simplex(rng, 30, k) for k in sizes]
     weight = weights if weighted else None
     expected = []
     for t, k in enumerate(sizes):
         known = ~np.isnan(Y[:, t])
-        expected.append(log_loss(Y[known, t], P[t][known], labels=range(k), sample_weight=None if weight is None else weight[known]))
-    np.testing.assert_allclose(multitask_log_loss(Y, P, sample_weight=weight, average=None), expected, rtol=1e-12)
+        expected.append(
+            log_loss(
+                Y[known, t],
+                P[t][known],
+                labels=range(k),
+                sample_weight=None if weight is None else weight[known],
+            )
+        )
+    np.testing.assert_allclose(
+        multitask_log_loss(Y, P, sample_weight=weight, average=None), expected, rtol=1e-12
+    )
 
 
 def test_log_loss_takes_probabilities_of_the_second_class_of_binary_tasks(rng):
-    Y, P = holes(np.vstack([np.eye(4)[:, :3], rng.integers(0, 2, size=(26, 3))]), rng), rng.uniform(0.05, 0.95, size=(30, 3))
+    Y, P = (
+        holes(np.vstack([np.eye(4)[:, :3], rng.integers(0, 2, size=(26, 3))]), rng),
+        rng.uniform(0.05, 0.95, size=(30, 3)),
+    )
     both = [np.column_stack([1 - p, p]) for p in P.T]
-    np.testing.assert_allclose(multitask_log_loss(Y, P, average=None), multitask_log_loss(Y, both, average=None), rtol=1e-12)
+    np.testing.assert_allclose(
+        multitask_log_loss(Y, P, average=None),
+        multitask_log_loss(Y, both, average=None),
+        rtol=1e-12,
+    )
     known = ~np.isnan(Y[:, 1])
-    assert multitask_log_loss(Y, P, average=None)[1] == pytest.approx(log_loss(Y[known, 1], P[known, 1]))
+    assert multitask_log_loss(Y, P, average=None)[1] == pytest.approx(
+        log_loss(Y[known, 1], P[known, 1])
+    )
 
 
 def test_probabilities_of_binary_tasks_with_different_labels_belong_to_the_larger_label(rng):
-    Y, p = np.column_stack([np.tile([0, 1], 5), np.tile([5, 2], 5)]), rng.uniform(0.1, 0.9, size=(10, 2))
+    Y, p = (
+        np.column_stack([np.tile([0, 1], 5), np.tile([5, 2], 5)]),
+        rng.uniform(0.1, 0.9, size=(10, 2)),
+    )
     expected = [log_loss(Y[:, 0], p[:, 0]), log_loss(Y[:, 1], p[:, 1])]
     np.testing.assert_allclose(multitask_log_loss(Y, p, average=None), expected)
 
@@ -83,12 +121,16 @@ def test_log_loss_of_string_labels_follows_the_sorted_classes(rng):
 
 def test_log_loss_is_zero_where_a_task_has_one_class_and_that_is_certain():
     Y = np.array([[7, 0], [7, 1], [7, 0]])
-    np.testing.assert_allclose(multitask_log_loss(Y, [np.ones((3, 1)), np.full((3, 2), 0.5)], average=None), [0, np.log(2)])
+    np.testing.assert_allclose(
+        multitask_log_loss(Y, [np.ones((3, 1)), np.full((3, 2), 0.5)], average=None), [0, np.log(2)]
+    )
 
 
 def test_log_loss_of_labels_that_are_all_one_reads_the_column_of_one(rng):
     p = rng.uniform(0.1, 0.9, size=(5, 2))
-    np.testing.assert_allclose(multitask_log_loss(np.ones((5, 2)), p, average=None), -np.log(p).mean(0))
+    np.testing.assert_allclose(
+        multitask_log_loss(np.ones((5, 2)), p, average=None), -np.log(p).mean(0)
+    )
 
 
 def test_log_loss_refuses_probabilities_whose_classes_cannot_be_known():
@@ -106,7 +148,11 @@ def test_long_form_scores_every_task_in_order_of_appearance(metric, rng):
 
 
 def test_long_form_log_loss_uses_the_union_of_the_classes(rng):
-    task, y, P = np.repeat([0, 1], 10), np.r_[np.tile([0, 1], 5), np.tile([1, 2], 5)], simplex(rng, 20, 3)
+    task, y, P = (
+        np.repeat([0, 1], 10),
+        np.r_[np.tile([0, 1], 5), np.tile([1, 2], 5)],
+        simplex(rng, 20, 3),
+    )
     expected = [-np.log(P[rows, y[rows]]).mean() for rows in (np.arange(10), np.arange(10, 20))]
     np.testing.assert_allclose(multitask_log_loss(y, P, task=task, average=None), expected)
 
@@ -138,8 +184,12 @@ def test_accuracy_takes_tasks_of_different_types_and_missing_strings():
 
 
 def test_nullable_integers_are_labels_like_others():
-    Y = pd.DataFrame({"a": pd.array([0, 1, None], dtype="Int64"), "b": pd.array([1, None, 1], dtype="Int64")})
-    np.testing.assert_allclose(multitask_accuracy(Y, np.ones((3, 2), dtype=int), average=None), [0.5, 1.0])
+    Y = pd.DataFrame(
+        {"a": pd.array([0, 1, None], dtype="Int64"), "b": pd.array([1, None, 1], dtype="Int64")}
+    )
+    np.testing.assert_allclose(
+        multitask_accuracy(Y, np.ones((3, 2), dtype=int), average=None), [0.5, 1.0]
+    )
 
 
 @pytest.mark.parametrize("metric", METRICS)

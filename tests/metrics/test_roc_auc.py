@@ -47,14 +47,23 @@ def test_auc_of_binary_and_multi_class_tasks_is_that_of_scikit_learn_task_by_tas
     Y, P = holes(labels(rng, 40, sizes), rng), [simplex(rng, 40, k) for k in sizes]
     weight = rng.uniform(0.1, 2, size=40) if weighted else None
     expected = [reference(Y[:, t], P[t], weight) for t in range(3)]
-    np.testing.assert_allclose(multitask_roc_auc(Y, P, sample_weight=weight, average=None), expected, rtol=1e-12)
-    assert multitask_roc_auc(Y, P, sample_weight=weight) == pytest.approx(np.mean(expected), rel=1e-12)
+    np.testing.assert_allclose(
+        multitask_roc_auc(Y, P, sample_weight=weight, average=None), expected, rtol=1e-12
+    )
+    assert multitask_roc_auc(Y, P, sample_weight=weight) == pytest.approx(
+        np.mean(expected), rel=1e-12
+    )
 
 
 def test_second_class_probabilities_scores_and_lists_agree_on_binary_tasks(rng):
     Y, p = holes(labels(rng, 40, [2, 2, 2]), rng), rng.uniform(0.01, 0.99, size=(40, 3))
     expected = [reference(Y[:, t], p[:, t]) for t in range(3)]
-    for form in (p, np.log(p / (1 - p)), [np.column_stack([1 - q, q]) for q in p.T], pd.DataFrame(p)):
+    for form in (
+        p,
+        np.log(p / (1 - p)),
+        [np.column_stack([1 - q, q]) for q in p.T],
+        pd.DataFrame(p),
+    ):
         np.testing.assert_allclose(multitask_roc_auc(Y, form, average=None), expected)
 
 
@@ -62,7 +71,12 @@ def test_one_task_takes_scores_two_columns_or_one_column_a_class(rng):
     y, p = labels(rng, 30, [2])[:, 0], rng.random(30)
     three, P = labels(rng, 30, [3])[:, 0], simplex(rng, 30, 3)
     expected = roc_auc_score(y, p)
-    for target, form in [(y, p), (y, np.column_stack([1 - p, p])), (y[:, None], p[:, None]), (y[:, None], [np.column_stack([1 - p, p])])]:
+    for target, form in [
+        (y, p),
+        (y, np.column_stack([1 - p, p])),
+        (y[:, None], p[:, None]),
+        (y[:, None], [np.column_stack([1 - p, p])]),
+    ]:
         assert multitask_roc_auc(target, form) == pytest.approx(expected)
     assert multitask_roc_auc(three, P) == pytest.approx(reference(three, P))
 
@@ -73,7 +87,11 @@ def test_long_form_reads_the_columns_of_the_union_of_classes(rng):
     P = simplex(rng, 60, 3)
     P[:20, 2], P[20:40, 0] = 0, 0
     P /= P.sum(axis=1, keepdims=True)
-    expected = [roc_auc_score(y[:20], P[:20, 1]), roc_auc_score(y[20:40] == 2, P[20:40, 2]), reference(y[40:], P[40:])]
+    expected = [
+        roc_auc_score(y[:20], P[:20, 1]),
+        roc_auc_score(y[20:40] == 2, P[20:40, 2]),
+        reference(y[40:], P[40:]),
+    ]
     np.testing.assert_allclose(multitask_roc_auc(y, P, task=task, average=None), expected)
 
 
@@ -88,7 +106,10 @@ def test_the_second_class_is_the_larger_label_whatever_its_type(names, rng):
     codes, p = labels(rng, 30, [2, 2]), rng.random((30, 2))
     Y = np.array(names, dtype=object)[codes]
     Y[7, 0] = None
-    expected = [roc_auc_score(np.delete(codes[:, 0], 7), np.delete(p[:, 0], 7)), roc_auc_score(codes[:, 1], p[:, 1])]
+    expected = [
+        roc_auc_score(np.delete(codes[:, 0], 7), np.delete(p[:, 0], 7)),
+        roc_auc_score(codes[:, 1], p[:, 1]),
+    ]
     np.testing.assert_allclose(multitask_roc_auc(pd.DataFrame(Y), p, average=None), expected)
 
 
@@ -120,12 +141,17 @@ def test_a_class_of_zero_weight_is_a_class_without_rows(rng):
 
 
 def test_labels_tell_the_columns_where_the_true_labels_cannot(rng):
-    Y, P = np.column_stack([np.tile([0, 2], 5), np.tile([0, 1], 5)]), [simplex(rng, 10, 3), simplex(rng, 10, 2)]
+    Y, P = (
+        np.column_stack([np.tile([0, 2], 5), np.tile([0, 1], 5)]),
+        [simplex(rng, 10, 3), simplex(rng, 10, 2)],
+    )
     P[0][:, 1] = 0
     with pytest.raises(ValueError, match="which stands for which class"):
         multitask_roc_auc(np.where(Y == 2, 5, Y), [simplex(rng, 10, 4), P[1]])
     each = multitask_roc_auc(Y, P, labels=[[0, 1, 2], [0, 1]], average=None)
-    np.testing.assert_allclose(each, [roc_auc_score(Y[:, 0] == 2, P[0][:, 2]), roc_auc_score(Y[:, 1], P[1][:, 1])])
+    np.testing.assert_allclose(
+        each, [roc_auc_score(Y[:, 0] == 2, P[0][:, 2]), roc_auc_score(Y[:, 1], P[1][:, 1])]
+    )
 
 
 def test_a_class_that_was_never_learnt_has_the_score_zero(rng):
@@ -137,12 +163,28 @@ def test_a_class_that_was_never_learnt_has_the_score_zero(rng):
 @pytest.mark.parametrize(
     ("arguments", "options", "message"),
     [
-        ((np.tile([[0, 1], [1, 0], [2, 1]], (2, 1)), np.zeros((6, 2))), {}, r"Task '0'.* 3 classes"),
-        ((np.array([[0, 1], [1, 0]]), np.array([[0.5, np.nan], [0.1, 0.2]])), {}, r"Y_pred is NaN.*task '1'"),
+        (
+            (np.tile([[0, 1], [1, 0], [2, 1]], (2, 1)), np.zeros((6, 2))),
+            {},
+            r"Task '0'.* 3 classes",
+        ),
+        (
+            (np.array([[0, 1], [1, 0]]), np.array([[0.5, np.nan], [0.1, 0.2]])),
+            {},
+            r"Y_pred is NaN.*task '1'",
+        ),
         ((np.array([[0, 1], [1, 0]]), np.zeros((2, 3))), {}, "Y_true has 2 tasks"),
         ((np.array([0, 1]), np.zeros((2, 2))), {"labels": [0, 1, 2]}, "2 columns.*3 classes"),
-        ((np.array([[0, 1], [1, 0]]), [np.zeros((2, 2))] * 2), {"labels": [0, 1]}, "labels must be"),
-        ((np.array([[0, 1], [1, 0]]), [np.zeros((2, 2))] * 2), {"labels": [[0, 1]]}, "labels has the classes of 1 tasks"),
+        (
+            (np.array([[0, 1], [1, 0]]), [np.zeros((2, 2))] * 2),
+            {"labels": [0, 1]},
+            "labels must be",
+        ),
+        (
+            (np.array([[0, 1], [1, 0]]), [np.zeros((2, 2))] * 2),
+            {"labels": [[0, 1]]},
+            "labels has the classes of 1 tasks",
+        ),
     ],
 )
 def test_what_does_not_fit_together_raises_with_its_name(arguments, options, message):

@@ -17,10 +17,22 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
 from skmtl import MultiTaskClassifier, MultiTaskRegressor
 from skmtl.fairness import MTAF, PerTaskFairness
-from skmtl.metrics import group_rate_gap, make_multitask_scorer, multitask_accuracy, multitask_mse, multitask_scorers
+from skmtl.metrics import (
+    group_rate_gap,
+    make_multitask_scorer,
+    multitask_accuracy,
+    multitask_mse,
+    multitask_scorers,
+)
 from skmtl.model_selection import FleetSearchCV, MultiTaskKFold
 
-TINY = {"hidden_layer_sizes": (5,), "max_iter": 5, "n_members": 2, "dtype": "float64", "random_state": 0}
+TINY = {
+    "hidden_layer_sizes": (5,),
+    "max_iter": 5,
+    "n_members": 2,
+    "dtype": "float64",
+    "random_state": 0,
+}
 RATES = {"alpha": [0.1, 1.0], "learning_rate_init": [0.003, 0.05]}
 FOLDS = MultiTaskKFold(2, random_state=0)
 
@@ -35,8 +47,12 @@ def wide(rng):
 
 @pytest.fixture
 def long(rng):
-    frame = pd.DataFrame(rng.normal(size=(120, 3)), columns=["u", "v", "w"]).assign(task=rng.permutation(np.repeat(["a", "b", "c"], [60, 35, 25])))
-    return frame, frame["u"] * frame["task"].map({"a": 1, "b": 2, "c": -1}) + 0.3 * rng.normal(size=120)
+    frame = pd.DataFrame(rng.normal(size=(120, 3)), columns=["u", "v", "w"]).assign(
+        task=rng.permutation(np.repeat(["a", "b", "c"], [60, 35, 25]))
+    )
+    return frame, frame["u"] * frame["task"].map({"a": 1, "b": 2, "c": -1}) + 0.3 * rng.normal(
+        size=120
+    )
 
 
 @pytest.fixture
@@ -46,12 +62,19 @@ def labels(wide):
 
 
 def fleets_of(monkeypatch):
-    """Numbers of members of the fleets that searches train from now on; fits by themselves train fleets of their own elsewhere."""
+    """Numbers of members of the fleets that searches train from now on; fits by themselves train
+    fleets of their own elsewhere.
+    """
     from skmtl.estimators import together
 
     sizes, train = [], together.train_fleet
     monkeypatch.setattr(
-        together, "train_fleet", lambda shape, data, members, *rest, **named: (sizes.append(len(members)), train(shape, data, members, *rest, **named))[1]
+        together,
+        "train_fleet",
+        lambda shape, data, members, *rest, **named: (
+            sizes.append(len(members)),
+            train(shape, data, members, *rest, **named),
+        )[1],
     )
     return sizes
 
@@ -72,7 +95,10 @@ def assert_same_results(search, reference, tol=1e-8):
 
 def both(estimator, grid, X, y, fit_params=None, **settings):
     settings = {"cv": FOLDS, **settings}
-    fitted = [kind(estimator, grid, **settings).fit(X, y, **(fit_params or {})) for kind in (FleetSearchCV, GridSearchCV)]
+    fitted = [
+        kind(estimator, grid, **settings).fit(X, y, **(fit_params or {}))
+        for kind in (FleetSearchCV, GridSearchCV)
+    ]
     assert_same_results(*fitted)
     return fitted[0]
 
@@ -90,7 +116,13 @@ def test_wide_targets_with_gaps_score_as_in_a_grid_search(wide, monkeypatch):
 
 def test_long_form_scores_as_in_a_grid_search(long):
     model = MultiTaskRegressor(task_column="task", **TINY)
-    both(model, RATES, *long, cv=MultiTaskKFold(2, task_column="task", random_state=0), scoring=multitask_scorers["neg_mse"])
+    both(
+        model,
+        RATES,
+        *long,
+        cv=MultiTaskKFold(2, task_column="task", random_state=0),
+        scoring=multitask_scorers["neg_mse"],
+    )
 
 
 def test_classes_with_gaps_score_as_in_a_grid_search(labels):
@@ -100,29 +132,52 @@ def test_classes_with_gaps_score_as_in_a_grid_search(labels):
 
 def test_strings_as_classes_of_one_task_score_as_in_a_grid_search(rng):
     X = rng.normal(size=(60, 3))
-    both(MultiTaskClassifier(**TINY), RATES, X, np.array(["low", "mid", "high"])[np.digitize(X[:, 0], [-0.4, 0.4])], cv=3)
+    both(
+        MultiTaskClassifier(**TINY),
+        RATES,
+        X,
+        np.array(["low", "mid", "high"])[np.digitize(X[:, 0], [-0.4, 0.4])],
+        cv=3,
+    )
 
 
 def test_single_precision_scores_as_in_a_grid_search(wide):
     X, Y = wide
-    pair = [kind(MultiTaskRegressor(**{**TINY, "dtype": "float32"}), RATES, cv=FOLDS).fit(X, Y) for kind in (FleetSearchCV, GridSearchCV)]
+    pair = [
+        kind(MultiTaskRegressor(**{**TINY, "dtype": "float32"}), RATES, cv=FOLDS).fit(X, Y)
+        for kind in (FleetSearchCV, GridSearchCV)
+    ]
     assert_same_results(*pair, tol=1e-4)
 
 
 @pytest.mark.parametrize("aggregator", ["mgda", "rlw", "famo", "graddrop"])
 def test_aggregators_score_as_in_a_grid_search(aggregator, wide):
-    both(MultiTaskRegressor(**{**TINY, "aggregator": aggregator, "max_iter": 4}), {"alpha": [0.1, 1.0]}, *wide)
+    both(
+        MultiTaskRegressor(**{**TINY, "aggregator": aggregator, "max_iter": 4}),
+        {"alpha": [0.1, 1.0]},
+        *wide,
+    )
 
 
 def test_settings_that_cannot_share_a_fleet_train_several(wide, monkeypatch):
     sizes = fleets_of(monkeypatch)
-    grid = {"hidden_layer_sizes": [(3,), (4, 2)], "solver": ["adamw", "sgd"], "standardize": [True, False]}
+    grid = {
+        "hidden_layer_sizes": [(3,), (4, 2)],
+        "solver": ["adamw", "sgd"],
+        "standardize": [True, False],
+    }
     both(MultiTaskRegressor(**{**TINY, "batch_size": 16}), grid, *wide)
     assert sizes == [8] * 4  # standardize needs no fleet of its own
 
 
 @pytest.mark.parametrize(
-    "changed", [{"n_members": [1, 3]}, {"early_stopping": [False, "auto"]}, {"task_weights": [None, [1, 2, 0]]}, {"aggregator": ["mean", "mgda"]}]
+    "changed",
+    [
+        {"n_members": [1, 3]},
+        {"early_stopping": [False, "auto"]},
+        {"task_weights": [None, [1, 2, 0]]},
+        {"aggregator": ["mean", "mgda"]},
+    ],
 )
 def test_any_parameter_may_be_searched(changed, wide):
     both(MultiTaskRegressor(**{**TINY, "max_iter": 4}), changed, *wide)
@@ -130,26 +185,45 @@ def test_any_parameter_may_be_searched(changed, wide):
 
 def test_members_of_an_ensemble_take_equally_many_steps_beside_other_ensembles(rng):
     X = rng.normal(size=(60, 4))
-    Y = np.where(rng.random((60, 3)) < 0.5, np.nan, X[:, :3])  # validation splits of many sizes, which small batches cut into many numbers of steps
-    both(MultiTaskRegressor(**{**TINY, "n_members": 6, "batch_size": 4, "max_iter": 3}), {"validation_fraction": [0.1, 0.4]}, X, Y)
+    Y = np.where(
+        rng.random((60, 3)) < 0.5, np.nan, X[:, :3]
+    )  # validation splits of many sizes, which small batches cut into many numbers of steps
+    both(
+        MultiTaskRegressor(**{**TINY, "n_members": 6, "batch_size": 4, "max_iter": 3}),
+        {"validation_fraction": [0.1, 0.4]},
+        X,
+        Y,
+    )
 
 
 # ---------------------------------------------------------------------- pipelines
 def mixed_frame(X, rng):
-    return pd.DataFrame(X, columns=list("abcd")).assign(kind=pd.Categorical(rng.choice(["x", "y"], size=len(X))))
+    return pd.DataFrame(X, columns=list("abcd")).assign(
+        kind=pd.Categorical(rng.choice(["x", "y"], size=len(X)))
+    )
 
 
 def test_a_pipeline_fits_its_earlier_steps_once_a_fold_and_setting(wide, rng, monkeypatch):
     X, Y = wide
     frame = mixed_frame(X, rng)
-    columns = ColumnTransformer([("scale", StandardScaler(), ["a", "b"]), ("power", PolynomialFeatures(2), ["c"])])
+    columns = ColumnTransformer(
+        [("scale", StandardScaler(), ["a", "b"]), ("power", PolynomialFeatures(2), ["c"])]
+    )
     pipeline = Pipeline([("columns", columns), ("network", MultiTaskRegressor(**TINY))])
-    grid = {"columns__power__degree": [1, 2], "network__alpha": [0.1, 1.0], "network__learning_rate_init": [0.01]}
+    grid = {
+        "columns__power__degree": [1, 2],
+        "network__alpha": [0.1, 1.0],
+        "network__learning_rate_init": [0.01],
+    }
     search = both(pipeline, grid, frame, Y)
     assert search.best_estimator_.predict(frame).shape == Y.shape
     fits = []
     fit = ColumnTransformer.fit_transform
-    monkeypatch.setattr(ColumnTransformer, "fit_transform", lambda self, *args, **named: (fits.append(1), fit(self, *args, **named))[1])
+    monkeypatch.setattr(
+        ColumnTransformer,
+        "fit_transform",
+        lambda self, *args, **named: (fits.append(1), fit(self, *args, **named))[1],
+    )
     FleetSearchCV(pipeline, grid, cv=FOLDS, refit=False).fit(frame, Y)
     assert len(fits) == 2 * 2
 
@@ -157,7 +231,10 @@ def test_a_pipeline_fits_its_earlier_steps_once_a_fold_and_setting(wide, rng, mo
 def test_a_step_that_fails_fails_its_own_candidates_alone(wide):
     pipeline = Pipeline([("power", PolynomialFeatures(1)), ("network", MultiTaskRegressor(**TINY))])
     grid = {"power__degree": [1, -1], "network__alpha": [0.1, 1.0]}
-    with pytest.warns(FitFailedWarning, match="4 fits failed out of a total of 8"), pytest.warns(UserWarning, match="non-finite"):
+    with (
+        pytest.warns(FitFailedWarning, match="4 fits failed out of a total of 8"),
+        pytest.warns(UserWarning, match="non-finite"),
+    ):
         both(pipeline, grid, *wide)
 
 
@@ -177,8 +254,18 @@ def test_last_steps_of_several_kinds_are_searched(wide, monkeypatch):
 
 # ---------------------------------------------------------------------- failures
 def test_a_bad_value_does_not_lose_the_other_candidates(wide):
-    with pytest.warns(FitFailedWarning, match="2 fits failed out of a total of 6"), pytest.warns(UserWarning, match="non-finite"):
-        search = both(MultiTaskRegressor(**TINY), {"alpha": [-1.0, 0.1, 1.0]}, *wide, scoring={"r2": multitask_scorers["r2"]}, refit="r2", error_score=np.nan)
+    with (
+        pytest.warns(FitFailedWarning, match="2 fits failed out of a total of 6"),
+        pytest.warns(UserWarning, match="non-finite"),
+    ):
+        search = both(
+            MultiTaskRegressor(**TINY),
+            {"alpha": [-1.0, 0.1, 1.0]},
+            *wide,
+            scoring={"r2": multitask_scorers["r2"]},
+            refit="r2",
+            error_score=np.nan,
+        )
     assert np.isnan(search.cv_results_["mean_test_r2"]).tolist() == [True, False, False]
 
 
@@ -201,17 +288,36 @@ def test_a_fleet_that_fails_is_fitted_one_by_one(wide, monkeypatch):
         raise RuntimeError("no fleet today")
 
     monkeypatch.setattr(together, "train_fleet", fail)
-    assert_same_results(FleetSearchCV(MultiTaskRegressor(**TINY), RATES, cv=FOLDS).fit(*wide), reference, tol=0)
+    assert_same_results(
+        FleetSearchCV(MultiTaskRegressor(**TINY), RATES, cv=FOLDS).fit(*wide), reference, tol=0
+    )
 
 
 def test_a_diverging_candidate_is_named_and_leaves_the_others_alone(wide):
-    model = MultiTaskRegressor(**{**TINY, "solver": "sgd", "early_stopping": False, "activation": "identity", "max_iter": 60})
+    model = MultiTaskRegressor(
+        **{
+            **TINY,
+            "solver": "sgd",
+            "early_stopping": False,
+            "activation": "identity",
+            "max_iter": 60,
+        }
+    )
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        search = FleetSearchCV(model, {"learning_rate_init": [1e-3, 1e6]}, cv=FOLDS, refit=False).fit(*wide)
-    assert any("diverged" in str(warning.message) and "candidate 1 on fold 0" in str(warning.message) for warning in caught)
-    reference = GridSearchCV(model, {"learning_rate_init": [1e-3]}, cv=FOLDS, refit=False).fit(*wide)
-    assert search.cv_results_["mean_test_score"][0] == pytest.approx(reference.cv_results_["mean_test_score"][0], abs=1e-8)
+        search = FleetSearchCV(
+            model, {"learning_rate_init": [1e-3, 1e6]}, cv=FOLDS, refit=False
+        ).fit(*wide)
+    assert any(
+        "diverged" in str(warning.message) and "candidate 1 on fold 0" in str(warning.message)
+        for warning in caught
+    )
+    reference = GridSearchCV(model, {"learning_rate_init": [1e-3]}, cv=FOLDS, refit=False).fit(
+        *wide
+    )
+    assert search.cv_results_["mean_test_score"][0] == pytest.approx(
+        reference.cv_results_["mean_test_score"][0], abs=1e-8
+    )
 
 
 def test_gaps_in_classes_need_a_splitter_that_bears_them(labels):
@@ -230,7 +336,13 @@ def test_scores_of_every_task_have_columns_of_their_own(labels):
     search = both(MultiTaskClassifier(**TINY), RATES, *labels, scoring=scorer, refit="mean")
     assert {"mean_test_0", "mean_test_2", "mean_test_mean"} <= set(search.cv_results_)
     with pytest.warns(FitFailedWarning), pytest.warns(UserWarning, match="non-finite"):
-        both(MultiTaskClassifier(**TINY), {"alpha": [0.1, -1.0]}, *labels, scoring=scorer, refit="mean")
+        both(
+            MultiTaskClassifier(**TINY),
+            {"alpha": [0.1, -1.0]},
+            *labels,
+            scoring=scorer,
+            refit="mean",
+        )
 
 
 def test_refit_may_be_a_function_or_left_out(wide):
@@ -247,14 +359,18 @@ def test_refit_may_be_a_function_or_left_out(wide):
 def test_weights_reach_fits_and_scores(routing, wide):
     X, Y = wide
     weight = np.linspace(0, 2, len(X))
-    scorer = make_multitask_scorer(multitask_mse, greater_is_better=False, needs=("sample_weight",) if routing else ())
+    scorer = make_multitask_scorer(
+        multitask_mse, greater_is_better=False, needs=("sample_weight",) if routing else ()
+    )
     model = MultiTaskRegressor(**TINY)
     with sklearn.config_context(enable_metadata_routing=routing):
         if routing:
             model.set_fit_request(sample_weight=True)
         weighted = both(model, RATES, X, Y, {"sample_weight": weight}, scoring=scorer)
     plain = FleetSearchCV(MultiTaskRegressor(**TINY), RATES, cv=FOLDS, refit=False).fit(X, Y)
-    assert not np.allclose(weighted.cv_results_["mean_test_score"], -plain.cv_results_["mean_test_score"])
+    assert not np.allclose(
+        weighted.cv_results_["mean_test_score"], -plain.cv_results_["mean_test_score"]
+    )
 
 
 @pytest.mark.parametrize("routing", [False, True])
@@ -269,7 +385,14 @@ def test_weights_reach_the_last_step_of_a_pipeline(routing, wide):
             network.set_score_request(sample_weight=False)
         pipeline = Pipeline([("scale", scale), ("network", network)])
         scorer = make_multitask_scorer(multitask_mse, greater_is_better=False)
-        both(pipeline, {"network__alpha": [0.1, 1.0]}, X, Y, {"sample_weight" if routing else "network__sample_weight": weight}, scoring=scorer)
+        both(
+            pipeline,
+            {"network__alpha": [0.1, 1.0]},
+            X,
+            Y,
+            {"sample_weight" if routing else "network__sample_weight": weight},
+            scoring=scorer,
+        )
 
 
 # ---------------------------------------------------------------------- fairness
@@ -279,15 +402,28 @@ def people(labels, rng):
     return *labels, group
 
 
-@pytest.mark.parametrize("term", [MTAF("mmd", head_ratio=0.5), PerTaskFairness("gap", criterion="equalized_odds")])
-def test_fairness_terms_of_different_weights_score_as_in_a_grid_search_and_share_a_fleet(term, people, monkeypatch):
+@pytest.mark.parametrize(
+    "term", [MTAF("mmd", head_ratio=0.5), PerTaskFairness("gap", criterion="equalized_odds")]
+)
+def test_fairness_terms_of_different_weights_score_as_in_a_grid_search_and_share_a_fleet(
+    term, people, monkeypatch
+):
     X, Y, group = people
     sizes = fleets_of(monkeypatch)
-    scorer = make_multitask_scorer(group_rate_gap, greater_is_better=False, needs=("sensitive_features",))
+    scorer = make_multitask_scorer(
+        group_rate_gap, greater_is_better=False, needs=("sensitive_features",)
+    )
     with sklearn.config_context(enable_metadata_routing=True), warnings.catch_warnings():
         warnings.simplefilter("ignore", UndefinedMetricWarning)  # folds of a few rows
         warnings.simplefilter("ignore", UserWarning)
-        both(MultiTaskClassifier(**TINY, fairness=term), {"fairness__weight": [0.5, 2.0, [1.0, 0.0, 3.0]]}, X, Y, {"sensitive_features": group}, scoring=scorer)
+        both(
+            MultiTaskClassifier(**TINY, fairness=term),
+            {"fairness__weight": [0.5, 2.0, [1.0, 0.0, 3.0]]},
+            X,
+            Y,
+            {"sensitive_features": group},
+            scoring=scorer,
+        )
     assert sizes == [3 * 2 * 2]
 
 
@@ -302,12 +438,19 @@ def test_weight_zero_is_searched_as_the_network_without_a_term(people, monkeypat
     assert search.cv_results_["mean_test_score"][0] == search.cv_results_["mean_test_score"][1]
 
 
-@pytest.mark.filterwarnings("ignore:Task .* has no (negative|labelled) row of the group")  # folds of 30 rows
+@pytest.mark.filterwarnings(
+    "ignore:Task .* has no (negative|labelled) row of the group"
+)  # folds of 30 rows
 @pytest.mark.parametrize("routing", [False, True])
 def test_sensitive_features_reach_the_last_step_of_a_pipeline(routing, people):
     X, Y, group = people
     with sklearn.config_context(enable_metadata_routing=routing):
-        pipeline = Pipeline([("scale", StandardScaler()), ("network", MultiTaskClassifier(**TINY, fairness=MTAF("gap")))])
+        pipeline = Pipeline(
+            [
+                ("scale", StandardScaler()),
+                ("network", MultiTaskClassifier(**TINY, fairness=MTAF("gap"))),
+            ]
+        )
         given = {"sensitive_features" if routing else "network__sensitive_features": group}
         grid = {"network__fairness__weight": [0.1, 3.0], "scale__with_mean": [True, False]}
         both(pipeline, grid, X, Y, given)
@@ -331,7 +474,10 @@ def test_a_subclass_with_its_own_fit_is_fitted_by_it(wide):
 
 def test_jobs_change_no_score(wide):
     pipeline = Pipeline([("scale", StandardScaler()), ("model", Ridge())])
-    grid = [{"model": [Ridge(), Ridge(5.0)]}, {"model": [MultiTaskRegressor(**TINY)], "model__alpha": [0.1, 1.0]}]
+    grid = [
+        {"model": [Ridge(), Ridge(5.0)]},
+        {"model": [MultiTaskRegressor(**TINY)], "model__alpha": [0.1, 1.0]},
+    ]
     X, Y = wide[0], np.nan_to_num(wide[1])
     with joblib.parallel_config(backend="threading"):
         many = FleetSearchCV(pipeline, grid, cv=FOLDS, n_jobs=2).fit(X, Y)
@@ -352,7 +498,9 @@ def test_a_second_fit_gives_the_same_and_leaves_the_estimator_alone(wide):
 
 def test_parameters_are_those_of_a_grid_search():
     search = FleetSearchCV(MultiTaskRegressor(alpha=0.5), {"alpha": [1.0]}, cv=4)
-    assert set(search.get_params(deep=False)) == set(GridSearchCV(Ridge(), {}).get_params(deep=False))
+    assert set(search.get_params(deep=False)) == set(
+        GridSearchCV(Ridge(), {}).get_params(deep=False)
+    )
     assert search.get_params()["estimator__alpha"] == 0.5
     assert repr(clone(search)) == repr(search)
     assert repr(search).startswith("FleetSearchCV(cv=4, estimator=MultiTaskRegressor(alpha=0.5)")
@@ -369,7 +517,9 @@ def test_callbacks_of_the_search_are_not_called_and_that_is_said(wide):
 
 
 def test_verbose_reports_fits(wide, capsys):
-    FleetSearchCV(MultiTaskRegressor(**TINY), {"alpha": [0.1, 1.0]}, cv=FOLDS, verbose=3, refit=False).fit(*wide)
+    FleetSearchCV(
+        MultiTaskRegressor(**TINY), {"alpha": [0.1, 1.0]}, cv=FOLDS, verbose=3, refit=False
+    ).fit(*wide)
     shown = capsys.readouterr().out
     assert "Fitting 2 folds for each of 2 candidates, totalling 4 fits" in shown
     assert shown.count("END") == 4

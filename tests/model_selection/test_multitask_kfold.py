@@ -7,7 +7,9 @@ from skmtl.model_selection import MultiTaskKFold
 
 
 def fold_of_rows(cv, X, y=None):
-    """Fold that tests every row; raises unless test parts are a partition and training parts the rest."""
+    """Fold that tests every row; raises unless test parts are a partition and training parts the
+    rest.
+    """
     folds = np.full(len(X), -1)
     for k, (train, test) in enumerate(cv.split(X, y)):
         assert (folds[test] == -1).all()
@@ -37,7 +39,10 @@ def k(request):
 # ---------------------------------------------------------------------- long form and one task
 @pytest.mark.parametrize("shuffle", [True, False])
 def test_rows_of_a_task_and_of_its_classes_differ_by_at_most_one_between_folds(k, shuffle, rng):
-    task, y = rng.choice(["a", "b", "c", "d"], size=83, p=[0.6, 0.25, 0.1, 0.05]), rng.integers(0, 3, size=83)
+    task, y = (
+        rng.choice(["a", "b", "c", "d"], size=83, p=[0.6, 0.25, 0.1, 0.05]),
+        rng.integers(0, 3, size=83),
+    )
     task[:2] = "d"  # a task with a single row would be warned of
     frame = pd.DataFrame({"x": rng.normal(size=83), "task": task})
     folds = fold_of_rows(MultiTaskKFold(k, task_column="task", shuffle=shuffle), frame, y)
@@ -91,7 +96,11 @@ def test_one_continuous_task_is_a_plain_kfold(k, rng):
 
 # ---------------------------------------------------------------------- wide targets
 def test_wide_classification_balances_every_class_of_every_task(k, rng):
-    Y = with_gaps(np.column_stack([rng.integers(0, 2, 200), rng.integers(0, 3, 200), rng.random(200) < 0.15]), rng, 0.3)
+    Y = with_gaps(
+        np.column_stack([rng.integers(0, 2, 200), rng.integers(0, 3, 200), rng.random(200) < 0.15]),
+        rng,
+        0.3,
+    )
     folds = fold_of_rows(MultiTaskKFold(k), np.zeros((200, 1)), Y)
     assert spread(folds, np.ones(200, dtype=bool), k) <= 1
     for column in Y.T:
@@ -114,7 +123,13 @@ def test_tasks_that_share_no_rows_are_balanced_in_wide_form_as_in_long_form(k, r
 
 
 def test_strings_and_gaps_of_none_are_classes(k, rng):
-    Y = pd.DataFrame({"word": rng.choice(["a", "b"], size=80), "number": pd.array(rng.integers(0, 2, size=80), dtype="Int64"), "flag": rng.random(80) < 0.5})
+    Y = pd.DataFrame(
+        {
+            "word": rng.choice(["a", "b"], size=80),
+            "number": pd.array(rng.integers(0, 2, size=80), dtype="Int64"),
+            "flag": rng.random(80) < 0.5,
+        }
+    )
     Y.loc[rng.random(80) < 0.3, "word"] = None
     Y.loc[rng.random(80) < 0.3, "number"] = pd.NA
     folds = fold_of_rows(MultiTaskKFold(k), np.zeros((80, 1)), Y)
@@ -161,7 +176,9 @@ def test_an_integer_seed_gives_the_same_folds_at_every_call_and_others_give_othe
     options, X, y = data
     cv = MultiTaskKFold(3, random_state=4, **options)
     assert np.array_equal(fold_of_rows(cv, X, y), fold_of_rows(cv, X, y))
-    assert not np.array_equal(fold_of_rows(cv, X, y), fold_of_rows(MultiTaskKFold(3, random_state=5, **options), X, y))
+    assert not np.array_equal(
+        fold_of_rows(cv, X, y), fold_of_rows(MultiTaskKFold(3, random_state=5, **options), X, y)
+    )
 
 
 def test_a_generator_moves_on_from_call_to_call(data):
@@ -178,9 +195,16 @@ def test_without_shuffling_folds_depend_on_the_data_alone(data):
 
 def test_it_shows_its_parameters_counts_its_folds_and_asks_for_no_metadata():
     cv = MultiTaskKFold(4, task_column="school")
-    assert repr(cv) == "MultiTaskKFold(n_splits=4, random_state=None, shuffle=True,\n        task_column='school')"
+    assert (
+        repr(cv) == "MultiTaskKFold(n_splits=4, random_state=None, shuffle=True,\n        "
+        "task_column='school')"
+    )
     assert cv.get_n_splits() == 4
-    assert cv.get_metadata_routing().split.requests == KFold().get_metadata_routing().split.requests == {}
+    assert (
+        cv.get_metadata_routing().split.requests
+        == KFold().get_metadata_routing().split.requests
+        == {}
+    )
     assert check_cv(cv) is cv
 
 
@@ -189,7 +213,9 @@ def test_groups_are_ignored_with_a_warning():
         MultiTaskKFold(2).split(np.zeros((4, 1)), np.arange(4), groups=[0, 0, 1, 1])
 
 
-@pytest.mark.parametrize("y", [pd.DataFrame({"math": [1.5] + [np.nan] * 5, "art": np.arange(6) + 0.5}), None])
+@pytest.mark.parametrize(
+    "y", [pd.DataFrame({"math": [1.5] + [np.nan] * 5, "art": np.arange(6) + 0.5}), None]
+)
 def test_a_task_with_a_single_row_is_named_in_a_warning_and_tested_once(y):
     X = pd.DataFrame({"task": ["math"] + ["art"] * 5})
     cv = MultiTaskKFold(3, task_column="task" if y is None else None)
@@ -208,7 +234,11 @@ def test_a_task_with_a_single_row_is_named_in_a_warning_and_tested_once(y):
         ({"n_splits": 7}, ValueError, "n_splits=7 greater than the number of samples: n_samples=6"),
         ({"shuffle": False, "random_state": 0}, ValueError, "random_state has no effect"),
         ({"shuffle": "yes"}, TypeError, "shuffle"),
-        ({"task_column": "school"}, ValueError, "task_column='school' is not a column of X, which has 2 columns without names"),
+        (
+            {"task_column": "school"},
+            ValueError,
+            "task_column='school' is not a column of X, which has 2 columns without names",
+        ),
         ({"task_column": 2}, ValueError, "task_column=2"),
         ({"task_column": 1}, ValueError, "task_column has 1 missing"),
     ],
@@ -227,5 +257,7 @@ def test_targets_that_do_not_fit_raise():
         MultiTaskKFold(2).split(X, np.zeros(5))
     with pytest.raises(ValueError, match="y must have shape"):
         MultiTaskKFold(2).split(X, np.zeros((6, 2, 2)))
-    with pytest.raises(ValueError, match="task_column='t' is not a column of X, which has the columns"):
+    with pytest.raises(
+        ValueError, match="task_column='t' is not a column of X, which has the columns"
+    ):
         MultiTaskKFold(2, task_column="t").split(X)

@@ -15,11 +15,19 @@ def on_device(data):
 def wide(rng, n=50, n_tasks=3, missing=0.4, sample_weight=True):
     y = rng.normal(size=(n, n_tasks))
     y[rng.random(y.shape) < missing] = np.nan
-    return FleetData(rng.normal(size=(n, 2)), y, sample_weight=rng.uniform(0.1, 3.0, size=n) if sample_weight else None)
+    return FleetData(
+        rng.normal(size=(n, 2)),
+        y,
+        sample_weight=rng.uniform(0.1, 3.0, size=n) if sample_weight else None,
+    )
 
 
 def long(rng, n=50, sample_weight=True):
-    return FleetData(rng.normal(size=(n, 2)), rng.normal(size=n), sample_weight=rng.uniform(0.1, 3.0, size=n) if sample_weight else None)
+    return FleetData(
+        rng.normal(size=(n, 2)),
+        rng.normal(size=n),
+        sample_weight=rng.uniform(0.1, 3.0, size=n) if sample_weight else None,
+    )
 
 
 def choose(rng, sizes, n=50):
@@ -61,7 +69,11 @@ def test_weights_of_own_rows_are_shares_of_each_tasks_weight(rng, sample_weight,
     for e, member in enumerate(members):
         for t, rows in enumerate(member):
             expected = np.zeros(50)
-            expected[rows] = data.sample_weight[rows] / data.sample_weight[rows].sum() if sample_weight else 1 / len(rows)
+            expected[rows] = (
+                data.sample_weight[rows] / data.sample_weight[rows].sum()
+                if sample_weight
+                else 1 / len(rows)
+            )
             np.testing.assert_allclose(found[e, t], expected, **TIGHT)
 
 
@@ -85,9 +97,15 @@ def test_a_task_without_a_label_has_weight_zero_and_the_others_sum_to_one(rng):
     data = wide(rng, missing=0.2)
     data.y[:20, 1] = np.nan
     shared = build_table(on_device(data), [[np.arange(20)]], 32)
-    torch.testing.assert_close(shared.weights.sum(2), torch.tensor([[1.0, 0.0, 1.0]], dtype=torch.float64), **TIGHT)
-    own = build_table(on_device(long(rng)), [[np.arange(4), np.array([], dtype=int), np.arange(9)]], 16)
-    torch.testing.assert_close(own.weights.sum(2), torch.tensor([[1.0, 0.0, 1.0]], dtype=torch.float64), **TIGHT)
+    torch.testing.assert_close(
+        shared.weights.sum(2), torch.tensor([[1.0, 0.0, 1.0]], dtype=torch.float64), **TIGHT
+    )
+    own = build_table(
+        on_device(long(rng)), [[np.arange(4), np.array([], dtype=int), np.arange(9)]], 16
+    )
+    torch.testing.assert_close(
+        own.weights.sum(2), torch.tensor([[1.0, 0.0, 1.0]], dtype=torch.float64), **TIGHT
+    )
 
 
 def test_rows_of_sample_weight_zero_count_nothing(rng):
@@ -106,7 +124,9 @@ def test_repetition_leaves_a_tasks_mean_as_it_is(rng, length):
     rows = choose(rng, (9,))
     table = build_table(on_device(data), [rows], length)
     repeated = (torch.tensor(data.y)[table.index] * table.weights).sum()
-    assert float(repeated) == pytest.approx(np.average(data.y[rows[0]], weights=data.sample_weight[rows[0]]), rel=1e-12)
+    assert float(repeated) == pytest.approx(
+        np.average(data.y[rows[0]], weights=data.sample_weight[rows[0]]), rel=1e-12
+    )
 
 
 def test_replaced_lanes_hold_the_other_table_and_the_rest_is_untouched(rng):
@@ -114,7 +134,13 @@ def test_replaced_lanes_hold_the_other_table_and_the_rest_is_untouched(rng):
     table = build_table(data, [choose(rng, (6, 4)) for _ in range(3)])
     other = build_table(data, [choose(rng, (9, 2))])
     lanes = torch.tensor([1])
-    for first, second in ((table, other), (build_table(data, [choose(rng, (9, 9)) for _ in range(3)]), build_table(data, [choose(rng, (5, 5))]))):
+    for first, second in (
+        (table, other),
+        (
+            build_table(data, [choose(rng, (9, 9)) for _ in range(3)]),
+            build_table(data, [choose(rng, (5, 5))]),
+        ),
+    ):
         result = first.replace(lanes, second)
         expected, own = (weight_of_rows(part.index, part.weights, 50) for part in (first, second))
         expected[1] = own[0]
@@ -150,14 +176,26 @@ def test_a_pass_deals_every_place_of_the_table_once(rng, layout, n_steps):
     data = numbered(wide(rng) if layout == "wide" else long(rng))
     members = [choose(rng, (30,) if layout == "wide" else (30, 11, 4)) for _ in range(3)]
     table = build_table(on_device(data), members, 32)
-    rows, _, weights = one_pass(BatchStream(on_device(data), n_steps), table, [(5, 0), (6, 0), (5, 3)])
+    rows, _, weights = one_pass(
+        BatchStream(on_device(data), n_steps), table, [(5, 0), (6, 0), (5, 3)]
+    )
     assert rows.shape == (n_steps, 3, 3, 32 // n_steps)
     torch.testing.assert_close(weights.sum((0, 3)) / n_steps, table.weights.sum(2), **TIGHT)
     for e in range(3):
         for t in range(3):
-            dealt = sorted(zip(rows[:, e, t].flatten().tolist(), weights[:, e, t].flatten().tolist(), strict=True))
+            dealt = sorted(
+                zip(
+                    rows[:, e, t].flatten().tolist(),
+                    weights[:, e, t].flatten().tolist(),
+                    strict=True,
+                )
+            )
             index = table.index[e, 0 if layout == "wide" else t]
-            np.testing.assert_allclose(dealt, sorted(zip(index.tolist(), (table.weights[e, t] * n_steps).tolist(), strict=True)), **TIGHT)
+            np.testing.assert_allclose(
+                dealt,
+                sorted(zip(index.tolist(), (table.weights[e, t] * n_steps).tolist(), strict=True)),
+                **TIGHT,
+            )
 
 
 def test_rows_of_a_small_task_are_visited_equally_often_up_to_one(rng):
@@ -170,7 +208,9 @@ def test_rows_of_a_small_task_are_visited_equally_often_up_to_one(rng):
         visits = np.bincount(rows[:, 0, t].flatten().long(), minlength=50)[members[0][t]]
         assert visits.sum() == 32
         assert visits.max() - visits.min() <= 1
-        total = torch.zeros(50, dtype=torch.float64).scatter_add_(0, rows[:, 0, t].flatten().long(), weights[:, 0, t].flatten() / 4)
+        total = torch.zeros(50, dtype=torch.float64).scatter_add_(
+            0, rows[:, 0, t].flatten().long(), weights[:, 0, t].flatten() / 4
+        )
         np.testing.assert_allclose(total.numpy()[members[0][t]], 1 / size, **TIGHT)
 
 
@@ -178,11 +218,17 @@ def test_rows_of_a_small_task_are_visited_equally_often_up_to_one(rng):
 def test_inputs_labels_and_groups_of_a_batch_belong_to_its_rows(rng, layout):
     plain = numbered(wide(rng) if layout == "wide" else long(rng))
     data = FleetData(plain.X, plain.y, plain.sample_weight, groups=rng.integers(-1, 4, size=50))
-    table = build_table(on_device(data), [choose(rng, (30,) if layout == "wide" else (30, 12)) for _ in range(2)], 32)
+    table = build_table(
+        on_device(data),
+        [choose(rng, (30,) if layout == "wide" else (30, 12)) for _ in range(2)],
+        32,
+    )
     for batch in BatchStream(on_device(data), 2).batches(table, [(0, 0), (1, 0)]):
         e, _, b = batch.weights.shape
         index = batch.x[:, 0].reshape(e, -1, b).long().numpy()
-        np.testing.assert_array_equal(batch.x.transpose(1, 2).reshape(e, -1, b, 2).numpy(), data.X[index])
+        np.testing.assert_array_equal(
+            batch.x.transpose(1, 2).reshape(e, -1, b, 2).numpy(), data.X[index]
+        )
         np.testing.assert_array_equal(batch.groups.numpy(), data.groups[index])
         expected = data.y[index[:, 0]].transpose(0, 2, 1) if layout == "wide" else data.y[index]
         np.testing.assert_array_equal(batch.labels.numpy(), np.nan_to_num(expected))
@@ -198,7 +244,9 @@ def test_the_order_of_rows_depends_on_seed_and_pass_alone(rng, layout):
     list(stream.batches(table, [(1, 1)] * 4))
     together = one_pass(stream, table, orders)
     for e, order in enumerate(orders):
-        alone = one_pass(BatchStream(on_device(data), 4), build_table(on_device(data), [members[e]], 32), [order])
+        alone = one_pass(
+            BatchStream(on_device(data), 4), build_table(on_device(data), [members[e]], 32), [order]
+        )
         for part, own in zip(together, alone, strict=True):
             assert torch.equal(part[:, e], own[:, 0])
 
@@ -214,7 +262,8 @@ def test_equal_orders_permute_the_places_of_all_members_alike_and_others_do_not(
 
 
 def test_orders_of_all_passes_are_uniform(rng):
-    # 32 places, 3000 passes: place 0 falls on each position 94 times on average, standard deviation 9.5.
+    # 32 places, 3000 passes: place 0 falls on each position 94 times on average, standard deviation
+    # 9.5.
     stream = BatchStream(on_device(numbered(long(rng))), 4)
     index = torch.arange(32).reshape(1, 1, 32)
     table = RowTable(index.expand(100, 1, 32), torch.ones(100, 1, 32, dtype=torch.float64))

@@ -9,7 +9,16 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 
 from skmtl.base import LossTerm
-from skmtl.network import SOLVERS, Architecture, FleetData, Member, Training, numeric_mode, resolve_device, train_fleet
+from skmtl.network import (
+    SOLVERS,
+    Architecture,
+    FleetData,
+    Member,
+    Training,
+    numeric_mode,
+    resolve_device,
+    train_fleet,
+)
 
 LOSSES = ("squared_error", "binary_cross_entropy", "cross_entropy")
 EVERY_LOSS = pytest.mark.parametrize("loss", LOSSES)
@@ -18,22 +27,42 @@ TOLERANCE = {"float64": dict(rtol=1e-9, atol=1e-9), "float32": dict(rtol=1e-4, a
 
 
 def train(fleet, members=None, **options):
-    return train_fleet(fleet.architecture, fleet.data, fleet.members if members is None else members, fleet.training, **options)
+    return train_fleet(
+        fleet.architecture,
+        fleet.data,
+        fleet.members if members is None else members,
+        fleet.training,
+        **options,
+    )
 
 
 def assert_same(ours, others, dtype="float64"):
     assert len(ours) == len(others)
     for own, other in zip(ours, others, strict=True):
-        assert (own.n_iter, own.best_iteration, own.diverged) == (other.n_iter, other.best_iteration, other.diverged)
-        pairs = [*zip(own.parameters, other.parameters, strict=True), *zip(own.scores, other.scores, strict=True)]
-        for a, b in [*pairs, (own.task_loss_curve, other.task_loss_curve), (own.validation_curve, other.validation_curve)]:
+        assert (own.n_iter, own.best_iteration, own.diverged) == (
+            other.n_iter,
+            other.best_iteration,
+            other.diverged,
+        )
+        pairs = [
+            *zip(own.parameters, other.parameters, strict=True),
+            *zip(own.scores, other.scores, strict=True),
+        ]
+        for a, b in [
+            *pairs,
+            (own.task_loss_curve, other.task_loss_curve),
+            (own.validation_curve, other.validation_curve),
+        ]:
             np.testing.assert_allclose(a, b, **TOLERANCE[dtype])
 
 
 def numpy_scores(architecture, parameters, X, task):
     """Scores (n, k) of a tanh network in numpy, float64."""
     assert architecture.activation == "tanh"
-    layers = [(np.asarray(w, dtype=float), np.asarray(b, dtype=float)) for w, b in zip(parameters[::2], parameters[1::2], strict=True)]
+    layers = [
+        (np.asarray(w, dtype=float), np.asarray(b, dtype=float))
+        for w, b in zip(parameters[::2], parameters[1::2], strict=True)
+    ]
     trunk = [(w.T, b.T) for w, b in layers[: architecture.n_trunk_layers]]
     heads = [(w[task].T, b[task].T) for w, b in layers[architecture.n_trunk_layers :]]
     for w, b in [*trunk, *heads[:-1]]:
@@ -61,7 +90,10 @@ def numpy_loss(fleet, parameters, rows, task, n_classes):
 def validation_loss(fleet, member, parameters):
     """Mean of the tasks' validation losses, weighted by task, over tasks with a label."""
     wide = fleet.data.y.ndim == 2
-    losses = [numpy_loss(fleet, parameters, member.validation[0 if wide else t], t, member.n_classes) for t in range(3)]
+    losses = [
+        numpy_loss(fleet, parameters, member.validation[0 if wide else t], t, member.n_classes)
+        for t in range(3)
+    ]
     held = [t for t in range(3) if losses[t] is not None]
     return np.average([losses[t] for t in held], weights=member.task_weights[held])
 
@@ -73,7 +105,9 @@ def validation_loss(fleet, member, parameters):
 def test_a_member_equals_a_plain_pytorch_loop(random_fleet, plain_training, layout, loss, solver):
     fleet = random_fleet(layout, loss, 2, solver=solver, max_iter=25, record=True)
     for own, member in zip(train(fleet), fleet.members, strict=True):
-        parameters, curve = plain_training(fleet.architecture, fleet.data, member, fleet.training, 25)
+        parameters, curve = plain_training(
+            fleet.architecture, fleet.data, member, fleet.training, 25
+        )
         for a, b in zip(own.parameters, parameters, strict=True):
             np.testing.assert_allclose(a, b, **TOLERANCE["float64"])
         np.testing.assert_allclose(own.task_loss_curve, curve, **TOLERANCE["float64"])
@@ -81,13 +115,21 @@ def test_a_member_equals_a_plain_pytorch_loop(random_fleet, plain_training, layo
 
 
 @LAYOUTS
-@pytest.mark.parametrize(("hidden", "head_hidden"), [((), ()), ((), (5,)), ((7,), ()), ((6, 5, 4), (3, 3))])
+@pytest.mark.parametrize(
+    ("hidden", "head_hidden"), [((), ()), ((), (5,)), ((7,), ()), ((6, 5, 4), (3, 3))]
+)
 @pytest.mark.parametrize("batch_size", [None, 1, 5, 1000])
-def test_any_shape_and_batch_size_equals_a_plain_loop(random_fleet, plain_training, layout, hidden, head_hidden, batch_size):
+def test_any_shape_and_batch_size_equals_a_plain_loop(
+    random_fleet, plain_training, layout, hidden, head_hidden, batch_size
+):
     fleet = random_fleet(layout, "squared_error", 1, max_iter=4, batch_size=batch_size)
-    fleet.architecture = replace(fleet.architecture, hidden=hidden, head_hidden=head_hidden, activation="logistic")
+    fleet.architecture = replace(
+        fleet.architecture, hidden=hidden, head_hidden=head_hidden, activation="logistic"
+    )
     (own,) = train(fleet)
-    parameters, _ = plain_training(fleet.architecture, fleet.data, fleet.members[0], fleet.training, 4)
+    parameters, _ = plain_training(
+        fleet.architecture, fleet.data, fleet.members[0], fleet.training, 4
+    )
     for a, b in zip(own.parameters, parameters, strict=True):
         np.testing.assert_allclose(a, b, **TOLERANCE["float64"])
 
@@ -107,11 +149,17 @@ def test_members_may_differ_in_their_number_of_tasks(random_fleet, plain_trainin
 
 @LAYOUTS
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_parameters_have_the_dtype_of_training_and_numbers_that_leave_are_float64(random_fleet, layout, dtype):
-    fleet = random_fleet(layout, "squared_error", 1, dtype=dtype, max_iter=2, record=True, split=True)
+def test_parameters_have_the_dtype_of_training_and_numbers_that_leave_are_float64(
+    random_fleet, layout, dtype
+):
+    fleet = random_fleet(
+        layout, "squared_error", 1, dtype=dtype, max_iter=2, record=True, split=True
+    )
     (own,) = train(fleet)
     assert {part.dtype for part in own.parameters} == {np.dtype(dtype)}
-    assert {part.dtype for part in [*own.scores, own.task_loss_curve, own.validation_curve]} == {np.dtype("float64")}
+    assert {part.dtype for part in [*own.scores, own.task_loss_curve, own.validation_curve]} == {
+        np.dtype("float64")
+    }
 
 
 @LAYOUTS
@@ -126,12 +174,25 @@ def test_single_precision_stays_close_to_double(random_fleet, layout, loss):
 # ---------------------------------------------------------------- independence of the neighbours
 def mixed_fleet(random_fleet, layout, loss, **settings):
     """Eighteen members of two stack shapes that stop at different times."""
-    return random_fleet(layout, loss, 18, split=True, sizes=(13, 20), n_iter_no_change=2, max_iter=15, record=True, learning_rate=(0.001, 0.1), **settings)
+    return random_fleet(
+        layout,
+        loss,
+        18,
+        split=True,
+        sizes=(13, 20),
+        n_iter_no_change=2,
+        max_iter=15,
+        record=True,
+        learning_rate=(0.001, 0.1),
+        **settings,
+    )
 
 
 @LAYOUTS
 @EVERY_LOSS
-def test_a_member_becomes_the_same_alone_among_others_in_any_order_and_again(rng, random_fleet, layout, loss):
+def test_a_member_becomes_the_same_alone_among_others_in_any_order_and_again(
+    rng, random_fleet, layout, loss
+):
     fleet = mixed_fleet(random_fleet, layout, loss)
     together = train(fleet)
     order = rng.permutation(18)
@@ -139,7 +200,9 @@ def test_a_member_becomes_the_same_alone_among_others_in_any_order_and_again(rng
     for i in rng.choice(18, size=4, replace=False):
         assert_same(train(fleet, [fleet.members[i]]), [together[i]])
     for own, again in zip(together, train(fleet), strict=True):
-        assert all(np.array_equal(a, b) for a, b in zip(own.parameters, again.parameters, strict=True))
+        assert all(
+            np.array_equal(a, b) for a, b in zip(own.parameters, again.parameters, strict=True)
+        )
 
 
 @pytest.fixture
@@ -151,14 +214,19 @@ def in_processes(monkeypatch):
 
 @LAYOUTS
 @EVERY_LOSS
-def test_a_member_becomes_the_same_in_one_process_and_in_two(random_fleet, in_processes, layout, loss):
+def test_a_member_becomes_the_same_in_one_process_and_in_two(
+    random_fleet, in_processes, layout, loss
+):
     fleet = mixed_fleet(random_fleet, layout, loss)
     assert_same(train(fleet, n_workers=2), train(fleet, n_workers=1))
 
 
 def test_a_member_that_diverges_in_another_process_is_named(random_fleet, in_processes):
     fleet = random_fleet("long", "squared_error", 18, sizes=(20, 20), max_iter=8, solver="sgd")
-    wild = [replace(member, learning_rate=1e30, label="wild") if k == 5 else member for k, member in enumerate(fleet.members)]
+    wild = [
+        replace(member, learning_rate=1e30, label="wild") if k == 5 else member
+        for k, member in enumerate(fleet.members)
+    ]
     with pytest.warns(ConvergenceWarning, match="wild"):
         trained = train(fleet, wild, n_workers=2)
     assert [member.diverged for member in trained] == [k == 5 for k in range(18)]
@@ -167,7 +235,9 @@ def test_a_member_that_diverges_in_another_process_is_named(random_fleet, in_pro
 @LAYOUTS
 @EVERY_LOSS
 @pytest.mark.parametrize("n_lanes", [1, 3, 7])
-def test_a_member_becomes_the_same_in_lanes_that_are_refilled(random_fleet, monkeypatch, layout, loss, n_lanes):
+def test_a_member_becomes_the_same_in_lanes_that_are_refilled(
+    random_fleet, monkeypatch, layout, loss, n_lanes
+):
     fleet = mixed_fleet(random_fleet, layout, loss)
     together = train(fleet)
     monkeypatch.setattr("skmtl.network.fleet.members_that_fit", lambda *_: n_lanes)
@@ -175,7 +245,9 @@ def test_a_member_becomes_the_same_in_lanes_that_are_refilled(random_fleet, monk
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_solvers_keep_their_state_while_lanes_are_refilled_and_closed_up(random_fleet, monkeypatch, solver):
+def test_solvers_keep_their_state_while_lanes_are_refilled_and_closed_up(
+    random_fleet, monkeypatch, solver
+):
     fleet = mixed_fleet(random_fleet, "long", "squared_error", solver=solver)
     together = train(fleet)
     monkeypatch.setattr("skmtl.network.fleet.members_that_fit", lambda *_: 4)
@@ -183,21 +255,32 @@ def test_solvers_keep_their_state_while_lanes_are_refilled_and_closed_up(random_
 
 
 @LAYOUTS
-def test_single_precision_members_do_not_depend_on_their_neighbours(random_fleet, monkeypatch, in_processes, layout):
+def test_single_precision_members_do_not_depend_on_their_neighbours(
+    random_fleet, monkeypatch, in_processes, layout
+):
     # Without early stopping: rounding may move a stop, not a weight.
     fleet = random_fleet(layout, "squared_error", 17, dtype="float32")
     together = train(fleet)
-    assert_same([train(fleet, [member])[0] for member in fleet.members[:3]], together[:3], "float32")
+    assert_same(
+        [train(fleet, [member])[0] for member in fleet.members[:3]], together[:3], "float32"
+    )
     monkeypatch.setattr("skmtl.network.fleet.members_that_fit", lambda *_: 3)
     assert_same(train(fleet, n_workers=2), together, "float32")
 
 
 @LAYOUTS
 @pytest.mark.parametrize("record", [False, True])
-def test_a_member_without_validation_rows_trains_as_if_its_neighbours_had_none(random_fleet, layout, record):
-    fleet = random_fleet(layout, "squared_error", 4, split=True, sizes=(20, 20), n_iter_no_change=3, record=record)
+def test_a_member_without_validation_rows_trains_as_if_its_neighbours_had_none(
+    random_fleet, layout, record
+):
+    fleet = random_fleet(
+        layout, "squared_error", 4, split=True, sizes=(20, 20), n_iter_no_change=3, record=record
+    )
     for i in (0, 2):
-        fleet.members[i] = replace(fleet.members[i], validation=() if i else [np.array([], dtype=int)] * len(fleet.members[i].train))
+        fleet.members[i] = replace(
+            fleet.members[i],
+            validation=() if i else [np.array([], dtype=int)] * len(fleet.members[i].train),
+        )
     together = train(fleet)
     assert_same(together, [train(fleet, [member])[0] for member in fleet.members])
     assert [len(own.validation_curve) > 0 for own in together] == [False, True, False, True]
@@ -208,7 +291,10 @@ def test_only_members_with_evaluation_rows_have_scores(random_fleet, layout):
     fleet = random_fleet(layout, "squared_error", 4, sizes=(20, 20), max_iter=2)
     expected = [own.scores for own in train(fleet)]
     for i in (0, 2):
-        fleet.members[i] = replace(fleet.members[i], evaluation=() if i else [np.array([], dtype=int)] * len(fleet.members[i].train))
+        fleet.members[i] = replace(
+            fleet.members[i],
+            evaluation=() if i else [np.array([], dtype=int)] * len(fleet.members[i].train),
+        )
     for i, own in enumerate(train(fleet)):
         if i in (0, 2):
             assert own.scores == []
@@ -222,11 +308,18 @@ def assert_arrays_close(ours, others):
 
 
 def test_members_of_one_seed_and_order_share_their_start_and_their_batches(random_fleet):
-    # The same member twice in one stack, and once more with twice the step size: the twins agree to the bit.
+    # The same member twice in one stack, and once more with twice the step size: the twins agree to
+    # the bit.
     fleet = random_fleet("long", "squared_error", 1)
-    twins = [fleet.members[0], replace(fleet.members[0], label="twin"), replace(fleet.members[0], learning_rate=0.5)]
+    twins = [
+        fleet.members[0],
+        replace(fleet.members[0], label="twin"),
+        replace(fleet.members[0], learning_rate=0.5),
+    ]
     first, second, other = train(fleet, twins)
-    assert all(np.array_equal(a, b) for a, b in zip(first.parameters, second.parameters, strict=True))
+    assert all(
+        np.array_equal(a, b) for a, b in zip(first.parameters, second.parameters, strict=True)
+    )
     assert not np.allclose(first.parameters[0], other.parameters[0])
 
 
@@ -241,17 +334,28 @@ def test_a_task_of_weight_zero_is_left_out(rng, random_fleet, layout):
         fleet.data = replace(fleet.data, y=y)
         (other,) = train(fleet, [member])
     else:
-        (other,) = train(fleet, [replace(member, train=[member.train[0], member.train[1][:2], member.train[2]])])
+        (other,) = train(
+            fleet, [replace(member, train=[member.train[0], member.train[1][:2], member.train[2]])]
+        )
     assert_same([own], [other])
     start = fleet.architecture.initial_parameters(member.seed, 3)
     split = 2 * fleet.architecture.n_trunk_layers
-    assert all(np.array_equal(a[1], b[1]) for a, b in zip(own.parameters[split:], start[split:], strict=True))
+    assert all(
+        np.array_equal(a[1], b[1])
+        for a, b in zip(own.parameters[split:], start[split:], strict=True)
+    )
 
 
 @LAYOUTS
 def test_only_the_ratio_of_task_weights_counts(random_fleet, layout):
     fleet = random_fleet(layout, "squared_error", 2, split=True, n_iter_no_change=2)
-    assert_same(train(fleet, [replace(member, task_weights=7 * member.task_weights) for member in fleet.members]), train(fleet))
+    assert_same(
+        train(
+            fleet,
+            [replace(member, task_weights=7 * member.task_weights) for member in fleet.members],
+        ),
+        train(fleet),
+    )
 
 
 @LAYOUTS
@@ -268,24 +372,42 @@ def test_a_task_without_training_rows_changes_no_other(random_fleet, layout):
     start = fleet.architecture.initial_parameters(member.seed, 3)
     assert all(np.isfinite(part).all() for part in own.parameters)
     for result in (own, weightless):
-        assert all(np.array_equal(a[1], b[1]) for a, b in zip(result.parameters[split:], start[split:], strict=True))
+        assert all(
+            np.array_equal(a[1], b[1])
+            for a, b in zip(result.parameters[split:], start[split:], strict=True)
+        )
 
 
 # ---------------------------------------------------------------- stopping
 @LAYOUTS
 @EVERY_LOSS
 def test_the_weights_of_the_lowest_validation_loss_are_restored(random_fleet, layout, loss):
-    fleet = random_fleet(layout, loss, 9, split=True, n_iter_no_change=4, max_iter=40, learning_rate=(0.005, 0.2))
+    fleet = random_fleet(
+        layout, loss, 9, split=True, n_iter_no_change=4, max_iter=40, learning_rate=(0.005, 0.2)
+    )
     for own, member in zip(train(fleet), fleet.members, strict=True):
         assert len(own.validation_curve) == own.n_iter
         assert own.best_iteration == np.argmin(own.validation_curve) + 1
-        assert validation_loss(fleet, member, own.parameters) == pytest.approx(own.validation_curve.min(), rel=1e-9)
+        assert validation_loss(fleet, member, own.parameters) == pytest.approx(
+            own.validation_curve.min(), rel=1e-9
+        )
 
 
 @LAYOUTS
-def test_a_member_stops_once_its_validation_loss_has_not_fallen_for_long_enough(random_fleet, layout):
+def test_a_member_stops_once_its_validation_loss_has_not_fallen_for_long_enough(
+    random_fleet, layout
+):
     tol, patience, longest = 0.01, 3, 40
-    fleet = random_fleet(layout, "squared_error", 9, split=True, n_iter_no_change=patience, tol=tol, max_iter=longest, learning_rate=(0.001, 0.2))
+    fleet = random_fleet(
+        layout,
+        "squared_error",
+        9,
+        split=True,
+        n_iter_no_change=patience,
+        tol=tol,
+        max_iter=longest,
+        learning_rate=(0.001, 0.2),
+    )
     for own in train(fleet):
         best, stale, n_iter = np.inf, 0, 0
         for n_iter, loss in enumerate(own.validation_curve, 1):
@@ -297,8 +419,19 @@ def test_a_member_stops_once_its_validation_loss_has_not_fallen_for_long_enough(
 
 @LAYOUTS
 def test_members_stop_at_different_times(random_fleet, layout):
-    # Step size 0: one improvement over nothing, then three passes without. The others go on to the end.
-    fleet = random_fleet(layout, "squared_error", 4, split=True, n_iter_no_change=3, tol=0.0, max_iter=20, solver="sgd", learning_rate=(1e-6, 1e-6))
+    # Step size 0: one improvement over nothing, then three passes without. The others go on to the
+    # end.
+    fleet = random_fleet(
+        layout,
+        "squared_error",
+        4,
+        split=True,
+        n_iter_no_change=3,
+        tol=0.0,
+        max_iter=20,
+        solver="sgd",
+        learning_rate=(1e-6, 1e-6),
+    )
     fleet.members[1:3] = [replace(member, learning_rate=0.0) for member in fleet.members[1:3]]
     fleet.members = [replace(member, validation=member.train) for member in fleet.members]
     trained = train(fleet)
@@ -307,10 +440,22 @@ def test_members_stop_at_different_times(random_fleet, layout):
 
 
 @LAYOUTS
-def test_stopping_early_gives_the_weights_that_the_best_pass_had(random_fleet, plain_training, layout):
-    fleet = random_fleet(layout, "squared_error", 4, split=True, n_iter_no_change=3, max_iter=30, learning_rate=(0.02, 0.1))
+def test_stopping_early_gives_the_weights_that_the_best_pass_had(
+    random_fleet, plain_training, layout
+):
+    fleet = random_fleet(
+        layout,
+        "squared_error",
+        4,
+        split=True,
+        n_iter_no_change=3,
+        max_iter=30,
+        learning_rate=(0.02, 0.1),
+    )
     for own, member in zip(train(fleet), fleet.members, strict=True):
-        parameters, _ = plain_training(fleet.architecture, fleet.data, member, fleet.training, own.best_iteration)
+        parameters, _ = plain_training(
+            fleet.architecture, fleet.data, member, fleet.training, own.best_iteration
+        )
         assert_arrays_close(own.parameters, parameters)
 
 
@@ -320,12 +465,25 @@ def test_watching_validation_rows_does_not_change_the_course(random_fleet, layou
     watched = train(fleet)
     blind = train(fleet, [replace(member, validation=()) for member in fleet.members])
     for own, other in zip(watched, blind, strict=True):
-        np.testing.assert_allclose(own.task_loss_curve, other.task_loss_curve, **TOLERANCE["float64"])
+        np.testing.assert_allclose(
+            own.task_loss_curve, other.task_loss_curve, **TOLERANCE["float64"]
+        )
 
 
 @LAYOUTS
-def test_without_validation_rows_the_recorded_training_loss_stops_a_member(random_fleet, plain_training, layout):
-    fleet = random_fleet(layout, "squared_error", 6, record=True, n_iter_no_change=2, tol=0.02, max_iter=60, learning_rate=(0.01, 0.1))
+def test_without_validation_rows_the_recorded_training_loss_stops_a_member(
+    random_fleet, plain_training, layout
+):
+    fleet = random_fleet(
+        layout,
+        "squared_error",
+        6,
+        record=True,
+        n_iter_no_change=2,
+        tol=0.02,
+        max_iter=60,
+        learning_rate=(0.01, 0.1),
+    )
     for own, member in zip(train(fleet), fleet.members, strict=True):
         losses = own.task_loss_curve @ member.task_weights / member.task_weights.sum()
         best, stale, expected = np.inf, 0, 60
@@ -336,7 +494,9 @@ def test_without_validation_rows_the_recorded_training_loss_stops_a_member(rando
                 break
         assert own.n_iter == own.best_iteration == len(losses) == expected
         assert len(own.validation_curve) == 0
-        parameters, _ = plain_training(fleet.architecture, fleet.data, member, fleet.training, own.n_iter)
+        parameters, _ = plain_training(
+            fleet.architecture, fleet.data, member, fleet.training, own.n_iter
+        )
         assert_arrays_close(own.parameters, parameters)
 
 
@@ -353,25 +513,52 @@ def test_without_anything_to_watch_all_passes_are_made(random_fleet, layout):
 def test_a_task_without_validation_labels_is_not_watched(random_fleet, layout):
     fleet = random_fleet(layout, "squared_error", 2, split=True, record=True, n_iter_no_change=3)
     if layout == "wide":
-        fleet.data.y[np.unique(np.concatenate([member.validation[0] for member in fleet.members])), 2] = np.nan
+        fleet.data.y[
+            np.unique(np.concatenate([member.validation[0] for member in fleet.members])), 2
+        ] = np.nan
     else:
-        fleet.members = [replace(member, validation=[*member.validation[:2], np.array([], dtype=int)]) for member in fleet.members]
+        fleet.members = [
+            replace(member, validation=[*member.validation[:2], np.array([], dtype=int)])
+            for member in fleet.members
+        ]
     for own, member in zip(train(fleet), fleet.members, strict=True):
         assert not own.diverged
-        assert validation_loss(fleet, member, own.parameters) == pytest.approx(own.validation_curve.min(), rel=1e-9)
+        assert validation_loss(fleet, member, own.parameters) == pytest.approx(
+            own.validation_curve.min(), rel=1e-9
+        )
 
 
 # ---------------------------------------------------------------- divergence
 @LAYOUTS
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize(("split", "record"), [(True, False), (False, True), (False, False)], ids=["validation", "recorded", "blind"])
-def test_a_member_that_diverges_ends_finite_is_named_and_touches_no_neighbour(random_fleet, layout, dtype, split, record):
-    fleet = random_fleet(layout, "squared_error", 5, split=split, record=record, solver="sgd", dtype=dtype, sizes=(20, 20), max_iter=8)
+@pytest.mark.parametrize(
+    ("split", "record"),
+    [(True, False), (False, True), (False, False)],
+    ids=["validation", "recorded", "blind"],
+)
+def test_a_member_that_diverges_ends_finite_is_named_and_touches_no_neighbour(
+    random_fleet, layout, dtype, split, record
+):
+    fleet = random_fleet(
+        layout,
+        "squared_error",
+        5,
+        split=split,
+        record=record,
+        solver="sgd",
+        dtype=dtype,
+        sizes=(20, 20),
+        max_iter=8,
+    )
     quiet = train(fleet)
-    fleet.members[2] = replace(fleet.members[2], learning_rate=1e30, alpha=0.0, label="the wild one")
+    fleet.members[2] = replace(
+        fleet.members[2], learning_rate=1e30, alpha=0.0, label="the wild one"
+    )
     with pytest.warns(ConvergenceWarning, match="the wild one") as caught:
         trained = train(fleet)
-    assert not any(member.label in str(caught[0].message) for i, member in enumerate(fleet.members) if i != 2)
+    assert not any(
+        member.label in str(caught[0].message) for i, member in enumerate(fleet.members) if i != 2
+    )
     assert [own.diverged for own in trained] == [False, False, True, False, False]
     assert all(np.isfinite(part).all() for part in trained[2].parameters)
     assert trained[2].n_iter < 8
@@ -394,9 +581,15 @@ def test_a_member_with_targets_beyond_squaring_diverges_alone(random_fleet):
     fleet = random_fleet("long", "squared_error", 3, split=True, dtype="float32", sizes=(20, 20))
     fleet.data.y[:] = np.clip(fleet.data.y, -3, 3)
     spoiled = fleet.members[1].train[0][:3]
-    rows = [[row for row in own if row not in spoiled] for i in (0, 2) for own in (*fleet.members[i].train, *fleet.members[i].validation)]
+    rows = [
+        [row for row in own if row not in spoiled]
+        for i in (0, 2)
+        for own in (*fleet.members[i].train, *fleet.members[i].validation)
+    ]
     clean = [[np.array(own) for own in rows[k : k + 3]] for k in range(0, 12, 3)]
-    fleet.members[0], fleet.members[2] = (replace(fleet.members[i], train=clean[i], validation=clean[i + 1]) for i in (0, 2))
+    fleet.members[0], fleet.members[2] = (
+        replace(fleet.members[i], train=clean[i], validation=clean[i + 1]) for i in (0, 2)
+    )
     quiet = train(fleet)
     fleet.data.y[spoiled] = 3e38
     fleet.members[1] = replace(fleet.members[1], validation=fleet.members[1].train)
@@ -408,10 +601,15 @@ def test_a_member_with_targets_beyond_squaring_diverges_alone(random_fleet):
 
 
 def test_a_member_that_diverges_leaves_a_clean_lane_to_the_next(random_fleet, monkeypatch):
-    fleet = random_fleet("long", "squared_error", 6, split=True, solver="adam", sizes=(20, 20), max_iter=4)
+    fleet = random_fleet(
+        "long", "squared_error", 6, split=True, solver="adam", sizes=(20, 20), max_iter=4
+    )
     together = train(fleet)
     monkeypatch.setattr("skmtl.network.fleet.members_that_fit", lambda *_: 2)
-    wild = [replace(member, learning_rate=1e300, label=f"wild {i}") for i, member in enumerate(fleet.members[:2])]
+    wild = [
+        replace(member, learning_rate=1e300, label=f"wild {i}")
+        for i, member in enumerate(fleet.members[:2])
+    ]
     with pytest.warns(ConvergenceWarning, match="wild 0, wild 1"):
         trained = train(fleet, wild + fleet.members)
     assert_same(trained[2:], together)
@@ -419,7 +617,10 @@ def test_a_member_that_diverges_leaves_a_clean_lane_to_the_next(random_fleet, mo
 
 def test_many_diverged_members_are_counted_beyond_the_first_five(random_fleet):
     fleet = random_fleet("long", "squared_error", 8, solver="sgd", learning_rate=(1e200, 1e200))
-    with pytest.warns(ConvergenceWarning, match=re.escape("member 0, member 1, member 2, member 3, member 4 and 3 more")):
+    with pytest.warns(
+        ConvergenceWarning,
+        match=re.escape("member 0, member 1, member 2, member 3, member 4 and 3 more"),
+    ):
         train(fleet)
 
 
@@ -430,10 +631,25 @@ def test_many_diverged_members_are_counted_beyond_the_first_five(random_fleet):
 def test_evaluation_scores_are_those_of_the_returned_parameters(random_fleet, layout, loss, dtype):
     fleet = random_fleet(layout, loss, 4, split=True, n_iter_no_change=2, dtype=dtype)
     if layout == "long":
-        fleet.members = [replace(member, evaluation=[member.evaluation[0], np.array([], dtype=int), member.evaluation[2][:1]]) for member in fleet.members]
+        fleet.members = [
+            replace(
+                member,
+                evaluation=[
+                    member.evaluation[0],
+                    np.array([], dtype=int),
+                    member.evaluation[2][:1],
+                ],
+            )
+            for member in fleet.members
+        ]
     for own, member in zip(train(fleet), fleet.members, strict=True):
         for t in range(3):
-            expected = numpy_scores(fleet.architecture, own.parameters, fleet.data.X[member.evaluation[0 if layout == "wide" else t]], t)
+            expected = numpy_scores(
+                fleet.architecture,
+                own.parameters,
+                fleet.data.X[member.evaluation[0 if layout == "wide" else t]],
+                t,
+            )
             assert own.scores[t].shape == expected.shape
             np.testing.assert_allclose(own.scores[t], expected, **TOLERANCE[dtype])
 
@@ -445,10 +661,16 @@ def test_many_evaluation_rows_are_all_scored_by_the_returned_parameters(rng, lay
     X, y = rng.normal(size=(9001, 2)), rng.normal(size=(9001, 2) if layout == "wide" else 9001)
     slots = 1 if layout == "wide" else 2
     rows = [rng.permutation(9001)[:n_evaluated] for _ in range(slots)]
-    members = [Member(train=[np.arange(20)] * slots, evaluation=rows, seed=seed) for seed in range(2)]
-    for own in train_fleet(architecture, FleetData(X, y), members, Training(max_iter=1, dtype="float64")):
+    members = [
+        Member(train=[np.arange(20)] * slots, evaluation=rows, seed=seed) for seed in range(2)
+    ]
+    for own in train_fleet(
+        architecture, FleetData(X, y), members, Training(max_iter=1, dtype="float64")
+    ):
         for t in range(2):
-            expected = numpy_scores(architecture, own.parameters, X[rows[0 if layout == "wide" else t]], t)
+            expected = numpy_scores(
+                architecture, own.parameters, X[rows[0 if layout == "wide" else t]], t
+            )
             np.testing.assert_allclose(own.scores[t], expected, **TOLERANCE["float64"])
 
 
@@ -478,10 +700,16 @@ def caller_state(n_threads, flush):
 @pytest.mark.parametrize("n_workers", [None, 1, 2])
 @pytest.mark.parametrize("flush", [False, True])
 @pytest.mark.parametrize("n_threads", [1, 2])
-def test_the_callers_threads_and_denormals_are_as_before(random_fleet, n_threads, flush, n_workers, fails):
+def test_the_callers_threads_and_denormals_are_as_before(
+    random_fleet, n_threads, flush, n_workers, fails
+):
     fleet = random_fleet("long", "squared_error", 18, sizes=(13, 20), max_iter=2)
     with caller_state(n_threads, flush):
-        with pytest.raises(ArithmeticError, match="a term that fails") if fails else contextlib.nullcontext():
+        with (
+            pytest.raises(ArithmeticError, match="a term that fails")
+            if fails
+            else contextlib.nullcontext()
+        ):
             train(fleet, n_workers=n_workers, terms=[Fault()] if fails else [])
         assert torch.get_num_threads() == n_threads
         assert denormals_are_flushed() == flush
@@ -536,7 +764,9 @@ def test_the_callers_arrays_are_left_alone(random_fleet, layout):
 
 @pytest.mark.parametrize("n_lanes", [2, 512])
 @pytest.mark.parametrize("n_workers", [1, 2])
-def test_progress_adds_up_to_the_number_of_members(random_fleet, monkeypatch, in_processes, n_lanes, n_workers):
+def test_progress_adds_up_to_the_number_of_members(
+    random_fleet, monkeypatch, in_processes, n_lanes, n_workers
+):
     monkeypatch.setattr("skmtl.network.fleet.members_that_fit", lambda *_: n_lanes)
     fleet, counts = mixed_fleet(random_fleet, "long", "squared_error"), []
     train(fleet, n_workers=n_workers, progress=counts.append)
@@ -583,5 +813,7 @@ def test_cuda_trains_what_the_cpu_trains(random_fleet, layout, loss):
         warnings.simplefilter("error")
         device = train(fleet)
     for own, other in zip(device, host, strict=True):
-        for a, b in zip([*own.parameters, *own.scores], [*other.parameters, *other.scores], strict=True):
+        for a, b in zip(
+            [*own.parameters, *own.scores], [*other.parameters, *other.scores], strict=True
+        ):
             np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6)

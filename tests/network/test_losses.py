@@ -12,30 +12,55 @@ def draw(rng, kind):
     """A loss with random scores, labels and weights, float64."""
     weights = torch.tensor(rng.uniform(0.0, 2.0, size=(E, T, B)))
     if kind == "squared_error":
-        return SquaredError(), torch.tensor(rng.normal(size=(E, T, 1, B))), torch.tensor(rng.normal(size=(E, T, B))), weights
+        return (
+            SquaredError(),
+            torch.tensor(rng.normal(size=(E, T, 1, B))),
+            torch.tensor(rng.normal(size=(E, T, B))),
+            weights,
+        )
     if kind == "binary_cross_entropy":
-        return BinaryCrossEntropy(), torch.tensor(rng.normal(size=(E, T, 1, B)) * 5), torch.tensor(rng.integers(2, size=(E, T, B)) * 1.0), weights
+        return (
+            BinaryCrossEntropy(),
+            torch.tensor(rng.normal(size=(E, T, 1, B)) * 5),
+            torch.tensor(rng.integers(2, size=(E, T, B)) * 1.0),
+            weights,
+        )
     labels = torch.floor(torch.tensor(rng.random((E, T, B))) * N_CLASSES[..., None])
-    return CrossEntropy(N_CLASSES.double()), torch.tensor(rng.normal(size=(E, T, 5, B)) * 3), labels, weights
+    return (
+        CrossEntropy(N_CLASSES.double()),
+        torch.tensor(rng.normal(size=(E, T, 5, B)) * 3),
+        labels,
+        weights,
+    )
 
 
 def reference(plain_losses, kind, scores, labels):
     """Losses (E, T, B), task by task, by torch.nn.functional."""
-    rows = [[plain_losses(kind, scores[e, t].T, labels[e, t], int(N_CLASSES[e, t])) for t in range(T)] for e in range(E)]
+    rows = [
+        [plain_losses(kind, scores[e, t].T, labels[e, t], int(N_CLASSES[e, t])) for t in range(T)]
+        for e in range(E)
+    ]
     return torch.stack([torch.stack(row) for row in rows])
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_values_equal_those_of_torch(rng, plain_losses, kind):
     loss, scores, labels, _ = draw(rng, kind)
-    torch.testing.assert_close(loss.values(scores, labels), reference(plain_losses, kind, scores, labels), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(
+        loss.values(scores, labels),
+        reference(plain_losses, kind, scores, labels),
+        rtol=1e-12,
+        atol=1e-12,
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_derivative_equals_autograd_of_the_weighted_sum(rng, plain_losses, kind):
     loss, scores, labels, weights = draw(rng, kind)
     leaf = scores.clone().requires_grad_()
-    (expected,) = torch.autograd.grad((reference(plain_losses, kind, leaf, labels) * weights).sum(), leaf)
+    (expected,) = torch.autograd.grad(
+        (reference(plain_losses, kind, leaf, labels) * weights).sum(), leaf
+    )
     derivative = loss.derivative(scores, labels, weights)
     assert derivative.shape == scores.shape
     torch.testing.assert_close(derivative, expected, rtol=1e-12, atol=1e-12)
@@ -76,8 +101,14 @@ def test_values_and_derivatives_of_extreme_scores_are_finite(rng, kind, sign, dt
 
 
 def test_extreme_logits_cost_their_distance_to_the_label(rng):
-    logits, labels = torch.tensor([[[[1e4, -1e4, 1e4, -1e4]]]], dtype=torch.float64), torch.tensor([[[0.0, 1.0, 1.0, 0.0]]], dtype=torch.float64)
-    torch.testing.assert_close(BinaryCrossEntropy().values(logits, labels), torch.tensor([[[1e4, 1e4, 0.0, 0.0]]], dtype=torch.float64))
+    logits, labels = (
+        torch.tensor([[[[1e4, -1e4, 1e4, -1e4]]]], dtype=torch.float64),
+        torch.tensor([[[0.0, 1.0, 1.0, 0.0]]], dtype=torch.float64),
+    )
+    torch.testing.assert_close(
+        BinaryCrossEntropy().values(logits, labels),
+        torch.tensor([[[1e4, 1e4, 0.0, 0.0]]], dtype=torch.float64),
+    )
 
 
 def test_surplus_logits_change_nothing_and_get_no_gradient(rng):
@@ -91,6 +122,14 @@ def test_surplus_logits_change_nothing_and_get_no_gradient(rng):
 
 
 def test_two_classes_cost_what_the_difference_of_their_logits_costs_in_the_binary_loss(rng):
-    scores, labels = torch.tensor(rng.normal(size=(E, T, 2, B)) * 4), torch.tensor(rng.integers(2, size=(E, T, B)) * 1.0)
+    scores, labels = (
+        torch.tensor(rng.normal(size=(E, T, 2, B)) * 4),
+        torch.tensor(rng.integers(2, size=(E, T, B)) * 1.0),
+    )
     multi = CrossEntropy(torch.full((E, T), 2.0, dtype=torch.float64)).values(scores, labels)
-    torch.testing.assert_close(multi, BinaryCrossEntropy().values(scores[:, :, 1:] - scores[:, :, :1], labels), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(
+        multi,
+        BinaryCrossEntropy().values(scores[:, :, 1:] - scores[:, :, :1], labels),
+        rtol=1e-12,
+        atol=1e-12,
+    )

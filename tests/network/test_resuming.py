@@ -1,4 +1,6 @@
-"""Going on from a trained member, ensembles that step together, and what is called after every pass."""
+"""Going on from a trained member, ensembles that step together, and what is called after every
+pass.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,13 @@ TABLES = ((4, 2),)
 
 def train(fleet, members=None, **options):
     settings = {name: options.pop(name) for name in list(options) if hasattr(fleet.training, name)}
-    return train_fleet(fleet.architecture, fleet.data, fleet.members if members is None else members, replace(fleet.training, **settings), **options)
+    return train_fleet(
+        fleet.architecture,
+        fleet.data,
+        fleet.members if members is None else members,
+        replace(fleet.training, **settings),
+        **options,
+    )
 
 
 def assert_same_parameters(ours, others, **tolerance):
@@ -31,26 +39,48 @@ def parameters(trained):
 
 
 def resumed(members, trained, **changes):
-    return [replace(member, start=own, **changes) for member, own in zip(members, trained, strict=True)]
+    return [
+        replace(member, start=own, **changes) for member, own in zip(members, trained, strict=True)
+    ]
 
 
 # ---------------------------------------------------------------- going on
 @LAYOUTS
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_two_runs_of_three_passes_are_one_plain_loop_that_carries_the_solvers_state(random_fleet, plain_training, layout, task_dim, solver):
-    fleet = random_fleet(layout, "squared_error", 2, solver=solver, max_iter=3, keep_solver_state=True, record=True, embeddings=TABLES, task_dim=task_dim)
+def test_two_runs_of_three_passes_are_one_plain_loop_that_carries_the_solvers_state(
+    random_fleet, plain_training, layout, task_dim, solver
+):
+    fleet = random_fleet(
+        layout,
+        "squared_error",
+        2,
+        solver=solver,
+        max_iter=3,
+        keep_solver_state=True,
+        record=True,
+        embeddings=TABLES,
+        task_dim=task_dim,
+    )
     first = train(fleet)
     again = resumed(fleet.members, first, order_seed=77)
-    for own, begun, member, more in zip(train(fleet, again), first, fleet.members, again, strict=True):
-        expected, curve = plain_training(fleet.architecture, fleet.data, member, fleet.training, 3, more=[more])
+    for own, begun, member, more in zip(
+        train(fleet, again), first, fleet.members, again, strict=True
+    ):
+        expected, curve = plain_training(
+            fleet.architecture, fleet.data, member, fleet.training, 3, more=[more]
+        )
         assert_same_parameters([own.parameters], [expected])
-        np.testing.assert_allclose(np.concatenate([begun.task_loss_curve, own.task_loss_curve]), curve, **CLOSE)
+        np.testing.assert_allclose(
+            np.concatenate([begun.task_loss_curve, own.task_loss_curve]), curve, **CLOSE
+        )
         assert (own.n_iter, own.n_steps) == (3, 2 * begun.n_steps)
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_steps_on_all_rows_taken_in_parts_are_the_steps_taken_at_once(random_fleet, solver):
-    fleet = random_fleet("long", "squared_error", 3, solver=solver, batch_size=None, keep_solver_state=True)
+    fleet = random_fleet(
+        "long", "squared_error", 3, solver=solver, batch_size=None, keep_solver_state=True
+    )
     members, trained = fleet.members, []
     for passes in (1, 4, 2):
         trained = train(fleet, members, max_iter=passes)
@@ -84,12 +114,23 @@ def test_the_state_of_another_kind_of_solver_is_left_aside(random_fleet, solver,
     fleet = random_fleet("long", "squared_error", 1, solver=solver, batch_size=None, max_iter=2)
     (first,) = train(fleet, keep_solver_state=True)
     (own,) = train(fleet, resumed(fleet.members, [first]), solver=other)
-    (anew,) = train(fleet, resumed(fleet.members, [TrainedMember(parameters=first.parameters)]), solver=other)
+    (anew,) = train(
+        fleet, resumed(fleet.members, [TrainedMember(parameters=first.parameters)]), solver=other
+    )
     assert_same_parameters([own.parameters], [anew.parameters], rtol=0, atol=0)
 
 
 def test_a_resumed_member_does_not_depend_on_its_neighbours_or_lane(random_fleet, monkeypatch):
-    fleet = random_fleet("long", "squared_error", 6, split=True, sizes=(13, 20), max_iter=3, keep_solver_state=True, task_dim=2)
+    fleet = random_fleet(
+        "long",
+        "squared_error",
+        6,
+        split=True,
+        sizes=(13, 20),
+        max_iter=3,
+        keep_solver_state=True,
+        task_dim=2,
+    )
     members = resumed(fleet.members, train(fleet), order_seed=5)
     members[1:3] = fleet.members[1:3]  # fresh ones beside resumed ones
     alone = [train(fleet, [member])[0] for member in members]
@@ -110,13 +151,24 @@ def test_the_state_is_kept_only_where_it_is_asked_for(random_fleet):
     fleet = random_fleet("wide", "squared_error", 1, max_iter=2)
     assert train(fleet)[0].solver_state == []
     (own,) = train(fleet, keep_solver_state=True)
-    assert [[part.shape for part in moments] for moments in own.solver_state] == [[part.shape for part in own.parameters]] * 2
+    assert [[part.shape for part in moments] for moments in own.solver_state] == [
+        [part.shape for part in own.parameters]
+    ] * 2
 
 
 def test_the_state_of_a_member_that_stops_first_is_that_of_its_last_pass(random_fleet):
     # One of twenty stops early; its lane idles beside the others until the end.
     fleet = random_fleet(
-        "long", "squared_error", 20, sizes=(20, 20), batch_size=None, max_iter=6, n_iter_no_change=2, tol=0.0, record=True, keep_solver_state=True
+        "long",
+        "squared_error",
+        20,
+        sizes=(20, 20),
+        batch_size=None,
+        max_iter=6,
+        n_iter_no_change=2,
+        tol=0.0,
+        record=True,
+        keep_solver_state=True,
     )
     fleet.members[4] = replace(fleet.members[4], learning_rate=0.0)
     own, (alone,) = train(fleet)[4], train(fleet, [fleet.members[4]])
@@ -128,19 +180,34 @@ def test_the_state_of_a_member_that_stops_first_is_that_of_its_last_pass(random_
 # ---------------------------------------------------------------- together
 @LAYOUTS
 @pytest.mark.parametrize("batch_size", [8, None])
-def test_members_together_take_as_many_steps_as_the_largest(random_fleet, plain_training, layout, task_dim, batch_size):
-    fleet = random_fleet(layout, "squared_error", 5, sizes=(9, 25), max_iter=3, batch_size=batch_size, task_dim=task_dim, keep_solver_state=True)
+def test_members_together_take_as_many_steps_as_the_largest(
+    random_fleet, plain_training, layout, task_dim, batch_size
+):
+    fleet = random_fleet(
+        layout,
+        "squared_error",
+        5,
+        sizes=(9, 25),
+        max_iter=3,
+        batch_size=batch_size,
+        task_dim=task_dim,
+        keep_solver_state=True,
+    )
     longest = max(len(rows) for member in fleet.members for rows in member.train)
     shape = (1, longest) if batch_size is None else (-(-longest // batch_size), batch_size)
     for own, member in zip(train(fleet, together=True), fleet.members, strict=True):
         assert own.n_steps == 3 * shape[0]
-        expected, _ = plain_training(fleet.architecture, fleet.data, member, fleet.training, 3, shape=shape)
+        expected, _ = plain_training(
+            fleet.architecture, fleet.data, member, fleet.training, 3, shape=shape
+        )
         assert_same_parameters([own.parameters], [expected])
 
 
 def test_members_of_one_size_train_together_as_they_do_apart(random_fleet):
     fleet = random_fleet("wide", "squared_error", 4, sizes=(20, 20), max_iter=3)
-    assert_same_parameters(parameters(train(fleet, together=True)), parameters(train(fleet)), rtol=0, atol=0)
+    assert_same_parameters(
+        parameters(train(fleet, together=True)), parameters(train(fleet)), rtol=0, atol=0
+    )
 
 
 # ---------------------------------------------------------------- after every pass
@@ -159,8 +226,17 @@ class Passes:
 
 @LAYOUTS
 @pytest.mark.parametrize("split", [False, True], ids=["blind", "validation"])
-def test_after_every_pass_the_members_are_shown_as_if_training_ended_there(random_fleet, layout, task_dim, split):
-    settings = dict(split=split, sizes=(12, 20), max_iter=5, record=True, learning_rate=(0.01, 0.2), task_dim=task_dim)
+def test_after_every_pass_the_members_are_shown_as_if_training_ended_there(
+    random_fleet, layout, task_dim, split
+):
+    settings = dict(
+        split=split,
+        sizes=(12, 20),
+        max_iter=5,
+        record=True,
+        learning_rate=(0.01, 0.2),
+        task_dim=task_dim,
+    )
     fleet, passes = random_fleet(layout, "squared_error", 4, **settings), Passes()
     watched = train(fleet, together=True, on_pass=passes)
     assert passes.n_done == [1, 2, 3, 4, 5]
@@ -168,15 +244,29 @@ def test_after_every_pass_the_members_are_shown_as_if_training_ended_there(rando
         ended = train(fleet, together=True, max_iter=n_done)
         assert_same_parameters(parameters(shown), parameters(ended), rtol=0, atol=0)
         for own, other in zip(shown, ended, strict=True):
-            assert (own.n_iter, own.best_iteration) == (other.n_iter, other.best_iteration) == (n_done, other.best_iteration)
+            assert (
+                (own.n_iter, own.best_iteration)
+                == (other.n_iter, other.best_iteration)
+                == (n_done, other.best_iteration)
+            )
             np.testing.assert_array_equal(own.task_loss_curve, other.task_loss_curve)
             np.testing.assert_array_equal(own.validation_curve, other.validation_curve)
-    assert_same_parameters(parameters(watched), parameters(train(fleet, together=True)), rtol=0, atol=0)
+    assert_same_parameters(
+        parameters(watched), parameters(train(fleet, together=True)), rtol=0, atol=0
+    )
 
 
 @LAYOUTS
 def test_members_that_have_stopped_are_shown_as_they_ended(random_fleet, layout, task_dim):
-    settings = dict(split=True, sizes=(12, 20), max_iter=12, n_iter_no_change=2, tol=0.01, learning_rate=(0.001, 0.3), task_dim=task_dim)
+    settings = dict(
+        split=True,
+        sizes=(12, 20),
+        max_iter=12,
+        n_iter_no_change=2,
+        tol=0.01,
+        learning_rate=(0.001, 0.3),
+        task_dim=task_dim,
+    )
     fleet, passes = random_fleet(layout, "squared_error", 6, **settings), Passes()
     ended = train(fleet, together=True, on_pass=passes)
     assert len(passes.n_done) == max(own.n_iter for own in ended)
@@ -189,11 +279,19 @@ def test_members_that_have_stopped_are_shown_as_they_ended(random_fleet, layout,
 
 @pytest.mark.parametrize("stop_after", [1, 3])
 def test_true_ends_training_there(random_fleet, stop_after):
-    fleet, passes = random_fleet("long", "squared_error", 3, sizes=(12, 20), max_iter=9), Passes(stop_after)
+    fleet, passes = (
+        random_fleet("long", "squared_error", 3, sizes=(12, 20), max_iter=9),
+        Passes(stop_after),
+    )
     stopped = train(fleet, together=True, on_pass=passes)
     assert passes.n_done == list(range(1, stop_after + 1))
     assert [own.n_iter for own in stopped] == [stop_after] * 3
-    assert_same_parameters(parameters(stopped), parameters(train(fleet, together=True, max_iter=stop_after)), rtol=0, atol=0)
+    assert_same_parameters(
+        parameters(stopped),
+        parameters(train(fleet, together=True, max_iter=stop_after)),
+        rtol=0,
+        atol=0,
+    )
 
 
 def test_what_is_shown_does_not_change_afterwards(random_fleet):
@@ -209,7 +307,10 @@ def test_nothing_is_collected_for_who_does_not_look(random_fleet, monkeypatch):
         raise AssertionError("nobody looked")
 
     monkeypatch.setattr(Stack, "_as_of_now", never)
-    fleet, passes = random_fleet("wide", "squared_error", 2, sizes=(20, 20), max_iter=2), Passes(look=False)
+    fleet, passes = (
+        random_fleet("wide", "squared_error", 2, sizes=(20, 20), max_iter=2),
+        Passes(look=False),
+    )
     train(fleet, together=True, on_pass=passes)
     train(fleet, together=True)
     assert passes.n_done == [1, 2]

@@ -20,7 +20,9 @@ class Plain:
         self.optimiser = {
             "adam": lambda p: torch.optim.Adam(p, lr=rate),
             "adamw": lambda p: torch.optim.Adam(p, lr=rate),
-            "adagrad": lambda p: torch.optim.Adagrad(p, lr=rate, initial_accumulator_value=0.1, eps=1e-8),
+            "adagrad": lambda p: torch.optim.Adagrad(
+                p, lr=rate, initial_accumulator_value=0.1, eps=1e-8
+            ),
             "sgd": lambda p: torch.optim.SGD(p, lr=rate, momentum=0.9, nesterov=True),
         }[name](self.parameters)
 
@@ -50,7 +52,10 @@ def test_fifty_steps_equal_torch_for_members_that_enter_and_leave(rng, name, sca
     parameters, gradients = blocks_of(rng)
     rates = torch.tensor(10 ** rng.uniform(-4, -1, size=3))
     solver = build_solver(name, parameters, gradients, rates.clone())
-    lanes = {lane: (lane, Plain(name, [part[lane] for part in parameters.tensors], float(rates[lane]))) for lane in range(3)}
+    lanes = {
+        lane: (lane, Plain(name, [part[lane] for part in parameters.tensors], float(rates[lane])))
+        for lane in range(3)
+    }
     for k in range(LAST):
         if k == ENTERS:
             rate = float(rng.uniform(0.01, 0.1))
@@ -90,7 +95,9 @@ def test_a_member_with_infinite_gradients_moves_no_other(rng, name):
     for spoiled in (False, True):
         parameters, gradients = blocks_of(rng)
         parameters.flat.copy_(start)
-        solver = build_solver(name, parameters, gradients, torch.tensor([0.1, 0.01, 0.05], dtype=torch.float64))
+        solver = build_solver(
+            name, parameters, gradients, torch.tensor([0.1, 0.01, 0.05], dtype=torch.float64)
+        )
         for row in drawn:
             gradients.flat.copy_(row)
             if spoiled:
@@ -98,14 +105,20 @@ def test_a_member_with_infinite_gradients_moves_no_other(rng, name):
                     part[1] = torch.inf
             solver.step()
         ends.append(parameters)
-    assert all(torch.equal(a[[0, 2]], b[[0, 2]]) for a, b in zip(*(end.tensors for end in ends), strict=True))
+    assert all(
+        torch.equal(a[[0, 2]], b[[0, 2]])
+        for a, b in zip(*(end.tensors for end in ends), strict=True)
+    )
     assert not torch.isfinite(ends[1].tensors[0][1]).any()
 
 
 def test_a_block_hands_out_views_of_one_buffer(rng):
     block, other = blocks_of(rng)
     assert [tuple(part.shape) for part in block.tensors] == SHAPES
-    assert torch.equal(torch.cat([part.flatten() for part in block.tensors]), block.flat[: sum(part.numel() for part in block.tensors)])
+    assert torch.equal(
+        torch.cat([part.flatten() for part in block.tensors]),
+        block.flat[: sum(part.numel() for part in block.tensors)],
+    )
     assert block.flat.numel() % 64 == 0
     block.flat.fill_(2.5)
     assert all((part == 2.5).all() for part in block.tensors)
@@ -116,7 +129,9 @@ def test_selected_members_keep_their_order_and_are_copies(rng):
     block, _ = blocks_of(rng)
     before = [part.clone() for part in block.tensors]
     rest = block.select(torch.tensor([2, 0]))
-    assert all(torch.equal(part, old[[2, 0]]) for part, old in zip(rest.tensors, before, strict=True))
+    assert all(
+        torch.equal(part, old[[2, 0]]) for part, old in zip(rest.tensors, before, strict=True)
+    )
     rest.flat.zero_()
     assert all(torch.equal(part, old) for part, old in zip(block.tensors, before, strict=True))
 
@@ -135,11 +150,14 @@ def test_a_penalty_acts_on_weights_and_not_on_biases(random_fleet, plain_trainin
 
 
 def test_adamw_shrinks_weights_by_rate_times_alpha_where_the_gradient_is_zero(rng, random_fleet):
-    # Inputs and targets of zero and no biases in play: the first layer's weights see no gradient at all.
+    # Inputs and targets of zero and no biases in play: the first layer's weights see no gradient at
+    # all.
     fleet = random_fleet("wide", "squared_error", 1, solver="adamw", max_iter=3, batch_size=None)
     fleet.architecture = Architecture(4, (6,), (), 1, "tanh")
     fleet.data.X[:] = 0.0
     member = fleet.members[0]
     start = fleet.architecture.initial_parameters(member.seed, 3)
     (trained,) = train_fleet(fleet.architecture, fleet.data, [member], fleet.training)
-    np.testing.assert_allclose(trained.parameters[0], start[0] * (1 - member.learning_rate * member.alpha) ** 3, rtol=1e-12)
+    np.testing.assert_allclose(
+        trained.parameters[0], start[0] * (1 - member.learning_rate * member.alpha) ** 3, rtol=1e-12
+    )

@@ -9,7 +9,15 @@ TOLERANCE = dict(rtol=1e-10, atol=1e-11)
 
 SHAPES = pytest.mark.parametrize(
     ("hidden", "head_hidden", "k"),
-    [((), (), 1), ((), (6,), 3), ((6,), (), 1), ((6,), (), 3), ((6,), (3, 4), 1), ((6, 3, 8), (), 1), ((6, 3, 8), (4,), 3)],
+    [
+        ((), (), 1),
+        ((), (6,), 3),
+        ((6,), (), 1),
+        ((6,), (), 3),
+        ((6,), (3, 4), 1),
+        ((6, 3, 8), (), 1),
+        ((6, 3, 8), (4,), 3),
+    ],
     ids=lambda value: str(value).replace(" ", ""),
 )
 ROWS = pytest.mark.parametrize("shared_rows", [True, False], ids=["shared rows", "own rows"])
@@ -26,7 +34,9 @@ def draw_inputs(rng, shared_rows, n_rows=B):
 
 
 def recorded_scores(network, x, plain_scores):
-    """Scores (E, T, k, B) by autograd, and the leaves they depend on: each member's parameters in order."""
+    """Scores (E, T, k, B) by autograd, and the leaves they depend on: each member's parameters in
+    order.
+    """
     leaves = [[part[e].clone().requires_grad_() for part in network.parameters] for e in range(E)]
     n_rows = x.shape[2] if network.shared_rows else x.shape[2] // T
 
@@ -53,7 +63,9 @@ def assert_all_close(ours, reference):
 @ROWS
 @SHAPES
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_forward_and_backward_equal_autograd(rng, plain_scores, shared_rows, hidden, head_hidden, k, activation):
+def test_forward_and_backward_equal_autograd(
+    rng, plain_scores, shared_rows, hidden, head_hidden, k, activation
+):
     network = build(rng, Architecture(P, hidden, head_hidden, k, activation), shared_rows)
     x = draw_inputs(rng, shared_rows)
     reference, leaves = recorded_scores(network, x, plain_scores)
@@ -66,7 +78,9 @@ def test_forward_and_backward_equal_autograd(rng, plain_scores, shared_rows, hid
 
 @ROWS
 @SHAPES
-def test_trunk_and_heads_follow_derivatives_of_their_own(rng, plain_scores, shared_rows, hidden, head_hidden, k):
+def test_trunk_and_heads_follow_derivatives_of_their_own(
+    rng, plain_scores, shared_rows, hidden, head_hidden, k
+):
     network = build(rng, Architecture(P, hidden, head_hidden, k, "tanh"), shared_rows)
     x = draw_inputs(rng, shared_rows)
     reference, leaves = recorded_scores(network, x, plain_scores)
@@ -74,14 +88,20 @@ def test_trunk_and_heads_follow_derivatives_of_their_own(rng, plain_scores, shar
     network.forward(x)
     network.backward(for_heads, for_trunk)
     split = 2 * len(hidden)
-    assert_all_close(network.gradients[:split], gradients_of((reference * for_trunk).sum(), leaves)[:split])
-    assert_all_close(network.gradients[split:], gradients_of((reference * for_heads).sum(), leaves)[split:])
+    assert_all_close(
+        network.gradients[:split], gradients_of((reference * for_trunk).sum(), leaves)[:split]
+    )
+    assert_all_close(
+        network.gradients[split:], gradients_of((reference * for_heads).sum(), leaves)[split:]
+    )
 
 
 @ROWS
 @SHAPES
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_rows_of_the_trunk_jacobian_equal_autograd_task_by_task(rng, plain_scores, shared_rows, hidden, head_hidden, k, activation):
+def test_rows_of_the_trunk_jacobian_equal_autograd_task_by_task(
+    rng, plain_scores, shared_rows, hidden, head_hidden, k, activation
+):
     network = build(rng, Architecture(P, hidden, head_hidden, k, activation), shared_rows)
     x = draw_inputs(rng, shared_rows)
     reference, leaves = recorded_scores(network, x, plain_scores)
@@ -90,13 +110,19 @@ def test_rows_of_the_trunk_jacobian_equal_autograd_task_by_task(rng, plain_score
     jacobian = network.trunk_jacobian(dscores)
     for t in range(T):
         trunk = gradients_of((reference[:, t] * dscores[:, t]).sum(), leaves)[: 2 * len(hidden)]
-        row = torch.cat([part.flatten(1) for part in trunk], 1) if trunk else torch.zeros(E, 0, dtype=torch.float64)
+        row = (
+            torch.cat([part.flatten(1) for part in trunk], 1)
+            if trunk
+            else torch.zeros(E, 0, dtype=torch.float64)
+        )
         torch.testing.assert_close(jacobian[:, t], row, **TOLERANCE)
 
 
 @ROWS
 @SHAPES
-def test_rows_of_the_trunk_jacobian_sum_to_the_gradient_of_backward(rng, shared_rows, hidden, head_hidden, k):
+def test_rows_of_the_trunk_jacobian_sum_to_the_gradient_of_backward(
+    rng, shared_rows, hidden, head_hidden, k
+):
     network = build(rng, Architecture(P, hidden, head_hidden, k, "relu"), shared_rows)
     scores = network.forward(draw_inputs(rng, shared_rows))
     dscores = torch.tensor(rng.normal(size=scores.shape))
@@ -127,10 +153,14 @@ def test_backward_after_the_jacobian_is_not_disturbed_by_it(rng, plain_scores, s
 @ROWS
 def test_set_trunk_gradient_writes_columns_in_the_order_of_the_jacobian(rng, shared_rows):
     network = build(rng, Architecture(P, (6, 4), (), 1, "tanh"), shared_rows)
-    direction = torch.tensor(rng.normal(size=(E, sum(part[0].numel() for part in network.parameters[:4]))))
+    direction = torch.tensor(
+        rng.normal(size=(E, sum(part[0].numel() for part in network.parameters[:4])))
+    )
     heads = [part.clone() for part in network.gradients[4:]]
     network.set_trunk_gradient(direction)
-    torch.testing.assert_close(torch.cat([part.flatten(1) for part in network.gradients[:4]], 1), direction, rtol=0, atol=0)
+    torch.testing.assert_close(
+        torch.cat([part.flatten(1) for part in network.gradients[:4]], 1), direction, rtol=0, atol=0
+    )
     assert_all_close(network.gradients[4:], heads)
 
 
@@ -159,7 +189,9 @@ def test_buffers_serve_batches_of_changing_size(rng, plain_scores, shared_rows, 
 
 @ROWS
 @pytest.mark.parametrize("n_rows", [B, 3])
-def test_inference_between_forward_and_backward_changes_no_gradient(rng, plain_scores, shared_rows, n_rows):
+def test_inference_between_forward_and_backward_changes_no_gradient(
+    rng, plain_scores, shared_rows, n_rows
+):
     network = build(rng, Architecture(P, (6, 4), (3,), 2, "tanh"), shared_rows)
     inference = network.for_inference()
     x, other = draw_inputs(rng, shared_rows), draw_inputs(rng, shared_rows, n_rows)
@@ -167,7 +199,9 @@ def test_inference_between_forward_and_backward_changes_no_gradient(rng, plain_s
     dscores = torch.tensor(rng.normal(size=reference.shape))
     scores = network.forward(x)
     watched = inference.forward(other).clone()
-    torch.testing.assert_close(watched, recorded_scores(network, other, plain_scores)[0].detach(), **TOLERANCE)
+    torch.testing.assert_close(
+        watched, recorded_scores(network, other, plain_scores)[0].detach(), **TOLERANCE
+    )
     torch.testing.assert_close(scores, reference.detach(), **TOLERANCE)
     network.backward(dscores)
     assert_all_close(network.gradients, gradients_of((reference * dscores).sum(), leaves))
@@ -181,7 +215,9 @@ def test_inference_follows_parameters_that_change(rng, plain_scores, shared_rows
     inference.forward(x)
     for part in network.parameters:
         part.mul_(-1.3)
-    torch.testing.assert_close(inference.forward(x), recorded_scores(network, x, plain_scores)[0].detach(), **TOLERANCE)
+    torch.testing.assert_close(
+        inference.forward(x), recorded_scores(network, x, plain_scores)[0].detach(), **TOLERANCE
+    )
 
 
 @ROWS
@@ -209,7 +245,10 @@ def test_a_member_with_nan_weights_spoils_no_other(rng, shared_rows):
         part[1] = torch.nan
     assert torch.equal(network.forward(x)[[0, 2]], scores[[0, 2]])
     network.backward(dscores)
-    assert all(torch.equal(part[[0, 2]], other[[0, 2]]) for part, other in zip(network.gradients, gradients, strict=True))
+    assert all(
+        torch.equal(part[[0, 2]], other[[0, 2]])
+        for part, other in zip(network.gradients, gradients, strict=True)
+    )
 
 
 @pytest.mark.parametrize("activation", ["relu", "logistic"])
@@ -226,7 +265,10 @@ def test_initial_parameters_lie_within_glorots_bounds(rng, activation):
 def test_initial_parameters_depend_on_the_seed_and_not_on_the_number_of_tasks(rng):
     architecture = Architecture(4, (6,), (5,), 2)
     seed = int(rng.integers(1000))
-    few, many, other = (architecture.initial_parameters(*arguments) for arguments in ((seed, 2), (seed, 9), (seed + 1, 2)))
+    few, many, other = (
+        architecture.initial_parameters(*arguments)
+        for arguments in ((seed, 2), (seed, 9), (seed + 1, 2))
+    )
     for a, b, c in zip(few, many, other, strict=True):
         if a.ndim == 2:
             np.testing.assert_array_equal(a, b)
@@ -237,5 +279,9 @@ def test_initial_parameters_depend_on_the_seed_and_not_on_the_number_of_tasks(rn
 
 def test_number_of_parameters_is_that_of_the_shapes():
     architecture = Architecture(4, (6, 5), (3,), 2)
-    assert architecture.n_parameters(3) == (4 * 6 + 6) + (6 * 5 + 5) + 3 * ((5 * 3 + 3) + (3 * 2 + 2))
-    assert architecture.n_parameters(3) == sum(part.size for part in architecture.initial_parameters(0, 3))
+    assert architecture.n_parameters(3) == (4 * 6 + 6) + (6 * 5 + 5) + 3 * (
+        (5 * 3 + 3) + (3 * 2 + 2)
+    )
+    assert architecture.n_parameters(3) == sum(
+        part.size for part in architecture.initial_parameters(0, 3)
+    )

@@ -35,8 +35,15 @@ def test_every_member_stops_where_the_scalar_rule_stops_it(rng, keep_best, tol, 
         kept[ids[keep]] = k + 1
     assert watch.finished.all()
     for e in range(n):
-        n_iter, last_kept, best, diverged = scalar_watch(losses[e], finite[e], tol, patience, max_iter, keep_best)
-        assert (watch.n_iter[e], watch.kept_iteration[e], watch.best[e], watch.diverged[e]) == (n_iter, last_kept, best, diverged)
+        n_iter, last_kept, best, diverged = scalar_watch(
+            losses[e], finite[e], tol, patience, max_iter, keep_best
+        )
+        assert (watch.n_iter[e], watch.kept_iteration[e], watch.best[e], watch.diverged[e]) == (
+            n_iter,
+            last_kept,
+            best,
+            diverged,
+        )
         assert kept[e] == last_kept
 
 
@@ -51,7 +58,12 @@ def test_members_that_enter_later_count_their_own_passes(rng):
                 lanes[lane] = queue.pop(0)
     for e in range(6):
         expected = scalar_watch(losses[e], np.ones(40, dtype=bool), 0.0, 3, 10, True)
-        assert (watch.n_iter[e], watch.kept_iteration[e], watch.best[e], watch.diverged[e]) == expected
+        assert (
+            watch.n_iter[e],
+            watch.kept_iteration[e],
+            watch.best[e],
+            watch.diverged[e],
+        ) == expected
 
 
 def test_nothing_to_watch_means_that_all_passes_are_made_and_the_last_is_kept():
@@ -79,4 +91,9 @@ def test_a_finished_member_is_left_as_it_is():
     assert watch.finished.all()
     for loss in (0.1, np.nan):
         assert not watch.update(np.arange(1), np.array([loss]), np.ones(1, dtype=bool)).any()
-    assert (watch.n_iter[0], watch.kept_iteration[0], watch.best[0], watch.diverged[0]) == (2, 1, 1.0, False)
+    assert (watch.n_iter[0], watch.kept_iteration[0], watch.best[0], watch.diverged[0]) == (
+        2,
+        1,
+        1.0,
+        False,
+    )

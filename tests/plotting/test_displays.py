@@ -30,14 +30,19 @@ def affinity(rng, n_tasks):
 
 def losses(rng, n_tasks):
     return pd.DataFrame(
-        rng.uniform(0.5, 1.0, size=(n_tasks, 3)), index=[f"task {k}" for k in range(n_tasks)], columns=["single-task", "all together", "grouped"]
+        rng.uniform(0.5, 1.0, size=(n_tasks, 3)),
+        index=[f"task {k}" for k in range(n_tasks)],
+        columns=["single-task", "all together", "grouped"],
     )
 
 
 def displays(rng, n_tasks):
     names = [f"task {k}" for k in range(n_tasks)]
     return [
-        TaskAffinityDisplay(affinity=affinity(rng, n_tasks), groups=[tuple(names[: n_tasks // 2]), tuple(names[n_tasks // 2 :])]),
+        TaskAffinityDisplay(
+            affinity=affinity(rng, n_tasks),
+            groups=[tuple(names[: n_tasks // 2]), tuple(names[n_tasks // 2 :])],
+        ),
         GainPredictionDisplay(y_true=rng.normal(size=n_tasks), y_pred=rng.normal(size=n_tasks)),
         TaskLossDisplay(losses=losses(rng, n_tasks)),
     ]
@@ -79,8 +84,12 @@ def test_names_are_shown_as_they_are_even_with_dollar_signs(rng, which):
     display = displays(rng, 3)[which]
     if which != 1:
         attribute = "affinity" if which == 0 else "losses"
-        table = getattr(display, attribute).set_axis(["a$x^", "b$", "a name that is far too long for a label"], axis=0)
-        display = TaskAffinityDisplay(affinity=table) if which == 0 else TaskLossDisplay(losses=table)
+        table = getattr(display, attribute).set_axis(
+            ["a$x^", "b$", "a name that is far too long for a label"], axis=0
+        )
+        display = (
+            TaskAffinityDisplay(affinity=table) if which == 0 else TaskLossDisplay(losses=table)
+        )
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         figure_png(display, name="cost in $ and $", dpi=40)
@@ -105,7 +114,9 @@ def test_missing_matplotlib_names_the_extra(rng, monkeypatch):
 # ------------------------------------------------------------------ affinity
 def test_heatmap_shows_each_gain_in_the_order_of_the_groups(rng, ax):
     table = affinity(rng, 5)
-    display = TaskAffinityDisplay.from_predictions(table, groups=[("task 3", "task 0"), ("task 1", "task 3")], ax=ax)
+    display = TaskAffinityDisplay.from_predictions(
+        table, groups=[("task 3", "task 0"), ("task 1", "task 3")], ax=ax
+    )
     assert display.order_ == ["task 3", "task 0", "task 1", "task 2", "task 4"]
     shown = display.im_.get_array()
     expected = table.loc[display.order_, display.order_].to_numpy(copy=True)
@@ -122,8 +133,13 @@ def test_colours_are_centred_at_zero(rng, ax):
 
 
 def test_one_frame_is_drawn_around_each_group(rng, ax):
-    display = TaskAffinityDisplay.from_predictions(affinity(rng, 5), groups=[("task 0", "task 4"), ("task 1", "task 2", "task 3")], ax=ax)
-    assert [(patch.get_x(), patch.get_width()) for patch in display.ax_.patches] == [(-0.5, 2), (1.5, 3)]
+    display = TaskAffinityDisplay.from_predictions(
+        affinity(rng, 5), groups=[("task 0", "task 4"), ("task 1", "task 2", "task 3")], ax=ax
+    )
+    assert [(patch.get_x(), patch.get_width()) for patch in display.ax_.patches] == [
+        (-0.5, 2),
+        (1.5, 3),
+    ]
 
 
 @pytest.mark.parametrize("grouped", [True, False])
@@ -136,7 +152,9 @@ def test_many_tasks_get_few_labels(rng, ax, grouped):
 
 def test_group_numbers_follow_the_given_list_when_a_group_is_contained_in_earlier_ones(rng, ax):
     names = [f"task {k}" for k in range(60)]
-    TaskAffinityDisplay.from_predictions(affinity(rng, 60), groups=[tuple(names[:30]), tuple(names[5:9]), tuple(names[30:])], ax=ax)
+    TaskAffinityDisplay.from_predictions(
+        affinity(rng, 60), groups=[tuple(names[:30]), tuple(names[5:9]), tuple(names[30:])], ax=ax
+    )
     assert [label.get_text() for label in ax.get_xticklabels()] == ["1", "3"]
 
 
@@ -168,7 +186,9 @@ def test_scatter_holds_predicted_against_measured_and_says_the_correlation(rng, 
     measured[4] = np.nan
     display = GainPredictionDisplay.from_predictions(measured, predicted, ax=ax)
     known = np.delete(np.arange(50), 4)
-    np.testing.assert_array_equal(display.scatter_.get_offsets(), np.column_stack([predicted, measured])[known])
+    np.testing.assert_array_equal(
+        display.scatter_.get_offsets(), np.column_stack([predicted, measured])[known]
+    )
     label = ax.get_legend().get_texts()[0].get_text()
     assert f"correlation {np.corrcoef(predicted[known], measured[known])[0, 1]:.2f}" in label
     assert "49 pairs" in label
@@ -202,14 +222,18 @@ def test_totals_are_sums_over_tasks_that_every_strategy_trained(rng, ax):
     table.iloc[2, 1] = np.nan
     display = TaskLossDisplay.from_predictions(table, ax=ax)
     pd.testing.assert_series_equal(display.totals_, table.drop(index="task 2").sum())
-    assert [bar.get_width() for bar in display.totals_ax_.patches] == pytest.approx(list(display.totals_))
+    assert [bar.get_width() for bar in display.totals_ax_.patches] == pytest.approx(
+        list(display.totals_)
+    )
     assert "1 left out" in display.totals_ax_.get_title(loc="left")
 
 
 def test_tasks_stand_in_the_order_of_the_first_strategy(rng, ax):
     table = losses(rng, 8)
     TaskLossDisplay.from_predictions(table, ax=ax)
-    assert [label.get_text() for label in ax.get_yticklabels()] == list(table.sort_values("single-task").index)
+    assert [label.get_text() for label in ax.get_yticklabels()] == list(
+        table.sort_values("single-task").index
+    )
 
 
 def test_losses_are_drawn_on_axes_without_a_grid_place(rng):
@@ -230,7 +254,10 @@ def test_zero_and_very_unequal_losses_are_drawn(rng, ax, factor):
 def test_labels_of_a_heatmap_lie_inside_the_picture(rng, n_tasks):
     names = [f"task {k}" for k in range(n_tasks)]
     third = n_tasks // 3
-    display = TaskAffinityDisplay(affinity=pd.DataFrame(rng.normal(size=(n_tasks, n_tasks)), index=names, columns=names), groups=[names[:third], names[third:]])
+    display = TaskAffinityDisplay(
+        affinity=pd.DataFrame(rng.normal(size=(n_tasks, n_tasks)), index=names, columns=names),
+        groups=[names[:third], names[third:]],
+    )
     figure_png(display, dpi=60)
     box, frame = display.ax_.get_tightbbox(), display.figure_.bbox
     assert box.x0 >= 0

@@ -6,7 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skmtl.plotting import GradientConflictDisplay, ParetoFrontierDisplay, RepresentationRiskDisplay, figure_png
+from skmtl.plotting import (
+    GradientConflictDisplay,
+    ParetoFrontierDisplay,
+    RepresentationRiskDisplay,
+    figure_png,
+)
 from skmtl.representation import RepresentationPath
 
 LONG = "a name that is much too long to stand beside an axis, number"
@@ -15,20 +20,41 @@ LONG = "a name that is much too long to stand beside an axis, number"
 def path(rng, n_tasks):
     ranks = (1, 2, 4, 8)
     risks, starved = rng.uniform(0, 1.2, size=(4, n_tasks)), rng.random((4, n_tasks)) < 0.3
-    return RepresentationPath(ranks, tuple(f"{LONG} {t} $" for t in range(n_tasks)), risks, rng.uniform(0, 1, n_tasks), np.ones(n_tasks), starved)
+    return RepresentationPath(
+        ranks,
+        tuple(f"{LONG} {t} $" for t in range(n_tasks)),
+        risks,
+        rng.uniform(0, 1, n_tasks),
+        np.ones(n_tasks),
+        starved,
+    )
 
 
 def history(rng, n_passes):
-    return [{"iteration": k + 1, "negative_cosine_fraction": rng.random(), "voldet": rng.random(), "unsolved": 0.1 * rng.random()} for k in range(n_passes)]
+    return [
+        {
+            "iteration": k + 1,
+            "negative_cosine_fraction": rng.random(),
+            "voldet": rng.random(),
+            "unsolved": 0.1 * rng.random(),
+        }
+        for k in range(n_passes)
+    ]
 
 
 def display(kind, rng, n_tasks):
     if kind == "representation":
         return RepresentationRiskDisplay(path=path(rng, n_tasks))
     if kind == "pareto":
-        return ParetoFrontierDisplay(points={f"{LONG} {k} $": rng.lognormal(size=(40, 2)) for k in range(min(n_tasks, 9))})
-    weights = pd.DataFrame(rng.gamma(2, size=(n_tasks + 1, n_tasks)), columns=[f"{LONG} {t} $" for t in range(n_tasks)])
-    return GradientConflictDisplay(history=history(rng, n_tasks + 1), weights=weights, best_iteration=2)
+        return ParetoFrontierDisplay(
+            points={f"{LONG} {k} $": rng.lognormal(size=(40, 2)) for k in range(min(n_tasks, 9))}
+        )
+    weights = pd.DataFrame(
+        rng.gamma(2, size=(n_tasks + 1, n_tasks)), columns=[f"{LONG} {t} $" for t in range(n_tasks)]
+    )
+    return GradientConflictDisplay(
+        history=history(rng, n_tasks + 1), weights=weights, best_iteration=2
+    )
 
 
 KINDS = ["representation", "pareto", "gradients"]

@@ -10,7 +10,15 @@ import pandas as pd
 import pytest
 
 from skmtl.report import GroupingReport, render_report, write_report
-from skmtl.report.wording import ABSENT, duration, headline, number, percent, reliability_sentence, reliability_word
+from skmtl.report.wording import (
+    ABSENT,
+    duration,
+    headline,
+    number,
+    percent,
+    reliability_sentence,
+    reliability_word,
+)
 
 PNG = b"\x89PNG\r\n\x1a\nrest of a picture"
 VOID = {"meta", "img", "br", "hr", "link", "input"}
@@ -21,7 +29,10 @@ def make_report(n_tasks=5, *, scale=(1.0, 0.8, 0.7), n_groups=2, **changes):
     names = [f"task <b>{k}</b> & 'co'" for k in range(n_tasks)]
     target, source = np.nonzero(~np.eye(n_tasks, dtype=bool))
     gain = rng.normal(scale=0.1, size=len(target))
-    pairs = {"target": np.array(names, dtype=object)[target], "source": np.array(names, dtype=object)[source]}
+    pairs = {
+        "target": np.array(names, dtype=object)[target],
+        "source": np.array(names, dtype=object)[source],
+    }
     report = GroupingReport(
         title="Grouping of <script>alert(1)</script>",
         data_description="Made-up numbers.",
@@ -29,14 +40,36 @@ def make_report(n_tasks=5, *, scale=(1.0, 0.8, 0.7), n_groups=2, **changes):
         n_rows=1234,
         n_features=7,
         loss_name="mean squared error",
-        losses=pd.DataFrame(np.outer(rng.uniform(0.5, 1.5, n_tasks), scale), index=names, columns=["single-task", "all together", "grouped"]),
+        losses=pd.DataFrame(
+            np.outer(rng.uniform(0.5, 1.5, n_tasks), scale),
+            index=names,
+            columns=["single-task", "all together", "grouped"],
+        ),
         winner="beam",
         groups=[tuple(names[k::n_groups]) for k in range(n_groups)],
-        gains=pd.DataFrame({**pairs, "gain": gain, "gain_se": 0.02, "stl_loss": 1.0, "mtl_loss": 1 - gain, "n_repeats": 4}),
+        gains=pd.DataFrame(
+            {
+                **pairs,
+                "gain": gain,
+                "gain_se": 0.02,
+                "stl_loss": 1.0,
+                "mtl_loss": 1 - gain,
+                "n_repeats": 4,
+            }
+        ),
         affinity=pd.DataFrame(np.zeros((n_tasks, n_tasks)), index=names, columns=names),
-        predicted_gains=pd.DataFrame({**pairs, "measured": gain, "predicted": gain + rng.normal(scale=0.1, size=len(gain))}),
+        predicted_gains=pd.DataFrame(
+            {**pairs, "measured": gain, "predicted": gain + rng.normal(scale=0.1, size=len(gain))}
+        ),
         reliability=0.42,
-        choice=pd.DataFrame({"candidate": ["all together", "beam"], "n_groups": [1, n_groups], "validation_loss": [0.9, 0.8], "chosen": [False, True]}),
+        choice=pd.DataFrame(
+            {
+                "candidate": ["all together", "beam"],
+                "n_groups": [1, n_groups],
+                "validation_loss": [0.9, 0.8],
+                "chosen": [False, True],
+            }
+        ),
         notices=["3 rows without a target were dropped."],
         seconds=200.0,
         settings={"pairs": 0.25, "seed": None},
@@ -78,12 +111,20 @@ def test_page_names_every_task_and_needs_nothing_else(n_tasks):
 
 
 def test_page_refers_to_no_other_host_or_file():
-    assert not re.search(r"https?://|url\(|@import|file:", render_report(make_report(), {"affinity": PNG}))
+    assert not re.search(
+        r"https?://|url\(|@import|file:", render_report(make_report(), {"affinity": PNG})
+    )
 
 
 def test_names_and_texts_are_escaped():
     hostile = "<img src=x onerror=alert(1)>"
-    report = make_report(notices=[hostile], data_description=hostile, winner=hostile, settings={hostile: hostile}, loss_name=hostile)
+    report = make_report(
+        notices=[hostile],
+        data_description=hostile,
+        winner=hostile,
+        settings={hostile: hostile},
+        loss_name=hostile,
+    )
     page = render_report(report)
     assert hostile not in page
     assert html.escape(hostile) in page
@@ -107,7 +148,13 @@ def test_empty_tables_and_missing_losses_are_reported():
     report = make_report()
     losses = report.losses.copy()
     losses.iloc[0, 1] = np.nan
-    empty = {"gains": report.gains.iloc[:0], "predicted_gains": pd.DataFrame(), "choice": pd.DataFrame(), "notices": [], "settings": {}}
+    empty = {
+        "gains": report.gains.iloc[:0],
+        "predicted_gains": pd.DataFrame(),
+        "choice": pd.DataFrame(),
+        "notices": [],
+        "settings": {},
+    }
     text = "".join(Balanced(render_report(replace(report, losses=losses, **empty))).text)
     assert "1 task without a loss under every way of training is left out of the totals" in text
     assert not re.search(r"\bnan\b", text)
@@ -148,15 +195,27 @@ def test_content_is_frozen_and_wants_its_three_strategies():
     report = make_report()
     with pytest.raises(FrozenInstanceError):
         report.title = "other"
-    with pytest.raises(ValueError, match="must have the columns single-task, all together, grouped"):
+    with pytest.raises(
+        ValueError, match="must have the columns single-task, all together, grouped"
+    ):
         replace(report, losses=report.losses[["grouped", "single-task", "all together"]])
 
 
 @pytest.mark.parametrize(
     ("scale", "best", "sentence"),
     [
-        ((1.0, 0.8, 0.6), "grouped", "in 2 groups lowers the held-out loss by 40.0\u202f% against one network per task and by 25.0\u202f%"),
-        ((1.0, 0.855, 0.9), "all together", "together in one network lowers the held-out loss by 14.5\u202f% against one network per task"),
+        (
+            (1.0, 0.8, 0.6),
+            "grouped",
+            "in 2 groups lowers the held-out loss by 40.0\u202f% against one network per task and "
+            "by 25.0\u202f%",
+        ),
+        (
+            (1.0, 0.855, 0.9),
+            "all together",
+            "together in one network lowers the held-out loss by 14.5\u202f% against one network "
+            "per task",
+        ),
         ((1.0, 0.8, 0.8), "all together", "together in one network"),
         ((1.0, 0.995, 1.0), "all together", "next to nothing"),
         ((1.0, 1.1, 1.05), "single-task", "Nothing was won"),
@@ -172,7 +231,9 @@ def test_headline_says_what_was_won(scale, best, sentence):
 def test_helpful_and_harmful_pairs_are_the_extremes_of_the_gains():
     report = make_report(9)
     page = render_report(report)
-    tables = re.findall(r"<h3>Most (?:helpful|harmful) pairs</h3>.*?<tbody>(.*?)</tbody>", page, flags=re.S)
+    tables = re.findall(
+        r"<h3>Most (?:helpful|harmful) pairs</h3>.*?<tbody>(.*?)</tbody>", page, flags=re.S
+    )
     shown = [re.findall(r'class="n (?:good|bad)[^"]*">([^<]*)<', table) for table in tables]
     ordered = report.gains["gain"].sort_values()
     assert shown[0] == [percent(gain, signed=True) for gain in ordered[::-1][:10]]
@@ -181,14 +242,21 @@ def test_helpful_and_harmful_pairs_are_the_extremes_of_the_gains():
 
 def test_groups_keep_their_numbers_and_lone_tasks_are_listed_apart():
     names = list(make_report().losses.index)
-    text = "".join(Balanced(render_report(make_report(groups=[(names[0],), tuple(names[1:3]), tuple(names[3:])]))).text)
+    text = "".join(
+        Balanced(
+            render_report(make_report(groups=[(names[0],), tuple(names[1:3]), tuple(names[3:])]))
+        ).text
+    )
     assert "Group 2" in text
     assert "Group 3" in text
     assert "Group 1" not in text
     assert "Trained alone: 1 task" in text
 
 
-@pytest.mark.parametrize(("value", "word"), [(math.nan, "unknown"), (0.29, "weak"), (0.3, "moderate"), (0.69, "moderate"), (0.7, "strong")])
+@pytest.mark.parametrize(
+    ("value", "word"),
+    [(math.nan, "unknown"), (0.29, "weak"), (0.3, "moderate"), (0.69, "moderate"), (0.7, "strong")],
+)
 def test_strength_of_a_reliability(value, word):
     assert reliability_word(value) == word
 
@@ -198,5 +266,17 @@ def test_numbers_are_written_for_people():
     assert percent(0.1, signed=True) == "+10.0\u202f%"
     assert percent(-0.0001, signed=True) == "0.0\u202f%"
     assert percent(math.nan) == ABSENT
-    assert [number(value) for value in (12345, 0.123456, math.nan, np.int64(15362), "text")] == ["12,345", "0.1235", ABSENT, "15,362", "text"]
-    assert [duration(value) for value in (0.5, 45.0, 245.0, 7260.0, math.nan)] == ["0.5 s", "45 s", "4 min 5 s", "2 h 1 min", ABSENT]
+    assert [number(value) for value in (12345, 0.123456, math.nan, np.int64(15362), "text")] == [
+        "12,345",
+        "0.1235",
+        ABSENT,
+        "15,362",
+        "text",
+    ]
+    assert [duration(value) for value in (0.5, 45.0, 245.0, 7260.0, math.nan)] == [
+        "0.5 s",
+        "45 s",
+        "4 min 5 s",
+        "2 h 1 min",
+        ABSENT,
+    ]

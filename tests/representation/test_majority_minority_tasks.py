@@ -7,22 +7,38 @@ from skmtl.datasets import make_majority_minority_tasks
 
 
 def test_groups_lie_in_orthogonal_subspaces_with_unit_coefficients():
-    planted = make_majority_minority_tasks(7, 4, 5, 9, majority_rank=3, minority_rank=2, random_state=0)
+    planted = make_majority_minority_tasks(
+        7, 4, 5, 9, majority_rank=3, minority_rank=2, random_state=0
+    )
     basis = np.vstack([planted.components_majority, planted.components_minority])
     np.testing.assert_allclose(basis @ basis.T, np.eye(5), atol=1e-12)
     np.testing.assert_allclose(np.linalg.norm(planted.coef, axis=1), 1)
-    np.testing.assert_allclose(planted.coef[:7], planted.heads[:7] @ planted.components_majority, atol=1e-12)
-    np.testing.assert_allclose(planted.coef[7:], planted.heads[7:, :2] @ planted.components_minority, atol=1e-12)
-    assert [name for name, small in zip(planted.task_set.names, planted.is_minority, strict=True) if small] == planted.minority
+    np.testing.assert_allclose(
+        planted.coef[:7], planted.heads[:7] @ planted.components_majority, atol=1e-12
+    )
+    np.testing.assert_allclose(
+        planted.coef[7:], planted.heads[7:, :2] @ planted.components_minority, atol=1e-12
+    )
+    assert [
+        name
+        for name, small in zip(planted.task_set.names, planted.is_minority, strict=True)
+        if small
+    ] == planted.minority
 
 
 def test_targets_are_the_stated_functions_plus_noise():
-    exact = make_majority_minority_tasks(3, 2, 4, 6, majority_rank=2, minority_rank=2, random_state=1)
+    exact = make_majority_minority_tasks(
+        3, 2, 4, 6, majority_rank=2, minority_rank=2, random_state=1
+    )
     for t, task in enumerate(exact.task_set):
         np.testing.assert_allclose(task.y, task.X.to_numpy() @ exact.coef[t])
-    noisy = make_majority_minority_tasks(3, 2, 4000, 6, majority_rank=2, minority_rank=2, noise=0.5, random_state=1)
+    noisy = make_majority_minority_tasks(
+        3, 2, 4000, 6, majority_rank=2, minority_rank=2, noise=0.5, random_state=1
+    )
     np.testing.assert_array_equal(noisy.coef, exact.coef)
-    residual = noisy.task_set["majority_0"].y - noisy.task_set["majority_0"].X.to_numpy() @ noisy.coef[0]
+    residual = (
+        noisy.task_set["majority_0"].y - noisy.task_set["majority_0"].X.to_numpy() @ noisy.coef[0]
+    )
     assert residual.std() == pytest.approx(0.5, rel=0.1)
 
 

@@ -1,4 +1,6 @@
-"""Paths over ranks: they name the planted minority, and what they report is what models of one's own fitting report."""
+"""Paths over ranks: they name the planted minority, and what they report is what models of one's
+own fitting report.
+"""
 
 import numpy as np
 import pandas as pd
@@ -15,7 +17,15 @@ LOW_RANK = LowRankMultiTaskRegressor(task_column="task")
 
 
 def planted(seed, **settings):
-    small = {"n_majority": 24, "n_minority": 3, "n_samples": 50, "n_features": 10, "majority_rank": 2, "minority_rank": 2, "noise": 0.2}
+    small = {
+        "n_majority": 24,
+        "n_minority": 3,
+        "n_samples": 50,
+        "n_features": 10,
+        "majority_rank": 2,
+        "minority_rank": 2,
+        "noise": 0.2,
+    }
     bunch = make_majority_minority_tasks(**small | settings, random_state=seed)
     return bunch, bunch.data.assign(task=bunch.task), bunch.target
 
@@ -32,15 +42,23 @@ def test_the_planted_minority_is_named_in_at_least_nine_of_ten_draws(rng):
 def test_risks_are_those_of_models_fitted_fold_by_fold(rng):
     _, X, y = planted(int(rng.integers(1000)), n_majority=5, n_minority=2)
     folds = MultiTaskKFold(3, task_column="task", random_state=4)
-    path = representation_path(LOW_RANK, X, y, ranks=[4, 1], cv=folds)  # reported in the order that was asked for
-    alone = representation_path(LOW_RANK, X, y, ranks=[4], cv=folds)  # a first rank starts like a fit
+    path = representation_path(
+        LOW_RANK, X, y, ranks=[4, 1], cv=folds
+    )  # reported in the order that was asked for
+    alone = representation_path(
+        LOW_RANK, X, y, ranks=[4], cv=folds
+    )  # a first rank starts like a fit
     squares = {rank: np.empty(len(y)) for rank in (4, 1)}
     for train, test in folds.split(X, y):
         for rank, own in squares.items():
-            model = LowRankMultiTaskRegressor(rank, task_column="task").fit(X.iloc[train], y.iloc[train])
+            model = LowRankMultiTaskRegressor(rank, task_column="task").fit(
+                X.iloc[train], y.iloc[train]
+            )
             own[test] = (model.predict(X.iloc[test]) - y.iloc[test]) ** 2
     for rank, found in ((4, alone.risks[0]), (1, path.risks[1])):
-        expected = pd.Series(squares[rank]).groupby(X["task"].to_numpy()).mean()[list(path.task_names)]
+        expected = (
+            pd.Series(squares[rank]).groupby(X["task"].to_numpy()).mean()[list(path.task_names)]
+        )
         np.testing.assert_allclose(found, expected, rtol=1e-6)
     assert path.table.shape == (14, 6)
     assert path.explained.shape == (2, 7)
@@ -61,7 +79,13 @@ def test_wide_targets_with_gaps_give_the_risks_of_the_same_data_in_long_form(rng
 
     wide = representation_path(LowRankMultiTaskRegressor(), X, Y, ranks=[1, 3], cv=Fixed(folds))
     in_long = [tuple(np.flatnonzero(np.isin(rows, part)) for part in fold) for fold in folds]
-    long = representation_path(LowRankMultiTaskRegressor(task_column=-1), np.column_stack([X[rows], tasks]), Y[rows, tasks], ranks=[1, 3], cv=Fixed(in_long))
+    long = representation_path(
+        LowRankMultiTaskRegressor(task_column=-1),
+        np.column_stack([X[rows], tasks]),
+        Y[rows, tasks],
+        ranks=[1, 3],
+        cv=Fixed(in_long),
+    )
     order = [long.task_names.index(name) for name in wide.task_names]
     np.testing.assert_allclose(wide.risks, long.risks[:, order], rtol=1e-4)
     np.testing.assert_allclose(wide.single_task_risks, long.single_task_risks[order], rtol=1e-8)
@@ -70,7 +94,9 @@ def test_wide_targets_with_gaps_give_the_risks_of_the_same_data_in_long_form(rng
 
 def test_weights_make_the_minority_heard(rng):
     bunch, X, y = planted(int(rng.integers(1000)))
-    heavy = representation_path(LOW_RANK, X, y, ranks=[2], cv=3, task_weights=dict.fromkeys(bunch.minority, 1000.0))
+    heavy = representation_path(
+        LOW_RANK, X, y, ranks=[2], cv=3, task_weights=dict.fromkeys(bunch.minority, 1000.0)
+    )
     assert not set(heavy.starved_tasks(2)) & set(bunch.minority)
     assert heavy.starved_tasks(2)
     assert heavy.smallest_rank_ is None
@@ -85,9 +111,20 @@ def test_tasks_without_signal_are_not_called_starved(rng):
 
 
 def test_networks_narrow_at_the_last_shared_layer_starve_a_minority():
-    _, X, y = planted(0, n_majority=10, n_minority=2, majority_rank=1, minority_rank=1, n_samples=60, n_features=4)
-    settings = {"batch_size": "full", "learning_rate_init": 0.03, "alpha": 0.0, "n_members": 1, "early_stopping": False, "task_embedding_dim": 0}
-    network = MultiTaskRegressor((4,), activation="identity", task_column="task", max_iter=150, random_state=0, **settings)
+    _, X, y = planted(
+        0, n_majority=10, n_minority=2, majority_rank=1, minority_rank=1, n_samples=60, n_features=4
+    )
+    settings = {
+        "batch_size": "full",
+        "learning_rate_init": 0.03,
+        "alpha": 0.0,
+        "n_members": 1,
+        "early_stopping": False,
+        "task_embedding_dim": 0,
+    }
+    network = MultiTaskRegressor(
+        (4,), activation="identity", task_column="task", max_iter=150, random_state=0, **settings
+    )
     path = representation_path(network, X, y, ranks=[1, 2], cv=2)
     assert path.starved_tasks(1) == ["minority_0", "minority_1"]
     assert path.smallest_rank_ == 2
@@ -97,7 +134,13 @@ def test_networks_narrow_at_the_last_shared_layer_starve_a_minority():
 def test_networks_take_wide_targets_with_gaps(rng):
     X, Y = rng.normal(size=(40, 3)), rng.normal(size=(40, 2))
     Y[:5, 0] = np.nan
-    path = representation_path(MultiTaskRegressor((4, 3), max_iter=3, n_members=1, random_state=0), X, Y, ranks=[1, 2], cv=2)
+    path = representation_path(
+        MultiTaskRegressor((4, 3), max_iter=3, n_members=1, random_state=0),
+        X,
+        Y,
+        ranks=[1, 2],
+        cv=2,
+    )
     assert np.isfinite(path.risks).all()
     assert np.isfinite(path.single_task_risks).all()
 
@@ -110,7 +153,9 @@ def test_a_tasks_own_model_is_the_ridge_regression_of_scikit_learn(rng, shape, f
     coef, intercept = leave_one_out_ridge(X, y, fit_intercept=fit_intercept)
     power = np.linalg.svd(X - X.mean(0) * fit_intercept)[1] ** 2
     grid = PENALTIES * power.mean()
-    chosen = RidgeCV(alphas=grid[8:], fit_intercept=fit_intercept).fit(X, y)  # below that its arithmetic gives out, and penalties hardly matter
+    chosen = RidgeCV(alphas=grid[8:], fit_intercept=fit_intercept).fit(
+        X, y
+    )  # below that its arithmetic gives out, and penalties hardly matter
     same = Ridge(alpha=chosen.alpha_, fit_intercept=fit_intercept).fit(X, y)
     np.testing.assert_allclose(coef, same.coef_, atol=1e-3)
     assert intercept == pytest.approx(same.intercept_, abs=1e-3)
@@ -126,7 +171,12 @@ def test_what_cannot_be_measured_is_refused(rng):
     with pytest.raises(ValueError, match="rank=4 is larger than the number of inputs"):
         representation_path(LowRankMultiTaskRegressor(), X, Y, ranks=[4])
     Y[1:, 1] = np.nan
-    with pytest.warns(UserWarning, match="single row"), pytest.raises(ValueError, match="Task '1' has no labelled row in the training part"):
+    with (
+        pytest.warns(UserWarning, match="single row"),
+        pytest.raises(ValueError, match="Task '1' has no labelled row in the training part"),
+    ):
         representation_path(LowRankMultiTaskRegressor(), X, Y, ranks=[1], cv=2)
     with pytest.raises(ValueError, match="rank must be one of"):
-        representation_path(LowRankMultiTaskRegressor(), X, Y[:, :1], ranks=[1], cv=2).starved_tasks(3)
+        representation_path(
+            LowRankMultiTaskRegressor(), X, Y[:, :1], ranks=[1], cv=2
+        ).starved_tasks(3)

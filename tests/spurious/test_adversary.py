@@ -40,17 +40,23 @@ def test_the_term_is_what_a_linear_regression_explains(n_classes, k, missing):
     term, _ = LabelAdversary(spurious, n_classes, 2.5).values(scores, labels, weights, None)
     for e in range(len(scores)):
         arrays = scores[e].numpy(), labels[e].numpy(), weights[e].numpy()
-        expected = sum(explained_by_scikit_learn(*arrays, i, j, n_classes) for i, j in np.argwhere(spurious))
+        expected = sum(
+            explained_by_scikit_learn(*arrays, i, j, n_classes) for i, j in np.argwhere(spurious)
+        )
         assert term[e].item() == pytest.approx(2.5 * expected, abs=1e-5)
 
 
 @pytest.mark.parametrize(("n_classes", "k"), [(2, 1), (3, 3)])
 def test_the_gradient_is_the_reversed_gradient_of_the_best_adversary(n_classes, k):
-    """An adversary fitted by least squares, its coefficients held fixed; autograd differentiates its relative loss."""
+    """An adversary fitted by least squares, its coefficients held fixed; autograd differentiates
+    its relative loss.
+    """
     scores, labels, weights = problem(n_classes, k, missing=True, n_members=1)
     spurious = ~np.eye(3, dtype=bool)
     leaf = scores.clone().requires_grad_()
-    gradient = torch.autograd.grad(LabelAdversary(spurious, n_classes).values(leaf, labels, weights, None)[0].sum(), leaf)[0]
+    gradient = torch.autograd.grad(
+        LabelAdversary(spurious, n_classes).values(leaf, labels, weights, None)[0].sum(), leaf
+    )[0]
     leaf = scores.clone().requires_grad_()
     loss = torch.zeros(())
     for i, j in np.argwhere(spurious):
@@ -58,9 +64,20 @@ def test_the_gradient_is_the_reversed_gradient_of_the_best_adversary(n_classes, 
         s_i = leaf[0, i] - leaf[0, i].mean(0) if k > 1 else leaf[0, i]
         for c in range(n_classes):
             rows = (labels[0, i] == c) & (weights[0, i] > 0) & (weights[0, j] > 0)
-            s, w, y = s_i[:, rows].T, weights[0, i, rows, None], torch.eye(n_classes, dtype=torch.float64)[labels[0, j, rows].long()][:, 1:]
-            model = LinearRegression().fit(s.detach().numpy(), y.numpy(), sample_weight=w[:, 0].numpy())
-            lost = lost + (w * (y - s @ torch.tensor(model.coef_).T - torch.tensor(model.intercept_)) ** 2).sum()
+            s, w, y = (
+                s_i[:, rows].T,
+                weights[0, i, rows, None],
+                torch.eye(n_classes, dtype=torch.float64)[labels[0, j, rows].long()][:, 1:],
+            )
+            model = LinearRegression().fit(
+                s.detach().numpy(), y.numpy(), sample_weight=w[:, 0].numpy()
+            )
+            lost = (
+                lost
+                + (
+                    w * (y - s @ torch.tensor(model.coef_).T - torch.tensor(model.intercept_)) ** 2
+                ).sum()
+            )
             total = total + (w * (y - (w * y).sum(0) / w.sum()) ** 2).sum()
         loss = loss + lost / total
     expected = -torch.autograd.grad(loss, leaf)[0]
@@ -72,7 +89,9 @@ def test_scores_that_say_nothing_of_the_other_label_cost_nothing():
     scores = torch.tensor([[[[0.0, 0, 1, 1, 3, 3, 5, 5]], [[0.0, 1, 2, 3, 4, 5, 6, 7]]]]).double()
     weights = torch.full((1, 2, 8), 1 / 8, dtype=torch.float64)
     leaf = scores.requires_grad_()
-    term, _ = LabelAdversary(np.array([[False, True], [False, False]]), 2).values(leaf, labels, weights, None)
+    term, _ = LabelAdversary(np.array([[False, True], [False, False]]), 2).values(
+        leaf, labels, weights, None
+    )
     assert term.item() == pytest.approx(0, abs=1e-12)
     assert torch.autograd.grad(term.sum(), leaf)[0].abs().max() < 1e-12
 

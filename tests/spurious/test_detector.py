@@ -1,4 +1,6 @@
-"""Shifts of correlations under resampled class priors, against explicit resampling of tables and hand-worked values."""
+"""Shifts of correlations under resampled class priors, against explicit resampling of tables and
+hand-worked values.
+"""
 
 import itertools
 
@@ -13,20 +15,34 @@ from skmtl.spurious import SpuriousTaskDetector
 
 def rows_of(table):
     """Rows of labels with the counts of a table (label of task 0, label of task 1)."""
-    return np.array([(a, b) for (a, b), count in np.ndenumerate(np.asarray(table)) for _ in range(count)])
+    return np.array(
+        [(a, b) for (a, b), count in np.ndenumerate(np.asarray(table)) for _ in range(count)]
+    )
 
 
 def resampled_correlation(Y, prior, own):
-    """Multiple correlation of the indicator of a class with the other label, after weights have made its share ``prior``; by weighted least squares."""
+    """Multiple correlation of the indicator of a class with the other label, after weights have
+    made its share ``prior``; by weighted least squares.
+    """
     a, other = (Y[:, 0] == own).astype(float), np.eye(Y[:, 1].max() + 1)[Y[:, 1]]
     weight = np.where(a == 1, prior / a.mean(), (1 - prior) / (1 - a.mean()))
-    return np.sqrt(max(LinearRegression().fit(other, a, sample_weight=weight).score(other, a, sample_weight=weight), 0))
+    return np.sqrt(
+        max(
+            LinearRegression()
+            .fit(other, a, sample_weight=weight)
+            .score(other, a, sample_weight=weight),
+            0,
+        )
+    )
 
 
 def explicit_shift(Y, priors):
     """Largest change over classes; a binary task has its second class resampled."""
     classes = np.unique(Y[:, 0])[1 if len(np.unique(Y[:, 0])) == 2 else 0 :]
-    return max(abs(resampled_correlation(Y, prior, c) - resampled_correlation(Y, (Y[:, 0] == c).mean(), c)) for c, prior in itertools.product(classes, priors))
+    return max(
+        abs(resampled_correlation(Y, prior, c) - resampled_correlation(Y, (Y[:, 0] == c).mean(), c))
+        for c, prior in itertools.product(classes, priors)
+    )
 
 
 @pytest.mark.parametrize("shape", [(2, 2), (2, 3), (3, 2), (3, 4)], ids=str)
@@ -43,17 +59,26 @@ def test_rows_drawn_to_another_prior_have_the_predicted_correlation():
     Y = rows_of([[300, 100], [60, 240]])
     rng = np.random.default_rng(0)
     prior = 0.2
-    drawn = np.concatenate([rng.choice(np.flatnonzero(Y[:, 0] == label), size) for label, size in ((1, 40_000), (0, 160_000))])
+    drawn = np.concatenate(
+        [
+            rng.choice(np.flatnonzero(Y[:, 0] == label), size)
+            for label, size in ((1, 40_000), (0, 160_000))
+        ]
+    )
     change = abs(np.corrcoef(Y[drawn].T)[0, 1] - np.corrcoef(Y.T)[0, 1])
-    assert SpuriousTaskDetector(priors=(prior,)).fit(Y).shift_[0, 1] == pytest.approx(change, abs=0.01)
+    assert SpuriousTaskDetector(priors=(prior,)).fit(Y).shift_[0, 1] == pytest.approx(
+        change, abs=0.01
+    )
 
 
 def test_worked_example_of_a_table():
-    # P(Y_j = 1 | Y_i = 1) = 0.8, P(Y_j = 1 | Y_i = 0) = 0.4, P(Y_i = 1) = 0.5: q = 0.6, rho = 0.4 * sqrt(0.25 / 0.24).
-    # At P(Y_i = 1) = 0.1: q = 0.44, rho = 0.4 * sqrt(0.09 / 0.2464).
+    # P(Y_j = 1 | Y_i = 1) = 0.8, P(Y_j = 1 | Y_i = 0) = 0.4, P(Y_i = 1) = 0.5: q = 0.6, rho = 0.4 *
+    # sqrt(0.25 / 0.24). At P(Y_i = 1) = 0.1: q = 0.44, rho = 0.4 * sqrt(0.09 / 0.2464).
     detector = SpuriousTaskDetector(priors=(0.1,)).fit(rows_of([[30, 20], [10, 40]]))
     assert detector.correlation_[0, 1] == pytest.approx(0.4 * np.sqrt(0.25 / 0.24))
-    assert detector.shift_[0, 1] == pytest.approx(0.4 * (np.sqrt(0.25 / 0.24) - np.sqrt(0.09 / 0.2464)))
+    assert detector.shift_[0, 1] == pytest.approx(
+        0.4 * (np.sqrt(0.25 / 0.24) - np.sqrt(0.09 / 0.2464))
+    )
 
 
 @pytest.mark.parametrize("classes", [2, 3, 5])
@@ -66,19 +91,27 @@ def test_independent_and_identical_labels_shift_by_nothing(classes):
 
 
 def test_worked_example_of_three_classes():
-    # Labels of i equally frequent; label j = 1 with probability 0.9, 0.5, 0.1. Class 0 against the rest: beta_1 = 0.9, beta_0 = 0.3, q = 0.5 at p = 1/3,
-    # rho = 0.6 sqrt((2/9) / 0.25); at p = 0.5, q = 0.6, rho = 0.6 sqrt(0.25 / 0.24). Class 1: beta_0 = 0.5 as well, no correlation. Class 2 mirrors class 0.
+    # Labels of i equally frequent; label j = 1 with probability 0.9, 0.5, 0.1. Class 0 against the
+    # rest: beta_1 = 0.9, beta_0 = 0.3, q = 0.5 at p = 1/3, rho = 0.6 sqrt((2/9) / 0.25); at p =
+    # 0.5, q = 0.6, rho = 0.6 sqrt(0.25 / 0.24). Class 1: beta_0 = 0.5 as well, no correlation.
+    # Class 2 mirrors class 0.
     detector = SpuriousTaskDetector(priors=(0.5,)).fit(rows_of([[3, 27], [15, 15], [27, 3]]))
     assert detector.correlation_[0, 1] == pytest.approx(0.6 * np.sqrt(2 / 9 / 0.25))
-    assert detector.shift_[0, 1] == pytest.approx(0.6 * (np.sqrt(0.25 / 0.24) - np.sqrt(2 / 9 / 0.25)))
+    assert detector.shift_[0, 1] == pytest.approx(
+        0.6 * (np.sqrt(0.25 / 0.24) - np.sqrt(2 / 9 / 0.25))
+    )
 
 
 def test_correlation_has_its_sign():
-    assert SpuriousTaskDetector().fit(rows_of([[10, 40], [30, 20]])).correlation_[0, 1] == pytest.approx(np.corrcoef(rows_of([[10, 40], [30, 20]]).T)[0, 1])
+    assert SpuriousTaskDetector().fit(rows_of([[10, 40], [30, 20]])).correlation_[
+        0, 1
+    ] == pytest.approx(np.corrcoef(rows_of([[10, 40], [30, 20]]).T)[0, 1])
 
 
 def test_labels_that_follow_a_common_cause_shift_by_the_worked_value():
-    """P(Y = z) = 0.9 for both labels and a fair z: beta_1 = 0.82, beta_0 = 0.18; at p = 0.1 q = 0.244."""
+    """P(Y = z) = 0.9 for both labels and a fair z: beta_1 = 0.82, beta_0 = 0.18; at p = 0.1 q =
+    0.244.
+    """
     Y = rows_of([[82, 18], [18, 82]])
     expected = 0.64 - 0.64 * np.sqrt(0.09 / (0.244 * 0.756))
     assert SpuriousTaskDetector(priors=(0.1,)).fit(Y).shift_[0, 1] == pytest.approx(expected)
@@ -100,7 +133,9 @@ def test_weights_of_rows_count_like_repeated_rows():
     rng = np.random.default_rng(1)
     Y, weight = rng.integers(0, 3, (80, 3)), rng.integers(1, 5, 80)
     weighted = SpuriousTaskDetector().fit(Y, sample_weight=weight)
-    np.testing.assert_allclose(weighted.shift_, SpuriousTaskDetector().fit(np.repeat(Y, weight, axis=0)).shift_, atol=1e-12)
+    np.testing.assert_allclose(
+        weighted.shift_, SpuriousTaskDetector().fit(np.repeat(Y, weight, axis=0)).shift_, atol=1e-12
+    )
 
 
 def test_a_pair_is_judged_by_the_rows_that_have_both_labels():
@@ -112,11 +147,16 @@ def test_a_pair_is_judged_by_the_rows_that_have_both_labels():
     for i, j in itertools.permutations(range(3), 2):
         both = ~np.isnan(Y[:, [i, j]]).any(1)
         assert detector.n_common_[i, j] == both.sum()
-        assert detector.shift_[i, j] == pytest.approx(SpuriousTaskDetector().fit(Y[both][:, [i, j]]).shift_[0, 1], abs=1e-12)
+        assert detector.shift_[i, j] == pytest.approx(
+            SpuriousTaskDetector().fit(Y[both][:, [i, j]]).shift_[0, 1], abs=1e-12
+        )
 
 
 def test_a_pair_without_common_rows_is_nan_and_named():
-    Y = pd.DataFrame(np.random.default_rng(0).integers(0, 2, (60, 3)).astype(float), columns=["smiling", "young", "hat"])
+    Y = pd.DataFrame(
+        np.random.default_rng(0).integers(0, 2, (60, 3)).astype(float),
+        columns=["smiling", "young", "hat"],
+    )
     Y.loc[:29, "young"] = np.nan
     Y.loc[25:, "hat"] = np.nan
     with pytest.warns(UserWarning, match=r"'young' and 'hat' \(0 common rows\)"):
@@ -127,19 +167,36 @@ def test_a_pair_without_common_rows_is_nan_and_named():
 
 def test_a_task_of_one_class_is_nan_and_named():
     with pytest.warns(UserWarning, match="two classes"):
-        detector = SpuriousTaskDetector(n_bootstrap=5, random_state=0).fit(np.column_stack([np.arange(40) % 2, np.ones(40)]))
+        detector = SpuriousTaskDetector(n_bootstrap=5, random_state=0).fit(
+            np.column_stack([np.arange(40) % 2, np.ones(40)])
+        )
     assert np.isnan(detector.shift_[0, 1])
     assert np.isnan(detector.p_values_[0, 1])
 
 
 def test_names_strings_and_the_table_of_pairs():
-    Y = pd.DataFrame({"mood": ["sad", "glad"] * 50, "age": (["old", "young"] * 40) + ["old"] * 20, "coin": np.random.default_rng(0).integers(0, 2, 100)})
+    Y = pd.DataFrame(
+        {
+            "mood": ["sad", "glad"] * 50,
+            "age": (["old", "young"] * 40) + ["old"] * 20,
+            "coin": np.random.default_rng(0).integers(0, 2, 100),
+        }
+    )
     detector = SpuriousTaskDetector().fit(Y)
     assert detector.task_names_ == ["mood", "age", "coin"]
     assert list(detector.feature_names_in_) == detector.task_names_
     assert set(detector.table_.loc[:1, "task"]) == {"mood", "age"}
-    assert list(detector.table_.columns) == ["task", "other", "n_rows", "correlation", "shift", "spurious"]
-    found = {(row.task, row.other) for row in detector.table_[detector.table_.spurious].itertuples()}
+    assert list(detector.table_.columns) == [
+        "task",
+        "other",
+        "n_rows",
+        "correlation",
+        "shift",
+        "spurious",
+    ]
+    found = {
+        (row.task, row.other) for row in detector.table_[detector.table_.spurious].itertuples()
+    }
     assert found == {("mood", "age"), ("age", "mood")}
 
 
@@ -161,7 +218,11 @@ def test_false_discoveries_are_rare_where_all_labels_are_independent():
     hits = 0
     for seed in range(40):
         Y = np.random.default_rng(seed).integers(0, 2, (60, 6))
-        hits += SpuriousTaskDetector(n_bootstrap=39, random_state=seed, threshold=0.02).fit(Y).spurious_.any()
+        hits += (
+            SpuriousTaskDetector(n_bootstrap=39, random_state=seed, threshold=0.02)
+            .fit(Y)
+            .spurious_.any()
+        )
     assert hits <= 6  # at level 0.05 two are expected
 
 
@@ -184,7 +245,9 @@ def test_bad_input_is_named(parameters, Y, message):
 
 
 def test_clone_keeps_parameters_and_forgets_what_was_found():
-    detector = SpuriousTaskDetector(threshold=0.3, n_bootstrap=2, random_state=0).fit(np.tile(np.eye(2, dtype=int), (10, 1)))
+    detector = SpuriousTaskDetector(threshold=0.3, n_bootstrap=2, random_state=0).fit(
+        np.tile(np.eye(2, dtype=int), (10, 1))
+    )
     copied = clone(detector)
     assert copied.get_params() == detector.get_params()
     assert not hasattr(copied, "shift_")

@@ -9,7 +9,11 @@ from skmtl.spurious.reweighting import LARGEST_WEIGHT, independence_weights
 def correlated(seed, n_rows=600, n_tasks=2, agreement=0.8):
     rng = np.random.default_rng(seed)
     shared = rng.integers(0, 2, n_rows)
-    return np.where(rng.random((n_rows, n_tasks)) < agreement, shared[:, None], rng.integers(0, 2, (n_rows, n_tasks))).astype(float)
+    return np.where(
+        rng.random((n_rows, n_tasks)) < agreement,
+        shared[:, None],
+        rng.integers(0, 2, (n_rows, n_tasks)),
+    ).astype(float)
 
 
 def table(codes, weight, i, j):
@@ -22,7 +26,9 @@ def table(codes, weight, i, j):
 
 def test_weights_for_one_spurious_task_are_the_ratio_of_independent_to_joint_probability():
     codes = correlated(0)
-    weights = independence_weights(codes, np.array([[False, True], [False, False]]), np.ones(600), 1.0, ["a", "b"])
+    weights = independence_weights(
+        codes, np.array([[False, True], [False, False]]), np.ones(600), 1.0, ["a", "b"]
+    )
     joint = table(codes, np.ones(600), 0, 1)
     ratio = joint.sum(1, keepdims=True) * joint.sum(0) / joint
     np.testing.assert_allclose(weights[:, 0], ratio[tuple(codes.astype(int).T)], rtol=1e-6)
@@ -45,7 +51,10 @@ def test_labels_become_independent_of_all_spurious_tasks_and_margins_stay(missin
 def test_strength_moves_from_the_weights_of_the_rows_to_those_of_independence():
     codes = correlated(2)
     spurious = np.array([[False, True], [True, False]])
-    none, half, full = (independence_weights(codes, spurious, np.ones(600), strength, ["a", "b"]) for strength in (0.0, 0.5, 1.0))
+    none, half, full = (
+        independence_weights(codes, spurious, np.ones(600), strength, ["a", "b"])
+        for strength in (0.0, 0.5, 1.0)
+    )
     np.testing.assert_allclose(none, 1.0)
     correlation = [np.cov(codes.T, aweights=weights[:, 0])[0, 1] for weights in (none, half, full)]
     assert correlation[0] > correlation[1] > correlation[2] > -1e-6
@@ -54,12 +63,16 @@ def test_strength_moves_from_the_weights_of_the_rows_to_those_of_independence():
 def test_extreme_weights_are_cut():
     codes = np.repeat([[0.0, 0], [0, 1], [1, 1]], [400, 1, 400], axis=0)
     codes = np.concatenate([codes, [[1.0, 0]]])
-    weights = independence_weights(codes, np.array([[False, True], [False, False]]), np.ones(len(codes)), 1.0, ["a", "b"])
+    weights = independence_weights(
+        codes, np.array([[False, True], [False, False]]), np.ones(len(codes)), 1.0, ["a", "b"]
+    )
     assert weights[:, 0].max() <= LARGEST_WEIGHT + 1e-9
 
 
 def test_combinations_without_a_row_are_named():
     codes = np.repeat([[0.0, 0], [0, 1], [1, 1]], 50, axis=0)
     with pytest.warns(UserWarning, match="'left' and 'right'"):
-        weights = independence_weights(codes, np.array([[False, True], [False, False]]), np.ones(150), 1.0, ["left", "right"])
+        weights = independence_weights(
+            codes, np.array([[False, True], [False, False]]), np.ones(150), 1.0, ["left", "right"]
+        )
     assert np.isfinite(weights).all()

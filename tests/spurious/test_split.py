@@ -10,12 +10,17 @@ from skmtl.spurious import split_by_label_combination
 def table(n_rows=600, n_tasks=2, seed=0):
     rng = np.random.default_rng(seed)
     shared = rng.integers(0, 2, n_rows)
-    Y = np.where(rng.random((n_rows, n_tasks)) < 0.7, shared[:, None], rng.integers(0, 2, (n_rows, n_tasks)))
+    Y = np.where(
+        rng.random((n_rows, n_tasks)) < 0.7, shared[:, None], rng.integers(0, 2, (n_rows, n_tasks))
+    )
     return np.column_stack([np.arange(n_rows), rng.normal(size=n_rows)]), Y
 
 
 def combinations(Y):
-    return {tuple(row): count for row, count in zip(*np.unique(Y, axis=0, return_counts=True), strict=True)}
+    return {
+        tuple(row): count
+        for row, count in zip(*np.unique(Y, axis=0, return_counts=True), strict=True)
+    }
 
 
 @pytest.mark.parametrize("n_tasks", [2, 3])
@@ -26,7 +31,9 @@ def test_a_balanced_test_has_equally_many_rows_of_every_combination(n_tasks):
     assert len(counts) == 2**n_tasks
     assert set(counts.values()) == {min(combinations(Y).values()) // 2}
     assert np.corrcoef(Y_train.T)[0, 1] > np.corrcoef(Y.T)[0, 1]
-    np.testing.assert_array_equal(np.sort(np.concatenate([X_train[:, 0], X_test[:, 0]])), np.arange(600))
+    np.testing.assert_array_equal(
+        np.sort(np.concatenate([X_train[:, 0], X_test[:, 0]])), np.arange(600)
+    )
     np.testing.assert_array_equal(Y_test, Y[X_test[:, 0].astype(int)])
 
 
@@ -43,7 +50,9 @@ def test_unseen_combinations_are_in_the_test_alone_and_no_label_is_lost():
     rng = np.random.default_rng(0)
     many = rng.integers(0, 4, (500, 2))
     many[:250, 1] = many[:250, 0]
-    _, X_test, Y_train, Y_test = split_by_label_combination(many, many, test="unseen", test_size=0.3, random_state=0)
+    _, X_test, Y_train, Y_test = split_by_label_combination(
+        many, many, test="unseen", test_size=0.3, random_state=0
+    )
     assert not set(combinations(Y_train)) & set(combinations(Y_test))
     assert all(len(np.unique(column)) == 4 for column in Y_train.T)
     assert 0 < len(X_test) <= 150
@@ -51,7 +60,10 @@ def test_unseen_combinations_are_in_the_test_alone_and_no_label_is_lost():
 
 def test_exaggerate_leaves_rare_combinations_out_of_training():
     X, Y = table()
-    plain, half, none = (split_by_label_combination(X, Y, exaggerate=share, random_state=0) for share in (0.0, 0.5, 1.0))
+    plain, half, none = (
+        split_by_label_combination(X, Y, exaggerate=share, random_state=0)
+        for share in (0.0, 0.5, 1.0)
+    )
     np.testing.assert_array_equal(plain[3], half[3])
     for cell in ((0, 1), (1, 0)):
         assert combinations(half[2])[cell] == pytest.approx(combinations(plain[2])[cell] / 2, abs=1)
@@ -63,7 +75,14 @@ def test_frames_other_arrays_names_and_missing_labels():
     X, Y = table(n_tasks=3)
     frame = pd.DataFrame(Y.astype(float), columns=["a", "b", "c"], index=np.arange(600) + 1000)
     frame.loc[frame.index[:50], "a"] = np.nan
-    parts = split_by_label_combination(pd.DataFrame(X, index=frame.index), frame, np.arange(600), list(range(600)), tasks=["a", 2], random_state=0)
+    parts = split_by_label_combination(
+        pd.DataFrame(X, index=frame.index),
+        frame,
+        np.arange(600),
+        list(range(600)),
+        tasks=["a", 2],
+        random_state=0,
+    )
     X_train, X_test, _, Y_test, train, test, _, listed = parts
     assert list(Y_test.index) == list(X_test.index) == list(test + 1000)
     np.testing.assert_array_equal(listed, test)
@@ -74,7 +93,9 @@ def test_frames_other_arrays_names_and_missing_labels():
 
 def test_a_seed_gives_one_split():
     X, Y = table()
-    first, second, other = (split_by_label_combination(X, Y, random_state=seed)[1][:, 0] for seed in (0, 0, 1))
+    first, second, other = (
+        split_by_label_combination(X, Y, random_state=seed)[1][:, 0] for seed in (0, 0, 1)
+    )
     np.testing.assert_array_equal(first, second)
     assert not np.array_equal(first, other)
 

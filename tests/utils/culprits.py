@@ -33,7 +33,9 @@ class PicklesSomethingElse(ToyRegressor):
     def __getstate__(self):
         state = super().__getstate__().copy()
         if "parts_" in state:
-            state["parts_"] = {name: (z, y + 1, slope) for name, (z, y, slope) in state["parts_"].items()}
+            state["parts_"] = {
+                name: (z, y + 1, slope) for name, (z, y, slope) in state["parts_"].items()
+            }
         return state
 
 
@@ -79,21 +81,32 @@ class StacksProbabilities(ToyClassifier):
         return np.hstack(found) if isinstance(found, list) else found
 
     def predict(self, X):
-        return np.column_stack([classes[own.argmax(1)] for classes, own in zip(self.classes_, super().predict_proba(X), strict=True)])
+        return np.column_stack(
+            [
+                classes[own.argmax(1)]
+                for classes, own in zip(self.classes_, super().predict_proba(X), strict=True)
+            ]
+        )
 
 
 class PredictsTheRarest(ToyClassifier):
     def predict(self, X):
         found = super().predict_proba(X)
         if isinstance(found, list):
-            return np.column_stack([classes[own.argmin(1)] for classes, own in zip(self.classes_, found, strict=True)])
+            return np.column_stack(
+                [classes[own.argmin(1)] for classes, own in zip(self.classes_, found, strict=True)]
+            )
         return self.classes_[found.argmin(1)]
 
 
 class BelievesInForeignClasses(ToyClassifier):
     def predict_proba(self, X):
         found = super().predict_proba(X)
-        return found if isinstance(found, list) else (found + 1e-4) / (found + 1e-4).sum(1, keepdims=True)
+        return (
+            found
+            if isinstance(found, list)
+            else (found + 1e-4) / (found + 1e-4).sum(1, keepdims=True)
+        )
 
 
 class DividesByTheSpread(ToyRegressor):
@@ -211,7 +224,9 @@ class SharesAScratchpad(ToyRegressor):
 
 class AddsOneToWeights(ToyRegressor):
     def weights(self, sample_weight, n):
-        return super().weights(sample_weight, n) + (0 if sample_weight is None else np.arange(n) == 0)
+        return super().weights(sample_weight, n) + (
+            0 if sample_weight is None else np.arange(n) == 0
+        )
 
 
 class SmoothsWeights(ToyRegressor):
@@ -243,13 +258,22 @@ class DoesNotAskForGroups(ToyClassifier):
 class PoolsTheScore(ToyRegressor):
     def score(self, X, y, sample_weight=None):
         known = ~np.isnan(y)
-        weight = None if sample_weight is None else np.broadcast_to(np.reshape(sample_weight, (-1, *[1] * (y.ndim - 1))), y.shape)[known]
+        weight = (
+            None
+            if sample_weight is None
+            else np.broadcast_to(np.reshape(sample_weight, (-1, *[1] * (y.ndim - 1))), y.shape)[
+                known
+            ]
+        )
         return r2_score(y[known], self.predict(X)[known], sample_weight=weight)
 
 
 class ScoresTasksWithoutLabels(ToyRegressor):
     def score(self, X, y, sample_weight=None):
-        scores = [((column - own) ** 2)[~np.isnan(column)] for column, own in zip(y.T, self.predict(X).T, strict=True)]
+        scores = [
+            ((column - own) ** 2)[~np.isnan(column)]
+            for column, own in zip(y.T, self.predict(X).T, strict=True)
+        ]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return float(np.mean([np.mean(errors) for errors in scores]))
@@ -257,7 +281,9 @@ class ScoresTasksWithoutLabels(ToyRegressor):
 
 class ScoresWithNaN(ToyRegressor):
     def score(self, X, y, sample_weight=None):
-        return float(r2_score(np.asarray(y)[:, 0], self.predict(X)[:, 0])) if np.ndim(y) == 2 else 0.0
+        return (
+            float(r2_score(np.asarray(y)[:, 0], self.predict(X)[:, 0])) if np.ndim(y) == 2 else 0.0
+        )
 
 
 class SpoilsRareTasks(ToyRegressor):
@@ -314,5 +340,13 @@ CULPRITS = {
     "check_wide_equals_long": [ShrinksInLongForm],
 }
 
-# They raise an error of their own inside the check; all others must be told by the check what is wrong.
-REFUSE = {DoesNotAskForGroups, FitsOnce, HoldsOutRowsOfTinyTasks, ScoresWithNaN, WantsAnInteger, WantsNumbersForIds}
+# They raise an error of their own inside the check; all others must be told by the check what is
+# wrong.
+REFUSE = {
+    DoesNotAskForGroups,
+    FitsOnce,
+    HoldsOutRowsOfTinyTasks,
+    ScoresWithNaN,
+    WantsAnInteger,
+    WantsNumbersForIds,
+}

@@ -1,4 +1,6 @@
-"""The suite itself: sound estimators pass, and every check catches an estimator that breaks its promise."""
+"""The suite itself: sound estimators pass, and every check catches an estimator that breaks its
+promise.
+"""
 
 import sys
 import warnings
@@ -10,11 +12,19 @@ from sklearn.exceptions import EstimatorCheckFailedWarning, SkipTestWarning
 
 from skmtl import MultiTaskClassifier, MultiTaskRegressor
 from skmtl.utils import estimator_checks
-from skmtl.utils.estimator_checks import check_multitask_estimator, multitask_checks, parametrize_with_checks
+from skmtl.utils.estimator_checks import (
+    check_multitask_estimator,
+    multitask_checks,
+    parametrize_with_checks,
+)
 from tests.utils.culprits import CULPRITS, REFUSE, IgnoresWeights, PoolsTheScore
 from tests.utils.toys import ToyClassifier, ToyRegressor, ToyWideRegressor
 
-CHECKS = [name for name in estimator_checks.__all__ if name.startswith("check_") and name != "check_multitask_estimator"]
+CHECKS = [
+    name
+    for name in estimator_checks.__all__
+    if name.startswith("check_") and name != "check_multitask_estimator"
+]
 GUIDE = Path(__file__).resolve().parents[2] / "docs" / "user_guide" / "estimator_checks.rst"
 
 
@@ -36,7 +46,10 @@ def test_every_check_has_an_estimator_that_it_must_catch():
     assert sorted(CULPRITS) == sorted(CHECKS)
 
 
-@pytest.mark.parametrize(("check", "culprit"), [(check, culprit) for check, culprits in CULPRITS.items() for culprit in culprits])
+@pytest.mark.parametrize(
+    ("check", "culprit"),
+    [(check, culprit) for check, culprits in CULPRITS.items() for culprit in culprits],
+)
 def test_the_check_catches_its_culprit(check, culprit):
     if check == "check_skops_predicts_the_same":
         pytest.importorskip("skops", reason="the check itself is skipped without skops")
@@ -51,7 +64,11 @@ def test_every_check_is_in_the_user_guide():
 
 
 def test_every_check_says_what_it_requires():
-    assert [name for name in CHECKS if not getattr(estimator_checks, name).__doc__.startswith("Require that ")] == []
+    assert [
+        name
+        for name in CHECKS
+        if not getattr(estimator_checks, name).__doc__.startswith("Require that ")
+    ] == []
 
 
 # ---------------------------------------------------------------------- which checks
@@ -68,7 +85,9 @@ def test_an_estimator_without_a_task_column_is_checked_in_wide_form_only():
         "check_unknown_task_raises",
         "check_wide_equals_long",
     }
-    assert {result["status"] for result in check_multitask_estimator(ToyWideRegressor(), on_skip=None)} <= {"passed", "skipped"}
+    assert {
+        result["status"] for result in check_multitask_estimator(ToyWideRegressor(), on_skip=None)
+    } <= {"passed", "skipped"}
 
 
 # ---------------------------------------------------------------------- the runner
@@ -82,11 +101,17 @@ def test_an_unexpected_failure_raises_warns_or_stands_in_the_result():
     with pytest.warns(EstimatorCheckFailedWarning, match="check_score_is_the_mean_over_tasks"):
         check_multitask_estimator(PoolsTheScore(), on_fail="warn", on_skip=None)
     found = check_multitask_estimator(PoolsTheScore(), on_fail=None, on_skip=None)
-    assert {name for name, status in statuses(found).items() if status == "failed"} == {"check_score_is_the_mean_over_tasks"}
+    assert {name for name, status in statuses(found).items() if status == "failed"} == {
+        "check_score_is_the_mean_over_tasks"
+    }
 
 
 def test_an_expected_failure_is_told_apart_from_an_unexpected_one():
-    found = check_multitask_estimator(PoolsTheScore(), expected_failed_checks={"check_score_is_the_mean_over_tasks": "pools tasks"}, on_skip=None)
+    found = check_multitask_estimator(
+        PoolsTheScore(),
+        expected_failed_checks={"check_score_is_the_mean_over_tasks": "pools tasks"},
+        on_skip=None,
+    )
     assert statuses(found)["check_score_is_the_mean_over_tasks"] == "xfail"
     assert {result["reason"] for result in found} == {None, "pools tasks"}
 
@@ -96,7 +121,9 @@ def test_a_check_whose_package_is_missing_is_skipped_with_a_warning(monkeypatch)
     monkeypatch.setitem(sys.modules, "skops.io", None)
     with pytest.warns(SkipTestWarning, match="skops is not installed"):
         found = check_multitask_estimator(ToyRegressor())
-    assert [name for name, status in statuses(found).items() if status == "skipped"] == ["check_skops_predicts_the_same"]
+    assert [name for name, status in statuses(found).items() if status == "skipped"] == [
+        "check_skops_predicts_the_same"
+    ]
 
 
 def test_the_estimator_that_is_checked_stays_unfitted_and_unchanged():
@@ -105,7 +132,10 @@ def test_the_estimator_that_is_checked_stays_unfitted_and_unchanged():
     assert vars(toy) == {"task_column": None, "random_state": 4}
 
 
-@pytest.mark.parametrize("run", [check_multitask_estimator, lambda toy, **options: parametrize_with_checks([toy], **options)])
+@pytest.mark.parametrize(
+    "run",
+    [check_multitask_estimator, lambda toy, **options: parametrize_with_checks([toy], **options)],
+)
 def test_an_exception_for_what_is_no_check_raises(run):
     with pytest.raises(ValueError, match="ToyRegressor names 'check_nothing', which is no check"):
         run(ToyRegressor(), expected_failed_checks={"check_nothing": "there is none"})
@@ -120,14 +150,20 @@ def test_an_unknown_option_raises(option):
 # ---------------------------------------------------------------------- under pytest
 def test_cases_have_readable_names_and_expected_failures_are_strict():
     expected = {"check_weights_have_an_effect": "has no use for weights"}
-    cases = parametrize_with_checks([ToyRegressor(), IgnoresWeights()], expected_failed_checks=lambda toy: expected if isinstance(toy, IgnoresWeights) else {})
+    cases = parametrize_with_checks(
+        [ToyRegressor(), IgnoresWeights()],
+        expected_failed_checks=lambda toy: expected if isinstance(toy, IgnoresWeights) else {},
+    )
     ids = [case.id for case in cases.args[1]]
     assert "ToyRegressor()-check_weights_have_an_effect" in ids
     assert len(set(ids)) == len(ids)
     marked = {case.id: case.marks for case in cases.args[1] if case.marks}
     assert list(marked) == ["IgnoresWeights()-check_weights_have_an_effect"]
     (mark,) = marked["IgnoresWeights()-check_weights_have_an_effect"]
-    assert (mark.name, mark.kwargs) == ("xfail", {"reason": "has no use for weights", "strict": True})
+    assert (mark.name, mark.kwargs) == (
+        "xfail",
+        {"reason": "has no use for weights", "strict": True},
+    )
 
 
 def test_a_class_in_place_of_an_instance_is_refused():

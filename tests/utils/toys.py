@@ -60,17 +60,23 @@ class Toy(MultiOutputMixin, BaseEstimator):
             rows = [np.flatnonzero(~pd.isna(labels)) for labels in columns]
         else:
             names, codes = self.ids(column)
-            columns, rows = [np.asarray(y)] * len(names), [np.flatnonzero(codes == t) for t in range(len(names))]
+            columns, rows = (
+                [np.asarray(y)] * len(names),
+                [np.flatnonzero(codes == t) for t in range(len(names))],
+            )
         self.task_names_ = self.names(names)
         self.direction_ = self.direction(inputs.shape[1])
         z, weight = self.projected(inputs), self.weights(sample_weight, len(inputs))
         self.parts_ = {
-            name: self.learn(z[own], self.targets(labels[own]), weight[own]) for name, labels, own in zip(self.task_names_, columns, rows, strict=True)
+            name: self.learn(z[own], self.targets(labels[own]), weight[own])
+            for name, labels, own in zip(self.task_names_, columns, rows, strict=True)
         }
         return self
 
     def _answers(self, X):
-        """Answers of every task for every row, and which task each row asks for (None in wide form)."""
+        """Answers of every task for every row, and which task each row asks for (None in wide
+        form).
+        """
         check_is_fitted(self)
         self.check_names(X)
         column, inputs = self._split(X)
@@ -79,7 +85,10 @@ class Toy(MultiOutputMixin, BaseEstimator):
         if column is None:
             return answers, None
         names, codes = self.ids(column)
-        position = [self.task_names_.index(name) if name in self.task_names_ else self.unknown(name) for name in names]
+        position = [
+            self.task_names_.index(name) if name in self.task_names_ else self.unknown(name)
+            for name in names
+        ]
         return answers, np.array(position)[codes]
 
     def _tasks(self, X):
@@ -96,7 +105,9 @@ class ToyRegressor(RegressorMixin, Toy):
         y = np.asarray(y, dtype=float)
         mean_z, mean_y = np.average(z, weights=weight), np.average(y, weights=weight)
         spread = np.average((z - mean_z) ** 2, weights=weight)
-        slope = np.average((z - mean_z) * (y - mean_y), weights=weight) / spread if spread > 0 else 0.0
+        slope = (
+            np.average((z - mean_z) * (y - mean_y), weights=weight) / spread if spread > 0 else 0.0
+        )
         return mean_z, mean_y, slope
 
     def answer(self, z, part):
@@ -110,7 +121,9 @@ class ToyRegressor(RegressorMixin, Toy):
         return answers[0] if self._flat else np.column_stack(answers)
 
     def score(self, X, y, sample_weight=None):
-        return float(multitask_r2(y, self.predict(X), task=self._tasks(X), sample_weight=sample_weight))
+        return float(
+            multitask_r2(y, self.predict(X), task=self._tasks(X), sample_weight=sample_weight)
+        )
 
 
 class ToyWideRegressor(ToyRegressor):
@@ -136,7 +149,11 @@ class ToyClassifier(ClassifierMixin, Toy):
         classes = np.unique(y)
         members = [y == value for value in classes]
         share = np.array([weight[own].sum() for own in members]) / weight.sum()
-        return classes, share, np.array([np.average(z[own], weights=weight[own]) for own in members])
+        return (
+            classes,
+            share,
+            np.array([np.average(z[own], weights=weight[own]) for own in members]),
+        )
 
     def answer(self, z, part):
         _, share, centre = part
@@ -149,14 +166,20 @@ class ToyClassifier(ClassifierMixin, Toy):
         union = np.zeros((len(codes), len(self.classes_)))
         for t, name in enumerate(self.task_names_):
             rows = np.flatnonzero(codes == t)
-            union[np.ix_(rows, np.searchsorted(self.classes_, self.parts_[name][0]))] = answers[t][rows]
+            union[np.ix_(rows, np.searchsorted(self.classes_, self.parts_[name][0]))] = answers[t][
+                rows
+            ]
         return union
 
     def predict(self, X):
         found = self.predict_proba(X)
         if isinstance(found, list):
-            return np.column_stack([classes[own.argmax(1)] for classes, own in zip(self.classes_, found, strict=True)])
+            return np.column_stack(
+                [classes[own.argmax(1)] for classes, own in zip(self.classes_, found, strict=True)]
+            )
         return self.classes_[found.argmax(1)]
 
     def score(self, X, y, sample_weight=None):
-        return float(multitask_accuracy(y, self.predict(X), task=self._tasks(X), sample_weight=sample_weight))
+        return float(
+            multitask_accuracy(y, self.predict(X), task=self._tasks(X), sample_weight=sample_weight)
+        )

@@ -1,4 +1,6 @@
-"""Callbacks of scikit-learn around a training loop: who is called when, what stops, what is left behind."""
+"""Callbacks of scikit-learn around a training loop: who is called when, what stops, what is left
+behind.
+"""
 
 from __future__ import annotations
 
@@ -14,19 +16,27 @@ from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import check_dict_unchanged, check_estimator_cloneable, check_parameters_default_constructible
+from sklearn.utils.estimator_checks import (
+    check_dict_unchanged,
+    check_estimator_cloneable,
+    check_parameters_default_constructible,
+)
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skmtl import _sklearn_compat
 from skmtl.validation.callbacks import CallbackSupport, fit_callbacks
 from skmtl.validation.state import VersionedState
 
-sklearn_callback = pytest.importorskip("sklearn.callback", reason="callbacks came with scikit-learn 1.9")
+sklearn_callback = pytest.importorskip(
+    "sklearn.callback", reason="callbacks came with scikit-learn 1.9"
+)
 ProgressBar, ScoringMonitor = sklearn_callback.ProgressBar, sklearn_callback.ScoringMonitor
 
 
 class Halving(CallbackSupport, VersionedState, RegressorMixin, BaseEstimator):
-    """Predicts the mean, of which every pass halves what is missing; stops by itself after ``patience`` passes."""
+    """Predicts the mean, of which every pass halves what is missing; stops by itself after
+    ``patience`` passes.
+    """
 
     def __init__(self, max_iter=4, patience=None, fail_at=None, callbacks=None):
         self.max_iter = max_iter
@@ -37,13 +47,17 @@ class Halving(CallbackSupport, VersionedState, RegressorMixin, BaseEstimator):
     def fit(self, X, y, *, sample_weight=None):
         _, targets = validate_data(self, X, y)
         target, mean = np.average(targets, weights=sample_weight), 0.0
-        with fit_callbacks(self, X, y, max_passes=self.max_iter, metadata={"sample_weight": sample_weight}) as on_pass:
+        with fit_callbacks(
+            self, X, y, max_passes=self.max_iter, metadata={"sample_weight": sample_weight}
+        ) as on_pass:
             self.on_pass_ = on_pass is not None
             for n_done in range(1, self.max_iter + 1):
                 if n_done == self.fail_at:
                     raise FloatingPointError("diverged")
                 mean += (target - mean) / 2
-                if on_pass and on_pass(n_done, lambda mean=mean, n_done=n_done: {"mean_": mean, "n_iter_": n_done}):
+                if on_pass and on_pass(
+                    n_done, lambda mean=mean, n_done=n_done: {"mean_": mean, "n_iter_": n_done}
+                ):
                     break
                 if n_done == self.patience:
                     break
@@ -69,7 +83,9 @@ class Recorder:
     def on_fit_task_begin(self, estimator, context):
         self._note("begin", context)
 
-    def on_fit_task_end(self, estimator, context, *, X=None, y=None, metadata=None, fitted_estimator=None):
+    def on_fit_task_end(
+        self, estimator, context, *, X=None, y=None, metadata=None, fitted_estimator=None
+    ):
         self._note("end", context)
         self.shown.append((context.task_name, X, y, metadata, fitted_estimator))
         return context.task_name == "pass" and context.task_id + 1 == self.stop_after
@@ -95,7 +111,9 @@ def data(rng):
 
 
 def passes(recorder, hook):
-    return [task_id for called, name, task_id in recorder.calls if called == hook and name == "pass"]
+    return [
+        task_id for called, name, task_id in recorder.calls if called == hook and name == "pass"
+    ]
 
 
 GIVEN = {
@@ -111,7 +129,11 @@ def test_hooks_come_in_order_around_the_fit_and_every_pass(data, give):
     recorder = Recorder()
     give(Halving(max_iter=2), recorder).fit(*data)
     called = ", ".join(f"{hook} {name} {task_id}" for hook, name, task_id in recorder.calls)
-    assert called == "setup fit 0, begin fit 0, begin pass 0, end pass 0, begin pass 1, end pass 1, end fit 0, teardown fit 0"
+    assert (
+        called
+        == "setup fit 0, begin fit 0, begin pass 0, end pass 0, begin pass 1, end pass 1, end fit "
+        "0, teardown fit 0"
+    )
 
 
 def test_a_pass_begins_before_it_runs(data):
@@ -128,7 +150,13 @@ def test_a_pass_begins_before_it_runs(data):
                     on_pass(n_done, dict)
             return self
 
-    assert Traced(callbacks=[Watching()]).fit(*data).trace == ["begin fit 0", "begin pass 0", "run 1", "begin pass 1", "run 2"]
+    assert Traced(callbacks=[Watching()]).fit(*data).trace == [
+        "begin fit 0",
+        "begin pass 0",
+        "run 1",
+        "begin pass 1",
+        "run 2",
+    ]
 
 
 def test_each_pass_shows_the_data_and_the_estimator_as_if_it_had_stopped_there(data):
@@ -163,7 +191,13 @@ def test_passes_reported_together_all_count_and_the_last_is_shown(data):
         on_pass(3, lambda: {"mean_": 2.0})
         on_pass(4, lambda: {"mean_": 3.0})
     assert passes(recorder, "end") == [0, 1, 2, 3, 4]  # the last one had begun, and is ended empty
-    assert [shown and shown.mean_ for name, *_, shown in recorder.shown if name == "pass"] == [None, None, 1.0, 3.0, None]
+    assert [shown and shown.mean_ for name, *_, shown in recorder.shown if name == "pass"] == [
+        None,
+        None,
+        1.0,
+        3.0,
+        None,
+    ]
 
 
 # ---------------------------------------------------------------------- stopping
@@ -180,8 +214,20 @@ def test_a_loop_that_stops_by_itself_leaves_no_pass_open(data):
     recorder = Recorder()
     Halving(max_iter=50, patience=3, callbacks=[recorder]).fit(*data)
     assert passes(recorder, "begin") == passes(recorder, "end")
-    assert [metadata for _, _, _, metadata, _ in recorder.shown] == [{}, {}, {}, None, {}]  # a sample_weight of None is left out
-    assert [shown is None for name, *_, shown in recorder.shown] == [False, False, False, True, False]
+    assert [metadata for _, _, _, metadata, _ in recorder.shown] == [
+        {},
+        {},
+        {},
+        None,
+        {},
+    ]  # a sample_weight of None is left out
+    assert [shown is None for name, *_, shown in recorder.shown] == [
+        False,
+        False,
+        False,
+        True,
+        False,
+    ]
 
 
 @both_ways
@@ -245,9 +291,17 @@ def test_fit_changes_neither_the_parameters_nor_what_was_set(data):
     assert "_skl_callbacks" not in vars(Halving(callbacks=given).fit(*data))
 
 
-@pytest.mark.parametrize("given", ["bar", 3, [Recorder], [object()], Recorder()], ids=["text", "number", "class", "object", "no list"])
+@pytest.mark.parametrize(
+    "given",
+    ["bar", 3, [Recorder], [object()], Recorder()],
+    ids=["text", "number", "class", "object", "no list"],
+)
 def test_what_is_no_list_of_callbacks_is_refused_by_name(data, given):
-    with pytest.raises((ValueError, TypeError), match="The 'callbacks' parameter of Halving must be None or a list of scikit-learn callbacks") as error:
+    with pytest.raises(
+        (ValueError, TypeError),
+        match="The 'callbacks' parameter of Halving must be None or a list of scikit-learn "
+        "callbacks",
+    ) as error:
         Halving(callbacks=given).fit(*data)
     assert [isinstance(error.value, kind) for kind in (ValueError, TypeError)] == [True, True]
 
@@ -282,7 +336,9 @@ def test_the_checks_of_scikit_learn_pass():
 # ---------------------------------------------------------------------- scikit-learn's own
 @both_ways
 @pytest.mark.parametrize("patience", [None, 2])
-def test_the_progress_bar_runs_to_the_end_also_where_the_loop_stops_by_itself(data, give, patience, capsys):
+def test_the_progress_bar_runs_to_the_end_also_where_the_loop_stops_by_itself(
+    data, give, patience, capsys
+):
     give(Halving(max_iter=5, patience=patience), ProgressBar()).fit(*data)
     shown = capsys.readouterr().out
     assert "Halving - fit" in shown
@@ -305,10 +361,13 @@ def test_scores_are_weighted_as_the_fit_was(data):
     weight = np.arange(30.0)
     monitor = ScoringMonitor(scoring=["neg_mean_squared_error"])
     model = Halving(callbacks=[monitor]).fit(X, y, sample_weight=weight)
-    assert monitor.get_logs().data[-1]["neg_mean_squared_error"] == pytest.approx(-np.average((y - model.mean_) ** 2, weights=weight))
+    assert monitor.get_logs().data[-1]["neg_mean_squared_error"] == pytest.approx(
+        -np.average((y - model.mean_) ** 2, weights=weight)
+    )
 
 
-# ---------------------------------------------------------------------- inside searches and pipelines
+# ---------------------------------------------------------------------- inside searches and
+# pipelines
 def test_a_search_passes_its_callbacks_down_and_estimators_keep_their_own(data, capsys):
     monitor, travelling = ScoringMonitor(scoring="r2"), Travelling()
     search = GridSearchCV(Halving(callbacks=[monitor]), {"max_iter": [2, 3]}, cv=2)
@@ -328,32 +387,50 @@ def test_a_search_passes_its_callbacks_down_and_estimators_keep_their_own(data, 
 def test_a_search_in_several_threads_reaches_the_monitor_of_the_user(data):
     monitor = ScoringMonitor(scoring="r2")
     with parallel_config("threading"):
-        GridSearchCV(Halving(max_iter=2, callbacks=[monitor]), {"patience": [1, 2]}, cv=2, n_jobs=2, refit=False).fit(*data)
+        GridSearchCV(
+            Halving(max_iter=2, callbacks=[monitor]),
+            {"patience": [1, 2]},
+            cv=2,
+            n_jobs=2,
+            refit=False,
+        ).fit(*data)
     assert (monitor.get_logs().data_as_pandas["task_name"] == "pass").sum() == 2 * (1 + 2)
 
 
 def test_a_search_over_a_pipeline_reaches_its_last_step(data):
     travelling = Travelling()
     pipeline = make_pipeline(StandardScaler(), Halving(max_iter=2))
-    GridSearchCV(pipeline, {"halving__patience": [None]}, cv=2, refit=False).set_callbacks(travelling).fit(*data, halving__sample_weight=np.ones(30))
+    GridSearchCV(pipeline, {"halving__patience": [None]}, cv=2, refit=False).set_callbacks(
+        travelling
+    ).fit(*data, halving__sample_weight=np.ones(30))
     assert len(passes(travelling, "end")) == 4
 
 
 def test_a_stop_inside_a_pipeline_stops_the_last_step(data):
-    pipeline = make_pipeline(StandardScaler(), Halving(max_iter=50)).set_callbacks(Travelling(stop_after=3))
+    pipeline = make_pipeline(StandardScaler(), Halving(max_iter=50)).set_callbacks(
+        Travelling(stop_after=3)
+    )
     assert pipeline.fit(*data)[-1].n_iter_ == 3
 
 
 def test_the_same_bar_on_the_search_and_in_the_parameter_is_shown_once(data):
     travelling = Travelling()
-    GridSearchCV(Halving(max_iter=2, callbacks=[travelling]), {"patience": [None]}, cv=2, refit=False).set_callbacks(travelling).fit(*data)
+    GridSearchCV(
+        Halving(max_iter=2, callbacks=[travelling]), {"patience": [None]}, cv=2, refit=False
+    ).set_callbacks(travelling).fit(*data)
     assert len(passes(travelling, "end")) == 4
 
 
 def test_a_bar_in_the_parameter_of_an_inner_estimator_is_refused_with_the_way_out(data):
-    with pytest.raises(TypeError, match=r"'callbacks' parameter of Halving holds ProgressBar, .* fitted inside Pipeline\. Use Pipeline\.set_callbacks"):
+    with pytest.raises(
+        TypeError,
+        match=r"'callbacks' parameter of Halving holds ProgressBar, .* fitted inside Pipeline\. "
+        r"Use Pipeline\.set_callbacks",
+    ):
         make_pipeline(StandardScaler(), Halving(callbacks=[ProgressBar()])).fit(*data)
-    with pytest.raises(ValueError, match=r"All the 2 fits failed.[\s\S]*Use GridSearchCV\.set_callbacks"):
+    with pytest.raises(
+        ValueError, match=r"All the 2 fits failed.[\s\S]*Use GridSearchCV\.set_callbacks"
+    ):
         GridSearchCV(Halving(callbacks=[ProgressBar()]), {"patience": [None]}, cv=2).fit(*data)
 
 
@@ -395,5 +472,7 @@ def test_below_1_9_estimators_work_and_callbacks_are_refused_with_the_reason(old
     assert Old(callbacks=[]).fit(*data).on_pass_ is None
     given = [Recorder()]
     assert clone(Old(callbacks=given)).callbacks is given
-    with pytest.raises(ValueError, match=r"The 'callbacks' parameter of Old needs scikit-learn 1\.9 or newer"):
+    with pytest.raises(
+        ValueError, match=r"The 'callbacks' parameter of Old needs scikit-learn 1\.9 or newer"
+    ):
         Old(callbacks=given).fit(*data)

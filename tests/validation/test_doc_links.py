@@ -99,4 +99,7 @@ def public_estimators():
 @pytest.mark.parametrize(("cls", "page"), list(public_estimators()))
 def test_the_address_is_the_page_that_the_api_reference_writes(cls, page):
     address = DocLinks._doc_link_url_param_generator(object.__new__(cls))
-    assert DocLinks._doc_link_template.format(**address) == f"{DOCS_URL}/api/generated/{page}.{cls.__name__}.html"
+    assert (
+        DocLinks._doc_link_template.format(**address)
+        == f"{DOCS_URL}/api/generated/{page}.{cls.__name__}.html"
+    )

@@ -28,7 +28,9 @@ class Shape:
 
 
 class Mean(VersionedState, RegressorMixin, BaseEstimator):
-    """Predicts the mean of the targets; keeps one value of every type that our fitted estimators keep."""
+    """Predicts the mean of the targets; keeps one value of every type that our fitted estimators
+    keep.
+    """
 
     def __init__(self, shift=0.0):
         self.shift = shift
@@ -56,7 +58,9 @@ def altered(estimator, **versions):
     """The pickle of an estimator that was saved with other versions (None: no such entry)."""
     state = estimator.__getstate__()
     recorded = {**state["_versions"], **versions}
-    state["_versions"] = {name: version for name, version in recorded.items() if version is not None}
+    state["_versions"] = {
+        name: version for name, version in recorded.items() if version is not None
+    }
     return _Restored(type(estimator), state)
 
 
@@ -71,7 +75,11 @@ class _Restored:
 
 
 def same(left, right):
-    return left.get_params() == right.get_params() and vars(left).keys() == vars(right).keys() and np.array_equal(left.mean_, right.mean_)
+    return (
+        left.get_params() == right.get_params()
+        and vars(left).keys() == vars(right).keys()
+        and np.array_equal(left.mean_, right.mean_)
+    )
 
 
 def through_joblib(estimator, folder):
@@ -81,7 +89,10 @@ def through_joblib(estimator, folder):
 
 def through_skops(estimator, folder):
     skops.io.dump(estimator, folder / "estimator.skops")
-    return skops.io.load(folder / "estimator.skops", trusted=skops.io.get_untrusted_types(file=folder / "estimator.skops"))
+    return skops.io.load(
+        folder / "estimator.skops",
+        trusted=skops.io.get_untrusted_types(file=folder / "estimator.skops"),
+    )
 
 
 ROUND_TRIPS = {
@@ -123,7 +134,12 @@ def test_the_recorded_versions_are_plain_strings_of_what_runs():
 
     import skmtl
 
-    expected = {"skmtl": skmtl.__version__, "numpy": np.__version__, "scikit-learn": sklearn.__version__, "torch": str(torch.__version__)}
+    expected = {
+        "skmtl": skmtl.__version__,
+        "numpy": np.__version__,
+        "scikit-learn": sklearn.__version__,
+        "torch": str(torch.__version__),
+    }
     assert running_versions() == expected
     assert {type(version) for version in running_versions().values()} == {str}
 
@@ -133,7 +149,10 @@ def test_loading_with_another_skmtl_warns_with_the_estimator_and_both_versions(f
         again = pickle.loads(pickle.dumps(altered(fitted, skmtl="0.0.7", numpy="1.26.4")))
     message = str(caught[0].message)
     assert len(caught) == 1
-    assert message.startswith(f"Mean was saved with skmtl 0.0.7, numpy 1.26.4 and is loaded with skmtl {running_versions()['skmtl']}, numpy {np.__version__}. ")
+    assert message.startswith(
+        "Mean was saved with skmtl 0.0.7, numpy 1.26.4 and is loaded with skmtl "
+        f"{running_versions()['skmtl']}, numpy {np.__version__}. "
+    )
     assert isinstance(caught[0].message, InconsistentVersionWarning)
     assert same(again, fitted)
 

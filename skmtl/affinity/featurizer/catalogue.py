@@ -22,13 +22,21 @@ DISTANCES = (
 REPRESENTATIONS = ("mean_gap", "cosine_similarity", "pca_alignment", "rank_divergence")
 LINKS = ("cross_link_ratio",)
 LABELS = ("label_std_target", "label_std_source", "label_mean_gap")
-TRANSFERS = ("transfer_to_target", "transfer_to_source", "agreement_on_target", "agreement_on_source", "coefficient_cosine")
+TRANSFERS = (
+    "transfer_to_target",
+    "transfer_to_source",
+    "agreement_on_target",
+    "agreement_on_source",
+    "coefficient_cosine",
+)
 FEATURES = SIZES + DISTANCES + REPRESENTATIONS + LINKS + LABELS
 EXTENDED = FEATURES + TRANSFERS
 
 
 def size_tables(sizes: NDArray[np.intp]) -> dict[str, Table]:
-    """Eqs. (4) and (5) for all pairs: one (T, T) table for every name in SIZES, rows = target, columns = source."""
+    """Eqs. (4) and (5) for all pairs: one (T, T) table for every name in SIZES, rows = target,
+    columns = source.
+    """
     n = sizes.astype(float)
     total = n[:, None] + n
     return {
@@ -40,9 +48,14 @@ def size_tables(sizes: NDArray[np.intp]) -> dict[str, Table]:
 
 
 def distance_tables(distances: Table) -> dict[str, Table]:
-    """Eqs. (6) to (8) and their normalised forms from mean distances (T, T): one table for every name in DISTANCES."""
+    """Eqs. (6) to (8) and their normalised forms from mean distances (T, T): one table for every
+    name in DISTANCES.
+    """
     intra = distances.diagonal()
-    target, source = np.broadcast_to(intra[:, None], distances.shape), np.broadcast_to(intra, distances.shape)
+    target, source = (
+        np.broadcast_to(intra[:, None], distances.shape),
+        np.broadcast_to(intra, distances.shape),
+    )
     both = target + source
     return {
         "intra_distance_target": target,
@@ -70,7 +83,12 @@ def quotient(numerator: Table, denominator: Table) -> Table:
     return np.divide(numerator, denominator, out=np.zeros_like(denominator), where=denominator > 0)
 
 
-def fill(tables: dict[str, Table], wanted: tuple[str, ...], family: tuple[str, ...], compute: Callable[[], dict[str, Table]]) -> None:
+def fill(
+    tables: dict[str, Table],
+    wanted: tuple[str, ...],
+    family: tuple[str, ...],
+    compute: Callable[[], dict[str, Table]],
+) -> None:
     """Compute a family of tables if one of them is wanted, and keep those that are."""
     if set(family) & set(wanted):
         tables.update((name, table) for name, table in compute().items() if name in wanted)

@@ -14,10 +14,13 @@ def mean_gaps(X: NDArray[np.float64], members: list[NDArray[np.intp]]) -> NDArra
     return gaps
 
 
-def cosine_similarities(X: NDArray[np.float64], members: list[NDArray[np.intp]]) -> NDArray[np.float64]:
+def cosine_similarities(
+    X: NDArray[np.float64], members: list[NDArray[np.intp]]
+) -> NDArray[np.float64]:
     """Mean cosine between rows of two tasks, eq. (10), of shape (T, T).
 
-    The mean of all inner products of unit vectors is the inner product of their means. A row of zeros has no direction and contributes 0.
+    The mean of all inner products of unit vectors is the inner product of their means. A row of
+    zeros has no direction and contributes 0.
     """
     norms = np.linalg.norm(X, axis=1, keepdims=True)
     units = np.divide(X, norms, out=np.zeros_like(X), where=norms > 0)
@@ -26,7 +29,9 @@ def cosine_similarities(X: NDArray[np.float64], members: list[NDArray[np.intp]])
     return similarities
 
 
-def pca_alignments(X: NDArray[np.float64], members: list[NDArray[np.intp]], n_components: int) -> NDArray[np.float64]:
+def pca_alignments(
+    X: NDArray[np.float64], members: list[NDArray[np.intp]], n_components: int
+) -> NDArray[np.float64]:
     """Mean absolute cosine of principal components of the same order, eq. (11).
 
     Parameters
@@ -41,12 +46,15 @@ def pca_alignments(X: NDArray[np.float64], members: list[NDArray[np.intp]], n_co
     Returns
     -------
     ndarray of shape (T, T)
-        Between 0 and 1. A component without variance has no direction of its own and contributes 0, so a task with a single row has alignment 0.
+        Between 0 and 1. A component without variance has no direction of its own and contributes 0,
+        so a task with a single row has alignment 0.
     """
     k = min(n_components, X.shape[1])
     directions = np.stack([principal_components(X[index], k) for index in members])
     used = np.minimum(k, [len(index) for index in members])
-    cosines = np.abs(np.einsum("ilp,jlp->lij", directions, directions, optimize=True)).cumsum(axis=0)
+    cosines = np.abs(np.einsum("ilp,jlp->lij", directions, directions, optimize=True)).cumsum(
+        axis=0
+    )
     pair = np.minimum.outer(used, used)
     aligned: NDArray[np.float64] = np.take_along_axis(cosines, pair[None] - 1, axis=0)[0] / pair
     return aligned

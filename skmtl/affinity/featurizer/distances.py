@@ -15,7 +15,11 @@ CANCELLATION = 1e-4
 
 
 def compare_rows(
-    points: NDArray[np.float64], members: list[NDArray[np.intp]], n_neighbors: int | None, *, block_elements: int = BLOCK_ELEMENTS
+    points: NDArray[np.float64],
+    members: list[NDArray[np.intp]],
+    n_neighbors: int | None,
+    *,
+    block_elements: int = BLOCK_ELEMENTS,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
     """Mean distances within and between tasks, and the links of their nearest-neighbour graphs.
 
@@ -28,12 +32,14 @@ def compare_rows(
     n_neighbors : int or None
         Neighbours of a row in the graph of a pair; None leaves the graphs out.
     block_elements : int
-        Numbers that are held in memory at a time, in each of a handful of arrays. Changes results by rounding only.
+        Numbers that are held in memory at a time, in each of a handful of arrays. Changes results
+        by rounding only.
 
     Returns
     -------
     distances : ndarray of shape (T, T)
-        Mean Euclidean distance over all pairs of rows, those of a row with itself included: eq. (6) on the diagonal, eq. (7) elsewhere.
+        Mean Euclidean distance over all pairs of rows, those of a row with itself included: eq. (6)
+        on the diagonal, eq. (7) elsewhere.
     links : ndarray of shape (T, T) or None
         Cross-link ratios, eq. (13), 0 on the diagonal.
     """
@@ -61,16 +67,21 @@ def compare_rows(
 def membership(members: list[NDArray[np.intp]], n_points: int) -> csr_array:
     """How often every task holds every distinct row, sparse (T, u)."""
     task = np.repeat(np.arange(len(members)), [len(index) for index in members])
-    counts = csr_array((np.ones(len(task)), (task, np.concatenate(members))), shape=(len(members), n_points))
+    counts = csr_array(
+        (np.ones(len(task)), (task, np.concatenate(members))), shape=(len(members), n_points)
+    )
     counts.sum_duplicates()
     return counts
 
 
-def squared_distance_blocks(points: NDArray[np.float64], step: int) -> Iterator[tuple[int, NDArray[np.float64]]]:
+def squared_distance_blocks(
+    points: NDArray[np.float64], step: int
+) -> Iterator[tuple[int, NDArray[np.float64]]]:
     r"""Squared distances of some rows to all rows, block after block.
 
-    :math:`\|x\|^2 + \|x'\|^2 - 2 \langle x, x' \rangle` around the columns' medians; where this cancels (the result is below 1e-4 of its first two terms),
-    the difference of the rows is squared instead, so that the relative error stays near 1e-12 however close two rows are.
+    :math:`\|x\|^2 + \|x'\|^2 - 2 \langle x, x' \rangle` around the columns' medians; where this
+    cancels (the result is below 1e-4 of its first two terms), the difference of the rows is squared
+    instead, so that the relative error stays near 1e-12 however close two rows are.
 
     Parameters
     ----------

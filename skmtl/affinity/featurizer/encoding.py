@@ -11,20 +11,25 @@ from skmtl.tasks import TaskSet
 NUMERIC_OBJECTS = ("integer", "floating", "mixed-integer-float", "decimal", "empty")
 
 
-def encode_inputs(tasks: TaskSet, *, standardize: bool = True) -> tuple[NDArray[np.float64], list[NDArray[np.intp]]]:
+def encode_inputs(
+    tasks: TaskSet, *, standardize: bool = True
+) -> tuple[NDArray[np.float64], list[NDArray[np.intp]]]:
     """Encode the inputs of all tasks as one matrix of numbers.
 
-    Columns of dtype bool, category, string or object become one 0/1 column for every level that occurs (a missing value is a level of its own); an object
-    column that holds nothing but numbers counts as numeric. Missing numbers take the pooled mean, 0 if all are missing. Means and standard deviations are
-    taken over the rows of all tasks, one after another: a row that is labelled for two tasks counts twice, so that the wide and the long form of the same
-    data give the same features.
+    Columns of dtype bool, category, string or object become one 0/1 column for every level that
+    occurs (a missing value is a level of its own); an object column that holds nothing but numbers
+    counts as numeric. Missing numbers take the pooled mean, 0 if all are missing. Means and
+    standard deviations are taken over the rows of all tasks, one after another: a row that is
+    labelled for two tasks counts twice, so that the wide and the long form of the same data give
+    the same features.
 
     Parameters
     ----------
     tasks : TaskSet
         The tasks; n rows of its table belong to at least one of them.
     standardize : bool, default=True
-        Scale every column to mean 0 and (population) standard deviation 1; constant columns become 0.
+        Scale every column to mean 0 and (population) standard deviation 1; constant columns become
+        0.
 
     Returns
     -------
@@ -36,25 +41,31 @@ def encode_inputs(tasks: TaskSet, *, standardize: bool = True) -> tuple[NDArray[
     Raises
     ------
     ValueError
-        If a number is infinite, or a column is neither numeric nor categorical (a date, for instance). The message names the column and a task.
+        If a number is infinite, or a column is neither numeric nor categorical (a date, for
+        instance). The message names the column and a task.
     """
     table, stacked = tasks.X, np.concatenate([tasks.rows(name) for name in tasks.names])
     used, position = np.unique(stacked, return_inverse=True)
     members = np.split(position.ravel().astype(np.intp), np.cumsum(tasks.sizes)[:-1])
     frame = table.iloc[used] if hasattr(table, "iloc") else pd.DataFrame(table[used])
     weights = np.bincount(position.ravel(), minlength=len(used)).astype(float)
-    blocks = [encode_column(frame.iloc[:, c], weights, tasks, members) for c in range(frame.shape[1])]
+    blocks = [
+        encode_column(frame.iloc[:, c], weights, tasks, members) for c in range(frame.shape[1])
+    ]
     X = np.concatenate(blocks, axis=1)
     return (zscore(X, weights) if standardize else X), members
 
 
-def encode_column(column: pd.Series, weights: NDArray[np.float64], tasks: TaskSet, members: list[NDArray[np.intp]]) -> NDArray[np.float64]:
+def encode_column(
+    column: pd.Series, weights: NDArray[np.float64], tasks: TaskSet, members: list[NDArray[np.intp]]
+) -> NDArray[np.float64]:
     """Encode one column as a matrix of one (numbers) or several (levels) columns."""
     if is_number(column):
         return impute(to_float(column, tasks, members), weights)[:, None]
     if column.dtype.kind in "mMc":
         raise ValueError(
-            f"Column {column.name!r} of X has dtype {column.dtype}; TaskRelationFeaturizer takes numeric, boolean, categorical and string columns."
+            f"Column {column.name!r} of X has dtype {column.dtype}; TaskRelationFeaturizer takes "
+            "numeric, boolean, categorical and string columns."
         )
     codes, levels = pd.factorize(column)
     codes = np.where(codes < 0, len(levels), codes)
@@ -66,16 +77,29 @@ def is_number(column: pd.Series) -> bool:
     """Whether a column holds numbers, whatever its dtype says."""
     if column.dtype == object:
         return pd.api.types.infer_dtype(column, skipna=True) in NUMERIC_OBJECTS
-    return pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype) and column.dtype.kind != "c"
+    return (
+        pd.api.types.is_numeric_dtype(column.dtype)
+        and not pd.api.types.is_bool_dtype(column.dtype)
+        and column.dtype.kind != "c"
+    )
 
 
-def to_float(column: pd.Series, tasks: TaskSet, members: list[NDArray[np.intp]]) -> NDArray[np.float64]:
+def to_float(
+    column: pd.Series, tasks: TaskSet, members: list[NDArray[np.intp]]
+) -> NDArray[np.float64]:
     """Numbers of a column as float64, NaN where missing; infinity raises."""
-    values: NDArray[np.float64] = np.array(pd.to_numeric(column).to_numpy(dtype=float, na_value=np.nan))
+    values: NDArray[np.float64] = np.array(
+        pd.to_numeric(column).to_numpy(dtype=float, na_value=np.nan)
+    )
     infinite = np.isinf(values)
     if infinite.any():
-        name = next(name for name, index in zip(tasks.names, members, strict=True) if infinite[index].any())
-        raise ValueError(f"Input X of task {name!r} contains infinity in column {column.name!r}; inputs must be finite or missing.")
+        name = next(
+            name for name, index in zip(tasks.names, members, strict=True) if infinite[index].any()
+        )
+        raise ValueError(
+            f"Input X of task {name!r} contains infinity in column {column.name!r}; inputs must be "
+            "finite or missing."
+        )
     return values
 
 
@@ -83,7 +107,9 @@ def impute(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray
     """Put the weighted mean of the known values where values are missing."""
     missing = np.isnan(values)
     if missing.any():
-        values[missing] = 0.0 if missing.all() else np.average(values[~missing], weights=weights[~missing])
+        values[missing] = (
+            0.0 if missing.all() else np.average(values[~missing], weights=weights[~missing])
+        )
     return values
 
 

@@ -14,7 +14,8 @@ def label_moments(tasks: TaskSet) -> tuple[NDArray[np.float64], NDArray[np.float
     Parameters
     ----------
     tasks : TaskSet
-        The tasks. Classes count by their place in the sorted union of all tasks' classes: 0 and 1 where there are two.
+        The tasks. Classes count by their place in the sorted union of all tasks' classes: 0 and 1
+        where there are two.
 
     Returns
     -------
@@ -35,7 +36,9 @@ def label_codes(tasks: TaskSet) -> list[NDArray[np.float64]]:
 
 
 def union_of_classes(targets: list[NDArray]) -> list:
-    """All classes in order; classes of different types that cannot be compared are ordered as strings."""
+    """All classes in order; classes of different types that cannot be compared are ordered as
+    strings.
+    """
     union = {label for y in targets for label in y.tolist()}
     try:
         return sorted(union)

@@ -12,9 +12,11 @@ TIE = 1e-9
 class CrossLinks:
     """Cross-links of the nearest-neighbour graphs of all pairs of tasks.
 
-    In the graph of tasks i and j every row points to its k nearest other rows of both. These k are among its k nearest in i and its k nearest in j, so
-    T lists a row serve all pairs. Where several rows are equally far (squared distances within 1e-9 of each other) and not all of them fit into the k, each
-    gets the same share of the places that are left: the expectation over all ways of breaking the tie.
+    In the graph of tasks i and j every row points to its k nearest other rows of both. These k are
+    among its k nearest in i and its k nearest in j, so T lists a row serve all pairs. Where several
+    rows are equally far (squared distances within 1e-9 of each other) and not all of them fit into
+    the k, each gets the same share of the places that are left: the expectation over all ways of
+    breaking the tie.
 
     Parameters
     ----------
@@ -55,9 +57,13 @@ class CrossLinks:
         if squared.shape[1] > length:
             squared.partition(k, axis=1)
         self.nearest[:, task, :length] = np.sort(squared[:, :length], axis=1)
-        self.within[:, task] = np.count_nonzero(squared <= self.nearest[:, task, k - 1, None] * (1 + TIE), axis=1)
+        self.within[:, task] = np.count_nonzero(
+            squared <= self.nearest[:, task, k - 1, None] * (1 + TIE), axis=1
+        )
         mine = row_of(own, task)[0]
-        self.within_own[task] = np.count_nonzero(squared[mine] <= self.nearest[mine, task, k, None] * (1 + TIE), axis=1).astype(float)
+        self.within_own[task] = np.count_nonzero(
+            squared[mine] <= self.nearest[mine, task, k, None] * (1 + TIE), axis=1
+        ).astype(float)
 
     def close_block(self, own: csr_array) -> None:
         """Count the links that leave the block's rows."""
@@ -67,7 +73,9 @@ class CrossLinks:
             if len(rows) == 0:
                 continue
             self_removed, within = self.nearest[rows, task, 1:], self.within_own[task] - 1
-            self.cross[task] += repeats @ share_of_other(self_removed[:, None, :], within[:, None], others[rows], self.within[rows])
+            self.cross[task] += repeats @ share_of_other(
+                self_removed[:, None, :], within[:, None], others[rows], self.within[rows]
+            )
         self._start_block(0)
 
     def ratios(self) -> NDArray[np.float64]:
@@ -76,7 +84,9 @@ class CrossLinks:
         complete = total - 1 <= self.k
         with np.errstate(divide="ignore", invalid="ignore"):
             everything = 2 * np.outer(self.sizes, self.sizes) / (total * (total - 1))
-        ratio: NDArray[np.float64] = np.where(complete, everything, (self.cross + self.cross.T) / (total * self.k))
+        ratio: NDArray[np.float64] = np.where(
+            complete, everything, (self.cross + self.cross.T) / (total * self.k)
+        )
         np.fill_diagonal(ratio, 0.0)
         return ratio
 
@@ -88,16 +98,21 @@ def row_of(counts: csr_array, task: int) -> tuple[NDArray[np.intp], NDArray[np.f
 
 
 def share_of_other(
-    own: NDArray[np.float64], own_within: NDArray[np.float64], other: NDArray[np.float64], other_within: NDArray[np.float64]
+    own: NDArray[np.float64],
+    own_within: NDArray[np.float64],
+    other: NDArray[np.float64],
+    other_within: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """How many of a row's k nearest neighbours belong to the other task.
 
     Parameters
     ----------
     own, other : ndarray of shape (..., k)
-        Smallest squared distances to the own and to the other task, ascending, infinite where the task has fewer rows.
+        Smallest squared distances to the own and to the other task, ascending, infinite where the
+        task has fewer rows.
     own_within, other_within : ndarray of shape (...)
-        Rows of the task that are no farther than the last of the list, ties beyond the list included.
+        Rows of the task that are no farther than the last of the list, ties beyond the list
+        included.
 
     Returns
     -------
@@ -109,12 +124,16 @@ def share_of_other(
     low, high = last * (1 - TIE), last * (1 + TIE)
     own_below, own_ties = below_and_tied(own, own_within, low, high)
     other_below, other_ties = below_and_tied(other, other_within, low, high)
-    share = np.divide(other_ties, own_ties + other_ties, out=np.zeros_like(last), where=np.isfinite(last))
+    share = np.divide(
+        other_ties, own_ties + other_ties, out=np.zeros_like(last), where=np.isfinite(last)
+    )
     return np.where(np.isfinite(last), other_below + (k - own_below - other_below) * share, 0.0)
 
 
 def kth_of_two(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """k-th smallest value of two ascending lists of length k: the least, over m, of max(m-th of a, (k - m)-th of b)."""
+    """k-th smallest value of two ascending lists of length k: the least, over m, of max(m-th of a,
+    (k - m)-th of b).
+    """
     k = b.shape[-1]
     best = np.minimum(np.broadcast_to(a[..., k - 1], b.shape[:-1]), b[..., k - 1])
     for m in range(1, k):
@@ -123,7 +142,10 @@ def kth_of_two(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.flo
 
 
 def below_and_tied(
-    nearest: NDArray[np.float64], within: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64]
+    nearest: NDArray[np.float64],
+    within: NDArray[np.float64],
+    low: NDArray[np.float64],
+    high: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Count the rows that are nearer than a distance, and those at it."""
     below, up_to = np.zeros(low.shape), np.zeros(low.shape)

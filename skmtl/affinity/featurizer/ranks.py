@@ -9,14 +9,19 @@ from scipy.sparse import csr_array
 CHUNK_ELEMENTS = 2**21
 
 
-def rank_divergence(X: NDArray[np.float64], members: list[NDArray[np.intp]], *, chunk_elements: int = CHUNK_ELEMENTS) -> NDArray[np.float64]:
+def rank_divergence(
+    X: NDArray[np.float64], members: list[NDArray[np.intp]], *, chunk_elements: int = CHUNK_ELEMENTS
+) -> NDArray[np.float64]:
     r"""Mean absolute gap of mean ranks, eq. (12), divided by the number of pooled rows.
 
-    With mid-ranks :math:`1, \ldots, n_i + n_j` (ties share their mean rank, as in ``scipy.stats.rankdata``), the gap of a feature is
+    With mid-ranks :math:`1, \ldots, n_i + n_j` (ties share their mean rank, as in
+    ``scipy.stats.rankdata``), the gap of a feature is
 
-    .. math:: \frac{\bar r_i - \bar r_j}{n_i + n_j} = P(x_i > x_j) + \tfrac12 P(x_i = x_j) - \tfrac12,
+    .. math:: \frac{\bar r_i - \bar r_j}{n_i + n_j} = P(x_i > x_j) + \tfrac12 P(x_i = x_j) -
+    \tfrac12,
 
-    the area under the ROC curve less one half: no ranking of any pair is needed, only every task's distribution function at the values of all others.
+    the area under the ROC curve less one half: no ranking of any pair is needed, only every task's
+    distribution function at the values of all others.
 
     Parameters
     ----------
@@ -44,8 +49,15 @@ def rank_divergence(X: NDArray[np.float64], members: list[NDArray[np.intp]], *, 
     return divergence
 
 
-def count_wins(task: NDArray[np.intp], codes: NDArray[np.intp], n_tasks: int, n_levels: int, chunk_elements: int) -> NDArray[np.float64]:
-    """Count the pairs of rows (one of task i, one of task j) where that of i is larger; equal values count one half.
+def count_wins(
+    task: NDArray[np.intp],
+    codes: NDArray[np.intp],
+    n_tasks: int,
+    n_levels: int,
+    chunk_elements: int,
+) -> NDArray[np.float64]:
+    """Count the pairs of rows (one of task i, one of task j) where that of i is larger; equal
+    values count one half.
 
     Parameters
     ----------

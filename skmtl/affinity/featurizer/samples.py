@@ -6,10 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def subsample(members: list[NDArray[np.intp]], names: list[str], max_samples: int, seed: int) -> list[NDArray[np.intp]]:
+def subsample(
+    members: list[NDArray[np.intp]], names: list[str], max_samples: int, seed: int
+) -> list[NDArray[np.intp]]:
     """Keep at most ``max_samples`` rows of every task.
 
-    The draw of a task depends on the seed and on its own name only, so it stays the same when other tasks come, go or change places.
+    The draw of a task depends on the seed and on its own name only, so it stays the same when other
+    tasks come, go or change places.
 
     Parameters
     ----------
@@ -36,10 +39,13 @@ def subsample(members: list[NDArray[np.intp]], names: list[str], max_samples: in
     return kept
 
 
-def merge_identical_rows(X: NDArray[np.float64], members: list[NDArray[np.intp]]) -> tuple[NDArray[np.float64], list[NDArray[np.intp]]]:
+def merge_identical_rows(
+    X: NDArray[np.float64], members: list[NDArray[np.intp]]
+) -> tuple[NDArray[np.float64], list[NDArray[np.intp]]]:
     """Write every distinct row once.
 
-    Rows that two tasks share, and rows that tables of few distinct values repeat, then cost one distance, and that distance is exactly zero.
+    Rows that two tasks share, and rows that tables of few distinct values repeat, then cost one
+    distance, and that distance is exactly zero.
 
     Parameters
     ----------
@@ -56,7 +62,9 @@ def merge_identical_rows(X: NDArray[np.float64], members: list[NDArray[np.intp]]
         Positions in ``points``, sorted, repeated as often as the task repeats the row.
     """
     stacked = np.concatenate(members)
-    rows = np.ascontiguousarray(X[stacked]) + 0.0  # -0.0 and 0.0 are one number but two byte patterns
+    rows = (
+        np.ascontiguousarray(X[stacked]) + 0.0
+    )  # -0.0 and 0.0 are one number but two byte patterns
     keys = rows.view(np.dtype((np.void, rows.itemsize * rows.shape[1]))).ravel()
     _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
     order = np.argsort(first)

@@ -7,12 +7,16 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-# For columns of variance 1: from hardly any shrinkage of ten rows to the mean for a hundred thousand.
+# For columns of variance 1: from hardly any shrinkage of ten rows to the mean for a hundred
+# thousand.
 _PENALTIES = np.logspace(-1, 5, 19)
 
 
-def transfer_tables(X: Array, members: list[NDArray[np.intp]], labels: list[Array]) -> dict[str, Array]:
-    """Compare ridge regressions of the tasks, each with the penalty that predicts its left-out rows best.
+def transfer_tables(
+    X: Array, members: list[NDArray[np.intp]], labels: list[Array]
+) -> dict[str, Array]:
+    """Compare ridge regressions of the tasks, each with the penalty that predicts its left-out rows
+    best.
 
     Parameters
     ----------
@@ -26,7 +30,8 @@ def transfer_tables(X: Array, members: list[NDArray[np.intp]], labels: list[Arra
     Returns
     -------
     dict of str to ndarray of shape (T, T)
-        One table for every name in ``catalogue.TRANSFERS``, rows = target, columns = source; 0 where a model or the labels do not vary.
+        One table for every name in ``catalogue.TRANSFERS``, rows = target, columns = source; 0
+        where a model or the labels do not vary.
     """
     rows, scaled = [X[index] for index in members], [standardised(y) for y in labels]
     coef = np.stack([ridge_coefficients(A, y) for A, y in zip(rows, scaled, strict=True)])
@@ -45,7 +50,9 @@ def transfer_tables(X: Array, members: list[NDArray[np.intp]], labels: list[Arra
 
 
 def ridge_coefficients(X: Array, y: Array) -> Array:
-    """Coefficients of ridge regression with an intercept, at the penalty with the smallest leave-one-out error."""
+    """Coefficients of ridge regression with an intercept, at the penalty with the smallest
+    leave-one-out error.
+    """
     left, scales, right = np.linalg.svd(X - X.mean(axis=0), full_matrices=False)
     y = y - y.mean()
     inside = left.T @ y
@@ -53,7 +60,9 @@ def ridge_coefficients(X: Array, y: Array) -> Array:
     for penalty in _PENALTIES[::-1]:
         shrunk = scales**2 / (scales**2 + penalty)
         leverage = (left**2) @ shrunk + 1 / len(y)
-        error = float(np.mean(((y - left @ (shrunk * inside)) / np.maximum(1 - leverage, 1e-9)) ** 2))
+        error = float(
+            np.mean(((y - left @ (shrunk * inside)) / np.maximum(1 - leverage, 1e-9)) ** 2)
+        )
         if error < best:
             best, chosen = error, penalty
     coefficients: Array = right.T @ (scales / (scales**2 + chosen) * inside)
@@ -71,5 +80,7 @@ def correlations(columns: Array, y: Array) -> Array:
     centred, y = columns - columns.mean(axis=0), y - y.mean()
     lengths = np.linalg.norm(centred, axis=0) * np.linalg.norm(y)
     noise = 1e-12 * np.abs(columns).max(axis=0, initial=0.0) * np.linalg.norm(y) * np.sqrt(len(y))
-    found: Array = np.divide(centred.T @ y, lengths, out=np.zeros(columns.shape[1]), where=lengths > noise)
+    found: Array = np.divide(
+        centred.T @ y, lengths, out=np.zeros(columns.shape[1]), where=lengths > noise
+    )
     return found

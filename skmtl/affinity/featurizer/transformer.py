@@ -11,7 +11,14 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skmtl.affinity.featurizer import catalogue
-from skmtl.affinity.featurizer.checks import check_features, check_flag, check_pairs, check_positive_integer, check_single_losses, check_tasks
+from skmtl.affinity.featurizer.checks import (
+    check_features,
+    check_flag,
+    check_pairs,
+    check_positive_integer,
+    check_single_losses,
+    check_tasks,
+)
 from skmtl.affinity.featurizer.components import cosine_similarities, mean_gaps, pca_alignments
 from skmtl.affinity.featurizer.distances import compare_rows
 from skmtl.affinity.featurizer.encoding import encode_inputs
@@ -26,45 +33,53 @@ from skmtl.validation import DocLinks, VersionedState
 class TaskRelationFeaturizer(VersionedState, DocLinks, TransformerMixin, BaseEstimator):
     r"""Describe pairs of tasks by how their data relate, without training anything.
 
-    The features are those of [1]_, section 3.1. With :math:`n_i` rows in task i, :math:`d_{ij}` the mean Euclidean distance between rows of tasks i and j and
+    The features are those of [1]_, section 3.1. With :math:`n_i` rows in task i, :math:`d_{ij}` the
+    mean Euclidean distance between rows of tasks i and j and
     :math:`d_i = d_{ii}`, for target i and source j:
 
-    ============================ =================================================================================== ========
-    name                         value                                                                               equation
-    ============================ =================================================================================== ========
-    ``data_size``                :math:`n_i + n_j`                                                                   (4)
-    ``data_ratio_target``        :math:`n_i / (n_i + n_j)`                                                           (4)
-    ``data_ratio_source``        :math:`n_j / (n_i + n_j)`                                                           (4)
-    ``size_gap``                 :math:`|n_i - n_j| / (n_i + n_j)`                                                   (5)
-    ``intra_distance_target``    :math:`d_i`                                                                         (6)
-    ``intra_distance_source``    :math:`d_j`                                                                         (6)
-    ``cross_distance``           :math:`d_{ij}`                                                                      (7)
-    ``intra_distance_gap``       :math:`|d_i - d_j| / (d_i + d_j)`                                                   (7) ff.
-    ``cross_distance_ratio``     :math:`d_{ij} / \sqrt{d_i d_j}`                                                     (7) ff.
-    ``cross_distance_fraction``  :math:`d_{ij} / (d_i + d_j)`                                                        (7) ff.
-    ``energy_distance``          :math:`2 d_{ij} - d_i - d_j`                                                        (8)
-    ``mean_gap``                 distance of the mean rows                                                           (9)
-    ``cosine_similarity``        mean cosine of a row of i and a row of j                                            (10)
-    ``pca_alignment``            mean absolute cosine of principal components of the same order                      (11)
-    ``rank_divergence``          mean over columns of the absolute gap of mean ranks, over :math:`n_i + n_j`         (12)
-    ``cross_link_ratio``         share of edges between tasks in the nearest-neighbour graph of both                 (13)
-    ``label_std_target``         standard deviation of the target's labels
-    ``label_std_source``         standard deviation of the source's labels
-    ``label_mean_gap``           absolute difference of the mean labels
-    ============================ =================================================================================== ========
-
-    These are "all". "extended" adds what a ridge regression of one task says about the other; the first and third are taken on the rows of the target,
-    the second and fourth on those of the source:
-
-    ============================ =======================================================================
+    ============================
+    =================================================================================== ========
     name                         value
-    ============================ =======================================================================
-    ``transfer_to_target``       correlation of the source's model with the target's labels
-    ``transfer_to_source``       correlation of the target's model with the source's labels
-    ``agreement_on_target``      correlation of both models
-    ``agreement_on_source``      correlation of both models
+    equation
+    ============================
+    =================================================================================== ========
+    ``data_size``                :math:`n_i + n_j`
+    (4) ``data_ratio_target``        :math:`n_i / (n_i + n_j)`
+    (4) ``data_ratio_source``        :math:`n_j / (n_i + n_j)`
+    (4) ``size_gap``                 :math:`|n_i - n_j| / (n_i + n_j)`
+    (5) ``intra_distance_target``    :math:`d_i`
+    (6) ``intra_distance_source``    :math:`d_j`
+    (6) ``cross_distance``           :math:`d_{ij}`
+    (7) ``intra_distance_gap``       :math:`|d_i - d_j| / (d_i + d_j)`
+    (7) ff. ``cross_distance_ratio``     :math:`d_{ij} / \sqrt{d_i d_j}`
+    (7) ff. ``cross_distance_fraction``  :math:`d_{ij} / (d_i + d_j)`
+    (7) ff. ``energy_distance``          :math:`2 d_{ij} - d_i - d_j`
+    (8) ``mean_gap``                 distance of the mean rows
+    (9) ``cosine_similarity``        mean cosine of a row of i and a row of j
+    (10) ``pca_alignment``            mean absolute cosine of principal components of the same order
+    (11) ``rank_divergence``          mean over columns of the absolute gap of mean ranks, over
+    :math:`n_i + n_j`         (12) ``cross_link_ratio``         share of edges between tasks in the
+    nearest-neighbour graph of both                 (13) ``label_std_target``         standard
+    deviation of the target's labels ``label_std_source``         standard deviation of the source's
+    labels ``label_mean_gap``           absolute difference of the mean labels
+    ============================
+    =================================================================================== ========
+
+    These are "all". "extended" adds what a ridge regression of one task says about the other; the
+    first and third are taken on the rows of the target, the second and fourth on those of the
+    source:
+
+    ============================
+    ======================================================================= name
+    value
+    ============================
+    ======================================================================= ``transfer_to_target``
+    correlation of the source's model with the target's labels ``transfer_to_source``
+    correlation of the target's model with the source's labels ``agreement_on_target``
+    correlation of both models ``agreement_on_source``      correlation of both models
     ``coefficient_cosine``       cosine of their coefficients
-    ============================ =======================================================================
+    ============================
+    =======================================================================
 
     Only names that end in ``_target`` or ``_source`` tell the two directions of a pair apart.
 
@@ -73,20 +88,25 @@ class TaskRelationFeaturizer(VersionedState, DocLinks, TransformerMixin, BaseEst
     tasks : TaskSet
         The tasks. Give the training part only: the label features look at its targets.
     features : "all", "extended" or list of str, default="all"
-        Names from the tables; the columns come in this order. The list may be empty if ``task_indicators=True``.
+        Names from the tables; the columns come in this order. The list may be empty if
+        ``task_indicators=True``.
     task_indicators : bool, default=False
         Append 2T columns of 0 and 1, ``target=<name>`` for all tasks and then ``source=<name>``.
     single_losses : Series or dict of str to float, default=None
-        Test loss of tasks trained alone, by name, as measured gains come with it. Appends the column ``single_loss_target`` before the indicators: its
-        logarithm for the target, the mean logarithm where a task has none.
+        Test loss of tasks trained alone, by name, as measured gains come with it. Appends the
+        column ``single_loss_target`` before the indicators: its logarithm for the target, the mean
+        logarithm where a task has none.
     n_components : int, default=3
-        Principal components that ``pca_alignment`` compares; a pair uses at most min(n_i, n_j, number of encoded columns).
+        Principal components that ``pca_alignment`` compares; a pair uses at most min(n_i, n_j,
+        number of encoded columns).
     n_neighbors : int, default=5
         Neighbours of a row in the graph of ``cross_link_ratio``; a pair uses at most n_i + n_j - 1.
     standardize : bool, default=True
-        Scale the encoded columns to mean 0 and standard deviation 1 over the rows of all tasks; constant columns become 0. False takes them as they are.
+        Scale the encoded columns to mean 0 and standard deviation 1 over the rows of all tasks;
+        constant columns become 0. False takes them as they are.
     max_samples : int, default=2000
-        Rows of a task, drawn without replacement, that input features are computed from where it has more. Sizes and whatever looks at labels count all rows.
+        Rows of a task, drawn without replacement, that input features are computed from where it
+        has more. Sizes and whatever looks at labels count all rows.
     random_state : int, RandomState or None, default=None
         Seed of that draw. With an int, a task's draw depends on its name and the seed only.
 
@@ -110,8 +130,9 @@ class TaskRelationFeaturizer(VersionedState, DocLinks, TransformerMixin, BaseEst
     TypeError
         From ``fit``, if ``tasks`` is not a TaskSet or a parameter has the wrong type.
     ValueError
-        From ``fit``, if a parameter is out of range, a feature is unknown or an input is infinite. From ``transform``, if X is not of shape (m, 2), names
-        an unknown task or pairs a task with itself.
+        From ``fit``, if a parameter is out of range, a feature is unknown or an input is infinite.
+        From ``transform``, if X is not of shape (m, 2), names an unknown task or pairs a task with
+        itself.
 
     See Also
     --------
@@ -121,34 +142,54 @@ class TaskRelationFeaturizer(VersionedState, DocLinks, TransformerMixin, BaseEst
     -----
     What the paper leaves open, and where we leave it:
 
-    - Columns of dtype bool, category, string and object are one-hot encoded; a missing number takes the mean over all tasks. Both happen before anything else.
-    - Distances are V-statistics: a row's distance 0 to itself counts. The energy distance is then never negative, and 0 for two tasks with the same rows.
-    - The quotients are 0 where their denominator is 0, which happens only if all rows of a task (for the ratio) or of both tasks are the same. Otherwise
-      ``cross_distance_ratio`` is at least 1 and ``cross_distance_fraction`` at least 1/2, so 0 cannot be mistaken.
+    - Columns of dtype bool, category, string and object are one-hot encoded; a missing number takes
+      the mean over all tasks. Both happen before anything else.
+    - Distances are V-statistics: a row's distance 0 to itself counts. The energy distance is then
+      never negative, and 0 for two tasks with the same rows.
+    - The quotients are 0 where their denominator is 0, which happens only if all rows of a task
+      (for the ratio) or of both tasks are the same. Otherwise ``cross_distance_ratio`` is at least
+      1 and ``cross_distance_fraction`` at least 1/2, so 0 cannot be mistaken.
     - ``cosine_similarity``: a row of zeros has no direction and contributes 0.
-    - ``pca_alignment``: every task is centred by itself; a component without variance contributes 0.
-    - ``rank_divergence``: eq. (12) grows with the number of rows, so we divide it by n_i + n_j, with ties at their mean rank. It is the mean over columns of
-      the distance between the area under the ROC curve and 1/2, hence between 0 and 1/2. Columns are those after encoding.
-    - ``cross_link_ratio``: edges are directed, every row has k of them, never to itself. Rows that are equally far (squared distances within 1e-9 of each
-      other) share the places that are left in equal parts, which is the expectation over all ways of breaking the tie; the order of rows does not matter.
-    - Classes count by their place in the sorted union of all tasks' classes: 0 and 1 where there are two. The ridge regressions of "extended" are fitted to
-      these numbers, standardised within the task, each with the penalty that has the smallest leave-one-out error.
-    - The paper computes input features from training and test data and label features from training data. Here one set of tasks serves both.
-    - The paper takes a random subset of *pairs of rows* in large tasks; we take a random subset of rows (``max_samples``), as other features need rows.
+    - ``pca_alignment``: every task is centred by itself; a component without variance contributes
+      0.
+    - ``rank_divergence``: eq. (12) grows with the number of rows, so we divide it by n_i + n_j,
+      with ties at their mean rank. It is the mean over columns of the distance between the area
+      under the ROC curve and 1/2, hence between 0 and 1/2. Columns are those after encoding.
+    - ``cross_link_ratio``: edges are directed, every row has k of them, never to itself. Rows that
+      are equally far (squared distances within 1e-9 of each other) share the places that are left
+      in equal parts, which is the expectation over all ways of breaking the tie; the order of rows
+      does not matter.
+    - Classes count by their place in the sorted union of all tasks' classes: 0 and 1 where there
+      are two. The ridge regressions of "extended" are fitted to these numbers, standardised within
+      the task, each with the penalty that has the smallest leave-one-out error.
+    - The paper computes input features from training and test data and label features from training
+      data. Here one set of tasks serves both.
+    - The paper takes a random subset of *pairs of rows* in large tasks; we take a random subset of
+      rows (``max_samples``), as other features need rows.
 
-    Distances cost O(u * n) for n rows of which u are distinct, in bounded memory; all pairs of tasks are served by one pass.
+    Distances cost O(u * n) for n rows of which u are distinct, in bounded memory; all pairs of
+    tasks are served by one pass.
 
     References
     ----------
-    .. [1] "Identification of task affinity for multi-task learning based on divergence of task data", ICLR 2026 submission, section 3.1.
+    .. [1] "Identification of task affinity for multi-task learning based on divergence of task
+       data", ICLR 2026 submission, section 3.1.
 
     Examples
     --------
     >>> import numpy as np
     >>> from skmtl import TaskSet
     >>> from skmtl.affinity.featurizer import TaskRelationFeaturizer
-    >>> tasks = TaskSet.from_long(X=[[0.0], [2.0], [1.0], [3.0], [5.0]], y=[0.0, 1.0, 1.0, 2.0, 3.0], task=["a", "a", "b", "b", "b"])
-    >>> featurizer = TaskRelationFeaturizer(tasks, features=["data_size", "data_ratio_target", "cross_distance", "rank_divergence"], standardize=False)
+    >>> tasks = TaskSet.from_long(
+    ...     X=[[0.0], [2.0], [1.0], [3.0], [5.0]],
+    ...     y=[0.0, 1.0, 1.0, 2.0, 3.0],
+    ...     task=["a", "a", "b", "b", "b"],
+    ... )
+    >>> featurizer = TaskRelationFeaturizer(
+    ...     tasks,
+    ...     features=["data_size", "data_ratio_target", "cross_distance", "rank_divergence"],
+    ...     standardize=False,
+    ... )
     >>> featurizer.fit_transform([["a", "b"], ["b", "a"]]).round(3)
     array([[5.   , 0.4  , 2.333, 0.333],
            [5.   , 0.6  , 2.333, 0.333]])
@@ -185,7 +226,8 @@ class TaskRelationFeaturizer(VersionedState, DocLinks, TransformerMixin, BaseEst
         Parameters
         ----------
         X, y : ignored
-            Pairs and their gains, as a Pipeline passes them. The features depend on ``tasks`` alone.
+            Pairs and their gains, as a Pipeline passes them. The features depend on ``tasks``
+            alone.
 
         Returns
         -------
@@ -194,12 +236,25 @@ class TaskRelationFeaturizer(VersionedState, DocLinks, TransformerMixin, BaseEst
         """
         wanted = self._check_parameters()
         tables: dict[str, NDArray[np.float64]] = {}
-        catalogue.fill(tables, wanted, catalogue.SIZES, lambda: catalogue.size_tables(self.tasks.sizes))
-        if set(wanted) & set(catalogue.DISTANCES + catalogue.REPRESENTATIONS + catalogue.LINKS + catalogue.TRANSFERS):
+        catalogue.fill(
+            tables, wanted, catalogue.SIZES, lambda: catalogue.size_tables(self.tasks.sizes)
+        )
+        if set(wanted) & set(
+            catalogue.DISTANCES + catalogue.REPRESENTATIONS + catalogue.LINKS + catalogue.TRANSFERS
+        ):
             tables.update(self._input_features(wanted))
-        catalogue.fill(tables, wanted, catalogue.LABELS, lambda: catalogue.label_tables(*label_moments(self.tasks)))
+        catalogue.fill(
+            tables,
+            wanted,
+            catalogue.LABELS,
+            lambda: catalogue.label_tables(*label_moments(self.tasks)),
+        )
         self.task_names_ = list(self.tasks.names)
-        self.single_log_losses_ = None if self.single_losses is None else check_single_losses(self.single_losses, self.task_names_)
+        self.single_log_losses_ = (
+            None
+            if self.single_losses is None
+            else check_single_losses(self.single_losses, self.task_names_)
+        )
         self.feature_names_ = wanted
         self.pair_features_ = {name: np.array(tables[name]) for name in wanted}
         self.task_indicators_ = bool(self.task_indicators)
@@ -221,7 +276,9 @@ class TaskRelationFeaturizer(VersionedState, DocLinks, TransformerMixin, BaseEst
         """
         check_is_fitted(self)
         targets, sources = check_pairs(X, self.task_names_)
-        columns = [self.pair_features_[name][targets, sources][:, None] for name in self.feature_names_]
+        columns = [
+            self.pair_features_[name][targets, sources][:, None] for name in self.feature_names_
+        ]
         if self.single_log_losses_ is not None:
             columns.append(self.single_log_losses_[targets][:, None])
         if self.task_indicators_:
@@ -243,7 +300,11 @@ class TaskRelationFeaturizer(VersionedState, DocLinks, TransformerMixin, BaseEst
             Features, then indicators.
         """
         check_is_fitted(self)
-        indicators = [f"{side}={name}" for side in ("target", "source") for name in self.task_names_] if self.task_indicators_ else []
+        indicators = (
+            [f"{side}={name}" for side in ("target", "source") for name in self.task_names_]
+            if self.task_indicators_
+            else []
+        )
         losses = [] if self.single_log_losses_ is None else ["single_loss_target"]
         return np.array([*self.feature_names_, *losses, *indicators], dtype=object)
 
@@ -261,25 +322,54 @@ class TaskRelationFeaturizer(VersionedState, DocLinks, TransformerMixin, BaseEst
             check_flag(getattr(self, what), what)
         wanted = check_features(self.features)
         if not wanted and not self.task_indicators:
-            raise ValueError("The 'features' parameter of TaskRelationFeaturizer must not be empty unless task_indicators=True.")
+            raise ValueError(
+                "The 'features' parameter of TaskRelationFeaturizer must not be empty unless "
+                "task_indicators=True."
+            )
         return wanted
 
     def _input_features(self, wanted: tuple[str, ...]) -> dict[str, NDArray[np.float64]]:
         """Tables of the features that look at inputs."""
         encoded, members = encode_inputs(self.tasks, standardize=bool(self.standardize))
         tables: dict[str, NDArray[np.float64]] = {}
-        catalogue.fill(tables, wanted, catalogue.TRANSFERS, lambda: transfer_tables(encoded, members, label_codes(self.tasks)))
+        catalogue.fill(
+            tables,
+            wanted,
+            catalogue.TRANSFERS,
+            lambda: transfer_tables(encoded, members, label_codes(self.tasks)),
+        )
         if not set(wanted) & set(catalogue.DISTANCES + catalogue.REPRESENTATIONS + catalogue.LINKS):
             return tables
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        X, members = merge_identical_rows(encoded, subsample(members, self.tasks.names, self.max_samples, seed))
+        X, members = merge_identical_rows(
+            encoded, subsample(members, self.tasks.names, self.max_samples, seed)
+        )
         if set(wanted) & set(catalogue.DISTANCES + catalogue.LINKS):
-            distances, links = compare_rows(X, members, self.n_neighbors if "cross_link_ratio" in wanted else None)
-            catalogue.fill(tables, wanted, catalogue.DISTANCES, lambda: catalogue.distance_tables(distances))
+            distances, links = compare_rows(
+                X, members, self.n_neighbors if "cross_link_ratio" in wanted else None
+            )
+            catalogue.fill(
+                tables, wanted, catalogue.DISTANCES, lambda: catalogue.distance_tables(distances)
+            )
             if links is not None:
                 tables["cross_link_ratio"] = links
         catalogue.fill(tables, wanted, ("mean_gap",), lambda: {"mean_gap": mean_gaps(X, members)})
-        catalogue.fill(tables, wanted, ("cosine_similarity",), lambda: {"cosine_similarity": cosine_similarities(X, members)})
-        catalogue.fill(tables, wanted, ("pca_alignment",), lambda: {"pca_alignment": pca_alignments(X, members, self.n_components)})
-        catalogue.fill(tables, wanted, ("rank_divergence",), lambda: {"rank_divergence": rank_divergence(X, members)})
+        catalogue.fill(
+            tables,
+            wanted,
+            ("cosine_similarity",),
+            lambda: {"cosine_similarity": cosine_similarities(X, members)},
+        )
+        catalogue.fill(
+            tables,
+            wanted,
+            ("pca_alignment",),
+            lambda: {"pca_alignment": pca_alignments(X, members, self.n_components)},
+        )
+        catalogue.fill(
+            tables,
+            wanted,
+            ("rank_divergence",),
+            lambda: {"rank_divergence": rank_divergence(X, members)},
+        )
         return tables

@@ -20,10 +20,11 @@ def beam_groups(
 ) -> NDArray[np.bool_]:
     """Set of at most `n_groups` groups with a large total gain; fewer groups among equals.
 
-    Candidates come from :func:`grow_groups`. Without a limit on the number of groups every task gets its best gain, and as
-    few candidates as a greedy cover finds provide it. With a limit, two starts, the candidates that greedily add most to
-    the total, and all tasks alone merged down to `n_groups`, are improved by moving and swapping tasks; the better one
-    is shaken by random moves and improved again, 1000 / T times (at least 4, at most 50).
+    Candidates come from :func:`grow_groups`. Without a limit on the number of groups every task
+    gets its best gain, and as few candidates as a greedy cover finds provide it. With a limit, two
+    starts, the candidates that greedily add most to the total, and all tasks alone merged down to
+    `n_groups`, are improved by moving and swapping tasks; the better one is shaken by random moves
+    and improved again, 1000 / T times (at least 4, at most 50).
 
     Parameters
     ----------
@@ -47,7 +48,8 @@ def beam_groups(
 
     References
     ----------
-    .. [1] Song et al., "Efficient and effective multi-task grouping via meta learning on task combinations", NeurIPS 2022.
+    .. [1] Song et al., "Efficient and effective multi-task grouping via meta learning on task
+       combinations", NeurIPS 2022.
     """
     n_tasks = len(affinity)
     candidates = grow_groups(affinity, beam_width, max_candidates, max_group_size)
@@ -58,19 +60,25 @@ def beam_groups(
             _greedy_labels(group_gains(affinity, candidates), n_groups),
             merge(affinity, np.arange(n_tasks), n_groups, max_group_size),
         )
-        servings = [Serving(affinity, start, n_groups, max_group_size).insert_unserved().climb() for start in starts]
+        servings = [
+            Serving(affinity, start, n_groups, max_group_size).insert_unserved().climb()
+            for start in starts
+        ]
         best = _shaken(max(servings, key=lambda serving: serving.total), rng)
         labels = merge(affinity, best.labels, 1, max_group_size, allowed_loss=TOLERANCE)
     served = np.unique(labels)[:, None] == labels
     return best_groups(affinity, served, max_group_size)
 
 
-def grow_groups(affinity: NDArray[np.float64], beam_width: int, max_candidates: int, max_group_size: int) -> NDArray[np.bool_]:
+def grow_groups(
+    affinity: NDArray[np.float64], beam_width: int, max_candidates: int, max_group_size: int
+) -> NDArray[np.bool_]:
     r"""Candidate groups: all single tasks, and what a beam search from every one of them keeps.
 
-    Every seed has its own beam. A group grows by one task at a time; of all groups one larger that a beam leads to, it keeps
-    the `beam_width` with the largest total predicted gain
-    :math:`\sum_{i \in G} \hat g_{G \to i} = \sum_{i, j \in G} A_{ij} / (|G| - 1)`. One product of matrices scores all.
+    Every seed has its own beam. A group grows by one task at a time; of all groups one larger that
+    a beam leads to, it keeps the `beam_width` with the largest total predicted gain
+    :math:`\sum_{i \in G} \hat g_{G \to i} = \sum_{i, j \in G} A_{ij} / (|G| - 1)`. One product of
+    matrices scores all.
 
     Parameters
     ----------
@@ -79,7 +87,8 @@ def grow_groups(affinity: NDArray[np.float64], beam_width: int, max_candidates: 
     beam_width : int
         Groups kept per seed and size.
     max_candidates : int
-        Groups kept in all, beside the single tasks; the growth stops there, with the best-scored of the last size.
+        Groups kept in all, beside the single tasks; the growth stops there, with the best-scored of
+        the last size.
     max_group_size : int
         Size at which groups stop growing.
 
@@ -100,9 +109,17 @@ def grow_groups(affinity: NDArray[np.float64], beam_width: int, max_candidates: 
     """
     n_tasks = len(affinity)
     both_ways = affinity + affinity.T
-    # A set is recognised by the sum of its tasks' random 64-bit numbers: order does not matter, collisions do not happen.
-    task_key, seed_key = np.random.default_rng(0).integers(0, 2**64, size=(2, n_tasks), dtype=np.uint64)
-    groups, seed, total, key = np.eye(n_tasks, dtype=bool), np.arange(n_tasks), np.zeros(n_tasks), task_key
+    # A set is recognised by the sum of its tasks' random 64-bit numbers: order does not matter,
+    # collisions do not happen.
+    task_key, seed_key = np.random.default_rng(0).integers(
+        0, 2**64, size=(2, n_tasks), dtype=np.uint64
+    )
+    groups, seed, total, key = (
+        np.eye(n_tasks, dtype=bool),
+        np.arange(n_tasks),
+        np.zeros(n_tasks),
+        task_key,
+    )
     kept = [groups]
     room = max_candidates
     for size in range(2, min(max_group_size, n_tasks) + 1):
@@ -128,7 +145,9 @@ def grow_groups(affinity: NDArray[np.float64], beam_width: int, max_candidates: 
     return np.concatenate(kept)
 
 
-def _fewest_sets(affinity: NDArray[np.float64], candidates: NDArray[np.bool_], max_group_size: int) -> NDArray[np.intp]:
+def _fewest_sets(
+    affinity: NDArray[np.float64], candidates: NDArray[np.bool_], max_group_size: int
+) -> NDArray[np.intp]:
     """Labels that give every task its best gain of all, with as few sets as two greedy ways find."""
     n_tasks = len(affinity)
     best = serving_values(affinity, np.eye(n_tasks, dtype=bool), max_group_size)
@@ -143,14 +162,19 @@ def _fewest_sets(affinity: NDArray[np.float64], candidates: NDArray[np.bool_], m
         cover[ideal[row] & (cover < 0)] = row
     alone = np.flatnonzero(cover < 0)
     cover[alone] = len(ideal) + alone
-    merged = [merge(affinity, labels, 1, max_group_size, allowed_loss=TOLERANCE) for labels in (cover, np.arange(n_tasks))]
+    merged = [
+        merge(affinity, labels, 1, max_group_size, allowed_loss=TOLERANCE)
+        for labels in (cover, np.arange(n_tasks))
+    ]
     return min(merged, key=lambda labels: len(np.unique(labels)))
 
 
 def _greedy_labels(gains: NDArray[np.float64], n_groups: int) -> NDArray[np.intp]:
-    """Serve tasks by the candidates that add most to the total, one after the other; -1 where none of them gains.
+    """Serve tasks by the candidates that add most to the total, one after the other; -1 where none
+    of them gains.
 
-    What a candidate adds can only fall as others are chosen, so it is computed anew only where its last value is a contender.
+    What a candidate adds can only fall as others are chosen, so it is computed anew only where its
+    last value is a contender.
     """
     best = np.zeros(gains.shape[1])
     labels = np.full(gains.shape[1], -1, dtype=np.intp)
@@ -169,9 +193,11 @@ def _greedy_labels(gains: NDArray[np.float64], n_groups: int) -> NDArray[np.intp
 
 
 def _shaken(serving: Serving, rng: np.random.RandomState) -> Serving:
-    """Best of the given local optimum and those reached from it by putting tasks elsewhere, every other time all of them.
+    """Best of the given local optimum and those reached from it by putting tasks elsewhere, every
+    other time all of them.
 
-    Half of the tasks that are taken out go to random sets, the others then to the sets that gain most by them.
+    Half of the tasks that are taken out go to random sets, the others then to the sets that gain
+    most by them.
     """
     n_tasks, n_sets = len(serving.labels), len(serving.value)
     for turn in range(int(np.clip(1000 // n_tasks, 4, 50))):
@@ -183,7 +209,11 @@ def _shaken(serving: Serving, rng: np.random.RandomState) -> Serving:
             free = np.flatnonzero(sizes < serving.max_group_size)
             labels[task] = rng.choice(free)
             sizes[labels[task]] += 1
-        other = Serving(serving.affinity, labels, n_sets, serving.max_group_size).insert_unserved().climb()
+        other = (
+            Serving(serving.affinity, labels, n_sets, serving.max_group_size)
+            .insert_unserved()
+            .climb()
+        )
         if other.total > serving.total + TOLERANCE:
             serving = other
     return serving

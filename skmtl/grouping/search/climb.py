@@ -1,4 +1,6 @@
-"""Local search over partitions, for gains that depend on the size of a group beside the average of its pairs."""
+"""Local search over partitions, for gains that depend on the size of a group beside the average of
+its pairs.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ Array = NDArray[np.float64]
 class SizedValue:
     r"""What a group is worth.
 
-    .. math:: V(G) = \sum_{i \in G} b_{i, |G|} + \frac{s_{|G|}}{|G| - 1} \sum_{i, j \in G} P_{ij}, \qquad V(\{i\}) = 0
+    .. math:: V(G) = \sum_{i \in G} b_{i, |G|} + \frac{s_{|G|}}{|G| - 1} \sum_{i, j \in G} P_{ij},
+    \qquad V(\{i\}) = 0
 
     Attributes
     ----------
@@ -36,7 +39,11 @@ class SizedValue:
     def of_sums(self, size: NDArray[np.intp], base: Array, rise: Array, inside: Array) -> Array:
         """Return V from the size of a group and sums over its tasks and its pairs."""
         log = np.log2(np.maximum(size, 2) / 2)
-        value = base + rise * log + self.slope[np.minimum(size, len(self.slope) - 1)] / np.maximum(size - 1, 1) * inside
+        value = (
+            base
+            + rise * log
+            + self.slope[np.minimum(size, len(self.slope) - 1)] / np.maximum(size - 1, 1) * inside
+        )
         return np.where(size > 1, value, 0.0)
 
     def of(self, members: NDArray[np.bool_]) -> Array:
@@ -47,7 +54,8 @@ class SizedValue:
 
 
 def climb(value: SizedValue, labels: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Move single tasks, or merge two groups, as long as the total value of the partition rises; the best step first.
+    """Move single tasks, or merge two groups, as long as the total value of the partition rises;
+    the best step first.
 
     Parameters
     ----------
@@ -74,24 +82,40 @@ def climb(value: SizedValue, labels: NDArray[np.intp]) -> NDArray[np.intp]:
     tasks = np.arange(n_tasks)
     both_ways = value.pairs + value.pairs.T
     while True:
-        members = np.arange(labels.max() + 2)[:, None] == labels  # the last group is empty: a task may leave for itself
+        members = (
+            np.arange(labels.max() + 2)[:, None] == labels
+        )  # the last group is empty: a task may leave for itself
         weights = members.astype(np.float64)
         size, links = members.sum(axis=1), weights @ both_ways
         base, rise = weights @ value.base, weights @ value.rise
         inside = np.einsum("kt,kt->k", links, weights) / 2
         now = value.of_sums(size, base, rise, inside)
         sign = np.where(members, -1, 1)
-        toggled = value.of_sums(size[:, None] + sign, base[:, None] + sign * value.base, rise[:, None] + sign * value.rise, inside[:, None] + sign * links)
+        toggled = value.of_sums(
+            size[:, None] + sign,
+            base[:, None] + sign * value.base,
+            rise[:, None] + sign * value.rise,
+            inside[:, None] + sign * links,
+        )
         change = toggled - now[:, None]
         moved = change + change[labels, tasks]
         moved[labels, tasks] = -np.inf
         target, task = np.unravel_index(moved.argmax(), moved.shape)
-        merged = value.of_sums(size[:, None] + size, base[:, None] + base, rise[:, None] + rise, inside[:, None] + inside + links @ weights.T) - (
-            now[:, None] + now
-        )
+        merged = value.of_sums(
+            size[:, None] + size,
+            base[:, None] + base,
+            rise[:, None] + rise,
+            inside[:, None] + inside + links @ weights.T,
+        ) - (now[:, None] + now)
         np.fill_diagonal(merged, -np.inf)
         kept, gone = np.unravel_index(merged.argmax(), merged.shape)
-        if max(moved[target, task], merged[kept, gone]) <= TOLERANCE * max(1.0, float(np.abs(now).sum())):
+        if max(moved[target, task], merged[kept, gone]) <= TOLERANCE * max(
+            1.0, float(np.abs(now).sum())
+        ):
             return labels
-        labels = np.where(labels == gone, kept, labels) if merged[kept, gone] >= moved[target, task] else np.where(tasks == task, target, labels)
+        labels = (
+            np.where(labels == gone, kept, labels)
+            if merged[kept, gone] >= moved[target, task]
+            else np.where(tasks == task, target, labels)
+        )
         labels = np.unique(labels, return_inverse=True)[1].astype(np.intp)

@@ -9,7 +9,8 @@ from skmtl.grouping.search.serving import TOLERANCE, serving_values
 
 
 class Serving:
-    """A partition of the tasks into sets that are each served by one group, with the operations that improve it.
+    """A partition of the tasks into sets that are each served by one group, with the operations
+    that improve it.
 
     Parameters
     ----------
@@ -23,7 +24,13 @@ class Serving:
         Largest size of a group.
     """
 
-    def __init__(self, affinity: NDArray[np.float64], labels: NDArray[np.intp], n_sets: int, max_group_size: int) -> None:
+    def __init__(
+        self,
+        affinity: NDArray[np.float64],
+        labels: NDArray[np.intp],
+        n_sets: int,
+        max_group_size: int,
+    ) -> None:
         self.affinity = affinity
         self.labels: NDArray[np.intp] = np.array(labels, dtype=np.intp)
         self.max_group_size = max_group_size
@@ -41,7 +48,9 @@ class Serving:
         return float(self.value.sum())
 
     def insert_unserved(self) -> Serving:
-        """Give the tasks without a group to the sets that gain most (or lose least) by them, the best pair first."""
+        """Give the tasks without a group to the sets that gain most (or lose least) by them, the
+        best pair first.
+        """
         while (self.labels < 0).any():
             change = np.where(self.labels < 0, self.add, -np.inf)
             target, task = np.unravel_index(change.argmax(), change.shape)
@@ -106,17 +115,27 @@ class Serving:
         for which in changed:
             served = self.labels == which
             toggled = served ^ everyone
-            values = serving_values(self.affinity, np.vstack([served, toggled]), self.max_group_size)
+            values = serving_values(
+                self.affinity, np.vstack([served, toggled]), self.max_group_size
+            )
             self.value[which] = values[0]
             change = values[1:] - values[0]
             self.add[which] = np.where(served, -np.inf, change)
             self.remove[served] = change[served]
 
 
-def merge(affinity: NDArray[np.float64], labels: NDArray[np.intp], target: int, max_group_size: int, allowed_loss: float = np.inf) -> NDArray[np.intp]:
-    """Merge the two sets whose union loses least, until `target` sets are left or the loss is above `allowed_loss`.
+def merge(
+    affinity: NDArray[np.float64],
+    labels: NDArray[np.intp],
+    target: int,
+    max_group_size: int,
+    allowed_loss: float = np.inf,
+) -> NDArray[np.intp]:
+    """Merge the two sets whose union loses least, until `target` sets are left or the loss is above
+    `allowed_loss`.
 
-    Where the size limit leaves no two sets to merge, the smallest are dissolved and their tasks inserted elsewhere.
+    Where the size limit leaves no two sets to merge, the smallest are dissolved and their tasks
+    inserted elsewhere.
 
     Parameters
     ----------
@@ -140,7 +159,11 @@ def merge(affinity: NDArray[np.float64], labels: NDArray[np.intp], target: int, 
     value = serving_values(affinity, sets, max_group_size)
     first, second = np.triu_indices(len(sets), 1)
     loss = np.full((len(sets), len(sets)), np.inf)
-    loss[first, second] = value[first] + value[second] - serving_values(affinity, sets[first] | sets[second], max_group_size)
+    loss[first, second] = (
+        value[first]
+        + value[second]
+        - serving_values(affinity, sets[first] | sets[second], max_group_size)
+    )
     loss = np.minimum(loss, loss.T)
     alive = len(sets)
     while alive > target:
@@ -152,12 +175,21 @@ def merge(affinity: NDArray[np.float64], labels: NDArray[np.intp], target: int, 
         sets[gone] = False
         loss[gone], loss[:, gone] = np.inf, np.inf
         other = np.flatnonzero(sets.any(axis=1) & (np.arange(len(sets)) != kept))
-        loss[kept, other] = value[kept] + value[other] - serving_values(affinity, sets[other] | sets[kept], max_group_size)
+        loss[kept, other] = (
+            value[kept]
+            + value[other]
+            - serving_values(affinity, sets[other] | sets[kept], max_group_size)
+        )
         loss[other, kept] = loss[kept, other]
         alive -= 1
     sets = sets[sets.any(axis=1)]
     if len(sets) > target and np.isinf(allowed_loss):
         sets = sets[np.argsort(-sets.sum(axis=1), kind="stable")]
-        few = Serving(affinity, np.where(sets[:target].any(axis=0), sets[:target].argmax(axis=0), -1), target, max_group_size)
+        few = Serving(
+            affinity,
+            np.where(sets[:target].any(axis=0), sets[:target].argmax(axis=0), -1),
+            target,
+            max_group_size,
+        )
         return few.insert_unserved().labels
     return np.asarray(sets.argmax(axis=0), dtype=np.intp)

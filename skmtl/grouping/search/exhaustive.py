@@ -10,12 +10,17 @@ from skmtl.grouping.search.serving import TOLERANCE, best_groups, serving_values
 MAX_TASKS = 15
 
 
-def exhaustive_groups(affinity: NDArray[np.float64], n_groups: int | None, max_group_size: int) -> NDArray[np.bool_]:
-    r"""Set of at most `n_groups` groups with the largest total gain; the fewest groups among equals.
+def exhaustive_groups(
+    affinity: NDArray[np.float64], n_groups: int | None, max_group_size: int
+) -> NDArray[np.bool_]:
+    r"""Set of at most `n_groups` groups with the largest total gain; the fewest groups among
+    equals.
 
-    With :math:`v(S)` of :func:`~skmtl.grouping.search.serving.serving_values`, the best total for tasks U and k groups is
+    With :math:`v(S)` of :func:`~skmtl.grouping.search.serving.serving_values`, the best total for
+    tasks U and k groups is
 
-    .. math:: F_k(U) = \max\Big(F_{k-1}(U),\ \max_{S \subseteq U,\, S \ni \min U} v(S) + F_{k-1}(U \setminus S)\Big)
+    .. math:: F_k(U) = \max\Big(F_{k-1}(U),\ \max_{S \subseteq U,\, S \ni \min U} v(S) + F_{k-1}(U
+    \setminus S)\Big)
 
     a recursion over all subsets, :math:`O(3^T)`, exact for overlapping groups.
 
@@ -48,7 +53,10 @@ def exhaustive_groups(affinity: NDArray[np.float64], n_groups: int | None, max_g
     """
     n_tasks = len(affinity)
     if n_tasks > MAX_TASKS:
-        raise ValueError(f"method='exhaustive' looks at all subsets of at most {MAX_TASKS} tasks, but A has {n_tasks}. Use method='beam'.")
+        raise ValueError(
+            f"method='exhaustive' looks at all subsets of at most {MAX_TASKS} tasks, but A has "
+            f"{n_tasks}. Use method='beam'."
+        )
     sets = np.arange(1 << n_tasks)
     served = (sets[:, None] >> np.arange(n_tasks)) & 1 == 1
     value = serving_values(affinity, served, max_group_size)
@@ -66,7 +74,9 @@ def exhaustive_groups(affinity: NDArray[np.float64], n_groups: int | None, max_g
 
 
 def _best_totals(value: NDArray[np.float64], n_tasks: int, budget: int) -> NDArray[np.float64]:
-    """F[k, U] for the sets U that the recursion meets: all tasks, and every set without the first task."""
+    """F[k, U] for the sets U that the recursion meets: all tasks, and every set without the first
+    task.
+    """
     full = (1 << n_tasks) - 1
     best = np.full((budget + 1, 1 << n_tasks), -np.inf)
     best[:, 0] = 0.0

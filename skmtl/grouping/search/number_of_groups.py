@@ -17,12 +17,16 @@ def partition_gain(affinity: NDArray[np.float64], labels: NDArray[np.intp]) -> f
     return float(group_gains(affinity, partition_mask(labels)).max(axis=0).sum())
 
 
-def best_partition(affinity: NDArray[np.float64], partition: Partitioner, try_all_up_to: int) -> NDArray[np.intp]:
-    """Partition with the largest total gain over the number of groups; the fewest groups among equals.
+def best_partition(
+    affinity: NDArray[np.float64], partition: Partitioner, try_all_up_to: int
+) -> NDArray[np.intp]:
+    """Partition with the largest total gain over the number of groups; the fewest groups among
+    equals.
 
-    Up to `try_all_up_to` tasks, every number is tried. Above, 1, 2, 4, 8, ... and T are; then, while that improves, the middles of the
-    gaps on both sides of the best number so far. The total need not be unimodal in the number of groups, so for many tasks
-    this finds a good number, not surely the best.
+    Up to `try_all_up_to` tasks, every number is tried. Above, 1, 2, 4, 8, ... and T are; then,
+    while that improves, the middles of the gaps on both sides of the best number so far. The total
+    need not be unimodal in the number of groups, so for many tasks this finds a good number, not
+    surely the best.
 
     Parameters
     ----------
@@ -50,7 +54,11 @@ def best_partition(affinity: NDArray[np.float64], partition: Partitioner, try_al
         top = max(gain for gain, _ in tried.values())
         return min(number for number, (gain, _) in tried.items() if gain >= top - 1e-9)
 
-    numbers = range(1, n_tasks + 1) if n_tasks <= try_all_up_to else [*(2**e for e in range((n_tasks - 1).bit_length())), n_tasks]
+    numbers = (
+        range(1, n_tasks + 1)
+        if n_tasks <= try_all_up_to
+        else [*(2**e for e in range((n_tasks - 1).bit_length())), n_tasks]
+    )
     for number in numbers:
         visit(number)
     while True:

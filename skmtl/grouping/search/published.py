@@ -62,15 +62,22 @@ def published_groups(
         if max_group_size >= n_tasks and not groups.all(axis=1).any():
             groups = np.vstack([groups, np.ones((1, n_tasks), dtype=bool)])
     elif n_tasks > MAX_TASKS:
-        raise ValueError(f"method={method!r} looks at all groups of at most {MAX_TASKS} tasks, but A has {n_tasks}. Use method='beam' or 'mtgnet'.")
+        raise ValueError(
+            f"method={method!r} looks at all groups of at most {MAX_TASKS} tasks, but A has "
+            f"{n_tasks}. Use method='beam' or 'mtgnet'."
+        )
     else:
         groups = ((np.arange(1, 1 << n_tasks)[:, None] >> np.arange(n_tasks)) & 1).astype(bool)
         groups = groups[groups.sum(axis=1) <= max_group_size]
     gains = group_gains(affinity, groups)
     limit = float(n_tasks) if budget is None else float(budget)
-    selection = select_groups(np.where(groups, gains, np.nan), limit, method=method, singletons=singletons)
+    selection = select_groups(
+        np.where(groups, gains, np.nan), limit, method=method, singletons=singletons
+    )
     if (selection.labels < 0).any():
         raise ValueError(
-            f"The greedy chains of method='mtgnet' leave task {int((selection.labels < 0).argmax())} without a group. Raise n_groups, or use method='beam'."
+            "The greedy chains of method='mtgnet' leave task "
+            f"{int((selection.labels < 0).argmax())} without a group. Raise n_groups, or use "
+            "method='beam'."
         )
     return groups[selection.groups]

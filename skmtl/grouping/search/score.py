@@ -25,7 +25,8 @@ def group_gains(affinity: NDArray[np.float64], groups: NDArray[np.bool_]) -> NDA
 
     References
     ----------
-    .. [1] "Task affinity from data divergence", equation (15) (higher-order affinity), after Standley et al., "Which tasks
+    .. [1] "Task affinity from data divergence", equation (15) (higher-order affinity), after
+       Standley et al., "Which tasks
            should be learned together in multi-task learning?", ICML 2020.
 
     Examples
@@ -41,8 +42,11 @@ def group_gains(affinity: NDArray[np.float64], groups: NDArray[np.bool_]) -> NDA
     return np.where(groups, means, -np.inf)
 
 
-def serve(affinity: NDArray[np.float64], groups: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.intp], NDArray[np.float64]]:
-    """Give every task to the group with its largest predicted gain, and drop the groups that serve nobody.
+def serve(
+    affinity: NDArray[np.float64], groups: NDArray[np.bool_]
+) -> tuple[NDArray[np.bool_], NDArray[np.intp], NDArray[np.float64]]:
+    """Give every task to the group with its largest predicted gain, and drop the groups that serve
+    nobody.
 
     Parameters
     ----------

@@ -18,15 +18,18 @@ from skmtl.grouping.search.spectral import spectral_groups
 CLARABEL_UP_TO = 20
 
 
-def sdp_groups(affinity: NDArray[np.float64], n_groups: int | None, rng: np.random.RandomState) -> NDArray[np.bool_]:
+def sdp_groups(
+    affinity: NDArray[np.float64], n_groups: int | None, rng: np.random.RandomState
+) -> NDArray[np.bool_]:
     r"""Partition of the tasks into exactly `n_groups` groups.
 
     Solves, for :math:`S = (A + A') / 2` with a diagonal of 0 and k groups,
 
-    .. math:: \max_X \langle S, X \rangle \quad \text{s.t.}\quad X = X' \succeq 0,\ X \ge 0,\ X 1 = 1,\ \operatorname{tr} X = k
+    .. math:: \max_X \langle S, X \rangle \quad \text{s.t.}\quad X = X' \succeq 0,\ X \ge 0,\ X 1 =
+    1,\ \operatorname{tr} X = k
 
-    whose ideal solution is :math:`X = \sum_c 1_c 1_c' / |c|`, and rounds X (:func:`round_solution`). One group and T groups
-    need no solver.
+    whose ideal solution is :math:`X = \sum_c 1_c 1_c' / |c|`, and rounds X
+    (:func:`round_solution`). One group and T groups need no solver.
 
     Parameters
     ----------
@@ -50,7 +53,8 @@ def sdp_groups(affinity: NDArray[np.float64], n_groups: int | None, rng: np.rand
 
     References
     ----------
-    .. [1] Li, Sharma and Zhang, "Scalable multitask learning using gradient-based estimation of task affinity", KDD 2024.
+    .. [1] Li, Sharma and Zhang, "Scalable multitask learning using gradient-based estimation of
+       task affinity", KDD 2024.
     """
     n_tasks = len(affinity)
 
@@ -62,13 +66,18 @@ def sdp_groups(affinity: NDArray[np.float64], n_groups: int | None, rng: np.rand
             return np.asarray(spectral_groups(affinity, number, rng).argmax(axis=0), dtype=np.intp)
         return round_solution(affinity, solution, number)
 
-    return partition_mask(best_partition(affinity, partition, try_all_up_to=12) if n_groups is None else partition(n_groups))
+    return partition_mask(
+        best_partition(affinity, partition, try_all_up_to=12)
+        if n_groups is None
+        else partition(n_groups)
+    )
 
 
 def solve_relaxation(affinity: NDArray[np.float64], n_groups: int) -> NDArray[np.float64] | None:
     """Solution X of the relaxation, (T, T), or None (with a warning) where no solver finds one.
 
-    CLARABEL goes first up to 20 tasks and SCS above (139 tasks take SCS one to three seconds); the other one is the fallback.
+    CLARABEL goes first up to 20 tasks and SCS above (139 tasks take SCS one to three seconds); the
+    other one is the fallback.
     """
     import cvxpy
 
@@ -77,22 +86,41 @@ def solve_relaxation(affinity: NDArray[np.float64], n_groups: int) -> NDArray[np
     similarity = (affinity + affinity.T) / 2
     similarity = similarity / (np.abs(similarity).max() or 1.0)
     X = cp.Variable((n_tasks, n_tasks), PSD=True)
-    problem = cp.Problem(cp.Maximize(cp.sum(cp.multiply(similarity, X))), [X >= 0, cp.sum(X, axis=1) == 1, cp.trace(X) == n_groups])
+    problem = cp.Problem(
+        cp.Maximize(cp.sum(cp.multiply(similarity, X))),
+        [X >= 0, cp.sum(X, axis=1) == 1, cp.trace(X) == n_groups],
+    )
     attempts = [("CLARABEL", {}), ("SCS", {"eps": 1e-4, "max_iters": 5_000})]
     inaccurate = None
     for solver, options in attempts if n_tasks <= CLARABEL_UP_TO else attempts[::-1]:
         status = _solve(problem, solver, options)
-        found = None if X.value is None or not np.isfinite(X.value).all() else np.asarray((X.value + X.value.T) / 2, dtype=np.float64)
+        found = (
+            None
+            if X.value is None or not np.isfinite(X.value).all()
+            else np.asarray((X.value + X.value.T) / 2, dtype=np.float64)
+        )
         if found is not None and status == "optimal":
             return found
         if found is not None and status == "optimal_inaccurate":
             inaccurate = (solver, found) if inaccurate is None else inaccurate
         else:
-            warnings.warn(f"{solver} found no solution of the relaxation for {n_groups} groups ({status}).", ConvergenceWarning, stacklevel=2)
+            warnings.warn(
+                f"{solver} found no solution of the relaxation for {n_groups} groups ({status}).",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
     if inaccurate is not None:
-        warnings.warn(f"The relaxation for {n_groups} groups is solved inaccurately, by {inaccurate[0]}.", ConvergenceWarning, stacklevel=2)
+        warnings.warn(
+            f"The relaxation for {n_groups} groups is solved inaccurately, by {inaccurate[0]}.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
         return inaccurate[1]
-    warnings.warn(f"No solver solved the relaxation for {n_groups} groups: using method='spectral' instead.", ConvergenceWarning, stacklevel=2)
+    warnings.warn(
+        f"No solver solved the relaxation for {n_groups} groups: using method='spectral' instead.",
+        ConvergenceWarning,
+        stacklevel=2,
+    )
     return None
 
 
@@ -108,13 +136,16 @@ def _solve(problem: Any, solver: str, options: dict[str, float]) -> str:
     return str(problem.status)
 
 
-def round_solution(affinity: NDArray[np.float64], solution: NDArray[np.float64], n_groups: int) -> NDArray[np.intp]:
+def round_solution(
+    affinity: NDArray[np.float64], solution: NDArray[np.float64], n_groups: int
+) -> NDArray[np.intp]:
     """Labels of exactly `n_groups` groups from a solution of the relaxation.
 
-    The connected components of {X_ij >= level}, with the level swept over all values of X, are the steps of single linkage:
-    its cut into `n_groups` is the partition of the levels with that many components. Average linkage, which bears a few
-    stray links, is cut as well, and the partition with the larger total predicted gain is returned. (The published code joins
-    X_ij > 1/T in one pass over the rows, which promises no number of groups.)
+    The connected components of {X_ij >= level}, with the level swept over all values of X, are the
+    steps of single linkage: its cut into `n_groups` is the partition of the levels with that many
+    components. Average linkage, which bears a few stray links, is cut as well, and the partition
+    with the larger total predicted gain is returned. (The published code joins X_ij > 1/T in one
+    pass over the rows, which promises no number of groups.)
 
     Parameters
     ----------
@@ -140,5 +171,8 @@ def round_solution(affinity: NDArray[np.float64], solution: NDArray[np.float64],
     distance = solution.max() - solution
     np.fill_diagonal(distance, 0.0)
     condensed = squareform(np.maximum(distance, 0.0), checks=False)
-    cuts = [cut_tree(linkage(condensed, method=method), n_clusters=n_groups)[:, 0].astype(np.intp) for method in ("single", "average")]
+    cuts = [
+        cut_tree(linkage(condensed, method=method), n_clusters=n_groups)[:, 0].astype(np.intp)
+        for method in ("single", "average")
+    ]
     return max(cuts, key=lambda labels: partition_gain(affinity, labels))

@@ -6,18 +6,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 TOLERANCE = 1e-9
-"""Totals this close count as equal; affinities are scaled to a largest absolute value of 1 beforehand."""
+"""Totals this close count as equal; affinities are scaled to a largest absolute value of 1
+beforehand.
+"""
 
 
-def serving_values(affinity: NDArray[np.float64], served: NDArray[np.bool_], max_group_size: int) -> NDArray[np.float64]:
+def serving_values(
+    affinity: NDArray[np.float64], served: NDArray[np.bool_], max_group_size: int
+) -> NDArray[np.float64]:
     r"""Largest total gain of a set of tasks S in any group that contains S.
 
     .. math:: v(S) = \max_{G \supseteq S} \sum_{i \in S} \hat g_{G \to i}
-              = \max_m \frac{\sum_{i, j \in S} A_{ij} + \sum_{l \le m} c_{(l)}}{|S| + m - 1}, \qquad c_j = \sum_{i \in S} A_{ij}
+              = \max_m \frac{\sum_{i, j \in S} A_{ij} + \sum_{l \le m} c_{(l)}}{|S| + m - 1}, \qquad
+              c_j = \sum_{i \in S} A_{ij}
 
-    with :math:`c_{(1)} \ge c_{(2)} \ge \dots` the sums of the tasks outside S: for a given size, the best helpers are those
-    with the largest sums. The best set of groups is therefore a *partition* of the tasks with the largest sum of v, and no
-    search over overlapping groups is needed.
+    with :math:`c_{(1)} \ge c_{(2)} \ge \dots` the sums of the tasks outside S: for a given size,
+    the best helpers are those with the largest sums. The best set of groups is therefore a
+    *partition* of the tasks with the largest sum of v, and no search over overlapping groups is
+    needed.
 
     Parameters
     ----------
@@ -43,15 +49,21 @@ def serving_values(affinity: NDArray[np.float64], served: NDArray[np.bool_], max
     if len(served) == 0:
         return np.zeros(0)
     sums = _helper_sums(affinity, served)
-    best: NDArray[np.float64] = _values_by_size(affinity, served, -np.sort(-sums, axis=1), max_group_size).max(axis=1)
+    best: NDArray[np.float64] = _values_by_size(
+        affinity, served, -np.sort(-sums, axis=1), max_group_size
+    ).max(axis=1)
     return best
 
 
-def best_groups(affinity: NDArray[np.float64], served: NDArray[np.bool_], max_group_size: int) -> NDArray[np.bool_]:
+def best_groups(
+    affinity: NDArray[np.float64], served: NDArray[np.bool_], max_group_size: int
+) -> NDArray[np.bool_]:
     """Smallest group that attains :func:`serving_values` for every row of `served`."""
     sums = _helper_sums(affinity, served)
     order = np.argsort(-sums, axis=1, kind="stable")
-    values = _values_by_size(affinity, served, np.take_along_axis(sums, order, axis=1), max_group_size)
+    values = _values_by_size(
+        affinity, served, np.take_along_axis(sums, order, axis=1), max_group_size
+    )
     n_helpers = (values >= values.max(axis=1, keepdims=True) - TOLERANCE).argmax(axis=1)
     groups: NDArray[np.bool_] = served.copy()
     for row, count in enumerate(n_helpers):
@@ -64,8 +76,15 @@ def _helper_sums(affinity: NDArray[np.float64], served: NDArray[np.bool_]) -> ND
     return np.where(served, -np.inf, served.astype(np.float64) @ affinity)
 
 
-def _values_by_size(affinity: NDArray[np.float64], served: NDArray[np.bool_], best_helpers: NDArray[np.float64], max_group_size: int) -> NDArray[np.float64]:
-    """Total gain of the served tasks with 0, 1, ..., T of the best helpers; -inf where there are not that many."""
+def _values_by_size(
+    affinity: NDArray[np.float64],
+    served: NDArray[np.bool_],
+    best_helpers: NDArray[np.float64],
+    max_group_size: int,
+) -> NDArray[np.float64]:
+    """Total gain of the served tasks with 0, 1, ..., T of the best helpers; -inf where there are
+    not that many.
+    """
     size = served.sum(axis=1)
     weights = served.astype(np.float64)
     inside = np.einsum("nt,nt->n", weights @ affinity, weights)

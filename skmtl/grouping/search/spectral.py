@@ -14,15 +14,19 @@ from skmtl.grouping.search.score import group_gains, partition_mask
 FLOOR = 1e-6
 
 
-def spectral_groups(affinity: NDArray[np.float64], n_groups: int | None, rng: np.random.RandomState) -> NDArray[np.bool_]:
+def spectral_groups(
+    affinity: NDArray[np.float64], n_groups: int | None, rng: np.random.RandomState
+) -> NDArray[np.bool_]:
     r"""Partition of the tasks by spectral clustering.
 
     Spectral clustering needs similarities that are not negative: it cuts the graph with weights
 
-    .. math:: W_{ij} = \varepsilon + (1 - \varepsilon) \frac{S_{ij} - \min S}{\max S - \min S}, \qquad S = (A + A') / 2
+    .. math:: W_{ij} = \varepsilon + (1 - \varepsilon) \frac{S_{ij} - \min S}{\max S - \min S},
+    \qquad S = (A + A') / 2
 
-    over pairs i != j, with a floor of 1e-6 that keeps the graph connected. The shift keeps the order of the pairs but forgets
-    which gains are negative; like every normalised cut it favours groups of similar size.
+    over pairs i != j, with a floor of 1e-6 that keeps the graph connected. The shift keeps the
+    order of the pairs but forgets which gains are negative; like every normalised cut it favours
+    groups of similar size.
 
     Parameters
     ----------
@@ -48,25 +52,34 @@ def spectral_groups(affinity: NDArray[np.float64], n_groups: int | None, rng: np
             return np.arange(n_tasks) % number
         model = SpectralClustering(n_clusters=number, affinity="precomputed", random_state=seed)
         with warnings.catch_warnings():
-            # k-means warns of equal rows and finds too few clusters: the lines below make up the number.
+            # k-means warns of equal rows and finds too few clusters: the lines below make up the
+            # number.
             warnings.filterwarnings("ignore", message="Number of distinct clusters")
             labels = np.asarray(model.fit_predict(weights), dtype=np.intp)
         return _split_to(affinity, labels, number)
 
-    return partition_mask(best_partition(affinity, partition, try_all_up_to=30) if n_groups is None else partition(n_groups))
+    return partition_mask(
+        best_partition(affinity, partition, try_all_up_to=30)
+        if n_groups is None
+        else partition(n_groups)
+    )
 
 
 def _similarity(affinity: NDArray[np.float64]) -> NDArray[np.float64]:
     both = (affinity + affinity.T) / 2
     pairs = both[~np.eye(len(both), dtype=bool)]
     spread = np.ptp(pairs) if pairs.size else 0.0
-    weights: NDArray[np.float64] = (both - pairs.min()) / spread if spread > 0 else np.ones_like(both)
+    weights: NDArray[np.float64] = (
+        (both - pairs.min()) / spread if spread > 0 else np.ones_like(both)
+    )
     weights = FLOOR + (1 - FLOOR) * weights
     np.fill_diagonal(weights, 0.0)
     return weights
 
 
-def _split_to(affinity: NDArray[np.float64], labels: NDArray[np.intp], number: int) -> NDArray[np.intp]:
+def _split_to(
+    affinity: NDArray[np.float64], labels: NDArray[np.intp], number: int
+) -> NDArray[np.intp]:
     """Take the task that gains least out of a group of several, until there are enough groups."""
     labels = np.unique(labels, return_inverse=True)[1].astype(np.intp)
     for new in range(labels.max() + 1, number):

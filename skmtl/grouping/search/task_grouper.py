@@ -30,27 +30,33 @@ class TaskGrouper(VersionedState, DocLinks, ClusterMixin, BaseEstimator):
 
     The gain of a task in a group is predicted by the mean of its gains from the other members [1]_,
 
-    .. math:: \hat g_{G \to i} = \frac{1}{|G| - 1} \sum_{j \in G, j \ne i} A_{ij}, \qquad \hat g_{\{i\} \to i} = 0,
+    .. math:: \hat g_{G \to i} = \frac{1}{|G| - 1} \sum_{j \in G, j \ne i} A_{ij}, \qquad \hat
+    g_{\{i\} \to i} = 0,
 
-    a task is served by the chosen group in which that is largest, and the total over all tasks is to be large. Every task is
-    in at least one group.
+    a task is served by the chosen group in which that is largest, and the total over all tasks is
+    to be large. Every task is in at least one group.
 
     Parameters
     ----------
     method : {"beam", "sdp", "exhaustive", "spectral", "tag", "standley", "mtgnet"}, default="beam"
-        - "beam": beams grow candidate groups from every task, greedy choice and local search find a set of them [2]_.
-          Groups may overlap.
+        - "beam": beams grow candidate groups from every task, greedy choice and local search find a
+          set of them [2]_. Groups may overlap.
         - "exhaustive": the best set of groups, exactly, for at most 15 tasks. Groups may overlap.
-        - "sdp": a semidefinite relaxation, rounded to a partition into exactly `n_groups` groups [3]_.
-        - "spectral": spectral clustering of the symmetrised gains, shifted to be non-negative; a partition.
-        - "tag", "standley", "mtgnet": the published ways to select from a table of candidate groups, see
-          :func:`~skmtl.grouping.select_groups`. The table holds all groups ("tag" and "standley", at most 10 tasks), or those
-          that the beams grow, single tasks, and the group of all ("mtgnet"). Groups may overlap.
+        - "sdp": a semidefinite relaxation, rounded to a partition into exactly `n_groups` groups
+          [3]_.
+        - "spectral": spectral clustering of the symmetrised gains, shifted to be non-negative; a
+          partition.
+        - "tag", "standley", "mtgnet": the published ways to select from a table of candidate
+          groups, see
+          :func:`~skmtl.grouping.select_groups`. The table holds all groups ("tag" and "standley",
+          at most 10 tasks), or those that the beams grow, single tasks, and the group of all
+          ("mtgnet"). Groups may overlap.
     n_groups : int, float or None, default=None
-        Number of groups. For "sdp" and "spectral" exactly that many. For the others a budget: at most that many, and fewer
-        where one more would not raise the total gain; for "standley" in steps of 0.5, which is the cost of a group of one
-        task. None chooses the number with the largest total gain, up to one group a task where groups may overlap. See Notes
-        before relying on None.
+        Number of groups. For "sdp" and "spectral" exactly that many. For the others a budget: at
+        most that many, and fewer where one more would not raise the total gain; for "standley" in
+        steps of 0.5, which is the cost of a group of one task. None chooses the number with the
+        largest total gain, up to one group a task where groups may overlap. See Notes before
+        relying on None.
     max_group_size : int or None, default=None
         Largest number of tasks in a group, for all methods but "sdp" and "spectral".
     beam_width : int, default=10
@@ -60,11 +66,11 @@ class TaskGrouper(VersionedState, DocLinks, ClusterMixin, BaseEstimator):
     singletons : bool, default=False
         For "tag": whether groups of one task may be chosen.
     affinity : "precomputed" or callable, default="precomputed"
-        "precomputed": `fit` takes the matrix of gains. A callable turns what `fit` takes, (T, p) with one row that describes
-        each task, into the (T, T) matrix of gains.
+        "precomputed": `fit` takes the matrix of gains. A callable turns what `fit` takes, (T, p)
+        with one row that describes each task, into the (T, T) matrix of gains.
     random_state : int, RandomState instance or None, default=None
-        Random moves of the local search and starts of spectral clustering. None counts as 0: a grouping is repeatable
-        unless asked otherwise by a RandomState instance.
+        Random moves of the local search and starts of spectral clustering. None counts as 0: a
+        grouping is repeatable unless asked otherwise by a RandomState instance.
 
     Attributes
     ----------
@@ -86,26 +92,32 @@ class TaskGrouper(VersionedState, DocLinks, ClusterMixin, BaseEstimator):
     Warns
     -----
     ConvergenceWarning
-        If a solver of the relaxation fails or is inaccurate; the warning names what is used instead.
+        If a solver of the relaxation fails or is inaccurate; the warning names what is used
+        instead.
 
     Notes
     -----
-    An average of pair gains is never above the best pair gain. With overlapping groups and no limit on their number, pairing
-    every task with its best partner is therefore optimal, whatever the method of search: `n_groups=None` with "beam" or
-    "exhaustive" returns larger groups only where gains are equal (to 1e-9 of the largest absolute gain), as then the fewest
-    groups are taken. To pay for fewer networks, set `n_groups`.
+    An average of pair gains is never above the best pair gain. With overlapping groups and no limit
+    on their number, pairing every task with its best partner is therefore optimal, whatever the
+    method of search: `n_groups=None` with "beam" or "exhaustive" returns larger groups only where
+    gains are equal (to 1e-9 of the largest absolute gain), as then the fewest groups are taken. To
+    pay for fewer networks, set `n_groups`.
 
-    For a budget, the best set of groups is a partition of the tasks into sets that are served together, each by the best
-    group that contains it, and that group follows from sorting sums of gains. "exhaustive" solves this by dynamic programming
-    over subsets; the local search of "beam" moves and swaps tasks between these sets. The search published with [2]_
-    joins rows of a table of candidates greedily, once for each of five starts, and exchanges nothing.
+    For a budget, the best set of groups is a partition of the tasks into sets that are served
+    together, each by the best group that contains it, and that group follows from sorting sums of
+    gains. "exhaustive" solves this by dynamic programming over subsets; the local search of "beam"
+    moves and swaps tasks between these sets. The search published with [2]_ joins rows of a table
+    of candidates greedily, once for each of five starts, and exchanges nothing.
 
     References
     ----------
-    .. [1] "Task affinity from data divergence", equation (15) and appendix A.6; after Standley et al., "Which tasks should be
+    .. [1] "Task affinity from data divergence", equation (15) and appendix A.6; after Standley et
+       al., "Which tasks should be
            learned together in multi-task learning?", ICML 2020.
-    .. [2] Song et al., "Efficient and effective multi-task grouping via meta learning on task combinations", NeurIPS 2022.
-    .. [3] Li, Sharma and Zhang, "Scalable multitask learning using gradient-based estimation of task affinity", KDD 2024.
+    .. [2] Song et al., "Efficient and effective multi-task grouping via meta learning on task
+       combinations", NeurIPS 2022.
+    .. [3] Li, Sharma and Zhang, "Scalable multitask learning using gradient-based estimation of
+       task affinity", KDD 2024.
 
     Examples
     --------
@@ -147,8 +159,8 @@ class TaskGrouper(VersionedState, DocLinks, ClusterMixin, BaseEstimator):
         Parameters
         ----------
         A : array-like or DataFrame of shape (T, T)
-            Entry [i, j] is the gain of task i when trained with task j. The diagonal is ignored. With a callable `affinity`,
-            what the callable takes: (T, p), one row a task.
+            Entry [i, j] is the gain of task i when trained with task j. The diagonal is ignored.
+            With a callable `affinity`, what the callable takes: (T, p), one row a task.
         y : None
             Ignored.
 
@@ -160,8 +172,8 @@ class TaskGrouper(VersionedState, DocLinks, ClusterMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a parameter is out of its range, `A` is not square, has a missing or infinite gain off the diagonal, or the
-            tasks do not fit into `n_groups` groups of `max_group_size`.
+            If a parameter is out of its range, `A` is not square, has a missing or infinite gain
+            off the diagonal, or the tasks do not fit into `n_groups` groups of `max_group_size`.
         """
         self._check_parameters()
         gains = self._read_gains(A)
@@ -170,7 +182,9 @@ class TaskGrouper(VersionedState, DocLinks, ClusterMixin, BaseEstimator):
         self._check_capacity(n_tasks, size)
         scaled = gains / (np.abs(gains).max() or 1.0)
         rng = check_random_state(0 if self.random_state is None else self.random_state)
-        with threadpool_limits(limits=1, user_api="blas"):  # the matrices are small: threads would only wait for each other
+        with threadpool_limits(
+            limits=1, user_api="blas"
+        ):  # the matrices are small: threads would only wait for each other
             found = self._search(scaled, size, rng)
         groups, self.labels_, self.predicted_gain_ = serve(gains, found)
         self.groups_ = [tuple(np.flatnonzero(group).tolist()) for group in groups]
@@ -195,17 +209,25 @@ class TaskGrouper(VersionedState, DocLinks, ClusterMixin, BaseEstimator):
         """
         return self.fit(A).labels_
 
-    def _search(self, gains: NDArray[np.float64], size: int, rng: np.random.RandomState) -> NDArray[np.bool_]:
+    def _search(
+        self, gains: NDArray[np.float64], size: int, rng: np.random.RandomState
+    ) -> NDArray[np.bool_]:
         """Membership of the groups that the method finds."""
         width, most = int(self.beam_width), int(self.max_candidates)
         if self.method in RULES:
-            return published_groups(gains, self.method, self.n_groups, size, width, most, bool(self.singletons))
+            return published_groups(
+                gains, self.method, self.n_groups, size, width, most, bool(self.singletons)
+            )
         n_groups = None if self.n_groups is None else int(self.n_groups)
         if self.method == "beam":
             return beam_groups(gains, n_groups, size, width, most, rng)
         if self.method == "exhaustive":
             return exhaustive_groups(gains, n_groups, size)
-        return sdp_groups(gains, n_groups, rng) if self.method == "sdp" else spectral_groups(gains, n_groups, rng)
+        return (
+            sdp_groups(gains, n_groups, rng)
+            if self.method == "sdp"
+            else spectral_groups(gains, n_groups, rng)
+        )
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -214,47 +236,89 @@ class TaskGrouper(VersionedState, DocLinks, ClusterMixin, BaseEstimator):
 
     def _check_parameters(self) -> None:
         if self.method not in METHODS:
-            raise ValueError(_refusal("method", f"one of {', '.join(map(repr, METHODS))}", self.method))
-        if not (callable(self.affinity) or (isinstance(self.affinity, str) and self.affinity == "precomputed")):
+            raise ValueError(
+                _refusal("method", f"one of {', '.join(map(repr, METHODS))}", self.method)
+            )
+        if not (
+            callable(self.affinity)
+            or (isinstance(self.affinity, str) and self.affinity == "precomputed")
+        ):
             raise ValueError(_refusal("affinity", "'precomputed' or a callable", self.affinity))
-        for name, may_be_none in (("n_groups", True), ("max_group_size", True), ("beam_width", False), ("max_candidates", False)):
+        for name, may_be_none in (
+            ("n_groups", True),
+            ("max_group_size", True),
+            ("beam_width", False),
+            ("max_candidates", False),
+        ):
             value = getattr(self, name)
-            if (value is None and may_be_none) or (name == "n_groups" and self.method == "standley" and _is_half_step(value)):
+            if (value is None and may_be_none) or (
+                name == "n_groups" and self.method == "standley" and _is_half_step(value)
+            ):
                 continue
-            if not isinstance(value, numbers.Integral) or isinstance(value, (bool, np.bool_)) or value < 1:
-                raise ValueError(_refusal(name, "an int in the range [1, inf)" + (" or None" if may_be_none else ""), value))
+            if (
+                not isinstance(value, numbers.Integral)
+                or isinstance(value, (bool, np.bool_))
+                or value < 1
+            ):
+                raise ValueError(
+                    _refusal(
+                        name,
+                        "an int in the range [1, inf)" + (" or None" if may_be_none else ""),
+                        value,
+                    )
+                )
         if self.max_group_size is not None and self.method in ("sdp", "spectral"):
-            raise ValueError(f"The 'max_group_size' parameter of TaskGrouper must be None with method={self.method!r}. Got {self.max_group_size!r} instead.")
+            raise ValueError(
+                "The 'max_group_size' parameter of TaskGrouper must be None with "
+                f"method={self.method!r}. Got {self.max_group_size!r} instead."
+            )
 
     def _check_capacity(self, n_tasks: int, size: int) -> None:
         if self.n_groups is None:
             return
         if self.n_groups > n_tasks:
-            raise ValueError(_refusal("n_groups", f"at most the number of tasks, n_samples={n_tasks}", self.n_groups))
+            raise ValueError(
+                _refusal(
+                    "n_groups", f"at most the number of tasks, n_samples={n_tasks}", self.n_groups
+                )
+            )
         if self.method != "standley" and self.n_groups * size < n_tasks:
-            raise ValueError(f"{n_tasks} tasks do not fit into n_groups={self.n_groups} groups of at most max_group_size={size}. Raise one of the two.")
+            raise ValueError(
+                f"{n_tasks} tasks do not fit into n_groups={self.n_groups} groups of at most "
+                f"max_group_size={size}. Raise one of the two."
+            )
 
     def _read_gains(self, A: Any) -> NDArray[np.float64]:
         if callable(self.affinity):
             rows = validate_data(self, A, dtype=np.float64)
             gains = np.array(self.affinity(rows), dtype=np.float64)
             if gains.shape != (len(rows), len(rows)):
-                raise ValueError(f"The callable 'affinity' must return an array of shape {(len(rows), len(rows))}. Got shape {gains.shape} instead.")
+                raise ValueError(
+                    "The callable 'affinity' must return an array of shape "
+                    f"{(len(rows), len(rows))}. Got shape {gains.shape} instead."
+                )
             names = [np.arange(len(rows))] * 2
         else:
             gains = np.array(validate_data(self, A, dtype=np.float64, ensure_all_finite=False))
             if gains.shape[0] != gains.shape[1]:
                 assert_all_finite(gains, estimator_name="TaskGrouper", input_name="A")
-                raise ValueError(f"A must be a square matrix of pairwise gains, one row and one column a task. Got shape {gains.shape} instead.")
+                raise ValueError(
+                    "A must be a square matrix of pairwise gains, one row and one column a task. "
+                    f"Got shape {gains.shape} instead."
+                )
             names = _task_names(A)
         np.fill_diagonal(gains, 0.0)
         bad = np.argwhere(~np.isfinite(gains))
         if len(bad):
             row, column = bad[0]
-            pair = tuple(side[at].item() if isinstance(side[at], np.generic) else side[at] for side, at in zip(names, (row, column), strict=True))
+            pair = tuple(
+                side[at].item() if isinstance(side[at], np.generic) else side[at]
+                for side, at in zip(names, (row, column), strict=True)
+            )
             what = "NaN" if np.isnan(gains[row, column]) else "infinity"
             raise ValueError(
-                f"A contains {what} as the gain of task {pair[0]!r} when trained with task {pair[1]!r} ({len(bad)} such pairs). All gains must be finite."
+                f"A contains {what} as the gain of task {pair[0]!r} when trained with task "
+                f"{pair[1]!r} ({len(bad)} such pairs). All gains must be finite."
             )
         return gains
 
@@ -264,7 +328,12 @@ def _refusal(name: str, allowed: str, value: Any) -> str:
 
 
 def _is_half_step(value: Any) -> bool:
-    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool) and float(value) >= 0.5 and float(2 * value).is_integer()
+    return (
+        isinstance(value, (int, float, np.integer, np.floating))
+        and not isinstance(value, bool)
+        and float(value) >= 0.5
+        and float(2 * value).is_integer()
+    )
 
 
 def _task_names(A: Any) -> list[Any]:
@@ -272,5 +341,8 @@ def _task_names(A: Any) -> list[Any]:
         return [np.arange(len(A))] * 2
     rows, columns = A.index, A.columns
     if not rows.equals(columns) and set(rows) == set(columns):
-        raise ValueError("The rows and the columns of A must name the tasks in the same order. Use A.loc[A.columns].")
+        raise ValueError(
+            "The rows and the columns of A must name the tasks in the same order. Use "
+            "A.loc[A.columns]."
+        )
     return [rows, columns]

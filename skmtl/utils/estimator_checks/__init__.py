@@ -1,8 +1,9 @@
 """The contract of multi-task estimators, as checks that any estimator can be held against.
 
-A check is a function ``check(name, estimator)``: it fits clones of ``estimator`` on small data and raises where a promise is broken; ``name`` is
-how messages call the estimator. :func:`check_multitask_estimator` runs all that suit an estimator, :func:`parametrize_with_checks` makes each a
-test of pytest.
+A check is a function ``check(name, estimator)``: it fits clones of ``estimator`` on small data and
+raises where a promise is broken; ``name`` is how messages call the estimator.
+:func:`check_multitask_estimator` runs all that suit an estimator, :func:`parametrize_with_checks`
+makes each a test of pytest.
 """
 
 from skmtl.utils.estimator_checks.interface import (
@@ -45,9 +46,20 @@ from skmtl.utils.estimator_checks.routing import (
     check_sample_weight_is_routed_by_a_search,
     check_sensitive_features_are_routed,
 )
-from skmtl.utils.estimator_checks.scoring import check_cross_validation_scores_are_finite, check_score_is_never_nan, check_score_is_the_mean_over_tasks
-from skmtl.utils.estimator_checks.suite import check_multitask_estimator, multitask_checks, parametrize_with_checks
-from skmtl.utils.estimator_checks.training import check_rare_tasks_absent_from_minibatches, check_tiny_tasks_stop_early_without_error
+from skmtl.utils.estimator_checks.scoring import (
+    check_cross_validation_scores_are_finite,
+    check_score_is_never_nan,
+    check_score_is_the_mean_over_tasks,
+)
+from skmtl.utils.estimator_checks.suite import (
+    check_multitask_estimator,
+    multitask_checks,
+    parametrize_with_checks,
+)
+from skmtl.utils.estimator_checks.training import (
+    check_rare_tasks_absent_from_minibatches,
+    check_tiny_tasks_stop_early_without_error,
+)
 from skmtl.utils.estimator_checks.weights import (
     check_common_factor_of_weights_changes_nothing,
     check_unit_weights_are_no_weights,

@@ -46,18 +46,30 @@ def check_permuted_tasks_permute_predictions(name: str, estimator: Any) -> None:
 
 @contract()
 def check_one_column_equals_one_dimension(name: str, estimator: Any) -> None:
-    """Require that one task gives the same predictions from y of shape (n,) and (n, 1), each in its own shape."""
+    """Require that one task gives the same predictions from y of shape (n,) and (n, 1), each in its
+    own shape.
+    """
     X = inputs()
     y = full_targets(estimator, X, 1)[:, 0]
     flat, column = as_wide(estimator).fit(X, y), as_wide(estimator).fit(X, y[:, None])
     shapes = np.shape(flat.predict(X)), np.shape(column.predict(X))
-    assert_that(shapes == ((len(X),), (len(X), 1)), f"{name} predicts shapes {shapes} for y of shape (n,) and (n, 1).")
-    assert_same(outputs(flat, X), outputs(column, X), f"{name} predicts differently for y of shape (n,) and (n, 1).", 1e-9)
+    assert_that(
+        shapes == ((len(X),), (len(X), 1)),
+        f"{name} predicts shapes {shapes} for y of shape (n,) and (n, 1).",
+    )
+    assert_same(
+        outputs(flat, X),
+        outputs(column, X),
+        f"{name} predicts differently for y of shape (n,) and (n, 1).",
+        1e-9,
+    )
 
 
 @contract(takes_long_form)
 def check_wide_equals_long(name: str, estimator: Any) -> None:
-    """Require that a wide Y with one label a row and the same data in long form give the same predictions."""
+    """Require that a wide Y with one label a row and the same data in long form give the same
+    predictions.
+    """
     estimator = changed(estimator, task_embedding_dim=0)
     frame, y = long_example(estimator)
     names = [str(task) for task in IDS]
@@ -65,15 +77,26 @@ def check_wide_equals_long(name: str, estimator: Any) -> None:
     for task in IDS:
         Y.loc[frame[TASK] == task, str(task)] = y[frame[TASK] == task]
     wide, long = as_wide(estimator).fit(frame[INPUTS], Y), as_long(estimator).fit(frame, y)
-    expected = wide.predict_proba(frame[INPUTS]) if predicts_probabilities(wide) else np.asarray(wide.predict(frame[INPUTS]), dtype=float).T
+    expected = (
+        wide.predict_proba(frame[INPUTS])
+        if predicts_probabilities(wide)
+        else np.asarray(wide.predict(frame[INPUTS]), dtype=float).T
+    )
     for t, task in enumerate(IDS):
         found = outputs(long, frame.assign(**{TASK: task}))
-        assert_same(found, np.reshape(expected[t], (len(frame), -1)), f"{name}: task {task} is predicted differently in wide and in long form.", 1e-6)
+        assert_same(
+            found,
+            np.reshape(expected[t], (len(frame), -1)),
+            f"{name}: task {task} is predicted differently in wide and in long form.",
+            1e-6,
+        )
 
 
 @contract(takes_long_form)
 def check_task_ids_may_be_any_hashables(name: str, estimator: Any) -> None:
-    """Require that task ids may be integers, whole floats, strings, categories or tuples, in an array or a frame: only their names matter."""
+    """Require that task ids may be integers, whole floats, strings, categories or tuples, in an
+    array or a frame: only their names matter.
+    """
     frame, y = long_example(estimator)
     expected = outputs(as_long(estimator).fit(frame, y), frame)
     tuples = pd.Series([(int(task), "x") for task in frame[TASK]], dtype=object)
@@ -88,21 +111,41 @@ def check_task_ids_may_be_any_hashables(name: str, estimator: Any) -> None:
         other = frame.assign(task=column)
         model = as_long(estimator).fit(other, y)
         names = [str((task, "x")) if kind == "tuples" else str(task) for task in IDS]
-        assert_that(sorted(model.task_names_) == sorted(names), f"{name}: ids that are {kind} gave the tasks {model.task_names_}, not {names}.")
-        assert_same(outputs(model, other), expected, f"{name} predicts differently when task ids are {kind}.", 1e-6)
+        assert_that(
+            sorted(model.task_names_) == sorted(names),
+            f"{name}: ids that are {kind} gave the tasks {model.task_names_}, not {names}.",
+        )
+        assert_same(
+            outputs(model, other),
+            expected,
+            f"{name} predicts differently when task ids are {kind}.",
+            1e-6,
+        )
     array = frame.to_numpy(dtype=float)
     found = outputs(as_long(estimator, column=-1).fit(array, y), array)
-    assert_same(found, expected, f"{name} predicts differently when X is an array with the task column in the last place.", 1e-6)
+    assert_same(
+        found,
+        expected,
+        f"{name} predicts differently when X is an array with the task column in the last place.",
+        1e-6,
+    )
 
 
 @contract(takes_long_form)
 def check_order_of_tasks_in_long_form_is_irrelevant(name: str, estimator: Any) -> None:
-    """Require that the order in which tasks appear, and in which their rows stand, does not change what is learnt."""
+    """Require that the order in which tasks appear, and in which their rows stand, does not change
+    what is learnt.
+    """
     frame, y = long_example(estimator)
     expected = outputs(as_long(estimator).fit(frame, y), frame)
     for order in (np.arange(len(y))[::-1], np.argsort(np.asarray(frame[TASK]), kind="stable")):
         model = as_long(estimator).fit(frame.iloc[order], y[order])
-        assert_same(outputs(model, frame), expected, f"{name}: the order of the rows in long form changes the predictions.", 1e-6)
+        assert_same(
+            outputs(model, frame),
+            expected,
+            f"{name}: the order of the rows in long form changes the predictions.",
+            1e-6,
+        )
 
 
 @contract(takes_long_form)
@@ -112,13 +155,21 @@ def check_unknown_task_raises(name: str, estimator: Any) -> None:
     model = as_long(estimator).fit(frame, y)
     for method in ["predict", *(["predict_proba"] if predicts_probabilities(model) else [])]:
         error = refusal(getattr(model, method), frame.assign(**{TASK: [9876, *frame[TASK][1:]]}))
-        assert_that(error is not None, f"{name}.{method} predicts for the task '9876', which was not in fit.")
-        assert_that("9876" in str(error), f"{name}.{method} does not name the unknown task '9876' in its error: {error}")
+        assert_that(
+            error is not None,
+            f"{name}.{method} predicts for the task '9876', which was not in fit.",
+        )
+        assert_that(
+            "9876" in str(error),
+            f"{name}.{method} does not name the unknown task '9876' in its error: {error}",
+        )
 
 
 @contract()
 def check_order_of_rows_in_predict_is_irrelevant(name: str, estimator: Any) -> None:
-    """Require that what is predicted for a row does not depend on the rows beside it: in another order, alone, or one task at a time."""
+    """Require that what is predicted for a row does not depend on the rows beside it: in another
+    order, alone, or one task at a time.
+    """
     for model, X, y in examples(estimator):
         model.fit(X, y)
         frame = pd.DataFrame(X)
@@ -127,30 +178,60 @@ def check_order_of_rows_in_predict_is_irrelevant(name: str, estimator: Any) -> N
         parts += [np.flatnonzero(frame[TASK] == task) for task in IDS if TASK in frame]
         for rows in parts:
             part = X.iloc[rows] if hasattr(X, "iloc") else X[rows]
-            assert_same(outputs(model, part), expected[rows], f"{name}: what is predicted for a row depends on the other rows.", 1e-9)
+            assert_same(
+                outputs(model, part),
+                expected[rows],
+                f"{name}: what is predicted for a row depends on the other rows.",
+                1e-9,
+            )
 
 
 @contract()
 def check_task_names(name: str, estimator: Any) -> None:
-    """Require that ``task_names_`` are the column names of a frame Y, positions for an array, and the ids in long form."""
+    """Require that ``task_names_`` are the column names of a frame Y, positions for an array, and
+    the ids in long form.
+    """
     X, Y = wide_example(estimator)
     found = as_wide(estimator).fit(X, Y).task_names_
-    assert_that(list(found) == ["0", "1", "2"], f"{name}: tasks of an array Y are called by position. Got {found}.")
+    assert_that(
+        list(found) == ["0", "1", "2"],
+        f"{name}: tasks of an array Y are called by position. Got {found}.",
+    )
     found = as_wide(estimator).fit(X, pd.DataFrame(Y, columns=["w", "u", "v"])).task_names_
-    assert_that(list(found) == ["w", "u", "v"], f"{name}: tasks of a frame Y are called as its columns, 'w', 'u', 'v'. Got {found}.")
+    assert_that(
+        list(found) == ["w", "u", "v"],
+        f"{name}: tasks of a frame Y are called as its columns, 'w', 'u', 'v'. Got {found}.",
+    )
     if takes_long_form(estimator):
         found = as_long(estimator).fit(*long_example(estimator)).task_names_
-        assert_that(sorted(found) == ["12", "3", "7"], f"{name}: tasks in long form are called by their ids, '7', '3', '12'. Got {found}.")
+        assert_that(
+            sorted(found) == ["12", "3", "7"],
+            f"{name}: tasks in long form are called by their ids, '7', '3', '12'. Got {found}.",
+        )
 
 
 @contract()
 def check_feature_names_and_number(name: str, estimator: Any) -> None:
-    """Require that ``n_features_in_`` and ``feature_names_in_`` describe X, the task column included, and predict holds X against them."""
+    """Require that ``n_features_in_`` and ``feature_names_in_`` describe X, the task column
+    included, and predict holds X against them.
+    """
     for model, X, y in examples(estimator):
         frame = X if hasattr(X, "columns") else pd.DataFrame(X, columns=INPUTS)
         model.fit(frame, y)
-        assert_that(model.n_features_in_ == frame.shape[1], f"{name}: n_features_in_ is {model.n_features_in_} after a fit on {frame.shape[1]} columns.")
-        assert_that(list(model.feature_names_in_) == list(frame.columns), f"{name}: feature_names_in_ is {model.feature_names_in_}, not the columns of X.")
-        wrong = {"columns with other names": frame.rename(columns={"b": "z"}), "fewer columns": frame.drop(columns="b")}
+        assert_that(
+            model.n_features_in_ == frame.shape[1],
+            f"{name}: n_features_in_ is {model.n_features_in_} after a fit on {frame.shape[1]} "
+            "columns.",
+        )
+        assert_that(
+            list(model.feature_names_in_) == list(frame.columns),
+            f"{name}: feature_names_in_ is {model.feature_names_in_}, not the columns of X.",
+        )
+        wrong = {
+            "columns with other names": frame.rename(columns={"b": "z"}),
+            "fewer columns": frame.drop(columns="b"),
+        }
         for what, other in wrong.items():
-            assert_that(refusal(model.predict, other), f"{name}.predict accepts {what} than fit saw.")
+            assert_that(
+                refusal(model.predict, other), f"{name}.predict accepts {what} than fit saw."
+            )

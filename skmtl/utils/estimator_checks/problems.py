@@ -1,4 +1,6 @@
-"""Small data sets that the checks fit estimators on, and what they ask of an estimator before they do."""
+"""Small data sets that the checks fit estimators on, and what they ask of an estimator before they
+do.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,9 @@ def takes_sensitive_features(estimator: Any) -> bool:
 
 # ---------------------------------------------------------------------- estimators made ready
 def changed(estimator: Any, **parameters: Any) -> Any:
-    """Return a clone in which every parameter of these names is set, in the estimator and in those inside it."""
+    """Return a clone in which every parameter of these names is set, in the estimator and in those
+    inside it.
+    """
     copy = clone(estimator)
     inside = [name for name in copy.get_params(deep=True) if name.rsplit("__", 1)[-1] in parameters]
     return copy.set_params(**{name: parameters[name.rsplit("__", 1)[-1]] for name in inside})
@@ -79,15 +83,23 @@ def inputs(n_rows: int = N_ROWS, seed: int = 0) -> NDArray[np.float64]:
     return np.random.default_rng([17, seed]).normal(size=(n_rows, len(INPUTS)))
 
 
-def full_targets(estimator: Any, X: NDArray[np.float64], n_tasks: int = 3, seed: int = 0) -> NDArray[np.float64]:
-    """Return related targets without gaps, (n, n_tasks); classes are 0.0 and 1.0, both in every task."""
+def full_targets(
+    estimator: Any, X: NDArray[np.float64], n_tasks: int = 3, seed: int = 0
+) -> NDArray[np.float64]:
+    """Return related targets without gaps, (n, n_tasks); classes are 0.0 and 1.0, both in every
+    task.
+    """
     rng = np.random.default_rng([18, seed])
     shared = X @ np.array([1.0, -0.5, 0.25])
-    Y = np.column_stack([shared + 0.5 * (t + 1) * X[:, t % X.shape[1]] for t in range(n_tasks)]) + 0.2 * rng.normal(size=(len(X), n_tasks))
+    Y = np.column_stack(
+        [shared + 0.5 * (t + 1) * X[:, t % X.shape[1]] for t in range(n_tasks)]
+    ) + 0.2 * rng.normal(size=(len(X), n_tasks))
     return (np.median(Y, axis=0) < Y).astype(float) if is_classifier(estimator) else Y
 
 
-def wide_example(estimator: Any, n_tasks: int = 3, seed: int = 0) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def wide_example(
+    estimator: Any, n_tasks: int = 3, seed: int = 0
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return inputs and targets with gaps; every row has a label, and every task at least 24."""
     X = inputs(seed=seed)
     Y = full_targets(estimator, X, n_tasks, seed)
@@ -103,7 +115,9 @@ def long_example(estimator: Any, seed: int = 0) -> tuple[pd.DataFrame, NDArray[A
     Y = full_targets(estimator, X, len(IDS), seed)
     codes = np.arange(len(X)) % len(IDS)
     y = Y[np.arange(len(X)), codes]
-    return pd.DataFrame(X, columns=INPUTS).assign(**{TASK: np.array(IDS)[codes]}), y.astype(int) if is_classifier(estimator) else y
+    return pd.DataFrame(X, columns=INPUTS).assign(**{TASK: np.array(IDS)[codes]}), y.astype(
+        int
+    ) if is_classifier(estimator) else y
 
 
 def examples(estimator: Any) -> Iterator[tuple[Any, Any, Any]]:
@@ -115,7 +129,9 @@ def examples(estimator: Any) -> Iterator[tuple[Any, Any, Any]]:
 
 # ---------------------------------------------------------------------- answers
 def outputs(model: Any, X: Any) -> NDArray[np.float64]:
-    """Return all that a fitted model predicts as one table: probabilities where there are any, else predictions."""
+    """Return all that a fitted model predicts as one table: probabilities where there are any, else
+    predictions.
+    """
     found = model.predict_proba(X) if predicts_probabilities(model) else model.predict(X)
     table = np.hstack(found) if isinstance(found, list) else np.asarray(found, dtype=float)
     return table.reshape(len(table), -1)
@@ -124,14 +140,20 @@ def outputs(model: Any, X: Any) -> NDArray[np.float64]:
 def assert_same(found: Any, expected: Any, message: str, tolerance: float = 0.0) -> None:
     """Raise unless two tables agree; NaN agrees with NaN."""
     found, expected = np.asarray(found, dtype=float), np.asarray(expected, dtype=float)
-    assert_that(found.shape == expected.shape, f"{message} Shapes: {found.shape} and {expected.shape}.")
+    assert_that(
+        found.shape == expected.shape, f"{message} Shapes: {found.shape} and {expected.shape}."
+    )
     if not np.allclose(found, expected, rtol=0, atol=tolerance, equal_nan=True):
         difference = np.max(np.abs(found - expected))
-        raise AssertionError(f"{message} Largest difference: {difference:.3g}, allowed: {tolerance:g}.")
+        raise AssertionError(
+            f"{message} Largest difference: {difference:.3g}, allowed: {tolerance:g}."
+        )
 
 
 def assert_that(condition: Any, message: str) -> None:
-    """Raise AssertionError with the message unless the condition holds, also where Python drops ``assert`` statements."""
+    """Raise AssertionError with the message unless the condition holds, also where Python drops
+    ``assert`` statements.
+    """
     if not condition:
         raise AssertionError(message)
 

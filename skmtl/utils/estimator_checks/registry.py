@@ -33,7 +33,9 @@ ENTRIES: dict[str, Entry] = {}
 
 
 def contract(*needs: Capability) -> Callable[[Check], Check]:
-    """Put a check on the list; while it runs, warnings for the user (of tiny tasks, of too few passes) are silent."""
+    """Put a check on the list; while it runs, warnings for the user (of tiny tasks, of too few
+    passes) are silent.
+    """
 
     def register(check: Check) -> Check:
         @functools.wraps(check)

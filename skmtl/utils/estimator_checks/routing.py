@@ -14,33 +14,53 @@ from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from skmtl.utils.estimator_checks.problems import as_wide, assert_that, takes_sample_weight, takes_sensitive_features, wide_example
+from skmtl.utils.estimator_checks.problems import (
+    as_wide,
+    assert_that,
+    takes_sample_weight,
+    takes_sensitive_features,
+    wide_example,
+)
 from skmtl.utils.estimator_checks.registry import contract
 
 
 @contract(takes_sample_weight)
 def check_sample_weight_is_routed_by_a_pipeline(name: str, estimator: Any) -> None:
-    """Require that with metadata routing a Pipeline passes ``sample_weight`` on request only, and raises where nothing was said."""
+    """Require that with metadata routing a Pipeline passes ``sample_weight`` on request only, and
+    raises where nothing was said.
+    """
     with config_context(enable_metadata_routing=True):
         _assert_routed(name, "sample_weight", spying(as_wide(estimator)), pipeline_of)
 
 
 @contract(takes_sample_weight)
 def check_sample_weight_is_routed_by_a_search(name: str, estimator: Any) -> None:
-    """Require that with metadata routing GridSearchCV passes ``sample_weight`` to fit on request only, and raises where nothing was said."""
+    """Require that with metadata routing GridSearchCV passes ``sample_weight`` to fit on request
+    only, and raises where nothing was said.
+    """
     with config_context(enable_metadata_routing=True):
-        _assert_routed(name, "sample_weight", spying(as_wide(estimator)).set_score_request(sample_weight=True), search_of)
+        _assert_routed(
+            name,
+            "sample_weight",
+            spying(as_wide(estimator)).set_score_request(sample_weight=True),
+            search_of,
+        )
 
 
 @contract(takes_sensitive_features)
 def check_sensitive_features_are_routed(name: str, estimator: Any) -> None:
-    """Require that ``sensitive_features`` go through Pipeline and GridSearchCV by default; a request that was taken back raises or leaves them behind."""
+    """Require that ``sensitive_features`` go through Pipeline and GridSearchCV by default; a
+    request that was taken back raises or leaves them behind.
+    """
     with config_context(enable_metadata_routing=True):
         for around in (pipeline_of, search_of):
             spy = spying(as_wide(estimator))
             X, Y, groups = _example(spy, "sensitive_features")
             seen = last(around(spy).fit(X, Y, sensitive_features=groups)).seen_
-            assert_that(seen.get("sensitive_features") is not None, f"{name}: sensitive_features must be requested by default, but do not arrive.")
+            assert_that(
+                seen.get("sensitive_features") is not None,
+                f"{name}: sensitive_features must be requested by default, but do not arrive.",
+            )
             _assert_routed(name, "sensitive_features", spy, around)
 
 
@@ -49,12 +69,18 @@ def _assert_routed(name: str, what: str, spy: Any, around: Callable[[Any], Any])
     for requested in (True, False):
         seen = _seen(around(spy.set_fit_request(**{what: requested})), X, Y, {what: metadata})
         verb = "does not arrive" if requested else "arrives"
-        assert_that((seen.get(what) is not None) == requested, f"{name}: {what} {verb} with set_fit_request({what}={requested}).")
+        assert_that(
+            (seen.get(what) is not None) == requested,
+            f"{name}: {what} {verb} with set_fit_request({what}={requested}).",
+        )
     try:
         around(spy.set_fit_request(**{what: None})).fit(X, Y, **{what: metadata})
     except UnsetMetadataPassedError:
         return
-    raise AssertionError(f"{name}: {what} was passed, nothing was said about it, and no UnsetMetadataPassedError came.")
+    raise AssertionError(
+        f"{name}: {what} was passed, nothing was said about it, and no UnsetMetadataPassedError "
+        "came."
+    )
 
 
 def _seen(model: Any, X: NDArray[Any], Y: NDArray[Any], metadata: dict[str, Any]) -> dict[str, Any]:
@@ -62,7 +88,9 @@ def _seen(model: Any, X: NDArray[Any], Y: NDArray[Any], metadata: dict[str, Any]
     try:
         seen: dict[str, Any] = last(model.fit(X, Y, **metadata)).seen_
     except TypeError as error:
-        if "not routed to any object" in str(error) and all(repr(what) in str(error) for what in metadata):
+        if "not routed to any object" in str(error) and all(
+            repr(what) in str(error) for what in metadata
+        ):
             return {}
         raise
     return seen
@@ -71,7 +99,11 @@ def _seen(model: Any, X: NDArray[Any], Y: NDArray[Any], metadata: dict[str, Any]
 def _example(estimator: Any, what: str) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     X, Y = wide_example(estimator)
     rows = np.arange(len(X))
-    return X, Y, np.array(["f", "m"])[rows % 2] if what == "sensitive_features" else 0.5 + rows / len(rows)
+    return (
+        X,
+        Y,
+        np.array(["f", "m"])[rows % 2] if what == "sensitive_features" else 0.5 + rows / len(rows),
+    )
 
 
 def pipeline_of(estimator: Any) -> Any:
@@ -81,7 +113,12 @@ def pipeline_of(estimator: Any) -> Any:
 
 def search_of(estimator: Any) -> Any:
     """Return a search around a Pipeline that ends in the estimator."""
-    return GridSearchCV(pipeline_of(estimator), {"functiontransformer__validate": [False]}, cv=KFold(2), error_score="raise")
+    return GridSearchCV(
+        pipeline_of(estimator),
+        {"functiontransformer__validate": [False]},
+        cv=KFold(2),
+        error_score="raise",
+    )
 
 
 def last(model: Any) -> Any:

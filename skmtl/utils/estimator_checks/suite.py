@@ -21,8 +21,8 @@ Failures = Mapping[str, str]
 def multitask_checks(estimator: Any) -> list[Check]:
     """Return the checks that are meant for an estimator.
 
-    Which they are depends on what it has: ``predict_proba``, a ``task_column``, a ``random_state``, a ``fit`` that takes
-    ``sample_weight`` or ``sensitive_features``.
+    Which they are depends on what it has: ``predict_proba``, a ``task_column``, a ``random_state``,
+    a ``fit`` that takes ``sample_weight`` or ``sensitive_features``.
 
     Parameters
     ----------
@@ -32,7 +32,8 @@ def multitask_checks(estimator: Any) -> list[Check]:
     Returns
     -------
     list of callable
-        Functions ``check(name, estimator)`` that raise where the contract is broken; ``name`` is how messages call the estimator.
+        Functions ``check(name, estimator)`` that raise where the contract is broken; ``name`` is
+        how messages call the estimator.
 
     Examples
     --------
@@ -53,14 +54,17 @@ def check_multitask_estimator(
 ) -> list[dict[str, Any]]:
     """Check that an estimator keeps the contract of multi-task estimators.
 
-    The suite complements :func:`sklearn.utils.estimator_checks.check_estimator`: gaps in targets, order and names of tasks, wide and
-    long form, weights, seeds, scores, routing. Checks of exact equality (of permuted tasks, of wide and long form) ask for an instance
-    without minibatches and validation rows; pass one, and the default one with its exceptions in ``expected_failed_checks``.
+    The suite complements :func:`sklearn.utils.estimator_checks.check_estimator`: gaps in targets,
+    order and names of tasks, wide and long form, weights, seeds, scores, routing. Checks of exact
+    equality (of permuted tasks, of wide and long form) ask for an instance without minibatches and
+    validation rows; pass one, and the default one with its exceptions in
+    ``expected_failed_checks``.
 
     Parameters
     ----------
     estimator : object
-        Unfitted instance. It is cloned; the clones get a ``random_state`` and a ``task_column`` where they have these parameters.
+        Unfitted instance. It is cloned; the clones get a ``random_state`` and a ``task_column``
+        where they have these parameters.
     expected_failed_checks : dict of str to str, optional
         Names of checks that are known to fail, with the reason.
     on_skip : {"warn"} or None, default="warn"
@@ -71,15 +75,16 @@ def check_multitask_estimator(
     Returns
     -------
     list of dict
-        One entry a check: ``check_name``, ``status`` ("passed", "failed", "xfail" or "skipped"), ``exception`` and ``reason`` (None unless
-        it was expected to fail).
+        One entry a check: ``check_name``, ``status`` ("passed", "failed", "xfail" or "skipped"),
+        ``exception`` and ``reason`` (None unless it was expected to fail).
 
     Raises
     ------
     Exception
         Whatever an unexpected failure raises, with ``on_fail="raise"``.
     ValueError
-        If ``expected_failed_checks`` names what is no check, or an option is not one of those listed.
+        If ``expected_failed_checks`` names what is no check, or an option is not one of those
+        listed.
 
     See Also
     --------
@@ -89,21 +94,34 @@ def check_multitask_estimator(
     --------
     >>> from skmtl import MultiTaskRegressor
     >>> from skmtl.utils.estimator_checks import check_multitask_estimator
-    >>> strict = MultiTaskRegressor((4,), max_iter=2, batch_size="full", early_stopping=False, dtype="float64")
+    >>> strict = MultiTaskRegressor(
+    ...     (4,), max_iter=2, batch_size="full", early_stopping=False, dtype="float64"
+    ... )
     >>> results = check_multitask_estimator(strict, on_skip=None)
     >>> {result["status"] for result in results} <= {"passed", "skipped"}
     True
     """
-    for what, value, allowed in (("on_skip", on_skip, ("warn", None)), ("on_fail", on_fail, ("raise", "warn", None))):
+    for what, value, allowed in (
+        ("on_skip", on_skip, ("warn", None)),
+        ("on_fail", on_fail, ("raise", "warn", None)),
+    ):
         if value not in allowed:
-            raise ValueError(f"The {what!r} parameter of check_multitask_estimator must be one of {allowed}. Got {value!r} instead.")
+            raise ValueError(
+                f"The {what!r} parameter of check_multitask_estimator must be one of {allowed}. "
+                f"Got {value!r} instead."
+            )
     expected = _expected_failures(estimator, expected_failed_checks)
     results = []
     for check in multitask_checks(estimator):
         result = _result(check, estimator, expected.get(check.__name__))
         results.append(result)
         if result["status"] == "skipped" and on_skip == "warn":
-            warnings.warn(f"Skipping {result['check_name']} of {type(estimator).__name__}: {result['exception']}", SkipTestWarning, stacklevel=2)
+            warnings.warn(
+                f"Skipping {result['check_name']} of {type(estimator).__name__}: "
+                f"{result['exception']}",
+                SkipTestWarning,
+                stacklevel=2,
+            )
         elif result["status"] == "failed" and on_fail == "raise":
             raise result["exception"]
         elif result["status"] == "failed" and on_fail == "warn":
@@ -111,7 +129,11 @@ def check_multitask_estimator(
     return results
 
 
-def parametrize_with_checks(estimators: Iterable[Any], *, expected_failed_checks: Failures | Callable[[Any], Failures] | None = None) -> Any:
+def parametrize_with_checks(
+    estimators: Iterable[Any],
+    *,
+    expected_failed_checks: Failures | Callable[[Any], Failures] | None = None,
+) -> Any:
     """Return a pytest decorator that gives a test every pair of estimator and check.
 
     Parameters
@@ -119,8 +141,8 @@ def parametrize_with_checks(estimators: Iterable[Any], *, expected_failed_checks
     estimators : iterable of object
         Unfitted instances.
     expected_failed_checks : dict of str to str, or callable, optional
-        Names of checks that are known to fail, with the reason; or a function that returns such a dict for an estimator. They become
-        strict expected failures: one that passes fails the test.
+        Names of checks that are known to fail, with the reason; or a function that returns such a
+        dict for an estimator. They become strict expected failures: one that passes fails the test.
 
     Returns
     -------
@@ -150,25 +172,47 @@ def parametrize_with_checks(estimators: Iterable[Any], *, expected_failed_checks
     cases = []
     for estimator in estimators:
         if isinstance(estimator, type):
-            raise TypeError(f"parametrize_with_checks takes instances of estimators. Got the class {estimator.__name__}; write {estimator.__name__}().")
-        given = expected_failed_checks(estimator) if callable(expected_failed_checks) else expected_failed_checks
+            raise TypeError(
+                "parametrize_with_checks takes instances of estimators. Got the class "
+                f"{estimator.__name__}; write {estimator.__name__}()."
+            )
+        given = (
+            expected_failed_checks(estimator)
+            if callable(expected_failed_checks)
+            else expected_failed_checks
+        )
         expected = _expected_failures(estimator, given)
         for check in multitask_checks(estimator):
             reason = expected.get(check.__name__)
             marks = [] if reason is None else [pytest.mark.xfail(reason=reason, strict=True)]
-            cases.append(pytest.param(clone(estimator), partial(check, type(estimator).__name__), id=f"{_short(estimator)}-{check.__name__}", marks=marks))
+            cases.append(
+                pytest.param(
+                    clone(estimator),
+                    partial(check, type(estimator).__name__),
+                    id=f"{_short(estimator)}-{check.__name__}",
+                    marks=marks,
+                )
+            )
     return pytest.mark.parametrize(("estimator", "check"), cases)
 
 
 def _expected_failures(estimator: Any, given: Failures | None) -> Failures:
     unknown = set(given or {}) - set(ENTRIES)
     if unknown:
-        raise ValueError(f"expected_failed_checks of {type(estimator).__name__} names {min(unknown)!r}, which is no check. There are: {', '.join(ENTRIES)}.")
+        raise ValueError(
+            f"expected_failed_checks of {type(estimator).__name__} names {min(unknown)!r}, which "
+            f"is no check. There are: {', '.join(ENTRIES)}."
+        )
     return given or {}
 
 
 def _result(check: Check, estimator: Any, reason: str | None) -> dict[str, Any]:
-    result: dict[str, Any] = {"check_name": check.__name__, "status": "passed", "exception": None, "reason": reason}
+    result: dict[str, Any] = {
+        "check_name": check.__name__,
+        "status": "passed",
+        "exception": None,
+        "reason": reason,
+    }
     try:
         check(type(estimator).__name__, clone(estimator))
     except SkipTest as skip:
