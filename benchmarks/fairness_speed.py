@@ -24,10 +24,10 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
 import skmtl
+from skmtl.data import split_rows
 from skmtl.fairness import MTAF
 from skmtl.metrics import error_rate, group_rate_gap, make_multitask_scorer
 from skmtl.model_selection import FleetSearchCV, MultiTaskKFold, fairness_sweep
-from skmtl.tasks import split_rows
 
 
 def sweep(name: str, n_runs: int, data_home: str | None, seed: int) -> tuple[float, pd.DataFrame]:

@@ -23,7 +23,7 @@ from sklearn.preprocessing import StandardScaler, normalize
 from threadpoolctl import threadpool_limits
 
 from skmtl.affinity.featurizer import TaskRelationFeaturizer
-from skmtl.tasks import TaskSet
+from skmtl.data import TaskSet
 
 
 def naive_pair(A, B, y, z, n_components=3, n_neighbors=5):

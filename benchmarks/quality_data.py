@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from skmtl import TaskSet
-from skmtl.tasks import Kind
+from skmtl.data import Kind
 
 TEST_SIZE = 0.3
 N_ADULT = 8000  # training and test rows a seed, drawn from the official training and test halves

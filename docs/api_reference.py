@@ -14,7 +14,7 @@ from pathlib import Path
 # Room: title, and one sentence about it. The order is the order of the pages.
 ROOMS: dict[str, tuple[str, str]] = {
     "skmtl": ("Straight from skmtl", "The names that most programs need."),
-    "skmtl.tasks": ("Tasks", "Named tasks with their data, in long and wide form."),
+    "skmtl.data": ("Tasks", "Named tasks with their data, in long and wide form."),
     "skmtl.estimators": ("Estimators", "Multi-task networks with the scikit-learn interface."),
     "skmtl.affinity": (
         "Affinity",
@@ -53,7 +53,7 @@ ROOMS: dict[str, tuple[str, str]] = {
         "Network",
         "The one training loop and its parts, for those who extend skmtl.",
     ),
-    "skmtl.validation": (
+    "skmtl.support": (
         "Validation",
         "Splits, progress and saved state, for those who extend skmtl.",
     ),

@@ -1,10 +1,10 @@
 """Multi-task learning on tables, in the manner of scikit-learn."""
 
 from skmtl.affinity import PairwiseGainRegressor, TaskRelationFeaturizer, collect_pairwise_gains
+from skmtl.data import Task, TaskSet
 from skmtl.estimators import MultiTaskClassifier, MultiTaskRegressor
 from skmtl.grouping import TaskGroupedClassifier, TaskGroupedRegressor, TaskGrouper
 from skmtl.representation import LowRankMultiTaskRegressor
-from skmtl.tasks import Task, TaskSet
 
 __version__ = "0.1.0.dev0"
 __all__ = [

@@ -24,8 +24,8 @@ from skmtl.affinity.joint import JointNetworks
 from skmtl.affinity.measure import collect_pairwise_gains
 from skmtl.affinity.rival import AffinityEstimator, mean_over_others
 from skmtl.affinity.tagging import average_known
+from skmtl.data import TaskSet
 from skmtl.estimators import MultiTaskNetwork
-from skmtl.tasks import TaskSet
 
 _ALPHAS = np.logspace(-6, 2, 17)
 # Fewest distinct scores that a spline is bent to; below, a mean is all that can be fitted.

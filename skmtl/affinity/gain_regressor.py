@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from skmtl.affinity.penalty_choice import choose_penalty
 from skmtl.affinity.variance_components import column_blocks, fit_components
-from skmtl.validation import DocLinks, VersionedState
+from skmtl.support import DocLinks, VersionedState
 
 Array = NDArray[np.float64]
 

@@ -17,8 +17,8 @@ from skmtl.affinity.rival import AffinityEstimator
 from skmtl.affinity.sample_gradients import Projection, projected_gradients
 from skmtl.affinity.subset_regression import TaskRows, fit_subsets, task_losses
 from skmtl.affinity.tagging import average_known, relative_decrease
+from skmtl.data import TaskSet
 from skmtl.network import numeric_mode
-from skmtl.tasks import TaskSet
 
 # Sets that two tasks meet in, on average, where the number of sets is not given; largest set.
 _MEETINGS, _LARGEST_SUBSET = 10, 10

@@ -11,7 +11,7 @@ from skmtl._sklearn_compat import Interval
 from skmtl.affinity.gains import PairwiseGains
 from skmtl.affinity.measure import collect_pairwise_gains
 from skmtl.affinity.rival import AffinityEstimator
-from skmtl.tasks import TaskSet
+from skmtl.data import TaskSet
 
 
 class HigherOrderAffinity(AffinityEstimator):

@@ -14,9 +14,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from skmtl.aggregation import Mean, resolve_aggregator
+from skmtl.data import TaskSet
 from skmtl.estimators import MultiTaskNetwork, Problem
 from skmtl.network import StackedNetwork, TrainedMember, train_fleet
-from skmtl.tasks import TaskSet
 
 # Called with the number of the network and its parameters, each with a leading axis of length 1.
 Visit = Callable[[int, list[Tensor]], None]

@@ -14,9 +14,9 @@ from skmtl._sklearn_compat import Interval
 from skmtl.affinity.random_groups import random_groups
 from skmtl.affinity.rival import AffinityEstimator
 from skmtl.affinity.tagging import relative_decrease
+from skmtl.data import TaskSet
 from skmtl.estimators import MultiTaskNetwork, measure_groups
-from skmtl.tasks import TaskSet
-from skmtl.validation import Stage
+from skmtl.support import Stage
 
 # Random groups for every task, where their number is not given; largest group.
 _GROUPS_A_TASK = 8

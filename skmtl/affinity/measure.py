@@ -18,9 +18,9 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_memory
 
 from skmtl.affinity.gains import PairwiseGains
+from skmtl.data import TaskSet, check_fraction, task_name
 from skmtl.estimators import MultiTaskClassifier, MultiTaskRegressor, measure_groups
-from skmtl.tasks import TaskSet, check_fraction, task_name
-from skmtl.validation import Stage
+from skmtl.support import Stage
 
 Group = tuple[str, ...]
 

@@ -15,7 +15,7 @@ from skmtl.affinity.featurizer.catalogue import EXTENDED
 from skmtl.affinity.gain_regressor import PairwiseGainRegressor
 from skmtl.affinity.gains import PairwiseGains
 from skmtl.affinity.matrix import affinity_matrix
-from skmtl.tasks import TaskSet
+from skmtl.data import TaskSet
 
 # Nearest neighbours take half of the time of all features and add nothing to the others.
 _FEATURES = [name for name in EXTENDED if name != "cross_link_ratio"]

@@ -14,9 +14,9 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from skmtl.data import TaskSet, task_name
 from skmtl.estimators import MultiTaskClassifier, MultiTaskNetwork, MultiTaskRegressor
-from skmtl.tasks import TaskSet, task_name
-from skmtl.validation import DocLinks, VersionedState
+from skmtl.support import DocLinks, VersionedState
 
 _LARGEST_SEED = np.iinfo(np.int32).max
 

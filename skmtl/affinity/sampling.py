@@ -14,7 +14,7 @@ from skmtl.affinity.gains import PairwiseGains
 from skmtl.affinity.higher_order import check_gains
 from skmtl.affinity.prediction import gain_predictor
 from skmtl.affinity.variance_components import column_blocks, fit_components
-from skmtl.tasks import TaskSet
+from skmtl.data import TaskSet
 
 Array = NDArray[np.float64]
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from skmtl._sklearn_compat import Interval
 from skmtl.affinity.joint import JointNetworks
 from skmtl.affinity.rival import AffinityEstimator
-from skmtl.tasks import TaskSet
+from skmtl.data import TaskSet
 
 
 class TaggingAffinity(AffinityEstimator):

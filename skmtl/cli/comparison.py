@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from skmtl.affinity import PairwiseGains, out_of_fold_predictions
 from skmtl.cli.data import Data
+from skmtl.data import TaskSet
 from skmtl.estimators import MultiTaskClassifier, MultiTaskRegressor, fit_groups
 from skmtl.grouping import (
     DEFAULT_NETWORK,
@@ -27,7 +28,6 @@ from skmtl.grouping import (
     loss_units,
 )
 from skmtl.report import GroupingReport
-from skmtl.tasks import TaskSet
 
 TEST_SIZE = 0.3
 TASK_COLUMN = "task"

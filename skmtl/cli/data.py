@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from skmtl.cli.errors import InputError
 from skmtl.cli.named import NAMED_SETS
 from skmtl.cli.tables import read_table
+from skmtl.data import Kind, TaskSet, encode_task_ids, tidy_labels
 from skmtl.grouping import MIN_ROWS
-from skmtl.tasks import Kind, TaskSet, encode_task_ids, tidy_labels
 
 _SHOWN = 8
 

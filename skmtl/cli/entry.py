@@ -15,7 +15,7 @@ from skmtl.cli.data import read_data
 from skmtl.cli.errors import InputError
 from skmtl.cli.files import FILES, check_folder, contents, write
 from skmtl.cli.text import closing, opening, plain, results, say
-from skmtl.validation import progress_bar
+from skmtl.support import progress_bar
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

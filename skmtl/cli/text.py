@@ -12,8 +12,8 @@ import pandas as pd
 
 from skmtl.cli.comparison import TEST_SIZE, Comparison, prediction_correlation
 from skmtl.cli.data import Data
+from skmtl.data import TaskSet
 from skmtl.report import GroupingReport, headline, reliability_sentence
-from skmtl.tasks import TaskSet
 
 WIDTH = 80
 MOST_TASKS, EXTREMES, MOST_PLANS = 20, 5, 6

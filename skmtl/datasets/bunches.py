@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 from sklearn.utils import Bunch
 
-from skmtl.tasks import Kind, TaskSet
+from skmtl.data import Kind, TaskSet
 
 
 def grouped_bunch(

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 from sklearn.utils import Bunch, check_random_state
 
+from skmtl.data import Kind
 from skmtl.datasets.bunches import description, grouped_bunch
-from skmtl.tasks import Kind
 
 Array = NDArray[np.float64]
 

@@ -13,20 +13,22 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from skmtl._sklearn_compat import fit_context
 from skmtl.base import LossTerm
-from skmtl.estimators.inputs import as_pandas
-from skmtl.estimators.network import MultiTaskNetwork
-from skmtl.estimators.outputs import ClassificationOutputs
-from skmtl.estimators.problem import Problem
-from skmtl.estimators.sensitive import (
+from skmtl.data import (
     Groups,
+    Kind,
+    TaskSet,
+    as_pandas,
     group_codes,
     named_columns,
+    tidy_labels,
     warn_of_missing_groups,
     without_columns,
 )
+from skmtl.estimators.network import MultiTaskNetwork
+from skmtl.estimators.outputs import ClassificationOutputs
+from skmtl.estimators.problem import Problem
 from skmtl.estimators.targets import CodedLabels
 from skmtl.network import TrainedMember
-from skmtl.tasks import Kind, TaskSet, tidy_labels
 
 
 class MultiTaskClassifier(ClassificationOutputs, ClassifierMixin, MultiTaskNetwork):

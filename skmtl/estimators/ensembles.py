@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from skmtl.aggregation import Mean, resolve_aggregator
 from skmtl.base import Aggregator, GradientWeighting, LossTerm
+from skmtl.data import TaskSet
 from skmtl.estimators.problem import Problem
 from skmtl.network import Member, TrainedMember, train_fleet
-from skmtl.tasks import TaskSet
 
 # n_members="auto": networks of an ensemble, and the labelled rows beyond which half as many do.
 _MEMBERS, _MANY_ROWS = 8, 20_000

@@ -13,14 +13,13 @@ from joblib import effective_n_jobs
 from numpy.typing import NDArray
 from sklearn.base import clone
 
+from skmtl.data import Groups, TaskSet
 from skmtl.estimators.classifier import MultiTaskClassifier
 from skmtl.estimators.ensembles import aggregator_of, members_of, terms_of
 from skmtl.estimators.network import MultiTaskNetwork
 from skmtl.estimators.problem import Problem
 from skmtl.estimators.regressor import MultiTaskRegressor
-from skmtl.estimators.sensitive import Groups
 from skmtl.network import train_fleet
-from skmtl.tasks import TaskSet
 
 
 @dataclass(frozen=True)

@@ -22,23 +22,29 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from skmtl._sklearn_compat import Interval, StrOptions
 from skmtl.aggregation import resolve_aggregator
-from skmtl.estimators.categories import resolve_categorical
-from skmtl.estimators.ensembles import aggregator_of, ensemble, terms_of
-from skmtl.estimators.gathering import (
+from skmtl.data import (
+    Groups,
+    Kind,
+    TaskSet,
+    as_pandas,
     as_target,
+    check_inputs,
     checked_weight,
+    column_position,
+    known_task_codes,
     long_tasks,
+    read_task_weights,
+    take_column,
     weighted_rows,
     wide_tasks,
 )
+from skmtl.estimators.categories import resolve_categorical
+from skmtl.estimators.ensembles import aggregator_of, ensemble, terms_of
 from skmtl.estimators.history import diagnostic_curves, entries, mean_curve, weighted_curve
-from skmtl.estimators.inputs import as_pandas, check_inputs, column_position, take_column
 from skmtl.estimators.prediction import Predictor
 from skmtl.estimators.problem import Problem
-from skmtl.estimators.sensitive import Groups
 from skmtl.network import ACTIVATIONS, SOLVERS, TrainedMember, Training, resolve_device, train_fleet
-from skmtl.tasks import Kind, TaskSet, known_task_codes, read_task_weights
-from skmtl.validation import CallbackSupport, DocLinks, VersionedState, fit_callbacks
+from skmtl.support import CallbackSupport, DocLinks, VersionedState, fit_callbacks
 
 _LARGEST_SEED = np.iinfo(np.int32).max
 

@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from skmtl.data import Groups, TaskSet
 from skmtl.estimators.reading import InputReader
-from skmtl.estimators.sensitive import Groups
 from skmtl.estimators.targets import CodedLabels, Targets, learn_targets
 from skmtl.network import Architecture, FleetData, Member, TrainedMember, Training
-from skmtl.tasks import TaskSet
 
 # Fewest labelled rows of a task that must, and that can, spare a validation part.
 MIN_ROWS_TO_HOLD_OUT, _FEWEST_TO_HOLD_OUT = 10, 5

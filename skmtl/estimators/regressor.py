@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
 
 from skmtl._sklearn_compat import fit_context
+from skmtl.data import Kind, TaskSet
 from skmtl.estimators.network import MultiTaskNetwork
 from skmtl.estimators.outputs import RegressionOutputs
 from skmtl.estimators.targets import StandardizedTargets
-from skmtl.tasks import Kind, TaskSet
 
 
 class MultiTaskRegressor(RegressionOutputs, RegressorMixin, MultiTaskNetwork):

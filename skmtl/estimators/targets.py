@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax, softmax
 
-from skmtl.tasks import TaskSet
+from skmtl.data import TaskSet
 
 # A predicted probability is kept this far from 0 and 1 in a log loss, as in scikit-learn.
 _TINY = np.finfo(np.float64).eps

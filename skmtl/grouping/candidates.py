@@ -11,8 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import clone
 
+from skmtl.data import TaskSet
 from skmtl.grouping.search import TaskGrouper
-from skmtl.tasks import TaskSet
 
 # Numbers of groups that are proposed when no grouper is given.
 _PROPOSED_COUNTS = (2, 3, 4, 6, 8, 12, 16, 24)

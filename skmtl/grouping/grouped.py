@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skmtl._sklearn_compat import Interval
 from skmtl.affinity import PairwiseGains, collect_pairwise_gains, predict_affinity
+from skmtl.data import TaskSet, take_rows
 from skmtl.estimators import MultiTaskNetwork, fit_groups
 from skmtl.grouping.candidates import (
     SOME_EVIDENCE,
@@ -29,8 +30,7 @@ from skmtl.grouping.candidates import (
 from skmtl.grouping.held_out import held_out_losses
 from skmtl.grouping.rounds import N_SPLITS, GroupMeasurements, refined
 from skmtl.grouping.search import TaskGrouper
-from skmtl.tasks import TaskSet, take_rows
-from skmtl.validation import DocLinks, Stage, VersionedState
+from skmtl.support import DocLinks, Stage, VersionedState
 
 # Fewest rows of a task that takes part in measuring gains and in the choice of groups.
 MIN_ROWS = 10

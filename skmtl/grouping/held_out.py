@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from skmtl.tasks import TaskSet, take_rows
+from skmtl.data import TaskSet, take_rows
 
 _SMALLEST_PROBABILITY = 1e-7
 

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.utils.validation import check_memory
 
+from skmtl.data import TaskSet
 from skmtl.estimators import measure_groups
 from skmtl.grouping.candidates import Candidate, alone, proposed, together
 from skmtl.grouping.group_model import GroupGainModel, MeasuredGains
 from skmtl.grouping.search import TaskGrouper, climb
-from skmtl.tasks import TaskSet
-from skmtl.validation import Stage
+from skmtl.support import Stage
 
 Array = NDArray[np.float64]
 Group = tuple[str, ...]

@@ -2,6 +2,6 @@
 
 from skmtl.model_selection.fleet_search import FleetSearchCV
 from skmtl.model_selection.sweep import fairness_sweep
-from skmtl.validation import MultiTaskKFold
+from skmtl.splitting import MultiTaskKFold
 
 __all__ = ["FleetSearchCV", "MultiTaskKFold", "fairness_sweep"]

@@ -23,7 +23,7 @@ from skmtl._sklearn_compat import (
     warn_or_raise_about_fit_failures,
 )
 from skmtl.model_selection.jobs import evaluate
-from skmtl.validation import DocLinks
+from skmtl.support import DocLinks
 
 
 class FleetSearchCV(DocLinks, GridSearchCV):

@@ -21,12 +21,12 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_memory
 
+from skmtl.data import check_fraction
 from skmtl.estimators import MultiTaskClassifier, fit_together, probabilities_together
 from skmtl.metrics import average_relative_error, average_relative_fairness_gap, pareto_mask
 from skmtl.model_selection.sweep_rows import Judge, SweepRows, read_rows
 from skmtl.model_selection.thresholds import check_threshold
-from skmtl.tasks import check_fraction
-from skmtl.validation import Stage, progress_bar
+from skmtl.support import Stage, progress_bar
 
 # Runs that are trained, and kept, at once; seeds of the baseline.
 _AT_ONCE, _BASELINE_SEEDS = 100, 5

@@ -10,8 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_consistent_length
 
+from skmtl.data import split_rows, take_rows, tidy_labels, wide_columns
 from skmtl.model_selection.thresholds import least_error_threshold, quantile_threshold
-from skmtl.tasks import split_rows, take_rows, tidy_labels, wide_columns
 
 # Labels of the rows that a rate is taken of.
 _SIDES = {"fpr": (0.0,), "tpr": (1.0,), "equalized_odds": (0.0, 1.0)}

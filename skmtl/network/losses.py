@@ -40,7 +40,7 @@ class Loss:
 class SquaredError(Loss):
     """Squared error, (s - y)^2."""
 
-    def values(self, scores: Tensor, labels: Tensor) -> Tensor:  # noqa: D102
+    def values(self, scores: Tensor, labels: Tensor) -> Tensor:
         return (scores.squeeze(2) - labels).square_()
 
     def derivative(
@@ -62,7 +62,7 @@ class SquaredError(Loss):
 class BinaryCrossEntropy(Loss):
     """Log loss of a logit, log(1 + exp(s)) - y s, labels 0 and 1."""
 
-    def values(self, scores: Tensor, labels: Tensor) -> Tensor:  # noqa: D102
+    def values(self, scores: Tensor, labels: Tensor) -> Tensor:
         logits = scores.squeeze(2)
         return functional.softplus(logits).sub_(labels * logits)
 
@@ -83,13 +83,13 @@ class CrossEntropy(Loss):
         """Take the number of classes of every task, (E, T)."""
         self.n_classes = n_classes
 
-    def visible(self, scores: Tensor) -> Tensor:  # noqa: D102
+    def visible(self, scores: Tensor) -> Tensor:
         surplus = torch.arange(scores.shape[2], device=scores.device) >= self.n_classes.unsqueeze(
             -1
         )
         return scores.masked_fill(surplus.unsqueeze(-1), -torch.inf)
 
-    def values(self, scores: Tensor, labels: Tensor) -> Tensor:  # noqa: D102
+    def values(self, scores: Tensor, labels: Tensor) -> Tensor:
         log_probabilities = torch.log_softmax(self.visible(scores), 2)
         return -log_probabilities.gather(2, labels.long().unsqueeze(2)).squeeze(2)
 

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
-from skmtl.estimators import fit_groups, take_column
+from skmtl.data import encode_task_ids, take_column, take_rows, wide_columns
+from skmtl.estimators import fit_groups
 from skmtl.representation.low_rank import LowRankMultiTaskRegressor
 from skmtl.representation.reading import read_tasks
 from skmtl.representation.ridge import leave_one_out_ridge
-from skmtl.tasks import encode_task_ids, take_rows, wide_columns
 
 Array = NDArray[np.float64]
 

@@ -15,12 +15,12 @@ from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
 from skmtl._sklearn_compat import Interval, fit_context
+from skmtl.data import known_task_codes, read_task_weights
 from skmtl.estimators import RegressionOutputs
 from skmtl.representation.moments import Moments
 from skmtl.representation.reading import read_inputs, read_row_weight, read_tasks
 from skmtl.representation.solver import Solution, solve
-from skmtl.tasks import known_task_codes, read_task_weights
-from skmtl.validation import DocLinks, VersionedState
+from skmtl.support import DocLinks, VersionedState
 
 Array = NDArray[np.float64]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from skmtl.tasks import TaskSet
+from skmtl.data import TaskSet
 
 Array = NDArray[np.float64]
 

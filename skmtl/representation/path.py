@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.utils.parallel import Parallel, delayed
 
-from skmtl.estimators import MultiTaskRegressor, rows_as_given
+from skmtl.data import rows_as_given
+from skmtl.estimators import MultiTaskRegressor
 from skmtl.representation.folds import Labels, fold_errors
 from skmtl.representation.low_rank import LowRankMultiTaskRegressor
-from skmtl.validation import MultiTaskKFold
+from skmtl.splitting import MultiTaskKFold
 
 Array = NDArray[np.float64]
 

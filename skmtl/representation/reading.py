@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_consistent_length
 
-from skmtl.estimators import as_target, check_inputs, checked_weight, long_tasks, weighted_rows
-from skmtl.tasks import TaskSet
+from skmtl.data import TaskSet, as_target, check_inputs, checked_weight, long_tasks, weighted_rows
 
 Array = NDArray[np.float64]
 

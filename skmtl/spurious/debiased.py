@@ -20,7 +20,7 @@ from skmtl.spurious.adversary import LabelAdversary
 from skmtl.spurious.detector import SpuriousTaskDetector
 from skmtl.spurious.heads import label_codes, with_new_heads
 from skmtl.spurious.reweighting import independence_weights
-from skmtl.validation import DocLinks, VersionedState
+from skmtl.support import DocLinks, VersionedState
 
 _LARGEST_SEED = np.iinfo(np.int32).max
 # strength=1: one percent of the variance of a label that the adversary explains costs as much as

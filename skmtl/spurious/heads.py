@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from skmtl.data import tidy_labels, wide_columns
 from skmtl.estimators import MultiTaskClassifier
 from skmtl.network import Architecture, FleetData, Member, TrainedMember, Training, train_fleet
 from skmtl.spurious.adversary import LabelAdversary
-from skmtl.tasks import tidy_labels, wide_columns
 
 Array = NDArray[np.float64]
 

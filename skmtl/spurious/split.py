@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils import check_consistent_length, check_random_state
 
-from skmtl.tasks import take_rows, tidy_labels, wide_columns
+from skmtl.data import take_rows, tidy_labels, wide_columns
 
 Rows = NDArray[np.intp]
 

@@ -15,7 +15,7 @@ from skmtl.affinity.featurizer.distances import compare_rows
 from skmtl.affinity.featurizer.neighbours import share_of_other
 from skmtl.affinity.featurizer.ranks import rank_divergence
 from skmtl.affinity.featurizer.samples import merge_identical_rows
-from skmtl.tasks import TaskSet
+from skmtl.data import TaskSet
 
 
 # ---------------------------------------------------------------------- an independent reference:

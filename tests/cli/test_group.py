@@ -297,7 +297,7 @@ def test_without_extras_the_rest_is_written_and_one_line_names_the_extra(
 
 def test_a_terminal_gets_a_progress_bar_and_a_pipe_none(table, tmp_path, monkeypatch, capsys):
     pytest.importorskip("rich")
-    from skmtl.validation import Stage, progress_bar
+    from skmtl.support import Stage, progress_bar
 
     for terminal in (False, True):
         monkeypatch.setattr(sys.stdout, "isatty", lambda terminal=terminal: terminal)

@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skmtl import MultiTaskClassifier
 from skmtl.base import LossTerm
-from skmtl.estimators.sensitive import group_codes
+from skmtl.data import group_codes
 from skmtl.fairness import MTAF, PerTaskFairness
 from skmtl.metrics import group_rate_gap
 

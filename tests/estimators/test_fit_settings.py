@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from skmtl import MultiTaskClassifier, MultiTaskRegressor
+from skmtl.data import TaskSet
 from skmtl.estimators import Problem
-from skmtl.tasks import TaskSet
-from skmtl.validation import VersionMismatchWarning, running_versions
+from skmtl.support import VersionMismatchWarning, running_versions
 
 FAST = {
     "hidden_layer_sizes": (4,),

@@ -10,8 +10,8 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
+from skmtl.data import check_inputs, take_column
 from skmtl.estimators.encoding import InputEncoder
-from skmtl.estimators.inputs import check_inputs, take_column
 
 
 class LeastSquares(RegressorMixin, BaseEstimator):

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from skmtl import MultiTaskClassifier, MultiTaskRegressor, TaskGroupedRegressor
+from skmtl.data import TaskSet
 from skmtl.estimators.problem import Problem
-from skmtl.tasks import TaskSet
 
 FAST = {"hidden_layer_sizes": (6,), "max_iter": 5, "n_members": 2, "random_state": 0}
 

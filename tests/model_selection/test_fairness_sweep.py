@@ -11,6 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skmtl import MultiTaskClassifier
+from skmtl.data import wide_columns
 from skmtl.fairness import MTAF, PerTaskFairness
 from skmtl.metrics import (
     average_relative_error,
@@ -21,8 +22,7 @@ from skmtl.metrics import (
 )
 from skmtl.model_selection import fairness_sweep
 from skmtl.model_selection.thresholds import least_error_threshold, quantile_threshold
-from skmtl.tasks import wide_columns
-from skmtl.validation import progress_to
+from skmtl.support import progress_to
 
 SETTINGS = {
     "hidden_layer_sizes": (5,),

@@ -7,8 +7,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin, MultiOutputMixin, Regre
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skmtl.data import encode_task_ids, tidy_labels, wide_columns
 from skmtl.metrics import multitask_accuracy, multitask_r2
-from skmtl.tasks import encode_task_ids, tidy_labels, wide_columns
 
 
 class Toy(MultiOutputMixin, BaseEstimator):

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from skmtl.affinity.featurizer.catalogue import EXTENDED, FEATURES
-from skmtl.tasks import TaskSet, task_name
+from skmtl.data import TaskSet, task_name
 
 OWNER = "TaskRelationFeaturizer"
 

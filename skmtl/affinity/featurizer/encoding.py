@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from skmtl.tasks import TaskSet
+from skmtl.data import TaskSet
 
 NUMERIC_OBJECTS = ("integer", "floating", "mixed-integer-float", "decimal", "empty")
 

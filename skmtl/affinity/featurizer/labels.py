@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from skmtl.tasks import TaskSet
+from skmtl.data import TaskSet
 
 
 def label_moments(tasks: TaskSet) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

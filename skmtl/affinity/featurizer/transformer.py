@@ -26,8 +26,8 @@ from skmtl.affinity.featurizer.labels import label_codes, label_moments
 from skmtl.affinity.featurizer.ranks import rank_divergence
 from skmtl.affinity.featurizer.samples import merge_identical_rows, subsample
 from skmtl.affinity.featurizer.transfer import transfer_tables
-from skmtl.tasks import TaskSet
-from skmtl.validation import DocLinks, VersionedState
+from skmtl.data import TaskSet
+from skmtl.support import DocLinks, VersionedState
 
 
 class TaskRelationFeaturizer(VersionedState, DocLinks, TransformerMixin, BaseEstimator):

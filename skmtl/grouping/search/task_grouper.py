@@ -20,7 +20,7 @@ from skmtl.grouping.search.score import serve
 from skmtl.grouping.search.sdp import sdp_groups
 from skmtl.grouping.search.selection import RULES
 from skmtl.grouping.search.spectral import spectral_groups
-from skmtl.validation import DocLinks, VersionedState
+from skmtl.support import DocLinks, VersionedState
 
 METHODS = ("beam", "sdp", "exhaustive", "spectral", *RULES)
 

@@ -13,8 +13,8 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 
-from skmtl.tasks.names import encode_task_ids, wide_columns
-from skmtl.tasks.rows import (
+from skmtl.data.names import encode_task_ids, wide_columns
+from skmtl.data.rows import (
     Kind,
     RowOrder,
     check_fraction,

@@ -1,11 +1,8 @@
-"""Splits for targets with gaps, what long computations tell their caller, and what every estimator
-carries along.
-"""
+"""Callbacks, progress, saved state: what every estimator carries along."""
 
-from skmtl.validation.callbacks import CallbackSupport, OnPass, Reconstruct, fit_callbacks
-from skmtl.validation.progress import Stage, progress_to
-from skmtl.validation.splitters import MultiTaskKFold
-from skmtl.validation.state import (
+from skmtl.support.callbacks import CallbackSupport, OnPass, Reconstruct, fit_callbacks
+from skmtl.support.progress import Stage, progress_to
+from skmtl.support.state import (
     DOCS_URL,
     DocLinks,
     VersionedState,
@@ -14,13 +11,12 @@ from skmtl.validation.state import (
     frame_to_arrays,
     running_versions,
 )
-from skmtl.validation.terminal import progress_bar
+from skmtl.support.terminal import progress_bar
 
 __all__ = [
     "DOCS_URL",
     "CallbackSupport",
     "DocLinks",
-    "MultiTaskKFold",
     "OnPass",
     "Reconstruct",
     "Stage",

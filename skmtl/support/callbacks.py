@@ -33,7 +33,7 @@ class CallbackSupport(CallbackSupportMixin):
     Examples
     --------
     >>> from sklearn.base import BaseEstimator, clone
-    >>> from skmtl.validation import CallbackSupport
+    >>> from skmtl.support import CallbackSupport
     >>> class Network(CallbackSupport, BaseEstimator):
     ...     def __init__(self, callbacks=None):
     ...         self.callbacks = callbacks
@@ -100,7 +100,7 @@ def fit_callbacks(
     Examples
     --------
     >>> from sklearn.base import BaseEstimator
-    >>> from skmtl.validation import CallbackSupport, fit_callbacks
+    >>> from skmtl.support import CallbackSupport, fit_callbacks
     >>> class Counter(CallbackSupport, BaseEstimator):
     ...     def __init__(self, callbacks=None):
     ...         self.callbacks = callbacks

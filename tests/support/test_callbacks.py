@@ -24,8 +24,8 @@ from sklearn.utils.estimator_checks import (
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skmtl import _sklearn_compat
-from skmtl.validation.callbacks import CallbackSupport, fit_callbacks
-from skmtl.validation.state import VersionedState
+from skmtl.support.callbacks import CallbackSupport, fit_callbacks
+from skmtl.support.state import VersionedState
 
 sklearn_callback = pytest.importorskip(
     "sklearn.callback", reason="callbacks came with scikit-learn 1.9"
@@ -447,7 +447,7 @@ def old(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.callback", None)
     compat = _loaded(_sklearn_compat.__file__, "skmtl._sklearn_compat")
     monkeypatch.setitem(sys.modules, "skmtl._sklearn_compat", compat)
-    return _loaded(sys.modules[fit_callbacks.__module__].__file__, "skmtl.validation.callbacks")
+    return _loaded(sys.modules[fit_callbacks.__module__].__file__, "skmtl.support.callbacks")
 
 
 def _loaded(path, name):

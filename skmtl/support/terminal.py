@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from skmtl.validation.progress import progress_to
+from skmtl.support.progress import progress_to
 
 
 @contextmanager
@@ -21,7 +21,7 @@ def progress_bar() -> Iterator[None]:
 
     Examples
     --------
-    >>> from skmtl.validation import Stage, progress_bar
+    >>> from skmtl.support import Stage, progress_bar
     >>> with progress_bar():  # no terminal, no bar
     ...     Stage("pairs", total=2).advance(2)
     """

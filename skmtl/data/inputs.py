@@ -47,7 +47,7 @@ def check_inputs(
     Examples
     --------
     >>> from sklearn.base import BaseEstimator
-    >>> from skmtl.estimators import check_inputs
+    >>> from skmtl.data import check_inputs
     >>> ids, inputs = check_inputs(
     ...     BaseEstimator(), [[1.0, "north"], [float("nan"), "south"]], reset=True, task_column=1
     ... )
@@ -113,7 +113,7 @@ def take_column(X: Any, column: Any, what: str) -> tuple[Any, Any]:
 
     Examples
     --------
-    >>> from skmtl.estimators import take_column
+    >>> from skmtl.data import take_column
     >>> take_column([[1.0, "north"], [2.0, "south"]], -1, "task_column")[0]
     array(['north', 'south'], dtype=object)
     """
@@ -184,7 +184,7 @@ def rows_as_given(X: Any) -> Any:
 
     Examples
     --------
-    >>> from skmtl.estimators import rows_as_given
+    >>> from skmtl.data import rows_as_given
     >>> rows_as_given([[1.0, "north"]])
     array([[1.0, 'north']], dtype=object)
     """

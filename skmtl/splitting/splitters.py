@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import BaseCrossValidator
 from sklearn.utils import check_random_state, indexable
 
-from skmtl.validation.dealing import deal_in_turn, deal_label_sets
+from skmtl.splitting.dealing import deal_in_turn, deal_label_sets
 
 
 class MultiTaskKFold(BaseCrossValidator):

@@ -29,7 +29,7 @@ def progress_to(listener: Listener) -> Iterator[None]:
 
     Examples
     --------
-    >>> from skmtl.validation import Stage, progress_to
+    >>> from skmtl.support import Stage, progress_to
     >>> with progress_to(lambda stage, done, total: print(stage, done, total)):
     ...     Stage("pairs", total=2).advance(2)
     pairs 2 2
@@ -55,7 +55,7 @@ class Stage:
 
     Examples
     --------
-    >>> from skmtl.validation import Stage
+    >>> from skmtl.support import Stage
     >>> Stage("single tasks", total=3).advance(3)
     """
 

@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_dict_unchanged, check_estimators_pickle
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skmtl.validation.state import VersionedState, VersionMismatchWarning, running_versions
+from skmtl.support.state import VersionedState, VersionMismatchWarning, running_versions
 
 
 @dataclass(frozen=True)

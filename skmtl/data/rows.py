@@ -30,7 +30,7 @@ def take_rows(table: Any, index: NDArray[Any]) -> Any:
     Examples
     --------
     >>> import numpy as np
-    >>> from skmtl.tasks import take_rows
+    >>> from skmtl.data import take_rows
     >>> take_rows(np.arange(6).reshape(3, 2), np.array([2, 0]))
     array([[4, 5],
            [0, 1]])
@@ -55,7 +55,7 @@ class RowOrder:
     Examples
     --------
     >>> import numpy as np
-    >>> from skmtl.tasks.rows import RowOrder
+    >>> from skmtl.data.rows import RowOrder
     >>> order = RowOrder(np.arange(5), seed=0)
     >>> order.permutation(5).tolist()
     [4, 0, 1, 2, 3]
@@ -104,7 +104,7 @@ def split_rows(
     Examples
     --------
     >>> import numpy as np
-    >>> from skmtl.tasks import split_rows
+    >>> from skmtl.data import split_rows
     >>> held = split_rows(
     ...     np.array([0, 0, 0, 0, 1, 1]), 0.5, np.random.RandomState(0), stratify=True
     ... )
@@ -147,7 +147,7 @@ def tidy_labels(labels: NDArray[Any]) -> NDArray[Any]:
     Examples
     --------
     >>> import numpy as np
-    >>> from skmtl.tasks import tidy_labels
+    >>> from skmtl.data import tidy_labels
     >>> tidy_labels(np.array([0.0, 1.0]))
     array([0, 1])
     """
@@ -181,7 +181,7 @@ def check_fraction(value: Any, what: str) -> None:
 
     Examples
     --------
-    >>> from skmtl.tasks import check_fraction
+    >>> from skmtl.data import check_fraction
     >>> check_fraction(1.5, "test_size")
     Traceback (most recent call last):
         ...

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sklearn.base import BaseEstimator, clone
 
 from skmtl import Task, TaskSet
-from skmtl.tasks import encode_task_ids, split_rows, task_name, tidy_labels, wide_columns
+from skmtl.data import encode_task_ids, split_rows, task_name, tidy_labels, wide_columns
 
 KINDS = ("regression", "classification")
 

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from sklearn.utils import check_array
 
 from skmtl._sklearn_compat import check_sample_weight
-from skmtl.estimators.inputs import as_pandas
-from skmtl.tasks import Kind, TaskSet, encode_task_ids, task_name, tidy_labels, wide_columns
+from skmtl.data.inputs import as_pandas
+from skmtl.data.names import encode_task_ids, task_name, wide_columns
+from skmtl.data.rows import Kind, tidy_labels
+from skmtl.data.taskset import TaskSet
 
 # Raises where the known labels of a named task cannot be what the estimator predicts.
 Check = Callable[[str, NDArray[Any]], None]
@@ -91,7 +93,7 @@ def long_tasks(inputs: Any, y: Any, ids: Any, kind: Kind, check: Check | None = 
     Examples
     --------
     >>> import numpy as np
-    >>> from skmtl.estimators import long_tasks
+    >>> from skmtl.data import long_tasks
     >>> long_tasks(np.eye(4), np.arange(4.0), ["a", "b", "a", "b"], "regression").names
     ['a', 'b']
     """
@@ -135,7 +137,7 @@ def as_target(y: Any) -> Any:
 
     Examples
     --------
-    >>> from skmtl.estimators import as_target
+    >>> from skmtl.data import as_target
     >>> as_target([[1.0, float("nan")], [2.0, 0.5]])
     array([[1. , nan],
            [2. , 0.5]])
@@ -202,7 +204,7 @@ def checked_weight(sample_weight: Any, n_rows: int) -> NDArray[np.float64]:
 
     Examples
     --------
-    >>> from skmtl.estimators import checked_weight
+    >>> from skmtl.data import checked_weight
     >>> checked_weight([1, 2], 2)
     array([1., 2.])
     """
@@ -240,8 +242,8 @@ def weighted_rows(tasks: TaskSet, weight: NDArray[np.float64]) -> TaskSet:
     Examples
     --------
     >>> import numpy as np
-    >>> from skmtl.estimators import weighted_rows
-    >>> from skmtl.tasks import TaskSet
+    >>> from skmtl.data import weighted_rows
+    >>> from skmtl.data import TaskSet
     >>> weighted_rows(
     ...     TaskSet.from_wide(np.eye(3), [[1.0], [2.0], [3.0]]), np.array([1.0, 0.0, 1.0])
     ... )["0"].y

@@ -11,7 +11,7 @@ import pytest
 from sklearn.base import BaseEstimator
 from sklearn.utils import estimator_html_repr
 
-from skmtl.validation.state import DOCS_URL, DocLinks
+from skmtl.support.state import DOCS_URL, DocLinks
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "docs"))
 from api_reference import homes

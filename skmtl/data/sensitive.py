@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from skmtl.estimators.inputs import as_pandas, take_column
-from skmtl.tasks import TaskSet
+from skmtl.data.inputs import as_pandas, take_column
+from skmtl.data.taskset import TaskSet
 
 # More groups than this, with fewer rows each, are most often a number that was not cut into bands.
 _FEW_GROUPS, _ROWS_A_GROUP = 10, 10

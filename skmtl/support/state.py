@@ -40,7 +40,7 @@ class VersionMismatchWarning(InconsistentVersionWarning):
 
     Examples
     --------
-    >>> from skmtl.validation import VersionMismatchWarning
+    >>> from skmtl.support import VersionMismatchWarning
     >>> print(
     ...     VersionMismatchWarning(
     ...         "MultiTaskRegressor", {"skmtl": "1.0"}, {"skmtl": "1.1"}, ["skmtl"]
@@ -85,7 +85,7 @@ class VersionedState:
     --------
     >>> import pickle
     >>> from sklearn.base import BaseEstimator
-    >>> from skmtl.validation import VersionedState
+    >>> from skmtl.support import VersionedState
     >>> class Mean(VersionedState, BaseEstimator):
     ...     def fit(self, X, y):
     ...         self.mean_ = sum(y) / len(y)
@@ -120,7 +120,7 @@ class DocLinks:
     Examples
     --------
     >>> from sklearn.base import BaseEstimator
-    >>> from skmtl.validation import DocLinks
+    >>> from skmtl.support import DocLinks
     >>> class Mean(DocLinks, BaseEstimator):
     ...     __module__ = "skmtl.estimators.mean"
     >>> Mean()._get_doc_link()
@@ -151,7 +151,7 @@ def frame_to_arrays(value: Any) -> Any:
     Examples
     --------
     >>> import pandas as pd
-    >>> from skmtl.validation import frame_from_arrays, frame_to_arrays
+    >>> from skmtl.support import frame_from_arrays, frame_to_arrays
     >>> frame_from_arrays(frame_to_arrays(pd.DataFrame({"a": [1, 2]})))["a"].tolist()
     [1, 2]
     """
@@ -176,7 +176,7 @@ def frame_from_arrays(value: Any) -> Any:
 
     Examples
     --------
-    >>> from skmtl.validation import frame_from_arrays
+    >>> from skmtl.support import frame_from_arrays
     >>> frame_from_arrays(3)
     3
     """
@@ -196,7 +196,7 @@ def running_versions() -> dict[str, str]:
 
     Examples
     --------
-    >>> from skmtl.validation import running_versions
+    >>> from skmtl.support import running_versions
     >>> list(running_versions())
     ['skmtl', 'numpy', 'scikit-learn', 'torch']
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from skmtl.validation.exchange import bring_tasks_to_all_folds, spread_labels
+from skmtl.splitting.row_swaps import bring_tasks_to_all_folds, spread_labels
 
 # Starting points that are tried where a task misses from a fold that could have it.
 _STARTS = 10

@@ -34,7 +34,7 @@ def encode_task_ids(ids: ArrayLike, what: str = "task") -> tuple[list[str], NDAr
 
     Examples
     --------
-    >>> from skmtl.tasks import encode_task_ids
+    >>> from skmtl.data import encode_task_ids
     >>> encode_task_ids([7.0, 9.0, 7.0])
     (['7', '9'], array([0, 1, 0]))
     """
@@ -79,7 +79,7 @@ def task_name(value: Hashable, what: str = "task") -> str:
 
     Examples
     --------
-    >>> from skmtl.tasks import task_name
+    >>> from skmtl.data import task_name
     >>> task_name(7.0), task_name("school_7")
     ('7', 'school_7')
     """
@@ -115,7 +115,7 @@ def wide_columns(Y: Any) -> tuple[list[str], list[NDArray[Any]]]:
 
     Examples
     --------
-    >>> from skmtl.tasks import wide_columns
+    >>> from skmtl.data import wide_columns
     >>> wide_columns([[1.0, 0.0], [3.0, 1.0]])
     (['0', '1'], [array([1., 3.]), array([0., 1.])])
     """
@@ -188,7 +188,7 @@ def known_task_codes(ids: ArrayLike, names: Sequence[str], owner: str) -> NDArra
 
     Examples
     --------
-    >>> from skmtl.tasks import known_task_codes
+    >>> from skmtl.data import known_task_codes
     >>> known_task_codes([7.0, 9.0, 7.0], ["9", "7"], "model")
     array([1, 0, 1])
     """
@@ -226,7 +226,7 @@ def read_task_weights(given: Any, names: Sequence[str]) -> NDArray[np.float64]:
 
     Examples
     --------
-    >>> from skmtl.tasks import read_task_weights
+    >>> from skmtl.data import read_task_weights
     >>> read_task_weights({"b": 2.0}, ["a", "b"])
     array([1., 2.])
     """
