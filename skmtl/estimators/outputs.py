@@ -65,9 +65,8 @@ class RegressionOutputs:
         float
             At most 1.
         """
-        return float(
-            multitask_r2(y, self.predict(X), task=self._task_ids(X), sample_weight=sample_weight)
-        )  # type: ignore[attr-defined,arg-type]
+        ids = self._task_ids(X)  # type: ignore[attr-defined]
+        return float(multitask_r2(y, self.predict(X), task=ids, sample_weight=sample_weight))  # type: ignore[arg-type]
 
 
 class ClassificationOutputs:
@@ -160,6 +159,9 @@ class ClassificationOutputs:
         """
         return float(
             multitask_accuracy(
-                y, self.predict(X), task=self._task_ids(X), sample_weight=sample_weight
+                y,
+                self.predict(X),
+                task=self._task_ids(X),
+                sample_weight=sample_weight,  # type: ignore[attr-defined]
             )
-        )  # type: ignore[attr-defined,arg-type]
+        )

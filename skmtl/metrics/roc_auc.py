@@ -42,8 +42,7 @@ def multitask_roc_auc(
     ----------
     Y_true : array-like of shape (n, T) or (n,)
         True labels, NaN where unknown.
-    Y_pred : list of T arrays of shape (n, k_t), array of shape (n, T), or array of shape (n, k) or
-    (n,)
+    Y_pred : list of T arrays (n, k_t), or array of shape (n, T), (n, k) or (n,)
         Probabilities as ``predict_proba`` of a multi-output classifier gives them (columns in the
         order of the sorted classes); scores, or probabilities of the second class, of T binary
         tasks; in long form and for one task probabilities with one column for every class of the

@@ -40,11 +40,11 @@ class GradientSteering(Steering):
             "good_for": torch.zeros(n_members, dtype=torch.int64),  # steps
         }
 
-    def end_pass(self, scores: Tensor | None) -> None:
+    def end_pass(self, scores: Tensor | None) -> None:  # noqa: D102
         if scores is not None:
             self.own["scores"] = torch.where(scores.isfinite(), scores.double(), 0.0)
 
-    def gradients(self, step: Step) -> None:
+    def gradients(self, step: Step) -> None:  # noqa: D102
         trunk, heads = step.with_terms(
             step.weighted(step.derivative(), step.importance), step.importance
         )

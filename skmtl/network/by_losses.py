@@ -17,14 +17,14 @@ class LossSteering(Steering):
 
     aggregator: LossWeighting
 
-    def begin_pass(self, n_members: int) -> None:
+    def begin_pass(self, n_members: int) -> None:  # noqa: D102
         super().begin_pass(n_members)
         self._loss_sums, self._shares = (
             torch.zeros_like(self._weight_sums),
             torch.zeros_like(self._weight_sums),
         )
 
-    def gradients(self, step: Step) -> None:
+    def gradients(self, step: Step) -> None:  # noqa: D102
         derivative = step.weighted(step.derivative(losses=True), step.importance)
         self._seen = losses, present = self._mean_losses(step, step.sums)
         reading, signals = {}, {}
@@ -40,7 +40,7 @@ class LossSteering(Steering):
         if step.record:
             self._note(weights.double(), present)
 
-    def after_step(self, step: Step, scores_after: Callable[[], Tensor]) -> None:
+    def after_step(self, step: Step, scores_after: Callable[[], Tensor]) -> None:  # noqa: D102
         losses, present = self._seen
         if self.aggregator.advances == "pass":
             share = step.batch.weights.sum(2).double()
@@ -55,7 +55,7 @@ class LossSteering(Steering):
         signals = {name: step.signals[name] for name in self.aggregator.needs}
         self.state = self.aggregator.advance(losses, self.state, present=present, **signals)
 
-    def end_pass(self, scores: Tensor | None) -> None:
+    def end_pass(self, scores: Tensor | None) -> None:  # noqa: D102
         if self.aggregator.advances == "pass":
             seen = self._shares > 0
             losses = torch.where(seen, self._loss_sums / torch.where(seen, self._shares, 1.0), 0.0)

@@ -40,17 +40,17 @@ class Loss:
 class SquaredError(Loss):
     """Squared error, (s - y)^2."""
 
-    def values(self, scores: Tensor, labels: Tensor) -> Tensor:
+    def values(self, scores: Tensor, labels: Tensor) -> Tensor:  # noqa: D102
         return (scores.squeeze(2) - labels).square_()
 
-    def derivative(
+    def derivative(  # noqa: D102
         self, scores: Tensor, labels: Tensor, weights: Tensor, out: Tensor | None = None
     ) -> Tensor:
         out = torch.empty_like(scores) if out is None else out
         torch.sub(scores.squeeze(2), labels, out=out.squeeze(2)).mul_(weights).mul_(2.0)
         return out
 
-    def sums_and_derivative(
+    def sums_and_derivative(  # noqa: D102
         self, scores: Tensor, labels: Tensor, weights: Tensor, out: Tensor
     ) -> tuple[Tensor, Tensor]:
         residuals = scores.squeeze(2) - labels
@@ -62,11 +62,11 @@ class SquaredError(Loss):
 class BinaryCrossEntropy(Loss):
     """Log loss of a logit, log(1 + exp(s)) - y s, labels 0 and 1."""
 
-    def values(self, scores: Tensor, labels: Tensor) -> Tensor:
+    def values(self, scores: Tensor, labels: Tensor) -> Tensor:  # noqa: D102
         logits = scores.squeeze(2)
         return functional.softplus(logits).sub_(labels * logits)
 
-    def derivative(
+    def derivative(  # noqa: D102
         self, scores: Tensor, labels: Tensor, weights: Tensor, out: Tensor | None = None
     ) -> Tensor:
         out = torch.empty_like(scores) if out is None else out
@@ -83,17 +83,17 @@ class CrossEntropy(Loss):
         """Take the number of classes of every task, (E, T)."""
         self.n_classes = n_classes
 
-    def visible(self, scores: Tensor) -> Tensor:
+    def visible(self, scores: Tensor) -> Tensor:  # noqa: D102
         surplus = torch.arange(scores.shape[2], device=scores.device) >= self.n_classes.unsqueeze(
             -1
         )
         return scores.masked_fill(surplus.unsqueeze(-1), -torch.inf)
 
-    def values(self, scores: Tensor, labels: Tensor) -> Tensor:
+    def values(self, scores: Tensor, labels: Tensor) -> Tensor:  # noqa: D102
         log_probabilities = torch.log_softmax(self.visible(scores), 2)
         return -log_probabilities.gather(2, labels.long().unsqueeze(2)).squeeze(2)
 
-    def derivative(
+    def derivative(  # noqa: D102
         self, scores: Tensor, labels: Tensor, weights: Tensor, out: Tensor | None = None
     ) -> Tensor:
         probabilities = torch.softmax(self.visible(scores), 2)

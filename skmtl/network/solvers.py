@@ -153,7 +153,7 @@ class Adam(StackedSolver):
         super().__init__(parameters, gradients, learning_rates)
         self._count = torch.zeros((), device=parameters.flat.device)
 
-    def step(self) -> None:
+    def step(self) -> None:  # noqa: D102
         gradient, (first, second) = self.gradients.flat, (state.flat for state in self.states)
         scratch = self._scratch.flat
         self.steps += 1
@@ -196,7 +196,7 @@ class Adagrad(StackedSolver):
 
     state_start = _ACCUMULATOR
 
-    def step(self) -> None:
+    def step(self) -> None:  # noqa: D102
         gradient, total = self.gradients.flat, self.states[0].flat
         total.addcmul_(gradient, gradient)
         scratch = self._scratch.flat
@@ -208,7 +208,7 @@ class Adagrad(StackedSolver):
 class SGD(StackedSolver):
     """Stochastic gradient descent with Nesterov momentum 0.9, as in scikit-learn's MLP."""
 
-    def step(self) -> None:
+    def step(self) -> None:  # noqa: D102
         gradient, momentum = self.gradients.flat, self.states[0].flat
         momentum.mul_(_MOMENTUM).add_(gradient)
         torch.add(gradient, momentum, alpha=_MOMENTUM, out=self._scratch.flat)

@@ -154,8 +154,10 @@ class Stack:
             self.solver.step()
             self.steering.after_step(
                 step,
-                lambda x=batch.x, codes=batch.codes: self.network.forward(x, codes, draw=False),
-            )  # type: ignore[misc]
+                lambda x=batch.x, codes=batch.codes: self.network.forward(  # type: ignore[misc]
+                    x, codes, draw=False
+                ),
+            )
             if step.record and step.sums is not None:
                 losses.append(step.sums)
         return torch.stack(losses).double().mean(0).cpu().numpy() if self.training.record else None

@@ -94,9 +94,8 @@ class LowRankMultiTaskRegressor(
 
     See Also
     --------
-    skmtl.representation.representation_path : Risk of every task over ranks, and the tasks that a
-    rank starves. skmtl.representation.population_minimum : What this model tends to as rows are
-    added.
+    skmtl.representation.representation_path : Risk of every task over ranks.
+    skmtl.representation.population_minimum : What this model tends to as rows are added.
 
     Notes
     -----

@@ -37,49 +37,46 @@ class TaskRelationFeaturizer(VersionedState, DocLinks, TransformerMixin, BaseEst
     mean Euclidean distance between rows of tasks i and j and
     :math:`d_i = d_{ii}`, for target i and source j:
 
-    ============================
-    =================================================================================== ========
-    name                         value
-    equation
-    ============================
-    =================================================================================== ========
-    ``data_size``                :math:`n_i + n_j`
-    (4) ``data_ratio_target``        :math:`n_i / (n_i + n_j)`
-    (4) ``data_ratio_source``        :math:`n_j / (n_i + n_j)`
-    (4) ``size_gap``                 :math:`|n_i - n_j| / (n_i + n_j)`
-    (5) ``intra_distance_target``    :math:`d_i`
-    (6) ``intra_distance_source``    :math:`d_j`
-    (6) ``cross_distance``           :math:`d_{ij}`
-    (7) ``intra_distance_gap``       :math:`|d_i - d_j| / (d_i + d_j)`
-    (7) ff. ``cross_distance_ratio``     :math:`d_{ij} / \sqrt{d_i d_j}`
-    (7) ff. ``cross_distance_fraction``  :math:`d_{ij} / (d_i + d_j)`
-    (7) ff. ``energy_distance``          :math:`2 d_{ij} - d_i - d_j`
-    (8) ``mean_gap``                 distance of the mean rows
-    (9) ``cosine_similarity``        mean cosine of a row of i and a row of j
-    (10) ``pca_alignment``            mean absolute cosine of principal components of the same order
-    (11) ``rank_divergence``          mean over columns of the absolute gap of mean ranks, over
-    :math:`n_i + n_j`         (12) ``cross_link_ratio``         share of edges between tasks in the
-    nearest-neighbour graph of both                 (13) ``label_std_target``         standard
-    deviation of the target's labels ``label_std_source``         standard deviation of the source's
-    labels ``label_mean_gap``           absolute difference of the mean labels
-    ============================
-    =================================================================================== ========
+    =========================== ================================================================
+    name                        value, and equation of the paper
+    =========================== ================================================================
+    ``data_size``               :math:`n_i + n_j`, equation (4)
+    ``data_ratio_target``       :math:`n_i / (n_i + n_j)`, equation (4)
+    ``data_ratio_source``       :math:`n_j / (n_i + n_j)`, equation (4)
+    ``size_gap``                :math:`|n_i - n_j| / (n_i + n_j)`, equation (5)
+    ``intra_distance_target``   :math:`d_i`, equation (6)
+    ``intra_distance_source``   :math:`d_j`, equation (6)
+    ``cross_distance``          :math:`d_{ij}`, equation (7)
+    ``intra_distance_gap``      :math:`|d_i - d_j| / (d_i + d_j)`, equation (7) ff.
+    ``cross_distance_ratio``    :math:`d_{ij} / \sqrt{d_i d_j}`, equation (7) ff.
+    ``cross_distance_fraction`` :math:`d_{ij} / (d_i + d_j)`, equation (7) ff.
+    ``energy_distance``         :math:`2 d_{ij} - d_i - d_j`, equation (8)
+    ``mean_gap``                distance of the mean rows, equation (9)
+    ``cosine_similarity``       mean cosine of a row of i and a row of j, equation (10)
+    ``pca_alignment``           mean absolute cosine of principal components of the same order,
+                                equation (11)
+    ``rank_divergence``         mean over columns of the absolute gap of mean ranks, over
+                                :math:`n_i + n_j`, equation (12)
+    ``cross_link_ratio``        share of edges between tasks in the nearest-neighbour graph of
+                                both, equation (13)
+    ``label_std_target``        standard deviation of the target's labels
+    ``label_std_source``        standard deviation of the source's labels
+    ``label_mean_gap``          absolute difference of the mean labels
+    =========================== ================================================================
 
     These are "all". "extended" adds what a ridge regression of one task says about the other; the
     first and third are taken on the rows of the target, the second and fourth on those of the
     source:
 
-    ============================
-    ======================================================================= name
-    value
-    ============================
-    ======================================================================= ``transfer_to_target``
-    correlation of the source's model with the target's labels ``transfer_to_source``
-    correlation of the target's model with the source's labels ``agreement_on_target``
-    correlation of both models ``agreement_on_source``      correlation of both models
-    ``coefficient_cosine``       cosine of their coefficients
-    ============================
-    =======================================================================
+    =========================== ================================================================
+    name                        value
+    =========================== ================================================================
+    ``transfer_to_target``      correlation of the source's model with the target's labels
+    ``transfer_to_source``      correlation of the target's model with the source's labels
+    ``agreement_on_target``     correlation of both models
+    ``agreement_on_source``     correlation of both models
+    ``coefficient_cosine``      cosine of their coefficients
+    =========================== ================================================================
 
     Only names that end in ``_target`` or ``_source`` tell the two directions of a pair apart.
 
