@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
-from skmtl.aggregation.kinds import checked_number
-from skmtl.aggregation.losses import (
-    LossBasedWeighting,
-    State,
+from skmtl.aggregation.kinds import Device, LossWeighting, State
+from skmtl.aggregation.loss_batch import (
+    LossBatch,
     balanced,
     filled,
     inverse,
-    per_task,
     ratio,
     task_softmax,
+    unknown,
     unsolved,
 )
-from skmtl.aggregation.numerics import Generators
+from skmtl.aggregation.parameters import (
+    PerTask,
+    checked_choice,
+    checked_count,
+    checked_number,
+    checked_per_task,
+)
+from skmtl.base import Signals
 
 
-class STCH(LossBasedWeighting):
+class STCH(LossWeighting):
     r"""Minimise a smooth maximum of the losses (smooth Tchebycheff scalarisation).
 
     With ``form="log"``, from the pass after the warm-up on,
@@ -78,16 +82,14 @@ class STCH(LossBasedWeighting):
     tensor([1.3333, 0.1333], dtype=torch.float64)
     """
 
-    advances = "pass"
-
     def __init__(
         self,
         mu: float = 1.0,
         *,
         form: str = "log",
         warmup: int = 4,
-        preferences: Any = 1.0,
-        ideal: Any = 0.0,
+        preferences: PerTask = 1.0,
+        ideal: PerTask = 0.0,
     ) -> None:
         self.mu = mu
         self.form = form
@@ -95,46 +97,42 @@ class STCH(LossBasedWeighting):
         self.preferences = preferences
         self.ideal = ideal
 
-    @property
-    def nonnegative(self) -> bool:  # type: ignore[override]
-        """Whether a negative loss is an error: where logarithms are taken."""
-        return self._logarithmic()
+    def check(self, n_tasks: int) -> None:
+        """Raise ValueError where a parameter cannot be used."""
+        checked_choice(self, "form", self.form, ("log", "raw"))
+        checked_number(self, "mu", self.mu, 0.0, strict=True)
+        checked_count(self, "warmup", self.warmup, 0)
+        checked_per_task(self, "preferences", self.preferences, n_tasks, 0.0, strict=True)
+        checked_per_task(self, "ideal", self.ideal, n_tasks)
 
-    def _start(self, zeros: Tensor) -> State:
-        return (
-            {"nadir": zeros + torch.nan, "passes": zeros[:, 0].clone()}
-            if self._logarithmic()
-            else {}
-        )
+    def init(self, n_networks: int, n_tasks: int, *, device: Device = None) -> State:
+        """Return the state before the first step, see the base class."""
+        if self.form == "raw":
+            return {}
+        nadir = unknown(n_networks, n_tasks, device)
+        return {"nadir": nadir, "epochs": torch.zeros_like(nadir[:, 0])}
 
-    def _weights(
-        self, losses: Tensor, state: State, present: Tensor, generator: Generators
-    ) -> Tensor:
-        mu = checked_number(self, "mu", self.mu, 0.0, strict=True)
-        if not self._logarithmic():
-            preferences = per_task(self, "preferences", self.preferences, losses)
-            return preferences * task_softmax(
-                preferences * (losses - per_task(self, "ideal", self.ideal, losses)) / mu, present
-            )
+    def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
+        """Return the weights, (..., T), and the next state."""
+        batch = LossBatch(self, signals, state, nonnegative=self.form == "log")
+        losses, present, n_tasks = batch.losses, batch.present, batch.losses.shape[-1]
+        if self.form == "raw":
+            preferences = checked_per_task(self, "preferences", self.preferences, n_tasks)
+            preferences = preferences.to(losses)
+            gaps = losses - checked_per_task(self, "ideal", self.ideal, n_tasks).to(losses)
+            shares = task_softmax(preferences * gaps / self.mu, present)
+            return batch.weights(preferences * shares), state
         active = unsolved(losses, present)
+        # Up to the end of the warm-up the nadir is unknown, and all shares are 1.
         relative = ratio(losses, state["nadir"])
-        shares = balanced(torch.where(active, relative, 1.0).log() / mu, active)
-        return shares * inverse(
-            losses, active
-        )  # up to the end of the warm-up nothing is known of the nadir, and all shares are 1
+        shares = balanced(torch.where(active, relative, 1.0).log() / self.mu, active)
+        return batch.weights(shares * inverse(losses, active)), state
 
-    def _advance(self, losses: Tensor, state: State, present: Tensor, **signals: Tensor) -> State:
-        if not state:
+    def end_epoch(self, signals: Signals, state: State) -> State:
+        """Return the next state, from the mean losses of the epoch."""
+        batch = LossBatch(self, signals, state, nonnegative=self.form == "log")
+        if self.form == "raw":
             return state
-        reached = (state["passes"] >= checked_number(self, "warmup", self.warmup, 0.0))[:, None]
-        return {
-            "nadir": torch.where(reached, filled(state["nadir"], losses), state["nadir"]),
-            "passes": state["passes"] + 1,
-        }
-
-    def _logarithmic(self) -> bool:
-        if self.form not in ("log", "raw"):
-            raise ValueError(
-                f"The 'form' parameter of STCH must be 'log' or 'raw'. Got {self.form!r} instead."
-            )
-        return self.form == "log"
+        reached = (state["epochs"] >= self.warmup)[:, None]
+        nadir = torch.where(reached, filled(state["nadir"], batch.losses), state["nadir"])
+        return batch.advanced(state, {"nadir": nadir, "epochs": state["epochs"] + 1})

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skmtl.aggregation import Mean, resolve_aggregator
-from skmtl.base import Aggregator, GradientWeighting, LossTerm
+from skmtl.base import Aggregator, LossTerm
 from skmtl.data import TaskSet
 from skmtl.estimators.problem import Problem
 from skmtl.network import Member, TrainedMember, train_fleet
@@ -63,11 +63,7 @@ def ensemble(
         for k, start in enumerate(starts)
     ]
     aggregator = aggregator_of(problem.estimator)
-    if (
-        isinstance(aggregator, GradientWeighting)
-        and "scores" in aggregator.reads
-        and len(problem.names) > 1
-    ):
+    if aggregator is not None and aggregator.needs_baselines and len(problem.names) > 1:
         members = _with_baselines(problem, members, str(aggregator))
     return members
 

@@ -11,7 +11,7 @@ import torch
 from joblib import Parallel, delayed
 from sklearn.exceptions import ConvergenceWarning
 
-from skmtl.base import Aggregator, GradientWeighting, JacobianAggregator, LossTerm
+from skmtl.base import Aggregator, LossTerm
 from skmtl.network.architecture import Architecture
 from skmtl.network.batches import DeviceData, batch_shape
 from skmtl.network.members import FleetData, Member, TrainedMember, Training, any_rows
@@ -103,7 +103,7 @@ def train_fleet(
     """
     _check_aggregator(aggregator, data, members)
     device = resolve_device(training.device)
-    by_gradients = isinstance(aggregator, (GradientWeighting, JacobianAggregator))
+    by_gradients = aggregator is not None and aggregator.kind != "loss_weights"
     workers = (
         1
         if device.type != "cpu"
@@ -279,18 +279,10 @@ def _parts(
 def _check_aggregator(
     aggregator: Aggregator | None, data: FleetData, members: Sequence[Member]
 ) -> None:
-    """Raise where an aggregator cannot be used with these data."""
-    at = aggregator.use().at if isinstance(aggregator, GradientWeighting) else None
-    if (
-        at == "representation"
-        and not data.shared_rows
-        and any(len(member.train) > 1 for member in members)
-    ):
-        raise ValueError(
-            f"{aggregator} weighs gradients at the representation, which only tasks that share "
-            "rows have in common; "
-            'here each task has rows of its own. Set at="parameters".'
-        )
+    """Raise where a parameter of an aggregator cannot be used with the numbers of tasks."""
+    if aggregator is not None:
+        for n_tasks in {data.y.shape[1] if data.shared_rows else len(m.train) for m in members}:
+            aggregator.check(n_tasks)
 
 
 def _ignore(count: int) -> None:
