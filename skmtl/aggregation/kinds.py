@@ -89,7 +89,7 @@ def weigh(
     if state is None:
         fresh = method.init(math.prod(leading), n_tasks, device=gramian.device)
         state = {
-            name: values.reshape(*leading, *values.shape[1:]) for name, values in fresh.items()
+            name: values.reshape((*leading, *values.shape[1:])) for name, values in fresh.items()
         }
     weights, state = method.step(Signals(generators=generator, gramian=gramian, **signals), state)
     if "unsolved" in state:
@@ -103,7 +103,13 @@ def weighted_rows(
     """Return weights(J J') J, multiplied out in float64, in the dtype of the Jacobian."""
     rows = checked_jacobian(jacobian, type(method).__name__)
     exact = rows.to(torch.float64)
-    weights = weigh(method, exact @ exact.mT, generator, **signals)
+    gramian = exact @ exact.mT
+    if not bool(gramian.isfinite().all()):
+        raise ValueError(
+            f"{type(method).__name__}: inner products of the rows are not finite. Divide the "
+            "Jacobian by its largest entry."
+        )
+    weights = weigh(method, gramian, generator, **signals)
     return (weights[..., None, :] @ exact)[..., 0, :].to(rows.dtype)
 
 
