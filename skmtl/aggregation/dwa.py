@@ -11,12 +11,12 @@ from skmtl.base import Signals
 
 
 class DWA(LossWeighting):
-    r"""Weigh tasks by how little their losses fell from the last pass but one to the last.
+    r"""Weigh tasks by how little their losses fell over the last two epochs.
 
     .. math:: w = T \operatorname{softmax}(r / \tau), \qquad r_i = \bar L_i^{(p - 1)} / \bar L_i^{(p
     - 2)}
 
-    with the mean losses of pass p over the data, and w = 1 in the first two passes.
+    with the mean losses of epoch p, and w = 1 in the first two epochs.
 
     Parameters
     ----------
@@ -26,8 +26,8 @@ class DWA(LossWeighting):
     Notes
     -----
     Dynamic weight average [1]_. Only relative changes count: multiplying a loss by a constant
-    changes nothing, so that tasks of different scale stay so. A task that was absent in a pass
-    keeps the losses of the passes before.
+    changes nothing, so that tasks of different scale stay so. A task that was absent in an
+    epoch keeps the losses of the epochs before.
 
     References
     ----------
@@ -37,11 +37,13 @@ class DWA(LossWeighting):
     --------
     >>> import torch
     >>> from skmtl.aggregation import DWA
-    >>> method, state = DWA(), None
-    >>> for losses in [[4.0, 4.0], [1.0, 4.0]]:
-    ...     state = method.advance(torch.tensor(losses), state)
-    >>> method.loss_weights(torch.ones(2), state)
-    tensor([0.8147, 1.1853], dtype=torch.float64)
+    >>> from skmtl.base import Signals
+    >>> method = DWA()
+    >>> state = method.init(1, 2)
+    >>> for losses in [[[4.0, 4.0]], [[1.0, 4.0]]]:
+    ...     state = method.end_epoch(Signals(losses=torch.tensor(losses)), state)
+    >>> method.step(Signals(losses=torch.ones(1, 2)), state)[0]
+    tensor([[0.8147, 1.1853]], dtype=torch.float64)
     """
 
     def __init__(self, temperature: float = 2.0) -> None:

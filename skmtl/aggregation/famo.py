@@ -39,7 +39,7 @@ class FAMO(LossWeighting):
 
     Notes
     -----
-    Fast adaptive multitask optimisation [1]_: O(1) gradients a step, for one more evaluation of the
+    Fast adaptive multitask optimization [1]_: O(1) gradients a step, for one more evaluation of the
     losses on the same batch, after the step. Multiplying all losses by a constant leaves the
     weights as they are; they sum to 1. The authors' programs also clip the gradient of the trunk to
     length 1. Where they add 1e-8 to D, a task at or below its `min_losses` is left out here: it
@@ -54,13 +54,15 @@ class FAMO(LossWeighting):
     --------
     >>> import torch
     >>> from skmtl.aggregation import FAMO
-    >>> method, losses = FAMO(), torch.tensor([1.0, 4.0])
-    >>> state = method.initial_state(1, 2)
-    >>> method.loss_weights(losses, state)
-    tensor([0.8000, 0.2000], dtype=torch.float64)
-    >>> state = method.advance(losses, state, losses_after=torch.tensor([0.5, 3.9]))
-    >>> method.loss_weights(losses, state)  # the second task fell less
-    tensor([0.7919, 0.2081], dtype=torch.float64)
+    >>> from skmtl.base import Signals
+    >>> method, losses = FAMO(), torch.tensor([[1.0, 4.0]])
+    >>> weights, state = method.step(Signals(losses=losses), method.init(1, 2))
+    >>> weights
+    tensor([[0.8000, 0.2000]], dtype=torch.float64)
+    >>> after = Signals(losses=losses, losses_after=torch.tensor([[0.5, 3.9]]))
+    >>> state = method.after_step(after, state)
+    >>> method.step(Signals(losses=losses), state)[0]  # the second task fell less
+    tensor([[0.7919, 0.2081]], dtype=torch.float64)
     """
 
     needs = ("losses_after",)

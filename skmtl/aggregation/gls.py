@@ -10,7 +10,7 @@ from skmtl.base import Signals
 
 
 class GLS(LossWeighting):
-    r"""Minimise the geometric mean of the losses.
+    r"""Minimize the geometric mean of the losses.
 
     .. math:: \min L = \Big(\prod_i L_i\Big)^{1/T}, \qquad w_i = \frac{L}{T L_i}
 
@@ -34,7 +34,8 @@ class GLS(LossWeighting):
     --------
     >>> import torch
     >>> from skmtl.aggregation import GLS
-    >>> GLS().loss_weights(torch.tensor([1.0, 4.0]))
+    >>> from skmtl.base import Signals
+    >>> GLS().step(Signals(losses=torch.tensor([1.0, 4.0])), {})[0]
     tensor([1.0000, 0.2500], dtype=torch.float64)
     """
 

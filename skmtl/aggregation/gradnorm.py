@@ -55,12 +55,12 @@ class GradNorm(LossWeighting):
     --------
     >>> import torch
     >>> from skmtl.aggregation import GradNorm
-    >>> method, losses = GradNorm(), torch.tensor([1.0, 1.0])
-    >>> state = method.advance(
-    ...     losses, method.initial_state(1, 2), gradient_norms=torch.tensor([10.0, 0.1])
-    ... )
-    >>> method.loss_weights(losses, state)  # the second gradient is shorter
-    tensor([0.9750, 1.0250], dtype=torch.float64)
+    >>> from skmtl.base import Signals
+    >>> method, losses = GradNorm(), torch.tensor([[1.0, 1.0]])
+    >>> signals = Signals(losses=losses, gradient_norms=torch.tensor([[10.0, 0.1]]))
+    >>> _, state = method.step(signals, method.init(1, 2))
+    >>> method.step(signals, state)[0]  # the second gradient is shorter
+    tensor([[0.9750, 1.0250]], dtype=torch.float64)
     """
 
     def __init__(self, alpha: float = 1.5, *, learning_rate: float = 0.025) -> None:

@@ -19,13 +19,13 @@ from skmtl.base import Signals
 
 
 class IGB(LossWeighting):
-    r"""Weigh the logarithms of the losses by how much of the loss of an early pass is still there.
+    r"""Weigh the logarithms of the losses by how much of the loss of an early epoch is still there.
 
     .. math:: \min \sum_i v_i \log L_i, \qquad v = T \operatorname{softmax}(L_i / \bar L_i^{(1)}),
     \qquad w_i = v_i / L_i
 
-    with :math:`\bar L^{(1)}` the mean losses of the second pass over the data; v = 1 up to its end,
-    and is held constant.
+    with :math:`\bar L^{(1)}` the mean losses of the second epoch; v = 1 up to its end,
+    and is constant.
 
     See Also
     --------
@@ -35,7 +35,7 @@ class IGB(LossWeighting):
     -----
     Improvable gap balancing, the first of the two methods of [1]_; the other learns weights by
     reinforcement. Multiplying a loss by a constant changes nothing. A task whose loss is zero is
-    left out, with weight 0; one that the second pass lacks is compared with its first later pass.
+    left out, with weight 0; one that the second epoch lacks is compared with its first later epoch.
 
     References
     ----------
@@ -45,11 +45,13 @@ class IGB(LossWeighting):
     --------
     >>> import torch
     >>> from skmtl.aggregation import IGB
-    >>> method, state = IGB(), None
-    >>> for losses in [[4.0, 4.0], [2.0, 2.0]]:
-    ...     state = method.advance(torch.tensor(losses), state)
-    >>> method.loss_weights(torch.tensor([1.0, 2.0]), state)
-    tensor([0.7551, 0.6225], dtype=torch.float64)
+    >>> from skmtl.base import Signals
+    >>> method = IGB()
+    >>> state = method.init(1, 2)
+    >>> for losses in [[[4.0, 4.0]], [[2.0, 2.0]]]:
+    ...     state = method.end_epoch(Signals(losses=torch.tensor(losses)), state)
+    >>> method.step(Signals(losses=torch.tensor([[1.0, 2.0]])), state)[0]
+    tensor([[0.7551, 0.6225]], dtype=torch.float64)
     """
 
     def init(self, n_networks: int, n_tasks: int, *, device: Device = None) -> State:

@@ -80,25 +80,29 @@ def weigh(
     method: Aggregator,
     gramian: Tensor,
     generator: Generators = None,
-    state: State | None = None,
-    **signals: Tensor,
+    *,
+    scores: Tensor | None = None,
 ) -> Tensor:
     """Return the weights of a first step, (..., T), for Gramians that have been checked."""
     leading, n_tasks = gramian.shape[:-2], gramian.shape[-1]
     method.check(n_tasks)
-    if state is None:
-        fresh = method.init(math.prod(leading), n_tasks, device=gramian.device)
-        state = {
-            name: values.reshape((*leading, *values.shape[1:])) for name, values in fresh.items()
-        }
-    weights, state = method.step(Signals(generators=generator, gramian=gramian, **signals), state)
+    fresh = method.init(math.prod(leading), n_tasks, device=gramian.device)
+    state = {name: values.reshape((*leading, *values.shape[1:])) for name, values in fresh.items()}
+    signals = Signals(generators=generator, gramian=gramian)
+    weights, state = method.step(
+        signals if scores is None else signals.replaced(scores=scores), state
+    )
     if "unsolved" in state:
         warn_of_unsolved(state["unsolved"])
     return weights
 
 
 def weighted_rows(
-    method: Aggregator, jacobian: Tensor, generator: Generators = None, **signals: Tensor
+    method: Aggregator,
+    jacobian: Tensor,
+    generator: Generators = None,
+    *,
+    scores: Tensor | None = None,
 ) -> Tensor:
     """Return weights(J J') J, multiplied out in float64, in the dtype of the Jacobian."""
     rows = checked_jacobian(jacobian, type(method).__name__)
@@ -109,7 +113,7 @@ def weighted_rows(
             f"{type(method).__name__}: inner products of the rows are not finite. Divide the "
             "Jacobian by its largest entry."
         )
-    weights = weigh(method, gramian, generator, **signals)
+    weights = weigh(method, gramian, generator, scores=scores)
     return (weights[..., None, :] @ exact)[..., 0, :].to(rows.dtype)
 
 

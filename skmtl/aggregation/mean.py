@@ -18,7 +18,7 @@ class Mean(BlindWeighting):
 
     Notes
     -----
-    Also called linear scalarisation or equal weighting. It needs neither losses nor gradients, so
+    Also called linear scalarization or equal weighting. It needs neither losses nor gradients, so
     it can be asked for weights by either. A task without a label in a batch does not raise the
     weights of the others.
 

@@ -12,7 +12,7 @@ from skmtl.base import Signals
 
 
 class MinMax(LossWeighting):
-    r"""Minimise the largest loss.
+    r"""Minimize the largest loss.
 
     .. math:: \min \max_i L_i = \min \max_{q \in \Delta} \sum_i q_i L_i, \qquad w = q
 
@@ -41,7 +41,8 @@ class MinMax(LossWeighting):
     --------
     >>> import torch
     >>> from skmtl.aggregation import MinMax
-    >>> MinMax().loss_weights(torch.tensor([0.2, 0.7, 0.5]))
+    >>> from skmtl.base import Signals
+    >>> MinMax().step(Signals(losses=torch.tensor([0.2, 0.7, 0.5])), {})[0]
     tensor([0., 1., 0.], dtype=torch.float64)
     """
 

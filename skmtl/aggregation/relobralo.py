@@ -48,12 +48,13 @@ class ReLoBRaLo(LossWeighting):
     --------
     >>> import torch
     >>> from skmtl.aggregation import ReLoBRaLo
-    >>> method, state = ReLoBRaLo(), None
-    >>> for losses in [torch.tensor([2.0, 2.0]), torch.tensor([1.0, 2.0])]:
-    ...     weights = method.loss_weights(losses, state)
-    ...     state = method.advance(losses, state, weights=weights)
+    >>> from skmtl.base import Signals
+    >>> method = ReLoBRaLo()
+    >>> state = method.init(1, 2)
+    >>> for losses in [[[2.0, 2.0]], [[1.0, 2.0]]]:
+    ...     weights, state = method.step(Signals(losses=torch.tensor(losses)), state)
     >>> weights
-    tensor([0.7551, 1.2449], dtype=torch.float64)
+    tensor([[0.7551, 1.2449]], dtype=torch.float64)
     """
 
     def __init__(self, alpha: float = 0.999, *, temperature: float = 1.0, rho: float = 1.0) -> None:

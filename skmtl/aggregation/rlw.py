@@ -32,7 +32,9 @@ class RLW(BlindWeighting):
     --------
     >>> import torch
     >>> from skmtl.aggregation import RLW
-    >>> weights = RLW().loss_weights(torch.ones(3), generator=torch.Generator().manual_seed(0))
+    >>> from skmtl.base import Signals
+    >>> generator = torch.Generator().manual_seed(0)
+    >>> weights, _ = RLW().step(Signals(losses=torch.ones(3), generators=generator), {})
     >>> weights.sum()
     tensor(1., dtype=torch.float64)
     """

@@ -31,7 +31,7 @@ def shapley_values(
     n_permutations: int = 1000,
     random_state: int | np.random.RandomState | torch.Generator | None = None,
 ) -> Tensor:
-    r"""Shapley value of every task: how much it adds to the conflict of the task gradients, on
+    r"""Shapley value of each task: how much it adds to the conflict of the task gradients, on
     average over all orders of joining.
 
     .. math:: \phi_i = \sum_{S \not\ni i} \frac{|S|! (T - |S| - 1)!}{T!} \bigl(v(S \cup \{i\}) -
@@ -40,7 +40,7 @@ def shapley_values(
     Parameters
     ----------
     gramian : Tensor of shape (..., T, T)
-        Inner products of the task gradients as they are, not normalised; leading axes are fleet
+        Inner products of the task gradients as they are, not normalized; leading axes are fleet
         members.
     utility : {"voldet", "voldetpro"}, default="voldet"
         The game v, see :func:`voldet` and :func:`voldetpro`.

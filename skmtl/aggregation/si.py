@@ -20,14 +20,15 @@ class SI(LossWeighting):
 
     Notes
     -----
-    Scale-invariant linear scalarisation. Multiplying a loss by a constant changes nothing. A task
+    Scale-invariant linear scalarization. Multiplying a loss by a constant changes nothing. A task
     whose loss is zero has a zero gradient: it gets weight 0.
 
     Examples
     --------
     >>> import torch
     >>> from skmtl.aggregation import SI
-    >>> SI().loss_weights(torch.tensor([0.5, 2.0, 100.0]))
+    >>> from skmtl.base import Signals
+    >>> SI().step(Signals(losses=torch.tensor([0.5, 2.0, 100.0])), {})[0]
     tensor([2.0000, 0.5000, 0.0100], dtype=torch.float64)
     """
 

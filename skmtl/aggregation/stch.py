@@ -27,14 +27,14 @@ from skmtl.base import Signals
 
 
 class STCH(LossWeighting):
-    r"""Minimise a smooth maximum of the losses (smooth Tchebycheff scalarisation).
+    r"""Minimize a smooth maximum of the losses (smooth Tchebycheff scalarization).
 
-    With ``form="log"``, from the pass after the warm-up on,
+    With ``form="log"``, from the epoch after the warm-up on,
 
     .. math:: \min T \mu \log \sum_i \exp\!\Big(\frac1\mu \log \frac{L_i}{n_i}\Big), \qquad
         w_i = \frac{T}{L_i} \operatorname{softmax}\!\Big(\frac1\mu \log \frac{L_j}{n_j}\Big)_i
 
-    where :math:`n_i` is the mean loss of the last pass of the warm-up; up to its end the sum of the
+    where :math:`n_i` is the mean loss of the last epoch of the warm-up; up to its end the sum of the
     logarithms, :class:`SI`. With ``form="raw"``
 
     .. math:: \min \mu \log \sum_i \exp(p_i (L_i - z_i) / \mu), \qquad w_i = p_i
@@ -49,7 +49,7 @@ class STCH(LossWeighting):
         "log" is the form of the authors' multi-task experiments, in which no scale of a loss
         matters; "raw" that of the paper's theory.
     warmup : int, default=4
-        With "log": n is taken from the pass of this index, counted from 0.
+        With "log": n is taken from the epoch of this index, counted from 0.
     preferences : float or array-like of shape (T,), default=1.0
         With "raw": positive factors p of the tasks.
     ideal : float or array-like of shape (T,), default=0.0
@@ -61,8 +61,8 @@ class STCH(LossWeighting):
 
     Notes
     -----
-    Both forms are those of [1]_ and its programs. A task without a loss in the last pass of the
-    warm-up is compared with its first later pass. In the "log" form, a task whose loss is zero is
+    Both forms are those of [1]_ and its programs. A task without a loss in the last epoch of
+    the warm-up is compared with its first later epoch. In the "log" form, a task whose loss is zero is
     left out, with weight 0.
 
     References
@@ -74,12 +74,14 @@ class STCH(LossWeighting):
     --------
     >>> import torch
     >>> from skmtl.aggregation import STCH
-    >>> STCH(mu=0.5, form="raw").loss_weights(torch.tensor([1.0, 2.0]))
+    >>> from skmtl.base import Signals
+    >>> STCH(mu=0.5, form="raw").step(Signals(losses=torch.tensor([1.0, 2.0])), {})[0]
     tensor([0.1192, 0.8808], dtype=torch.float64)
     >>> method = STCH(warmup=0)
-    >>> state = method.advance(torch.tensor([1.0, 10.0]))
-    >>> method.loss_weights(torch.tensor([0.5, 10.0]), state)
-    tensor([1.3333, 0.1333], dtype=torch.float64)
+    >>> epoch = Signals(losses=torch.tensor([[1.0, 10.0]]))
+    >>> state = method.end_epoch(epoch, method.init(1, 2))
+    >>> method.step(Signals(losses=torch.tensor([[0.5, 10.0]])), state)[0]
+    tensor([[1.3333, 0.1333]], dtype=torch.float64)
     """
 
     def __init__(

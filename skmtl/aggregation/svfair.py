@@ -41,7 +41,7 @@ class SVFair(EquationWeighting):
     \alpha_i, \qquad
               d = \sum_i \alpha_i g_i.
 
-    The step :math:`d` minimises :math:`\sum_i \omega_i / \langle g_i, d \rangle` among the steps of
+    The step :math:`d` minimizes :math:`\sum_i \omega_i / \langle g_i, d \rangle` among the steps of
     its length.
 
     Parameters
@@ -128,8 +128,8 @@ class SVFair(EquationWeighting):
         """Return the weights, (..., T)."""
         # All networks see the same orders, so that none depends on the others: generators of single
         # networks are not used.
-        one = isinstance(signals.generators, torch.Generator)
-        random_state = signals.generators if one else 0
+        generator = signals.generators
+        random_state = generator if isinstance(generator, torch.Generator) else 0
 
         def omega(gramian: Tensor, cosines: Array, norms: Array) -> Array:
             present = np.diagonal(gramian.cpu().numpy(), axis1=-2, axis2=-1) > 0
@@ -142,13 +142,17 @@ class SVFair(EquationWeighting):
         return solve_step(signals.gramian, state, omega, power=2.0)
 
     def _shapley_shares(self, gramian: Tensor, random_state: int | torch.Generator) -> Tensor:
-        sampling = {"n_permutations": self.n_permutations, "random_state": random_state}
+        def shares_by(utility: str, gramian: Tensor) -> Tensor:
+            return shapley_shares(
+                gramian, utility, n_permutations=self.n_permutations, random_state=random_state
+            )
+
         if self.utility != "auto":
-            return shapley_shares(gramian, self.utility, **sampling)
-        shares = shapley_shares(gramian)
+            return shares_by(self.utility, gramian)
+        shares = shares_by("voldet", gramian)
         in_conflict = share_in_conflict(*normalized(gramian)) > CONFLICT
         if in_conflict.any():
-            shares[in_conflict] = shapley_shares(gramian[in_conflict], "voldetpro", **sampling)
+            shares[in_conflict] = shares_by("voldetpro", gramian[in_conflict])
         return shares
 
 

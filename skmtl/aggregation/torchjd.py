@@ -52,7 +52,9 @@ def from_torchjd(module: object) -> Aggregator:
             else TorchJDWeighting(module)
         )
     weighting = getattr(module, "gramian_weighting", None)
-    return TorchJDAggregator(module) if weighting is None else TorchJDWeighting(weighting)
+    if weighting is None:
+        return TorchJDAggregator(cast(Module, module))
+    return TorchJDWeighting(weighting)
 
 
 def _reads_jacobian(weighting: object) -> bool:

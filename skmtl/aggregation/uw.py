@@ -1,4 +1,4 @@
-"""UW: weights by a learnt noise of every task."""
+"""UW: weights by a learned noise of each task."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from skmtl.base import Signals
 
 
 class UW(LossWeighting):
-    r"""Learn the variance of every task's noise along with the network.
+    r"""Learn the variance of each task's noise along with the network.
 
     .. math:: \min_{\theta, s} \sum_i \tfrac12 e^{-s_i} L_i + \tfrac12 s_i, \qquad w_i = \tfrac12
     e^{-s_i}
@@ -40,10 +40,11 @@ class UW(LossWeighting):
     --------
     >>> import torch
     >>> from skmtl.aggregation import UW
-    >>> method, losses = UW(learning_rate=0.1), torch.tensor([0.5, 4.0])
-    >>> state = method.advance(losses, method.initial_state(1, 2))
-    >>> method.loss_weights(losses, state)
-    tensor([0.5526, 0.4524], dtype=torch.float64)
+    >>> from skmtl.base import Signals
+    >>> method, signals = UW(learning_rate=0.1), Signals(losses=torch.tensor([[0.5, 4.0]]))
+    >>> _, state = method.step(signals, method.init(1, 2))
+    >>> method.step(signals, state)[0]
+    tensor([[0.5526, 0.4524]], dtype=torch.float64)
     """
 
     def __init__(self, learning_rate: float = 1e-3, *, initial: PerTask = 0.0) -> None:

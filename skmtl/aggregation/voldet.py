@@ -10,14 +10,14 @@ from skmtl.aggregation.gramians import squared_norms, unit_diagonal
 
 
 def voldet(gramian: Tensor) -> Tensor:
-    r"""Squared volume that the normalised task gradients span.
+    r"""Squared volume that the normalized task gradients span.
 
     .. math:: v(S) = \det(M_S), \qquad M_{ij} = \frac{\langle g_i, g_j\rangle}{\|g_i\| \|g_j\|}
 
     Parameters
     ----------
     gramian : Tensor of shape (..., T, T)
-        Inner products of the task gradients as they are, not normalised; leading axes are fleet
+        Inner products of the task gradients as they are, not normalized; leading axes are fleet
         members.
 
     Returns
@@ -47,7 +47,7 @@ def voldet(gramian: Tensor) -> Tensor:
 
 
 def voldetpro(gramian: Tensor) -> Tensor:
-    r"""Squared volume of the normalised task gradients plus a charge for pairs that point away from
+    r"""Squared volume of the normalized task gradients plus a charge for pairs that point away from
     each other.
 
     .. math:: v(S) = \det(M_S) + \frac{\sqrt{|I(S)|} + |S|}{|S|} \Bigl|\sum_{(i, j) \in I(S)}
@@ -57,7 +57,7 @@ def voldetpro(gramian: Tensor) -> Tensor:
     Parameters
     ----------
     gramian : Tensor of shape (..., T, T)
-        Inner products of the task gradients as they are, not normalised; leading axes are fleet
+        Inner products of the task gradients as they are, not normalized; leading axes are fleet
         members.
 
     Returns
@@ -100,7 +100,7 @@ def negative_cosine_fraction(gramian: Tensor) -> Tensor:
     Parameters
     ----------
     gramian : Tensor of shape (..., T, T)
-        Inner products of the task gradients; leading axes are fleet members.
+        Inner products of the task gradients; leading axes are networks.
 
     Returns
     -------
