@@ -6,10 +6,12 @@ from typing import Any
 
 from skmtl.base import TaskLoss
 from skmtl.losses.cross_entropy import LogLoss, cell_log_losses
+from skmtl.losses.huber import Huber
 from skmtl.losses.label_codes import ClassCodes, class_codes
 from skmtl.losses.squared_error import SquaredError
 
 __all__ = [
+    "Huber",
     "LogLoss",
     "SquaredError",
     "TaskLoss",
@@ -18,6 +20,7 @@ __shared__ = ["LOSSES", "ClassCodes", "cell_log_losses", "class_codes", "resolve
 
 LOSSES: dict[str, type[TaskLoss]] = {
     "squared_error": SquaredError,
+    "huber": Huber,
     "log_loss": LogLoss,
 }
 
