@@ -79,9 +79,10 @@ class MultiTaskRegressor(RegressionOutputs, RegressorMixin, MultiTaskNetwork):
         column a task.
     task_weights : array-like of shape (T,), dict or None, default=None
         Weights of the tasks in the loss, in the order of ``task_names_`` or by name.
-    loss : {"squared_error"} or TaskLoss, default="squared_error"
-        Loss of every task. "squared_error" estimates the conditional mean. An object sets
-        hyperparameters or brings the user's own loss, a subclass of
+    loss : {"squared_error", "huber"} or TaskLoss, default="squared_error"
+        Loss of every task. "squared_error" estimates the conditional mean; "huber" is less
+        sensitive to outliers among the labels. An object sets hyperparameters
+        (``Huber(delta=0.5)``) or brings the user's own loss, a subclass of
         :class:`skmtl.losses.TaskLoss`.
     aggregator : str or object, default="mean"
         How the tasks' losses or gradients become one step: a name of
