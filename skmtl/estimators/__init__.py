@@ -3,11 +3,11 @@
 from skmtl.estimators.classifier import MultiTaskClassifier
 from skmtl.estimators.fairness_terms import known_groups, refuse_fairness
 from skmtl.estimators.fit_job import FitJob
-from skmtl.estimators.fit_jobs import group_job
-from skmtl.estimators.fit_problems import problem_of_groups
+from skmtl.estimators.fit_settings import Settings, read_settings
 from skmtl.estimators.fitted_networks import FittedNetworks
 from skmtl.estimators.group_fits import GroupOutcome, fit_groups, measure_groups
 from skmtl.estimators.intake import EncodedRows, Intake, Layout, column_holder, learn_intake
+from skmtl.estimators.job_building import group_job
 from skmtl.estimators.many_fits import FitOutcome, fit_together, trains_in_fleets
 from skmtl.estimators.network import MultiTaskNetwork, remember, set_fitted
 from skmtl.estimators.outputs import (
@@ -18,8 +18,8 @@ from skmtl.estimators.outputs import (
     rows_by_task,
 )
 from skmtl.estimators.problem import Problem
+from skmtl.estimators.problem_building import problem_of_groups
 from skmtl.estimators.regressor import MultiTaskRegressor
-from skmtl.estimators.settings import Settings, read_settings
 from skmtl.estimators.shared_predictions import probabilities_together
 from skmtl.estimators.train_jobs import train_job
 from skmtl.estimators.training_rows import TrainingRows, read_training_rows

@@ -11,12 +11,12 @@ from skmtl._sklearn_compat import fit_context
 from skmtl.base import LossTerm
 from skmtl.estimators.declared_classes import declared_labels
 from skmtl.estimators.epochs import announce, shown, train_one_epoch
-from skmtl.estimators.fit_jobs import ensemble_job
-from skmtl.estimators.fit_problems import fit_problem
+from skmtl.estimators.fit_settings import read_settings
 from skmtl.estimators.fitted_networks import FittedNetworks
+from skmtl.estimators.job_building import ensemble_job
 from skmtl.estimators.network import MultiTaskNetwork, remember
 from skmtl.estimators.outputs import ClassificationOutputs
-from skmtl.estimators.settings import read_settings
+from skmtl.estimators.problem_building import fit_problem
 from skmtl.estimators.train_jobs import train_job
 from skmtl.estimators.training_rows import read_training_rows
 from skmtl.support import fit_callbacks

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from skmtl.estimators.fit_settings import Settings
 from skmtl.estimators.problem import Problem
-from skmtl.estimators.settings import Settings
 from skmtl.estimators.targets import StandardizedTargets, Targets
 from skmtl.network import FleetData
 

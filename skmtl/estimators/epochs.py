@@ -7,10 +7,10 @@ from typing import Any
 
 from sklearn.base import BaseEstimator
 
-from skmtl.estimators.fit_jobs import ensemble_job
+from skmtl.estimators.fit_settings import Settings
 from skmtl.estimators.fitted_networks import FittedNetworks
+from skmtl.estimators.job_building import ensemble_job
 from skmtl.estimators.problem import Problem
-from skmtl.estimators.settings import Settings
 from skmtl.estimators.train_jobs import OnEpoch, train_job
 from skmtl.network import TrainedMember
 

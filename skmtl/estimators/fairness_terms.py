@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from skmtl.base import LossTerm
 from skmtl.data import Groups, warn_of_missing_groups
+from skmtl.estimators.fit_settings import FairnessTerm
 from skmtl.estimators.problem import Problem
-from skmtl.estimators.settings import FairnessTerm
 from skmtl.estimators.targets import CodedLabels
 
 

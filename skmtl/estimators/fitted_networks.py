@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from skmtl.data import TaskSet, take_rows
 from skmtl.estimators.fit_job import FitJob
+from skmtl.estimators.fit_settings import Seeds, Settings
 from skmtl.estimators.history import FitHistory
 from skmtl.estimators.intake import EncodedRows, Intake
 from skmtl.estimators.outputs import TaskOutputs, joint_classes, rows_by_task
 from skmtl.estimators.predictor import Parameters, Predictor
-from skmtl.estimators.settings import Seeds, Settings
 from skmtl.estimators.targets import CodedLabels, StandardizedTargets
 from skmtl.network import Architecture, TrainedMember
 

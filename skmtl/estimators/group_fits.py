@@ -13,14 +13,14 @@ from sklearn.base import clone
 from skmtl.data import Groups, TaskSet
 from skmtl.estimators.classifier import MultiTaskClassifier
 from skmtl.estimators.fairness_terms import check_fairness, refuse_fairness
-from skmtl.estimators.fit_jobs import group_job, weights_of_groups
-from skmtl.estimators.fit_problems import problem_of_groups
+from skmtl.estimators.fit_settings import Seeds, read_settings
 from skmtl.estimators.fitted_networks import FittedNetworks
 from skmtl.estimators.intake import learn_intake
+from skmtl.estimators.job_building import group_job, weights_of_groups
 from skmtl.estimators.network import remember
 from skmtl.estimators.problem import Problem
+from skmtl.estimators.problem_building import problem_of_groups
 from skmtl.estimators.regressor import MultiTaskRegressor
-from skmtl.estimators.settings import Seeds, read_settings
 from skmtl.estimators.train_jobs import train_job
 from skmtl.estimators.training_rows import TrainingRows
 

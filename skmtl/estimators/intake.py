@@ -18,8 +18,8 @@ from skmtl.data import (
     take_column,
     without_columns,
 )
+from skmtl.estimators.fit_settings import ReadingSettings
 from skmtl.estimators.input_reader import InputReader
-from skmtl.estimators.settings import ReadingSettings
 from skmtl.estimators.targets import Targets, learn_targets
 
 Column = str | int

@@ -11,13 +11,13 @@ from skmtl.estimators.classifier import MultiTaskClassifier
 from skmtl.estimators.epochs import announce
 from skmtl.estimators.fairness_terms import check_fairness
 from skmtl.estimators.fit_job import FitJob, identity
-from skmtl.estimators.fit_jobs import ensemble_job
-from skmtl.estimators.fit_problems import fit_problem
+from skmtl.estimators.fit_settings import Seeds, Settings, read_settings
 from skmtl.estimators.fitted_networks import FittedNetworks
+from skmtl.estimators.job_building import ensemble_job
 from skmtl.estimators.network import remember
 from skmtl.estimators.problem import Problem
+from skmtl.estimators.problem_building import fit_problem
 from skmtl.estimators.regressor import MultiTaskRegressor
-from skmtl.estimators.settings import Seeds, Settings, read_settings
 from skmtl.estimators.train_jobs import train
 from skmtl.estimators.training_rows import read_training_rows
 from skmtl.support import registered_callbacks

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skmtl.data import Groups, TaskSet
+from skmtl.estimators.fit_settings import Settings
 from skmtl.estimators.intake import EncodedRows, Intake
-from skmtl.estimators.settings import Settings
 from skmtl.network import FleetData
 
 # Fewest labeled rows of a task that must, and that can, spare a validation part.

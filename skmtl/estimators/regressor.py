@@ -9,13 +9,13 @@ from sklearn.base import RegressorMixin
 
 from skmtl._sklearn_compat import fit_context
 from skmtl.estimators.epochs import announce, shown, train_one_epoch
-from skmtl.estimators.fit_jobs import ensemble_job
-from skmtl.estimators.fit_problems import fit_problem
+from skmtl.estimators.fit_settings import read_settings
 from skmtl.estimators.fitted_networks import FittedNetworks
 from skmtl.estimators.intake import row_weights
+from skmtl.estimators.job_building import ensemble_job
 from skmtl.estimators.network import MultiTaskNetwork, remember
 from skmtl.estimators.outputs import RegressionOutputs
-from skmtl.estimators.settings import read_settings
+from skmtl.estimators.problem_building import fit_problem
 from skmtl.estimators.targets import StandardizedTargets
 from skmtl.estimators.train_jobs import train_job
 from skmtl.estimators.training_rows import read_training_rows

@@ -26,9 +26,9 @@ from skmtl.data import (
 )
 from skmtl.estimators.categories import resolve_categorical
 from skmtl.estimators.class_labels import check_class_labels
+from skmtl.estimators.fit_settings import ReadingSettings, Settings
 from skmtl.estimators.fitted_networks import FittedNetworks
 from skmtl.estimators.intake import Intake, Layout, column_holder
-from skmtl.estimators.settings import ReadingSettings, Settings
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,9 +10,9 @@ import pytest
 
 from skmtl import MultiTaskClassifier, MultiTaskRegressor
 from skmtl.estimators import read_settings, read_training_rows
-from skmtl.estimators.fit_jobs import ensemble_job
-from skmtl.estimators.fit_problems import fit_problem
-from skmtl.estimators.settings import Seeds
+from skmtl.estimators.fit_settings import Seeds
+from skmtl.estimators.job_building import ensemble_job
+from skmtl.estimators.problem_building import fit_problem
 from skmtl.support import VersionMismatchWarning, running_versions
 
 FAST = {

@@ -6,7 +6,7 @@ import pytest
 
 from skmtl import MultiTaskClassifier, MultiTaskRegressor, TaskGroupedRegressor
 from skmtl.estimators import read_settings, read_training_rows
-from skmtl.estimators.fit_problems import fit_problem
+from skmtl.estimators.problem_building import fit_problem
 
 FAST = {"hidden_layer_sizes": (6,), "max_iter": 5, "n_members": 2, "random_state": 0}
 

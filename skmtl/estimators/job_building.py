@@ -13,9 +13,9 @@ from skmtl.base import GradientWeighting
 from skmtl.estimators.constant_targets import tasks_left_out, without_labels
 from skmtl.estimators.fairness_terms import term_weights, terms_of
 from skmtl.estimators.fit_job import FitJob
+from skmtl.estimators.fit_settings import Seeds, Settings
 from skmtl.estimators.fitted_networks import FittedNetworks
 from skmtl.estimators.problem import Problem
-from skmtl.estimators.settings import Seeds, Settings
 from skmtl.estimators.targets import CodedLabels
 from skmtl.estimators.train_jobs import train_job
 from skmtl.network import Architecture, Member, TrainedMember, Training

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from skmtl.data import Groups, TaskSet
 from skmtl.estimators.constant_targets import warn_of_constant_tasks
 from skmtl.estimators.fairness_terms import check_fairness
+from skmtl.estimators.fit_settings import Settings
 from skmtl.estimators.fitted_networks import FittedNetworks
 from skmtl.estimators.intake import layout_of_tasks, learn_intake
 from skmtl.estimators.problem import Problem
-from skmtl.estimators.settings import Settings
 from skmtl.estimators.targets import Targets
 from skmtl.estimators.training_rows import TrainingRows
 
