@@ -85,6 +85,9 @@ class MultiTaskClassifier(ClassificationOutputs, ClassifierMixin, MultiTaskNetwo
         column a task.
     task_weights : array-like of shape (T,), dict or None, default=None
         Weights of the tasks in the loss, in the order of ``task_names_`` or by name.
+    loss : {"log_loss"} or TaskLoss, default="log_loss"
+        Loss of every task. An object brings the user's own loss, a subclass of
+        :class:`skmtl.losses.LogLoss` with ``values`` of its own.
     aggregator : str or object, default="mean"
         How the tasks' losses or gradients become one step: a name of
         :data:`skmtl.aggregation.AGGREGATORS`, an object of
@@ -212,6 +215,7 @@ class MultiTaskClassifier(ClassificationOutputs, ClassifierMixin, MultiTaskNetwo
         task_embedding_dim: int | str = "auto",
         task_column: Any = None,
         task_weights: Any = None,
+        loss: Any = "log_loss",
         aggregator: Any = "mean",
         fairness: Any = None,
         sensitive_as_input: bool = False,
@@ -243,6 +247,7 @@ class MultiTaskClassifier(ClassificationOutputs, ClassifierMixin, MultiTaskNetwo
             task_embedding_dim=task_embedding_dim,
             task_column=task_column,
             task_weights=task_weights,
+            loss=loss,
             aggregator=aggregator,
             categorical_features=categorical_features,
             embedding_dim=embedding_dim,
@@ -341,7 +346,7 @@ class MultiTaskClassifier(ClassificationOutputs, ClassifierMixin, MultiTaskNetwo
         rows = read_training_rows(
             settings, X, y, sample_weight, sensitive_features, earlier=earlier
         )
-        targets = declared_labels(rows, classes, earlier=earlier)
+        targets = declared_labels(settings, rows, classes, earlier=earlier)
         problem = fit_problem(settings, rows, earlier=earlier, targets=targets, hold_out=False)
         remember(self, train_one_epoch(settings, problem, earlier))
         return self

@@ -8,9 +8,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from skmtl.base import StandardizedTarget
 from skmtl.estimators.fit_settings import Settings
 from skmtl.estimators.problem import Problem
-from skmtl.estimators.targets import StandardizedTargets, Targets
+from skmtl.estimators.targets import Targets
+from skmtl.losses import ClassCodes
 from skmtl.network import FleetData
 
 _SHOWN = 5
@@ -31,9 +33,10 @@ def tasks_left_out(settings: Settings, problem: Problem, names: Sequence[str]) -
 
 def is_constant(targets: Targets, name: str) -> bool:
     """Return whether a task has one target only, which is what is predicted for it."""
-    if isinstance(targets, StandardizedTargets):
-        return targets.scale[name] == 0
-    return len(targets.classes[name]) == 1
+    coding = targets.codings[name]
+    if isinstance(coding, ClassCodes):
+        return len(coding.classes) == 1
+    return isinstance(coding, StandardizedTarget) and coding.scale == 0
 
 
 def without_labels(data: FleetData, tasks: Sequence[int]) -> FleetData:

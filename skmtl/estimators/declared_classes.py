@@ -9,14 +9,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from skmtl.data import tidy_labels
+from skmtl.estimators.fit_settings import Settings
 from skmtl.estimators.fitted_networks import FittedNetworks
-from skmtl.estimators.targets import CodedLabels
+from skmtl.estimators.targets import Targets, declared_targets
 from skmtl.estimators.training_rows import TrainingRows
 
 
 def declared_labels(
-    rows: TrainingRows, classes: Any, *, earlier: FittedNetworks | None
-) -> CodedLabels | None:
+    settings: Settings, rows: TrainingRows, classes: Any, *, earlier: FittedNetworks | None
+) -> Targets | None:
     """Code labels among declared classes: one array per task for 2-D y, else one for all tasks.
 
     None where none are declared: the coding then follows from the labels.
@@ -41,7 +42,7 @@ def declared_labels(
             )
     if earlier is not None:
         _check_declared(declared, earlier)
-    return CodedLabels.among(declared)
+    return declared_targets(settings.loss, declared)
 
 
 def _check_declared(declared: dict[str, NDArray[Any]], earlier: FittedNetworks) -> None:

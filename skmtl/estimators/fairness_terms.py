@@ -11,7 +11,6 @@ from skmtl.base import LossTerm
 from skmtl.data import Groups, warn_of_missing_groups
 from skmtl.estimators.fit_settings import FairnessTerm
 from skmtl.estimators.problem import Problem
-from skmtl.estimators.targets import CodedLabels
 
 
 def terms_of(fairness: FairnessTerm | None, n_tasks: int) -> list[LossTerm]:
@@ -33,7 +32,7 @@ def term_weights(
 def check_fairness(problem: Problem) -> None:
     """Raise or warn where the fairness term does not fit the tasks and groups."""
     fairness, targets = problem.settings.fairness, problem.targets
-    if fairness is None or not isinstance(targets, CodedLabels):
+    if fairness is None:
         return
     fairness.check(problem.names, [len(targets.classes[name]) for name in problem.names])
     groups = known_groups(fairness, problem.groups)

@@ -13,8 +13,9 @@ from sklearn.base import BaseEstimator, is_classifier
 from sklearn.utils import check_random_state
 
 from skmtl.aggregation import Mean, resolve_aggregator
-from skmtl.base import Aggregator, LossTerm
+from skmtl.base import Aggregator, LossTerm, TaskLoss
 from skmtl.data import Kind, TaskSet, read_task_weights
+from skmtl.losses import resolve_loss
 from skmtl.network import resolve_device
 
 _LARGEST_SEED = np.iinfo(np.int32).max
@@ -102,6 +103,7 @@ class Settings:
     n_members: int | str
     task_embedding_dim: int | str
     task_weights: ArrayLike | dict[Any, float] | None
+    loss: TaskLoss
     aggregator: Aggregator | None
     fairness: FairnessTerm | None
     dtype: str
@@ -149,10 +151,11 @@ def read_settings(estimator: BaseEstimator) -> Settings:
     estimator._validate_params()
     given: Any = estimator
     owner = type(estimator).__name__
+    kind: Kind = "classification" if is_classifier(estimator) else "regression"
     aggregator = resolve_aggregator(given.aggregator)
     return Settings(
         owner=owner,
-        kind="classification" if is_classifier(estimator) else "regression",
+        kind=kind,
         reading=ReadingSettings(
             task_column=given.task_column,
             categorical_features=given.categorical_features,
@@ -176,6 +179,7 @@ def read_settings(estimator: BaseEstimator) -> Settings:
         n_members=given.n_members,
         task_embedding_dim=_resolved_embedding(given.task_embedding_dim, given.task_column),
         task_weights=given.task_weights,
+        loss=resolve_loss(given.loss, kind),
         aggregator=None if type(aggregator) is Mean else aggregator,
         fairness=getattr(given, "fairness", None),
         dtype="float32" if given.dtype == "auto" else given.dtype,

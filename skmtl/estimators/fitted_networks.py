@@ -16,10 +16,7 @@ from skmtl.estimators.history import FitHistory
 from skmtl.estimators.intake import EncodedRows, Intake
 from skmtl.estimators.outputs import TaskOutputs, joint_classes, rows_by_task
 from skmtl.estimators.predictor import Parameters, Predictor
-from skmtl.estimators.targets import CodedLabels, StandardizedTargets
 from skmtl.network import Architecture, TrainedMember
-
-_SMALLEST_PROBABILITY = 1e-7
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,18 +87,13 @@ class FittedNetworks:
     @property
     def own_classes(self) -> list[NDArray[Any]]:
         """Classes of every task."""
-        targets = self.intake.targets
-        if not isinstance(targets, CodedLabels):
-            raise TypeError("The tasks are regression tasks, which have no classes.")
-        return [targets.classes[name] for name in self.intake.task_names]
+        classes = self.intake.targets.classes
+        return [classes[name] for name in self.intake.task_names]
 
     @property
-    def n_classes(self) -> NDArray[np.intp]:
+    def n_scores(self) -> NDArray[np.intp]:
         """Scores of every task's head that are in use."""
-        targets = self.intake.targets
-        if not isinstance(targets, CodedLabels):
-            return np.ones(len(self.intake.task_names), dtype=np.intp)
-        return np.array([targets.n_classes(name) for name in self.intake.task_names])
+        return np.array([self.intake.targets.n_scores(name) for name in self.intake.task_names])
 
     # ------------------------------------------------------------------ predict
     def task_ids(self, X: Any) -> NDArray[np.object_] | None:
@@ -143,9 +135,9 @@ class FittedNetworks:
     def _decoded(self, name: str, scores: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return what one task's scores, (members, n, k), mean."""
         targets = self.intake.targets
-        if isinstance(targets, StandardizedTargets):
-            return targets.predict(name, scores.mean(0))
-        mean: NDArray[np.float64] = targets.probabilities(name, scores).mean(0)
+        if targets.loss.kind == "regression":
+            return targets.decode(name, scores.mean(0))
+        mean: NDArray[np.float64] = targets.decode(name, scores).mean(0)
         return mean
 
     def representation(self, X: Any) -> NDArray[np.float64]:
@@ -166,7 +158,7 @@ class FittedNetworks:
         return len(self.networks) * self.architecture.trunk_sizes[-1]
 
     def losses(self, tasks: TaskSet) -> dict[str, float]:
-        """Return the mean squared error or log loss of these tasks' rows, in the user's units.
+        """Return the mean loss of these tasks' rows, as ``TaskLoss.mean_loss`` defines it.
 
         The table of the tasks has the inputs of training, without a task column.
         """
@@ -181,14 +173,7 @@ class FittedNetworks:
             )
             encoded = self.intake.encode(take_rows(tasks.X, rows), codes)
             outputs = self.outputs_of(encoded).by_task[position]
-            if tasks.kind == "regression":
-                losses[name] = float(np.mean((y - outputs) ** 2))
-                continue
-            classes = self.own_classes[position]
-            known = np.isin(y, classes)
-            column = np.searchsorted(classes, np.where(known, y, classes[0]))
-            probability = np.where(known, outputs[np.arange(len(y)), column], 0.0)
-            losses[name] = float(-np.mean(np.log(np.maximum(probability, _SMALLEST_PROBABILITY))))
+            losses[name] = self.intake.targets.mean_loss(name, y, outputs)
         return losses
 
     # ------------------------------------------------------------------ other networks
@@ -219,7 +204,7 @@ class FittedNetworks:
             "history_": history.entries,
             "device_": self.device,
         }
-        if isinstance(targets, CodedLabels):
+        if targets.classes:
             found["classes_"] = joint_classes(
                 self.own_classes, one_column_per_task=layout.one_column_per_task
             )

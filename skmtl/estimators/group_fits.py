@@ -123,7 +123,7 @@ def measure_groups(
     return [
         GroupOutcome(
             losses=tuple(
-                problem.targets.mean_loss(name, scores, test.targets(name))
+                problem.targets.mean_loss_of_scores(name, test.targets(name), scores)
                 for name, scores in zip(group, network.scores, strict=True)
             ),
             n_iter=network.n_iter,
@@ -180,7 +180,7 @@ def fit_groups(
     layout, tasks = rows.layout, rows.tasks
     settings = read_settings(estimator)
     intake = learn_intake(
-        settings.reading,
+        settings,
         replace(layout, owner=settings.owner),
         tasks,
         categorical=rows.categorical,

@@ -18,7 +18,7 @@ from skmtl.data import (
     take_column,
     without_columns,
 )
-from skmtl.estimators.fit_settings import ReadingSettings
+from skmtl.estimators.fit_settings import Settings
 from skmtl.estimators.input_reader import InputReader
 from skmtl.estimators.targets import Targets, learn_targets
 
@@ -144,7 +144,7 @@ class Intake:
 
 
 def learn_intake(
-    reading: ReadingSettings,
+    settings: Settings,
     layout: Layout,
     tasks: TaskSet,
     *,
@@ -157,8 +157,8 @@ def learn_intake(
 
     Parameters
     ----------
-    reading : ReadingSettings
-        How inputs are encoded.
+    settings : Settings
+        How inputs are encoded, and the loss, which codes the targets.
     layout : Layout
         Columns of X.
     tasks : TaskSet
@@ -182,13 +182,13 @@ def learn_intake(
     reader = InputReader.learn(
         tasks.X,
         categorical_features=categorical,
-        embedding_dim=reading.embedding_dim,
-        standardize=reading.standardize,
+        embedding_dim=settings.reading.embedding_dim,
+        standardize=settings.reading.standardize,
         sample_weight=sample_weight,
         rows=np.unique(index) if shared else index,
     )
     if targets is None:
-        targets = learn_targets(tasks, row_weights(tasks, sample_weight))
+        targets = learn_targets(tasks, settings.loss, row_weights(tasks, sample_weight))
     return Intake(layout, reader, targets, list(tasks.names))
 
 

@@ -16,7 +16,6 @@ from skmtl.estimators.fit_job import FitJob
 from skmtl.estimators.fit_settings import Seeds, Settings
 from skmtl.estimators.fitted_networks import FittedNetworks
 from skmtl.estimators.problem import Problem
-from skmtl.estimators.targets import CodedLabels
 from skmtl.estimators.train_jobs import train_job
 from skmtl.network import Architecture, Member, TrainedMember, Training
 
@@ -237,9 +236,7 @@ def _network(
         learning_rate=settings.learning_rate,
         alpha=_alpha(settings, problem),
         task_weights=task_weights,
-        n_classes=np.array([targets.n_classes(name) for name in names])
-        if isinstance(targets, CodedLabels)
-        else None,
+        n_scores=np.array([targets.n_scores(name) for name in names]),
         label=" + ".join(names) if len(names) <= 3 else f"{names[0]} + {len(names) - 1} more tasks",
         start=start,
         term_weights=term_weights(settings.fairness, problem.names, names),

@@ -68,6 +68,7 @@ class MultiTaskNetwork(
         "task_embedding_dim": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
         "task_column": [str, Integral, None],
         "task_weights": ["array-like", dict, None],
+        "loss": "no_validation",
         "aggregator": "no_validation",
         "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
         "embedding_dim": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
@@ -100,6 +101,7 @@ class MultiTaskNetwork(
         task_embedding_dim: int | str = "auto",
         task_column: Any = None,
         task_weights: Any = None,
+        loss: Any = "squared_error",
         aggregator: Any = "mean",
         categorical_features: Any = "from_dtype",
         embedding_dim: int | str = "auto",
@@ -128,6 +130,7 @@ class MultiTaskNetwork(
         self.task_embedding_dim = task_embedding_dim
         self.task_column = task_column
         self.task_weights = task_weights
+        self.loss = loss
         self.aggregator = aggregator
         self.categorical_features = categorical_features
         self.embedding_dim = embedding_dim

@@ -50,10 +50,14 @@ def fit_problem(
         Arrays, rows of every task, validation splits.
     """
     if earlier is not None:
-        intake = replace(earlier.intake, layout=rows.layout)
+        intake = replace(
+            earlier.intake,
+            layout=rows.layout,
+            targets=earlier.intake.targets.under(settings.loss),
+        )
     else:
         intake = learn_intake(
-            settings.reading,
+            settings,
             rows.layout,
             rows.tasks,
             categorical=rows.categorical,
@@ -85,7 +89,7 @@ def problem_of_groups(
 ) -> Problem:
     """Return the problem of tasks that any group can be trained of: each has rows of its own."""
     intake = learn_intake(
-        settings.reading,
+        settings,
         layout_of_tasks(settings.owner, train),
         train,
         categorical=settings.reading.categorical_features,

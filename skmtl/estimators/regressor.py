@@ -16,7 +16,7 @@ from skmtl.estimators.job_building import ensemble_job
 from skmtl.estimators.network import MultiTaskNetwork, remember
 from skmtl.estimators.outputs import RegressionOutputs
 from skmtl.estimators.problem_building import fit_problem
-from skmtl.estimators.targets import StandardizedTargets
+from skmtl.estimators.targets import learn_targets
 from skmtl.estimators.train_jobs import train_job
 from skmtl.estimators.training_rows import read_training_rows
 from skmtl.support import fit_callbacks
@@ -28,12 +28,11 @@ class MultiTaskRegressor(RegressionOutputs, RegressorMixin, MultiTaskNetwork):
     Minimises the mean over tasks (weighted by ``task_weights``) of the mean over each task's
     labelled rows,
 
-    .. math:: \frac{1}{\sum_t w_t} \sum_t \frac{w_t}{n_t} \sum_{i=1}^{n_t} \bigl(h_t(f(x_i)) -
-    z_{it}\bigr)^2
-              + \frac{\alpha}{2} \sum_l \|W_l\|^2,
+    .. math:: \frac{1}{\sum_t w_t} \sum_t \frac{w_t}{n_t} \sum_{i=1}^{n_t}
+              L\bigl(h_t(f(x_i)), z_{it}\bigr) + \frac{\alpha}{2} \sum_l \|W_l\|^2,
 
-    where :math:`z_{it}` is the target standardised within its task; predictions are in the user's
-    units.
+    where :math:`z_{it}` is the target standardized within its task and L the ``loss``, by default
+    :math:`(s - z)^2`; predictions are in the user's units.
 
     Parameters
     ----------
@@ -86,6 +85,11 @@ class MultiTaskRegressor(RegressionOutputs, RegressorMixin, MultiTaskNetwork):
         column a task.
     task_weights : array-like of shape (T,), dict or None, default=None
         Weights of the tasks in the loss, in the order of ``task_names_`` or by name.
+    loss : {"squared_error", "huber"} or TaskLoss, default="squared_error"
+        Loss of every task. "squared_error" estimates the conditional mean; "huber" is less
+        sensitive to outliers among the labels. An object sets hyperparameters
+        (``Huber(delta=0.5)``) or brings the user's own loss, a subclass of
+        :class:`skmtl.losses.TaskLoss`.
     aggregator : str or object, default="mean"
         How the tasks' losses or gradients become one step: a name of
         :data:`skmtl.aggregation.AGGREGATORS`, an object of
@@ -133,7 +137,7 @@ class MultiTaskRegressor(RegressionOutputs, RegressorMixin, MultiTaskNetwork):
     loss_curve_ : ndarray of shape (n_iter,)
         Training loss of every pass, mean over the members still running.
     task_loss_curve_ : ndarray of shape (n_iter, T)
-        The same, task by task, in units of each task's variance.
+        The same per task, in the loss's own units: for the squared error, of the task's variance.
     aggregation_weights_ : ndarray of shape (n_iter, T)
         Weights that the aggregator gave the tasks, mean over the steps of a pass and the members
         still running; NaN for a task that had no label, and throughout for aggregators without
@@ -248,9 +252,8 @@ class MultiTaskRegressor(RegressionOutputs, RegressorMixin, MultiTaskNetwork):
         settings = read_settings(self)
         earlier = getattr(self, "model_", None)
         rows = read_training_rows(settings, X, y, sample_weight, earlier=earlier)
-        targets = StandardizedTargets.of(
-            rows.tasks, row_weights(rows.tasks, rows.sample_weight), constant_may_vary=True
-        )
+        weights = row_weights(rows.tasks, rows.sample_weight)
+        targets = learn_targets(rows.tasks, settings.loss, weights, constant_may_vary=True)
         problem = fit_problem(settings, rows, earlier=earlier, targets=targets, hold_out=False)
         remember(self, train_one_epoch(settings, problem, earlier))
         return self

@@ -151,6 +151,10 @@ class GroupingPlan:
         """Whether X has a task column."""
         return self.settings.reading.task_column is not None
 
+    def units(self, tasks: TaskSet) -> dict[str, float]:
+        """Return what each task's loss is divided by, so that losses add up."""
+        return loss_units(tasks, pooled=self.long, degree=self.settings.loss.degree)
+
 
 def read_plan(estimator: TaskGrouped, kind: type[MultiTaskNetwork]) -> GroupingPlan:
     """Check and read the parameters of a grouped estimator, which is not changed."""
@@ -350,7 +354,7 @@ def _chosen(
         for name, loss in held_out_losses(one, held, group).items()
     }
     stage.advance(len(groups))
-    unit = loss_units(rest, pooled=plan.long)
+    unit = plan.units(rest)
     losses = [
         np.array(
             [
@@ -383,7 +387,7 @@ def _proposals(
     measurements = GroupMeasurements(
         rest,
         _measuring_network(plan, rows, rest.names),
-        loss_units(rest, pooled=plan.long),
+        plan.units(rest),
         seeds,
         plan.n_jobs,
         plan.memory,

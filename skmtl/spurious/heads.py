@@ -117,7 +117,7 @@ def with_new_heads(
             start=TrainedMember(parameters=start),
             order_seed=seed,
             learning_rate=LEARNING_RATE,
-            n_classes=model.n_classes,
+            n_scores=model.n_scores,
             label=f"heads of network {e}",
         )
         for e, start in enumerate(starts)
