@@ -129,7 +129,7 @@ class JointNetworks:
             self.problem.training(record=False),
             aggregator=None if isinstance(aggregator, Mean) else aggregator,
             together=True,
-            on_pass=on_pass,
+            on_epoch=on_pass,
         )
         show(trained, last=True)
         return trained

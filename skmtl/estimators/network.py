@@ -306,7 +306,7 @@ class MultiTaskNetwork(
             aggregator=aggregator_of(self),
             terms=terms_of(problem),
             together=True,
-            on_pass=on_pass,
+            on_epoch=on_pass,
         )
 
     def _known(self, tasks: TaskSet) -> dict[str, Any]:

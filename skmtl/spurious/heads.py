@@ -145,7 +145,7 @@ def with_new_heads(
             training,
             terms=[adversary],
             together=True,
-            on_pass=lambda n_done, now: adversary.is_beaten(),
+            on_epoch=lambda n_done, now: adversary.is_beaten(),
         )
     changed = copy.copy(network)
     changed.members_ = [
