@@ -138,7 +138,7 @@ def _train_in_processes(
     """Train batches in processes of joblib; results by position."""
     trained: dict[int, TrainedMember] = {}
     tasks = (
-        delayed(_train_for)(os.getpid(), problem, batch, [members[i] for i in batch.positions])
+        delayed(train_for)(os.getpid(), problem, batch, [members[i] for i in batch.positions])
         for batch in plan.batches
     )
     for result in Parallel(
@@ -152,7 +152,7 @@ def _train_in_processes(
     return trained
 
 
-def _train_for(
+def train_for(
     caller: int, problem: TrainingProblem, batch: BatchPlan, members: Sequence[Member]
 ) -> dict[int, TrainedMember]:
     """Train a batch for the process ``caller``, on one thread; results by position.

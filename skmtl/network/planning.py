@@ -77,7 +77,7 @@ def plan_fleet(
     one_ensemble: bool = False,
     at_once: bool = False,
 ) -> FleetPlan:
-    """Group networks by shape and cut large groups into one batch per worker.
+    """Group networks by shape and cut large groups into one batch per process.
 
     Networks train side by side if they take equally many steps of equally many rows over equally
     many tasks, all with validation rows or all without.
@@ -100,9 +100,14 @@ def plan_fleet(
     """
     workers = _n_workers(device, n_workers)
     groups = _groups(problem, members, one_ensemble=one_ensemble)
+    work = sum(
+        len(positions) * n_steps * _products_per_step(problem, n_tasks, n_rows)
+        for (_, n_tasks, n_steps, n_rows), positions in groups.items()
+    ) * min(problem.training.max_iter, _USUAL_EPOCHS)
+    n_processes = 1 if at_once or work < _WORTH_PROCESSES else workers
     batches = []
     for (_, n_tasks, n_steps, n_rows), positions in groups.items():
-        n_parts = 1 if at_once else max(1, min(workers, len(positions) // _WORTH_A_PROCESS))
+        n_parts = max(1, min(n_processes, len(positions) // _WORTH_A_PROCESS))
         for start in range(n_parts):
             own = tuple(positions[start::n_parts])
             fitting = len(own)
@@ -114,9 +119,7 @@ def plan_fleet(
             n_threads = workers if products > _LARGE_STEP else 1
             batches.append(BatchPlan(own, n_steps, n_rows, n_lanes, products, n_threads))
     batches.sort(key=lambda batch: -batch.cost)
-    work = sum(batch.cost for batch in batches) * min(problem.training.max_iter, _USUAL_EPOCHS)
-    worth_it = not at_once and work >= _WORTH_PROCESSES
-    return FleetPlan(tuple(batches), max(1, min(workers, len(batches))) if worth_it else 1)
+    return FleetPlan(tuple(batches), max(1, min(n_processes, len(batches))))
 
 
 def _n_workers(device: torch.device, n_workers: int | None) -> int:
