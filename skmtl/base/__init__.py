@@ -7,13 +7,16 @@ from skmtl.base.aggregator import (
     JacobianAggregator,
     LossWeighting,
 )
-from skmtl.base.loss_term import LossTerm
+from skmtl.base.fairness_term import FairnessTerm, TermForTasks
+from skmtl.base.penalty import Penalty
 
 __all__ = [
     "Aggregator",
+    "FairnessTerm",
     "GradientUse",
     "GradientWeighting",
     "JacobianAggregator",
-    "LossTerm",
     "LossWeighting",
+    "Penalty",
+    "TermForTasks",
 ]

@@ -12,7 +12,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 
 from skmtl._sklearn_compat import fit_context
-from skmtl.base import LossTerm
+from skmtl.base import FairnessTerm
 from skmtl.data import (
     Groups,
     Kind,
@@ -197,7 +197,7 @@ class MultiTaskClassifier(ClassificationOutputs, ClassifierMixin, MultiTaskNetwo
     __metadata_request__partial_fit: ClassVar[dict[str, bool]] = {"sensitive_features": True}
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **MultiTaskNetwork._parameter_constraints,
-        "fairness": [LossTerm, None],
+        "fairness": [FairnessTerm, None],
         "sensitive_as_input": ["boolean"],
     }
 
@@ -354,10 +354,11 @@ class MultiTaskClassifier(ClassificationOutputs, ClassifierMixin, MultiTaskNetwo
         if self.fairness is None:
             return
         classes = cast(CodedLabels, problem.targets).classes
-        self.fairness.check(problem.names, [len(classes[name]) for name in problem.names])
+        sets = self.fairness.for_tasks(
+            problem.names, [len(classes[name]) for name in problem.names]
+        ).compared
         self._check_groups(problem.groups)
         assert problem.groups is not None
-        sets = self.fairness.row_sets(problem.names)
         warn_of_missing_groups(
             problem.groups,
             problem.train,

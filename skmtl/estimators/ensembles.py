@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skmtl.aggregation import Mean, resolve_aggregator
-from skmtl.base import Aggregator, GradientWeighting, LossTerm
+from skmtl.base import Aggregator, FairnessTerm, GradientWeighting
 from skmtl.data import TaskSet
 from skmtl.estimators.problem import Problem
 from skmtl.network import Member, TrainedMember, train_fleet
@@ -34,15 +34,15 @@ def aggregator_of(estimator: Any) -> Aggregator | None:
     return None if type(aggregator) is Mean else aggregator
 
 
-def terms_of(problem: Problem) -> list[LossTerm]:
+def terms_of(problem: Problem) -> list[FairnessTerm]:
     """Return the terms that an estimator adds to the loss, without the weights that its networks
     have for them; none whose weights are all 0.
     """
     term = getattr(problem.estimator, "fairness", None)
     if term is None:
         return []
-    weights = term.multipliers(len(problem.names))
-    return [] if weights is not None and not weights.any() else [term.unweighted()]
+    own = term.for_tasks(problem.names)
+    return [] if own.multipliers is not None and not own.multipliers.any() else [own.shared]
 
 
 def ensemble(

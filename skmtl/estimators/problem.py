@@ -320,7 +320,7 @@ class Problem:
         """Return the weights of the loss's terms for these tasks."""
         term = getattr(self.estimator, "fairness", None)
         weights: NDArray[np.float64] | None = (
-            None if term is None else term.multipliers(len(self.names))
+            None if term is None else term.for_tasks(self.names).multipliers
         )
         return None if weights is None else weights[:, [self.names.index(name) for name in names]]
 

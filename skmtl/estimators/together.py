@@ -11,7 +11,7 @@ from typing import Any
 
 import joblib
 
-from skmtl.base import Aggregator, LossTerm
+from skmtl.base import Aggregator, FairnessTerm
 from skmtl.estimators.classifier import MultiTaskClassifier
 from skmtl.estimators.ensembles import aggregator_of, ensemble, terms_of
 from skmtl.estimators.problem import Problem
@@ -185,7 +185,7 @@ class _Fit:
     architecture: Architecture
     training: Training
     aggregator: Aggregator | None
-    terms: list[LossTerm]
+    terms: list[FairnessTerm]
     position: int = 0
     seconds: float = 0.0
 

@@ -11,7 +11,7 @@ import torch
 from joblib import Parallel, delayed
 from sklearn.exceptions import ConvergenceWarning
 
-from skmtl.base import Aggregator, GradientWeighting, JacobianAggregator, LossTerm
+from skmtl.base import Aggregator, FairnessTerm, GradientWeighting, JacobianAggregator
 from skmtl.network.architecture import Architecture
 from skmtl.network.batches import DeviceData, batch_shape
 from skmtl.network.members import FleetData, Member, TrainedMember, Training, any_rows
@@ -38,7 +38,7 @@ def train_fleet(
     training: Training,
     *,
     aggregator: Aggregator | None = None,
-    terms: Sequence[LossTerm] = (),
+    terms: Sequence[FairnessTerm] = (),
     n_workers: int | None = None,
     progress: Callable[[int], None] | None = None,
     together: bool = False,
@@ -63,7 +63,7 @@ def train_fleet(
         Settings that all members share.
     aggregator : Aggregator, optional
         How the tasks' losses or gradients become one step; None = weighted mean of the losses.
-    terms : sequence of LossTerm
+    terms : sequence of FairnessTerm
         Terms added to the loss.
     n_workers : int, optional
         Most processes to use, or threads for one large network; by default as many as torch may use
@@ -177,7 +177,7 @@ def _train_part(
     data: FleetData,
     training: Training,
     aggregator: Aggregator | None,
-    terms: Sequence[LossTerm],
+    terms: Sequence[FairnessTerm],
     part: _Part,
     members: Sequence[Member],
     n_threads: int = 1,

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from skmtl.base import Aggregator, LossTerm
+from skmtl.base import Aggregator, FairnessTerm
 from skmtl.network.architecture import Architecture
 from skmtl.network.batches import BatchStream, DeviceData, build_table
 from skmtl.network.by_gradients import build_steering
@@ -60,7 +60,7 @@ class Stack:
         shape: tuple[int, int],
         n_lanes: int,
         aggregator: Aggregator | None = None,
-        terms: Sequence[LossTerm] = (),
+        terms: Sequence[FairnessTerm] = (),
         on_leave: Callable[[int], None] = lambda count: None,
         on_pass: OnPass | None = None,
     ):

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skmtl._sklearn_compat import Interval, StrOptions, fit_context
 from skmtl.estimators import MultiTaskClassifier
-from skmtl.spurious.adversary import LabelAdversary
+from skmtl.spurious.adversary import AdversarialTraining, LabelAdversary
 from skmtl.spurious.detector import SpuriousTaskDetector
 from skmtl.spurious.heads import label_codes, with_new_heads
 from skmtl.spurious.reweighting import independence_weights
@@ -294,8 +294,8 @@ class DebiasedClassifier(
                 codes, self.spurious_, weight, self.strength, self.task_names_
             )
         elif self.strength > 0:
-            adversary = LabelAdversary(
-                self.spurious_, int(np.nanmax(codes)) + 1, _NATS * self.strength
+            adversary = AdversarialTraining(
+                LabelAdversary(self.spurious_, int(np.nanmax(codes)) + 1, _NATS * self.strength)
             )
         chosen: NDArray[np.bool_] = np.any(self.spurious_, axis=1)
         changed, self.n_iter_ = with_new_heads(

@@ -13,7 +13,7 @@ from sklearn.utils import check_random_state
 
 from skmtl._sklearn_compat import Interval, check_sample_weight, fit_context
 from skmtl.data import tidy_labels, wide_columns
-from skmtl.spurious.correlation import Array, Indicators, correlation_and_shift
+from skmtl.spurious.prior_shift import Array, Indicators, correlation_and_shift
 from skmtl.support import DocLinks, VersionedState
 
 # Fewest rows with labels for both tasks of a pair that anything is said about.
