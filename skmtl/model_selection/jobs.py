@@ -14,6 +14,7 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from skmtl._sklearn_compat import check_method_params, fit_and_score, safe_split
 from skmtl.estimators import fit_together, trains_in_fleets
+from skmtl.support import registered_callbacks
 
 # What else the networks of a fleet may be given to fit.
 _KNOWN = {"sample_weight", "sensitive_features"}
@@ -226,7 +227,7 @@ def _network(estimator: Any) -> Any:
     callbacks need not see it trained.
     """
     if isinstance(estimator, Pipeline):
-        return None if getattr(estimator, "_skl_callbacks", None) else estimator.steps[-1][1]
+        return None if registered_callbacks(estimator) else estimator.steps[-1][1]
     return estimator
 
 

@@ -115,7 +115,7 @@ def fit_callbacks(
     >>> Counter().fit([[0.0]]).n_iter_  # no callbacks: on_pass is None
     3
     """
-    registered = getattr(estimator, "_skl_callbacks", None)
+    registered = registered_callbacks(estimator)
     callbacks = [*(registered or []), *_given(estimator, registered or [])]
     if not callbacks:
         yield None
@@ -132,6 +132,30 @@ def fit_callbacks(
                 del estimator._skl_callbacks
             else:
                 estimator._skl_callbacks = registered
+
+
+def registered_callbacks(estimator: Any) -> list[Any] | None:
+    """Return the callbacks that ``set_callbacks`` registered on an estimator; None without any.
+
+    Parameters
+    ----------
+    estimator : object
+        Any estimator.
+
+    Returns
+    -------
+    list of callbacks or None
+        As scikit-learn keeps them.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import Ridge
+    >>> from skmtl.support import registered_callbacks
+    >>> registered_callbacks(Ridge()) is None
+    True
+    """
+    registered: list[Any] | None = getattr(estimator, "_skl_callbacks", None)
+    return registered
 
 
 class _Passes:
