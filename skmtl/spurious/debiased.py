@@ -15,6 +15,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skmtl._sklearn_compat import Interval, StrOptions, fit_context
+from skmtl.data import as_pandas
 from skmtl.estimators import MultiTaskClassifier
 from skmtl.spurious.adversary import AdversarialTraining, LabelAdversary
 from skmtl.spurious.detector import SpuriousTaskDetector
@@ -202,6 +203,7 @@ class DebiasedClassifier(
         DebiasedClassifier
             The fitted estimator.
         """
+        y = as_pandas(y)
         seeds = check_random_state(self.random_state).randint(_LARGEST_SEED, size=3).tolist()
         self.estimator_ = self._trained(X, y, sample_weight, seeds[0])
         self.n_features_in_, self.n_outputs_ = (

@@ -12,7 +12,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
 from skmtl._sklearn_compat import Interval, check_sample_weight, fit_context
-from skmtl.data import tidy_labels, wide_columns
+from skmtl.data import as_pandas, tidy_labels, wide_columns
+from skmtl.spurious.pair_names import shown_pairs
 from skmtl.spurious.prior_shift import Array, Indicators, correlation_and_shift
 from skmtl.support import DocLinks, VersionedState
 
@@ -188,7 +189,7 @@ class SpuriousTaskDetector(VersionedState, DocLinks, BaseEstimator):
         SpuriousTaskDetector
             The fitted detector.
         """
-        priors = self._checked_priors()
+        priors, Y = self._checked_priors(), as_pandas(Y)
         names, codes, n_classes = _coded(Y)
         weight = (
             np.ones(len(codes))
@@ -246,16 +247,13 @@ class SpuriousTaskDetector(VersionedState, DocLinks, BaseEstimator):
     def _warn_of_unknown_pairs(self) -> None:
         unknown = np.argwhere(np.triu(np.isnan(self.shift_) | np.isnan(self.shift_.T)))
         if len(unknown):
-            shown = ", ".join(
-                f"{self.task_names_[i]!r} and {self.task_names_[j]!r} ({self.n_common_[i, j]} "
-                "common rows)"
-                for i, j in unknown[:5]
+            shown = shown_pairs(
+                [(self.task_names_[i], self.task_names_[j]) for i, j in unknown],
+                [f"{self.n_common_[i, j]} common rows" for i, j in unknown],
             )
-            more = f" and {len(unknown) - 5} more pairs" if len(unknown) > 5 else ""
             warnings.warn(
-                f"Nothing can be said about {shown}{more}: a pair needs at least {MIN_COMMON_ROWS} "
-                "rows with labels for both tasks, and two classes "
-                "of each in them. Their shift is NaN, and they count as not spurious.",
+                f"Nothing can be said about {shown}: needed are {MIN_COMMON_ROWS} rows with labels "
+                "for both tasks and two classes of each. The shift of such pairs is NaN.",
                 UserWarning,
                 stacklevel=4,
             )
@@ -288,7 +286,7 @@ def _coded(Y: Any) -> tuple[list[str], Array, list[int]]:
     for t, (name, column) in enumerate(zip(names, columns, strict=True)):
         known = ~pd.isna(column)
         if not known.any():
-            raise ValueError(f"Task {name!r} has no labelled row in Y.")
+            raise ValueError(f"Task {name!r} has no labeled row in Y.")
         labels = tidy_labels(np.asarray(column)[known])
         if labels.dtype.kind == "f":
             raise ValueError(

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from skmtl.spurious.pair_names import shown_pairs
+
 Array = NDArray[np.float64]
 
 # Rounds over the tables of a task, and the change of a cell below which they agree.
@@ -42,12 +44,10 @@ def independence_weights(
         Names of the tasks, for messages.
     """
     weights = np.repeat(weight[:, None], codes.shape[1], axis=1)
-    empty: list[str] = []
+    empty: list[tuple[str, str]] = []
     for i in np.flatnonzero(spurious.any(1)).tolist():
         tables = [_Table(codes, i, j, weight) for j in np.flatnonzero(spurious[i]).tolist()]
-        empty += [
-            f"{names[i]!r} and {names[table.other]!r}" for table in tables if table.has_empty_cell
-        ]
+        empty += [(names[i], names[table.other]) for table in tables if table.has_empty_cell]
         factor = np.ones(len(codes))
         for _ in range(_ROUNDS):
             if max(table.adjust(factor, weight) for table in tables) < _AGREED:
@@ -59,9 +59,8 @@ def independence_weights(
     if empty:
         warnings.warn(
             "Some combinations of labels have no row, so no weights make these tasks independent: "
-            f"{', '.join(empty)}. "
-            "The other combinations are reweighted; method='adversarial' does not need all "
-            "combinations.",
+            f"{shown_pairs(empty)}. The others are reweighted; method='adversarial' does not need "
+            "all combinations.",
             UserWarning,
             stacklevel=4,
         )

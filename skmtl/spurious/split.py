@@ -226,4 +226,6 @@ def _unseen(
 
 
 def _taken(table: Any, rows: Rows) -> Any:
+    if hasattr(table, "combine_chunks"):  # Arrow
+        return table.take(rows)
     return take_rows(np.asarray(table) if isinstance(table, (list, tuple)) else table, rows)

@@ -284,3 +284,24 @@ def test_a_fitted_network_with_an_own_penalty_pickles(people):
         model.fit(X, Y, sensitive_features=group)
         again = pickle.loads(pickle.dumps(model))
         assert_same(again.predict_proba(X), model.predict_proba(X), rtol=0)
+
+
+@pytest.mark.parametrize(
+    "term",
+    [
+        MTAF(),
+        MTAF(MMD(length=0.2), weight=[1.0, 2.0], form="released"),
+        PerTaskFairness([RateGap(temperature=0.1), Correlation()]),
+    ],
+)
+def test_skops_saves_terms_and_penalties_with_types_of_skmtl_only(people, term):
+    skops = pytest.importorskip("skops.io")
+    X, Y, group = people
+    model = clone(NETWORK).set_params(fairness=term).fit(X, Y, sensitive_features=group)
+    for one in (term, model):
+        saved = skops.dumps(one)
+        types = skops.get_untrusted_types(data=saved)
+        assert all(name.startswith("skmtl.") for name in types)
+        again = skops.loads(saved, trusted=types)
+        assert repr(again) == repr(one)
+    assert_same(again.predict_proba(X), model.predict_proba(X), rtol=0)
