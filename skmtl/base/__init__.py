@@ -9,6 +9,9 @@ from skmtl.base.aggregator import (
 )
 from skmtl.base.fairness_term import FairnessTerm, TermForTasks
 from skmtl.base.penalty import Penalty
+from skmtl.base.probabilities import SMALLEST_PROBABILITY
+from skmtl.base.target_coding import StandardizedTarget, TargetCoding
+from skmtl.base.task_loss import Curvature, TaskLoss
 
 __all__ = [
     "Aggregator",
@@ -18,5 +21,7 @@ __all__ = [
     "JacobianAggregator",
     "LossWeighting",
     "Penalty",
+    "TaskLoss",
     "TermForTasks",
 ]
+__shared__ = ["SMALLEST_PROBABILITY", "Curvature", "StandardizedTarget", "TargetCoding"]
