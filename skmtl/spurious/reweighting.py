@@ -21,8 +21,7 @@ LARGEST_WEIGHT = 10.0
 def independence_weights(
     codes: Array, spurious: NDArray[np.bool_], weight: Array, strength: float, names: Sequence[str]
 ) -> Array:
-    """Return weights of all labels, (n, T), under which the label of task i is independent of that
-    of each of its spurious tasks.
+    """Return weights of all labels, (n, T), that make tasks independent of their spurious tasks.
 
     The rows' weights are multiplied by factors of the cells (label of i, label of j), in turn over
     the spurious tasks j, until every such table is the product of its margins, which stay what they
