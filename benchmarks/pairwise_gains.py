@@ -395,7 +395,7 @@ def best_threads(pairs, seed):
 
 def best_chunk(pairs, seed):
     """Return the chunk size and the number of torch threads with which vmap is fastest."""
-    sizes = [size for size in (32, 64, 128, 256) if size < len(pairs)]
+    sizes = [size for size in (32, 64, 128, 256) if size < len(pairs)] or [len(pairs)]
     return fastest(
         {
             (size, n): partial(train_vmap, seed, size, n, pairs, SHORT)
