@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
@@ -278,13 +279,18 @@ def _coded(Y: Any) -> tuple[list[str], Array, list[int]]:
     """Return the names of the tasks, class codes, (n, T), NaN if missing, and numbers of classes."""
     if not hasattr(Y, "columns"):
         Y = np.asarray(Y, dtype=object) if isinstance(Y, (list, tuple)) else Y
+    if np.shape(Y)[:1] == (0,):
+        raise ValueError(
+            f"Found array with 0 sample(s) (shape={np.shape(Y)}) while a minimum of 1 is required by "
+            "SpuriousTaskDetector."
+        )
     names, columns = wide_columns(Y)
     codes, n_classes = np.full((len(columns[0]), len(columns)), np.nan), []
     for t, (name, column) in enumerate(zip(names, columns, strict=True)):
         known = ~pd.isna(column)
         if not known.any():
             raise ValueError(f"Task {name!r} has no labeled row in Y.")
-        labels = tidy_labels(np.asarray(column)[known])
+        labels = _labels(np.asarray(column)[known], name)
         if labels.dtype.kind == "f":
             raise ValueError(
                 f"Task {name!r} has the label {labels[labels != np.floor(labels)][:1].tolist()} in "
@@ -298,6 +304,20 @@ def _coded(Y: Any) -> tuple[list[str], Array, list[int]]:
             )
         n_classes.append(len(classes))
     return names, codes, n_classes
+
+
+def _labels(values: NDArray[Any], name: str) -> NDArray[Any]:
+    """Return the labels of a task in a type of their own; raise where they have no order."""
+    try:
+        labels = tidy_labels(values)
+        np.unique(labels)
+    except TypeError:
+        kinds = ", ".join(sorted({type(value).__name__ for value in values}))
+        raise ValueError(
+            f"Task {name!r} has labels of the types {kinds} in Y, which cannot be sorted; "
+            "SpuriousTaskDetector needs classes such as strings or integers."
+        ) from None
+    return labels
 
 
 def _draw(rng: np.random.RandomState, n: int) -> Array:
