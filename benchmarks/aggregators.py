@@ -1,19 +1,18 @@
 """What aggregation costs: a call of every gradient method, a training step with it, and where the
 step's time goes.
 
-python benchmarks/aggregators.py                            (writes results/aggregators_call, _step
-and _profile, .csv and .md)
-python benchmarks/aggregators.py --part step --tasks 10 40  (one part, some numbers of tasks)
-python benchmarks/aggregators.py --quick                    (few tasks and rounds, writes nothing
-unless --out is given)
+    python benchmarks/aggregators.py
+        (writes results/aggregators_call, _step and _profile, .csv and .md)
+    python benchmarks/aggregators.py --part step --tasks 10 40  (one part, some numbers of tasks)
+    python benchmarks/aggregators.py --quick
+        (few tasks and rounds, writes nothing unless --out is given)
 
 call: `method.weights(gramian)` in float64, of one Gramian and of a fleet of 8, beside TorchJD's
-weighting of the same name on the same Gramian.
-step: 20 inputs, hidden layers of 64 and 32, a linear head for each of T tasks that share all rows,
-512 rows a step, squared error, Adam, one
+weighting of the same name on the same Gramian. step: 20 inputs, hidden layers of 64 and 32, a
+linear head for each of T tasks that share all rows, 512 rows a step, squared error, Adam, one
 network, float32. skmtl goes through `skmtl.network.train_fleet`; the rivals are in
-aggregator_rivals.py.
-profile: the same steps with a timer around the functions that they are made of.
+aggregator_rivals.py. profile: the same steps with a timer around the functions that they are made
+of.
 """
 
 from __future__ import annotations
@@ -322,7 +321,8 @@ def step_part(options: Any) -> None:
     )
     for column in shown.columns[-2:]:
         shown[column] = shown[column].map("{:.2f}".format)
-    text = f"""# One training step: {N_INPUTS} inputs, hidden {HIDDEN}, T linear heads, {BATCH} rows, squared error, Adam, one network, float32
+    what = f"{N_INPUTS} inputs, hidden {HIDDEN}, T linear heads, {BATCH} rows"
+    text = f"""# One training step: {what}, squared error, Adam, one network, float32
 
 {markdown(shown[["tasks", *shown.columns.drop("tasks")]])}
 
@@ -342,16 +342,16 @@ Left out because a step took more than {options.limit:g} s: {"; ".join(left_out)
 # Parts of a step and the functions they stand for, by module; time spent in an inner one does not
 # count for the outer one.
 PLACES = {
-    "forward": ["skmtl.network.stacked:StackedNetwork.forward"],
+    "forward": ["skmtl.network.stacked_network:StackedNetwork.forward"],
     "derivative of the losses": ["skmtl.network.steps:Step.derivative"],
-    "backward": ["skmtl.network.stacked:StackedNetwork.backward"],
+    "backward": ["skmtl.network.stacked_network:StackedNetwork.backward"],
     "heads, down to the representation": [
-        "skmtl.network.stacked:StackedNetwork.representation_gradient"
+        "skmtl.network.stacked_network:StackedNetwork.representation_gradient"
     ],
-    "Jacobian of the trunk": ["skmtl.network.stacked:StackedNetwork.trunk_jacobian"],
+    "Jacobian of the trunk": ["skmtl.network.stacked_network:StackedNetwork.trunk_jacobian"],
     "Gramian": [
         "skmtl.network.by_gradients:gramian_of",
-        "skmtl.network.stacked:StackedNetwork.representation_gramian",
+        "skmtl.network.stacked_network:StackedNetwork.representation_gramian",
     ],
     "Shapley values: eigenvectors": ["numpy.linalg:eigh", "torch.linalg:eigh"],
     "Shapley values: the rest": ["skmtl.aggregation.svfair:shapley_values"],
@@ -367,10 +367,10 @@ PLACES = {
         "skmtl.aggregation.kinds:GramianWeighting.weights",
     ],
     "writing the direction": [
-        "skmtl.network.stacked:StackedNetwork.set_trunk_gradient",
-        "skmtl.network.stacked:StackedNetwork.scale_head_gradients",
+        "skmtl.network.stacked_network:StackedNetwork.set_trunk_gradient",
+        "skmtl.network.stacked_network:StackedNetwork.scale_head_gradients",
     ],
-    "clipping": ["skmtl.network.stacked:StackedNetwork.clip_trunk_gradient"],
+    "clipping": ["skmtl.network.stacked_network:StackedNetwork.clip_trunk_gradient"],
     "steering: _call": ["skmtl.network.by_gradients:GradientSteering._call"],
     "steering: the rest": [
         "skmtl.network.by_gradients:GradientSteering.gradients",
@@ -406,7 +406,7 @@ class Timer:
 
     @contextmanager
     def installed(self) -> Iterator[None]:
-        """Replace the functions of all parts, and put them back; one that is not there is left out."""
+        """Replace the functions of all parts, and put them back; absent ones are left out."""
         before: list[tuple[Any, str, Any]] = []
         for part, places in PLACES.items():
             for place in places:
@@ -514,10 +514,10 @@ def main() -> None:
         type=int,
         nargs="+",
         default=None,
-        help="numbers of tasks; default: 2 10 40 139, or 2 10 with --quick",
+        help="numbers of tasks; default: 2 10 40 139, or 2 4 with --quick",
     )
     known.add_argument(
-        "--rounds", type=int, default=None, help="rounds that count; default: 7, or 2 with --quick"
+        "--rounds", type=int, default=None, help="rounds that count; default: 7, or 1 with --quick"
     )
     known.add_argument("--threads", type=int, default=1, help="torch threads")
     known.add_argument(
@@ -534,9 +534,9 @@ def main() -> None:
     )
     known.set_defaults(data_home=".")  # needs no data
     options = parse(known)
-    options.tasks = options.tasks or ((2, 10) if options.quick else TASKS)
-    options.rounds = options.rounds or (2 if options.quick else 7)
-    options.budget = 0.1 if options.quick else 0.4  # seconds that a step is timed for in a round
+    options.tasks = options.tasks or ((2, 4) if options.quick else TASKS)
+    options.rounds = options.rounds or (1 if options.quick else 7)
+    options.budget = 0.02 if options.quick else 0.4  # seconds that a step is timed for in a round
     torch.set_num_threads(options.threads)
     if options.clock == "cpu":
         CLOCK.now = time.process_time

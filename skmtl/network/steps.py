@@ -10,10 +10,10 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from skmtl.base import LossTerm
+from skmtl.base import FairnessTerm
 from skmtl.network.batches import Batch
-from skmtl.network.losses import Loss
-from skmtl.network.stacked import StackedNetwork
+from skmtl.network.lane_loss import LaneLoss
+from skmtl.network.stacked_network import StackedNetwork
 
 
 @dataclass
@@ -38,8 +38,8 @@ class Step:
     """
 
     network: StackedNetwork
-    loss: Loss
-    terms: Sequence[LossTerm]
+    loss: LaneLoss
+    terms: Sequence[FairnessTerm]
     batch: Batch
     scores: Tensor
     task_weights: Tensor

@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
-from skmtl.base import Aggregator, LossTerm
+from skmtl.base import Aggregator, FairnessTerm
 from skmtl.network import Architecture, FleetData, Member, Training, train_fleet
 from skmtl.network.batches import BatchStream, DeviceData, batch_shape, build_table
 
@@ -54,7 +54,7 @@ class Signs(Aggregator):
         return signals.jacobian.sign().sum(-2), state
 
 
-class Gap(LossTerm):
+class Gap(FairnessTerm):
     """Trunk: squared difference of the groups' mean scores, one task at a time. Heads: weighted
     mean of fourth powers.
     """
@@ -67,7 +67,7 @@ class Gap(LossTerm):
         ).sum((1, 2, 3)) / 10
 
 
-class Spy(LossTerm):
+class Spy(FairnessTerm):
     """Adds nothing and keeps what it is shown."""
 
     def __init__(self):
