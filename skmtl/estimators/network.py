@@ -34,11 +34,11 @@ from skmtl.data import (
     known_task_codes,
     long_tasks,
     read_task_weights,
+    resolve_categorical,
     take_column,
     weighted_rows,
     wide_tasks,
 )
-from skmtl.estimators.categories import resolve_categorical
 from skmtl.estimators.ensembles import aggregator_of, ensemble, terms_of
 from skmtl.estimators.history import diagnostic_curves, entries, mean_curve, weighted_curve
 from skmtl.estimators.prediction import Predictor

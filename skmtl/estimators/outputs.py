@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skmtl.data import in_task_order
 from skmtl.metrics import multitask_accuracy, multitask_r2
 
 
@@ -66,6 +67,8 @@ class RegressionOutputs:
             At most 1.
         """
         ids = self._task_ids(X)  # type: ignore[attr-defined]
+        if ids is None:
+            y = in_task_order(y, self.task_names_, "y", "the tasks of fit")  # type: ignore[attr-defined]
         return float(multitask_r2(y, self.predict(X), task=ids, sample_weight=sample_weight))  # type: ignore[arg-type]
 
 
@@ -157,11 +160,7 @@ class ClassificationOutputs:
         float
             Between 0 and 1.
         """
-        return float(
-            multitask_accuracy(
-                y,
-                self.predict(X),
-                task=self._task_ids(X),
-                sample_weight=sample_weight,  # type: ignore[attr-defined]
-            )
-        )
+        ids = self._task_ids(X)  # type: ignore[attr-defined]
+        if ids is None:
+            y = in_task_order(y, self.task_names_, "y", "the tasks of fit")  # type: ignore[attr-defined]
+        return float(multitask_accuracy(y, self.predict(X), task=ids, sample_weight=sample_weight))

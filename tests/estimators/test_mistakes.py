@@ -88,13 +88,13 @@ BAD_DATA = {
     "one row": (X[:1], Y[:1], {}, {}, "1 sample|sample"),
     "infinite input": (np.where(X[3, 1] == X, np.inf, X), Y, {}, {}, "X contains infinity"),
     "words in X": (FRAME.assign(d="word"), Y, {}, {}, "could not convert string to float: 'word'"),
-    "a task without a label": (X, HOLE, {}, {}, "Task '1' has no labelled row"),
+    "a task without a label": (X, HOLE, {}, {}, "Task '1' has no labell?ed row"),
     "a named task without a label": (
         X,
         pd.DataFrame(HOLE, columns=["u", "v"]),
         {},
         {},
-        "Task 'v' has no labelled row",
+        "Task 'v' has no labell?ed row",
     ),
     "two tasks of one name": (
         X,
@@ -112,14 +112,14 @@ BAD_DATA = {
         TINY,
         {},
         {"sample_weight": np.r_[np.zeros(9), np.ones(31)]},
-        "sample_weight is zero for every labelled row of task '1'",
+        "sample_weight is zero for every labeled row of task '1'",
     ),
     "a task of weight zero in long form": (
         long(),
         Y[:, 0],
         {"task_column": -1},
         {"sample_weight": IDS},
-        "every labelled row of task '0'",
+        "every labeled row of task '0'",
     ),
     "a task too small to hold out": (
         X,

@@ -237,7 +237,7 @@ def test_a_task_with_a_single_row_is_named_in_a_warning_and_tested_once(y):
         (
             {"task_column": "school"},
             ValueError,
-            "task_column='school' is not a column of X, which has 2 columns without names",
+            "task_column='school' names a column, but X is not a DataFrame",
         ),
         ({"task_column": 2}, ValueError, "task_column=2"),
         ({"task_column": 1}, ValueError, "task_column has 1 missing"),

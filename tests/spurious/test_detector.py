@@ -235,7 +235,7 @@ def test_false_discoveries_are_rare_where_all_labels_are_independent():
         ({"n_bootstrap": 1.5}, np.eye(20), "'n_bootstrap' parameter"),
         ({}, np.random.default_rng(0).normal(size=(20, 2)), "Task '0' has the label"),
         ({}, np.column_stack([np.arange(200), np.arange(200) % 2]), "200 different labels"),
-        ({}, np.full((20, 2), np.nan), "Task '0' has no labelled row"),
+        ({}, np.full((20, 2), np.nan), "Task '0' has no labeled row"),
         ({}, np.zeros((3, 3, 3)), "shape"),
     ],
 )
