@@ -40,11 +40,10 @@ def checked_weight(sample_weight: Any, n_rows: int) -> NDArray[np.float64]:
     array([1., 2.])
     """
     wanted = f"sample_weight must hold {n_rows} finite numbers >= 0"
-    masked = (
-        isinstance(sample_weight, np.ma.MaskedArray) and np.ma.getmaskarray(sample_weight).any()
-    )
     values = as_pandas(sample_weight)
-    if values is not None and np.ndim(values) == 1 and (masked or pd.isna(values).any()):
+    if values is not None and not isinstance(values, pd.Series):
+        values = np.asarray(values)
+    if np.ndim(values) == 1 and pd.isna(values).any():
         missing = np.flatnonzero(pd.isna(values))
         raise ValueError(f"{wanted}: the weight of row {missing[0]} is missing (NaN).")
     if is_complex(np.asarray(values)):

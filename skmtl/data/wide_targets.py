@@ -130,7 +130,7 @@ def task_order(Y: Any, names: Sequence[str], what: str, known: str) -> list[int]
     found = [column_task_name(name, f"{what}.columns") for name in Y.columns]
     if set(found) == set(names) and len(found) == len(names):
         return [found.index(name) for name in names]
-    if len(found) != len(names) or _numbered(found) or _numbered(names):
+    if _numbered(found) or _numbered(names):
         return None
     missing = [name for name in names if name not in found]
     unknown = [name for name in found if name not in names]

@@ -66,10 +66,11 @@ class RegressionOutputs:
         float
             At most 1.
         """
+        predictions = self.predict(X)
         ids = self._task_ids(X)  # type: ignore[attr-defined]
         if ids is None:
             y = in_task_order(y, self.task_names_, "y", "the tasks of fit")  # type: ignore[attr-defined]
-        return float(multitask_r2(y, self.predict(X), task=ids, sample_weight=sample_weight))  # type: ignore[arg-type]
+        return float(multitask_r2(y, predictions, task=ids, sample_weight=sample_weight))  # type: ignore[arg-type]
 
 
 class ClassificationOutputs:
@@ -160,7 +161,8 @@ class ClassificationOutputs:
         float
             Between 0 and 1.
         """
+        predictions = self.predict(X)
         ids = self._task_ids(X)  # type: ignore[attr-defined]
         if ids is None:
             y = in_task_order(y, self.task_names_, "y", "the tasks of fit")  # type: ignore[attr-defined]
-        return float(multitask_accuracy(y, self.predict(X), task=ids, sample_weight=sample_weight))
+        return float(multitask_accuracy(y, predictions, task=ids, sample_weight=sample_weight))

@@ -186,11 +186,9 @@ def fairness_sweep(
         raise ValueError(f"n_runs must be an int >= 1. Got {n_runs!r}.")
     drop = not isinstance(estimator, Pipeline) and not network.sensitive_as_input
     rows, names, classes = read_rows(X, Y, sensitive_features, None, "Y", drop=drop)
-    test, test_names, _ = read_rows(
-        X_test, Y_test, sensitive_features_test, classes, "Y_test", drop=drop
+    test, _, _ = read_rows(
+        X_test, Y_test, sensitive_features_test, classes, "Y_test", drop=drop, task_names=names
     )
-    if isinstance(Y_test, pd.DataFrame) and isinstance(Y, pd.DataFrame) and test_names != names:
-        raise ValueError(f"Y_test must have the columns of Y, {names}. Got {test_names}.")
     rng = check_random_state(random_state)
     split_seed, baseline_seed = rng.randint(_LARGEST_SEED, size=2).tolist()
     runs = _draw(network, names, int(n_runs), weight, task_weight, head_ratio, rng)

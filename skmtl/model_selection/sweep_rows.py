@@ -10,7 +10,18 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_consistent_length
 
-from skmtl.data import split_rows, take_rows, tidy_labels, wide_columns
+from skmtl.data import (
+    check_class_labels,
+    in_task_order,
+    named_columns,
+    rows_as_given,
+    sensitive_table,
+    split_rows,
+    take_rows,
+    tidy_labels,
+    wide_columns,
+    without_columns,
+)
 from skmtl.model_selection.thresholds import least_error_threshold, quantile_threshold
 
 # Labels of the rows that a rate is taken of.
@@ -82,16 +93,20 @@ def read_rows(
     what: str,
     *,
     drop: bool,
+    task_names: list[str] | None = None,
 ) -> tuple[SweepRows, list[str], list[NDArray[Any]]]:
     """Check rows; return them, the names of the tasks and their classes, learnt from the rows where
     they are not given.
 
-    With ``drop`` columns of X that are named as sensitive features are no inputs.
+    With ``drop`` columns of X that are named as sensitive features are no inputs. With
+    ``task_names`` the columns of a frame Y are put in the order of these tasks.
     """
-    X, Y = (part if hasattr(part, "shape") else np.asarray(part) for part in (X, Y))
+    X, Y = rows_as_given(X), rows_as_given(Y)
     check_consistent_length(X, Y)
-    names, columns = wide_columns(Y)
-    known = [np.unique(tidy_labels(column[~pd.isna(column)])) for column in columns]
+    if task_names is not None:
+        Y = in_task_order(Y, task_names, what, "the columns of Y")
+    names, columns = wide_columns(Y, what)
+    known = [_classes(name, column) for name, column in zip(names, columns, strict=True)]
     if classes is not None and len(classes) != len(names):
         raise ValueError(
             f"{what} must have a column for every task: {len(classes)} are needed. Got "
@@ -116,20 +131,17 @@ def read_rows(
             for column, own in zip(columns, known if classes is None else classes, strict=True)
         ]
     )
-    named = _named(X, sensitive_features)
-    groups = pd.DataFrame(X[named] if named else sensitive_features)
-    if len(groups) != len(coded):
-        raise ValueError(
-            f"The sensitive features must have one entry a row of {what}: {len(coded)} are needed. "
-            f"Got {len(groups)}."
-        )
-    return (
-        SweepRows(
-            X.drop(columns=named) if named and drop else X, Y, coded, groups.reset_index(drop=True)
-        ),
-        names,
-        known,
-    )
+    groups = sensitive_table(X, sensitive_features, len(coded))
+    named = named_columns(X, sensitive_features)
+    inputs = without_columns(X, named) if drop else X
+    return SweepRows(inputs, Y, coded, groups), names, known
+
+
+def _classes(name: str, column: NDArray[Any]) -> NDArray[Any]:
+    """Return the sorted classes of a task."""
+    labels = column[~pd.isna(column)]
+    check_class_labels(labels, f"Task {name!r}")
+    return np.unique(tidy_labels(labels, f"Task {name!r}"))
 
 
 def _coded(column: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.float64]:
@@ -137,23 +149,6 @@ def _coded(column: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.float64]:
     positive = np.zeros(len(column))
     positive[~missing] = tidy_labels(column[~missing]) == classes[-1]
     return np.where(missing, np.nan, positive)
-
-
-def _named(X: Any, sensitive_features: Any) -> list[str]:
-    """Return the columns of X that sensitive features name; none where they are values."""
-    names = [sensitive_features] if isinstance(sensitive_features, str) else sensitive_features
-    if (
-        isinstance(names, (list, tuple))
-        and names
-        and all(isinstance(name, str) for name in names)
-        and set(names) <= set(getattr(X, "columns", ()))
-    ):
-        return list(names)
-    if isinstance(sensitive_features, str):
-        raise ValueError(
-            f"sensitive_features names the column {sensitive_features!r}, which X does not have."
-        )
-    return []
 
 
 class Judge:
@@ -169,11 +164,10 @@ class Judge:
 
     def __init__(self, rows: SweepRows, rate: str):
         self.coded, self.known = rows.coded, ~np.isnan(rows.coded)
-        groups = (
-            rows.sensitive.groupby(list(rows.sensitive.columns), sort=False, dropna=True)
-            .ngroup()
-            .to_numpy()
-        )
+        combinations = rows.sensitive.groupby(
+            list(rows.sensitive.columns), sort=False, dropna=True
+        ).ngroup()
+        groups = combinations.fillna(-1).to_numpy(dtype=np.intp)  # -1: takes no part
         own = groups[:, None] == np.arange(groups.max(initial=-1) + 1)
         self.sides = [
             [own & (rows.coded[:, [t]] == side) for side in _SIDES[rate]]

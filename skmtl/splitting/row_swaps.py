@@ -14,8 +14,9 @@ from scipy.sparse import csr_array
 # Rows of either fold that a swap considers, and rounds over all pairs of folds.
 _TRIED = 64
 _ROUNDS = 10
-# Swaps that are looked for in all: enough for what they bring, and time linear in the rows.
-_MOST_TRIES = 3000
+# Rounds, and swaps of two folds in a round, where the table of labels is large: dealing has left
+# little to gain there, and the time must not grow with the number of labels.
+_FEW_ROUNDS, _FEW_SWAPS = 3, 10
 
 # Which row has which label, (n, L), with ones and zeros.
 LabelTable: TypeAlias = "NDArray[np.float64] | csr_array"
@@ -31,14 +32,13 @@ def spread_labels(held: LabelTable, folds: NDArray[np.intp], n_folds: int) -> No
     weight = n_folds / np.maximum(held.sum(axis=0), 1)
     norm = held @ weight
     counts = _counts(held, folds, n_folds)
-    tries = 0
-    for _ in range(_ROUNDS):
+    rounds, most = (
+        (_ROUNDS, held.shape[1]) if isinstance(held, np.ndarray) else (_FEW_ROUNDS, _FEW_SWAPS)
+    )
+    for _ in range(rounds):
         swaps = 0
         for f, g in combinations(range(n_folds), 2):
-            for _ in range(held.shape[1]):
-                tries += 1
-                if tries > _MOST_TRIES:
-                    return
+            for _ in range(most):
                 pull = held @ ((counts[f] - counts[g]) * weight)
                 a, b = _lowest(norm - pull, folds == f), _lowest(norm + pull, folds == g)
                 change = (
@@ -99,9 +99,7 @@ def _one_better_swap(
         few = np.flatnonzero((counts[fold] <= 1) | (counts[giver] <= 1))
         moved = known[np.ix_(a, few)][:, None] - known[np.ix_(b, few)]
         others = (np.delete(counts, [giver, fold], axis=0) > 0).sum(axis=0)
-        present = (
-            others[few] + (counts[fold, few] + moved > 0) + (counts[giver, few] - moved > 0)
-        )
+        present = others[few] + (counts[fold, few] + moved > 0) + (counts[giver, few] - moved > 0)
         after = np.maximum(due[few] - present, 0).sum(axis=2)
         unchanged = np.maximum(due - others - 2, 0)
         after += unchanged.sum() - unchanged[few].sum()

@@ -11,8 +11,15 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
-from skmtl._sklearn_compat import Interval, check_sample_weight, fit_context
-from skmtl.data import tidy_labels, wide_columns
+from skmtl._sklearn_compat import Interval, fit_context
+from skmtl.data import (
+    as_pandas,
+    check_class_labels,
+    checked_weight,
+    shown_value,
+    tidy_labels,
+    wide_columns,
+)
 from skmtl.spurious.correlation import Array, Indicators, correlation_and_shift
 from skmtl.support import DocLinks, VersionedState
 
@@ -189,14 +196,9 @@ class SpuriousTaskDetector(VersionedState, DocLinks, BaseEstimator):
             The fitted detector.
         """
         priors = self._checked_priors()
+        Y = as_pandas(Y)
         names, codes, n_classes = _coded(Y)
-        weight = (
-            np.ones(len(codes))
-            if sample_weight is None
-            else check_sample_weight(
-                sample_weight, codes, dtype=np.float64, ensure_non_negative=True
-            )
-        )
+        weight = checked_weight(sample_weight, len(codes))
         self.task_names_, self.n_features_in_ = names, len(names)
         if isinstance(Y, pd.DataFrame) and all(isinstance(name, str) for name in Y.columns):
             self.feature_names_in_ = np.array(names, dtype=object)
@@ -246,12 +248,12 @@ class SpuriousTaskDetector(VersionedState, DocLinks, BaseEstimator):
     def _warn_of_unknown_pairs(self) -> None:
         unknown = np.argwhere(np.triu(np.isnan(self.shift_) | np.isnan(self.shift_.T)))
         if len(unknown):
-            shown = ", ".join(
-                f"{self.task_names_[i]!r} and {self.task_names_[j]!r} ({self.n_common_[i, j]} "
-                "common rows)"
-                for i, j in unknown[:5]
+            shown = "; ".join(
+                f"{shown_value(self.task_names_[i])} and {shown_value(self.task_names_[j])} "
+                f"({self.n_common_[i, j]} common rows)"
+                for i, j in unknown[:2]
             )
-            more = f" and {len(unknown) - 5} more pairs" if len(unknown) > 5 else ""
+            more = f" and {len(unknown) - 2} more pairs" if len(unknown) > 2 else ""
             warnings.warn(
                 f"Nothing can be said about {shown}{more}: a pair needs at least {MIN_COMMON_ROWS} "
                 "rows with labels for both tasks, and two classes "
@@ -281,15 +283,14 @@ def _coded(Y: Any) -> tuple[list[str], Array, list[int]]:
     """Return the names of the tasks, class codes, (n, T), NaN where unknown, and the numbers of
     classes.
     """
-    if not hasattr(Y, "columns"):
-        Y = np.asarray(Y, dtype=object) if isinstance(Y, (list, tuple)) else Y
     names, columns = wide_columns(Y)
     codes, n_classes = np.full((len(columns[0]), len(columns)), np.nan), []
     for t, (name, column) in enumerate(zip(names, columns, strict=True)):
         known = ~pd.isna(column)
         if not known.any():
-            raise ValueError(f"Task {name!r} has no labelled row in Y.")
-        labels = tidy_labels(np.asarray(column)[known])
+            raise ValueError(f"Task {name!r} has no labeled row in Y.")
+        check_class_labels(column[known], f"Task {name!r}")
+        labels = tidy_labels(column[known], f"Task {name!r}")
         if labels.dtype.kind == "f":
             raise ValueError(
                 f"Task {name!r} has the label {labels[labels != np.floor(labels)][:1].tolist()} in "
