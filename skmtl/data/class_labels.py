@@ -65,7 +65,7 @@ def plain_labels(labels: NDArray[Any], owner: str = "y") -> NDArray[Any]:
     if not all(isinstance(value, (str, bytes, bool, np.bool_, Real)) for value in values):
         return labels
     plain = np.array(values)
-    whole = [value for value in values if isinstance(value, Integral)]
+    whole = [int(value) for value in values if isinstance(value, Integral)]
     if plain.dtype.kind in "fOu" and whole:
         largest = max(whole, key=abs)
         if abs(largest) > LARGEST_WHOLE_FLOAT:

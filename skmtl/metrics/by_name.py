@@ -36,7 +36,7 @@ def in_order_of_index(values: Any, baseline: Any, what: str, of_baseline: str) -
     if not names.is_unique or not wanted.is_unique or names.equals(wanted):
         return values
     if set(names) == set(wanted):
-        return values.reindex(columns=wanted) if frame else values.reindex(wanted)
+        return values[wanted.tolist()]
     if isinstance(names, pd.RangeIndex) or isinstance(wanted, pd.RangeIndex):
         return values
     raise ValueError(
