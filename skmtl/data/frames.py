@@ -13,14 +13,25 @@ from numpy.typing import NDArray
 def as_pandas(X: Any) -> Any:
     """Return frames of other libraries as pandas frames, masked arrays with missing values.
 
-    Anything else is returned as it is. Masked numbers become NaN; where whole numbers, booleans or
+    Anything else is returned as it is. Columns of a frame come in the byte order of the machine,
+    which pandas needs to take rows. Masked numbers become NaN; where whole numbers, booleans or
     texts are masked, the array becomes one of objects, so that the known values stay what they are.
     """
-    if isinstance(X, (pd.DataFrame, pd.Series)):
-        return X
     if isinstance(X, np.ma.MaskedArray):
         return _without_mask(X)
-    return X.to_pandas() if hasattr(X, "to_pandas") else X
+    if not isinstance(X, (pd.DataFrame, pd.Series)):
+        return X.to_pandas() if hasattr(X, "to_pandas") else X
+    dtypes = list(X.dtypes) if isinstance(X, pd.DataFrame) else [X.dtype]
+    foreign = {
+        k: dtype.newbyteorder("=")
+        for k, dtype in enumerate(dtypes)
+        if isinstance(dtype, np.dtype) and not dtype.isnative
+    }
+    if not foreign:
+        return X
+    if isinstance(X, pd.Series):
+        return X.astype(foreign[0])
+    return X.set_axis(range(X.shape[1]), axis=1).astype(foreign).set_axis(X.columns, axis=1)
 
 
 def _without_mask(values: np.ma.MaskedArray) -> NDArray[Any]:

@@ -81,6 +81,8 @@ def numeric_targets(values: NDArray[Any], what: str) -> NDArray[Any]:
         raise ValueError(f"{what} holds dates; kind='regression' needs numeric targets.")
     if is_complex(values):
         raise ValueError(f"Complex data not supported: {what} holds complex numbers.")
+    if values.dtype.kind == "O":
+        values = np.where(pd.isna(values), np.nan, values)
     try:
         numbers: NDArray[Any] = pd.to_numeric(pd.Series(values)).to_numpy(
             dtype=float, na_value=np.nan

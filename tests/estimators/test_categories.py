@@ -131,7 +131,12 @@ def test_categorical_features_become_positions_without_the_task_column(
     [
         ("city", ["city"], None, "must be 'from_dtype', None or a list"),
         (3, 4, None, "must be 'from_dtype', None or a list"),
-        (["b"], ["a", "t"], 1, r"holds 'b', which is not a column of X, which has the columns 'a', 't'"),
+        (
+            ["b"],
+            ["a", "t"],
+            1,
+            r"holds 'b', which is not a column of X, which has the columns 'a', 't'",
+        ),
         (["a"], ["a", "a"], None, "stands for more than one column"),
         (["a"], 3, None, "X has no column names"),
         ([3], 3, None, "holds the position 3, but X has 3 columns"),
