@@ -2,10 +2,10 @@
 
 from skmtl.data.categorical_columns import is_categorical, resolve_categorical
 from skmtl.data.category_levels import Level, codes_of, learn_levels
-from skmtl.data.class_labels import check_class_labels, plain_labels, tidy_labels
 from skmtl.data.frames import as_pandas, n_rows_of, one_column, rows_as_given, take_rows
 from skmtl.data.given_targets import as_target, long_tasks, wide_tasks
 from skmtl.data.inputs import check_inputs
+from skmtl.data.label_types import check_label_types, plain_labels, tidy_labels
 from skmtl.data.messages import shown_names, shown_value
 from skmtl.data.row_splits import check_fraction, split_rows
 from skmtl.data.sample_weights import checked_weight, weighted_rows
@@ -39,7 +39,7 @@ __shared__ = [
     "Level",
     "as_pandas",
     "as_target",
-    "check_class_labels",
+    "check_label_types",
     "check_fraction",
     "check_inputs",
     "checked_weight",

@@ -10,8 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils import check_array
 
-from skmtl.data.class_labels import check_class_labels, tidy_labels
 from skmtl.data.frames import array_of, as_pandas, one_column
+from skmtl.data.label_types import check_label_types, tidy_labels
 from skmtl.data.missing_text import without_missing_text
 from skmtl.data.task_ids import encode_task_ids
 from skmtl.data.task_table import Kind, as_table
@@ -47,7 +47,7 @@ def wide_tasks(
     for name, column in zip(names, columns, strict=True):
         labels = column[~pd.isna(column)]
         if kind == "classification":
-            check_class_labels(labels, f"Task {name!r}")
+            check_label_types(labels, f"Task {name!r}")
         check(name, labels)
     return tasks_of_columns(as_table(inputs), names, columns, kind)
 
@@ -124,10 +124,12 @@ def long_tasks(inputs: Any, y: Any, ids: Any, kind: Kind, check: Check | None = 
             f"Task {names[codes[missing.argmax()]]!r} has a missing target in y; in long form every "
             "row needs one. Drop such rows first."
         )
-    for t, name in enumerate(names if check is not None or kind == "classification" else []):
-        own = labels[codes == t]
+    ends = np.cumsum(np.bincount(codes, minlength=len(names)))[:-1]
+    for name, own in zip(
+        names, np.split(labels[np.argsort(codes, kind="stable")], ends), strict=True
+    ):
         if kind == "classification":
-            check_class_labels(own, f"Task {name!r}")
+            check_label_types(own, f"Task {name!r}")
         if check is not None:
             check(name, own)
     if kind == "classification":

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from skmtl.data.class_labels import LARGEST_WHOLE_FLOAT
 from skmtl.data.frames import as_pandas, native
+from skmtl.data.label_types import LARGEST_WHOLE_FLOAT
 from skmtl.data.messages import shown_names, shown_value
 from skmtl.data.missing_text import warn_of_missing_text
 

@@ -12,8 +12,8 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 
-from skmtl.data.class_labels import check_class_labels, plain_labels, tidy_labels
 from skmtl.data.frames import one_column, take_rows
+from skmtl.data.label_types import check_label_types, plain_labels, tidy_labels
 from skmtl.data.messages import shown_names
 from skmtl.data.missing_text import without_missing_text
 from skmtl.data.row_splits import RowOrder, check_fraction, split_rows, split_shared_rows
@@ -355,7 +355,7 @@ def tasks_of_codes(
             f"({missing.sum()} in all). Drop those rows first."
         )
     if kind == "classification":
-        check_class_labels(labels, "y")
+        check_label_types(labels, "y")
         labels = plain_labels(labels)
     else:
         labels = numeric_targets(labels, "y")
@@ -379,6 +379,6 @@ def tasks_of_columns(
             raise ValueError(f"Task {name!r} has no labeled row in Y.")
         targets[name] = labels[rows[name]]
         if kind == "classification":
-            check_class_labels(targets[name], f"Task {name!r}")
+            check_label_types(targets[name], f"Task {name!r}")
             targets[name] = tidy_labels(targets[name], f"Task {name!r}")
     return TaskSet(table, rows, targets, kind)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_consistent_length
 
 from skmtl.data import (
-    check_class_labels,
+    check_label_types,
     in_task_order,
     named_columns,
     rows_as_given,
@@ -140,7 +140,7 @@ def read_rows(
 def _classes(name: str, column: NDArray[Any]) -> NDArray[Any]:
     """Return the sorted classes of a task."""
     labels = column[~pd.isna(column)]
-    check_class_labels(labels, f"Task {name!r}")
+    check_label_types(labels, f"Task {name!r}")
     return np.unique(tidy_labels(labels, f"Task {name!r}"))
 
 

@@ -14,7 +14,7 @@ from sklearn.utils import check_random_state
 from skmtl._sklearn_compat import Interval, fit_context
 from skmtl.data import (
     as_pandas,
-    check_class_labels,
+    check_label_types,
     checked_weight,
     shown_value,
     tidy_labels,
@@ -289,7 +289,7 @@ def _coded(Y: Any) -> tuple[list[str], Array, list[int]]:
         known = ~pd.isna(column)
         if not known.any():
             raise ValueError(f"Task {name!r} has no labeled row in Y.")
-        check_class_labels(column[known], f"Task {name!r}")
+        check_label_types(column[known], f"Task {name!r}")
         labels = tidy_labels(column[known], f"Task {name!r}")
         if labels.dtype.kind == "f":
             raise ValueError(

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils import check_consistent_length, check_random_state
 
-from skmtl.data import check_class_labels, shown_names, take_rows, tidy_labels, wide_columns
+from skmtl.data import check_label_types, shown_names, take_rows, tidy_labels, wide_columns
 
 Rows = NDArray[np.intp]
 
@@ -159,7 +159,7 @@ def _chosen(Y: Any, tasks: Sequence[Any] | None) -> tuple[list[str], NDArray[np.
     codes = np.full((len(columns[0]), len(positions)), np.nan)
     for k, t in enumerate(positions):
         known = ~pd.isna(columns[t])
-        check_class_labels(columns[t][known], f"Task {names[t]!r}")
+        check_label_types(columns[t][known], f"Task {names[t]!r}")
         labels = tidy_labels(columns[t][known], f"Task {names[t]!r}")
         codes[known, k] = np.unique(labels, return_inverse=True)[1]
     return [names[t] for t in positions], codes

@@ -422,8 +422,8 @@ def test_a_split_by_label_combination_reads_labels_as_estimators_do():
     with pytest.warns(UserWarning, match="Task '0' has 27 values"):
         found = split_by_label_combination(texts, texts.astype(str), random_state=0)
     np.testing.assert_array_equal(found[2].astype(str), parts[2].astype(str))
+    labels = pd.DataFrame({"0": texts[:, 0], "1": [tuple(row) for row in texts.tolist()]})
     with pytest.raises(ValueError, match="Task '1' has labels of type tuple"):
-        labels = pd.DataFrame({"0": texts[:, 0], "1": [tuple(row) for row in texts.tolist()]})
         split_by_label_combination(texts, labels, random_state=0)
 
 

@@ -73,7 +73,7 @@ def plain_labels(labels: NDArray[Any], owner: str = "y") -> NDArray[Any]:
     return plain
 
 
-def check_class_labels(labels: NDArray[Any], owner: str) -> None:
+def check_label_types(labels: NDArray[Any], owner: str) -> None:
     """Raise unless known labels of a task are of a kind that can be classes.
 
     Parameters
@@ -92,8 +92,8 @@ def check_class_labels(labels: NDArray[Any], owner: str) -> None:
     Examples
     --------
     >>> import numpy as np
-    >>> from skmtl.data import check_class_labels
-    >>> check_class_labels(np.array(["a", 1], dtype=object), "Task 'u'")
+    >>> from skmtl.data import check_label_types
+    >>> check_label_types(np.array(["a", 1], dtype=object), "Task 'u'")
     Traceback (most recent call last):
         ...
     ValueError: Task 'u' has both strings and other labels in y; the labels of a task must be of
