@@ -20,7 +20,7 @@ def outputs_of_tasks(Y_true: Any, Y_pred: Any) -> list[NDArray[np.float64]]:
     value a task, or, for one column of labels, itself.
     """
     Y_true, Y_pred = as_pandas(Y_true), as_pandas(Y_pred)
-    if np.shape(Y_true) == np.shape(Y_pred):
+    if isinstance(Y_pred, pd.DataFrame) and np.shape(Y_true) == np.shape(Y_pred):
         Y_pred = in_order_of(Y_true, Y_pred)
     nested = isinstance(Y_pred, (list, tuple)) and len(Y_pred) > 0 and np.ndim(Y_pred[0]) == 2
     if nested or np.ndim(Y_pred) == 3:

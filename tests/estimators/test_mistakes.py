@@ -126,7 +126,7 @@ BAD_DATA = {
         TINY,
         {"early_stopping": True},
         {},
-        "Task '1' has 9 labelled rows",
+        "Task '1' has 9 labell?ed rows",
     ),
     "task weights of another length": (
         X,
