@@ -43,6 +43,7 @@ def checked_weight(sample_weight: Any, n_rows: int) -> NDArray[np.float64]:
     values = as_pandas(sample_weight)
     if values is not None and not isinstance(values, pd.Series):
         values = np.asarray(values)
+        values = values.item() if values.ndim == 0 else values
     if np.ndim(values) == 1 and pd.isna(values).any():
         missing = np.flatnonzero(pd.isna(values))
         raise ValueError(f"{wanted}: the weight of row {missing[0]} is missing (NaN).")
