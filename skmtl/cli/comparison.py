@@ -18,7 +18,12 @@ from numpy.typing import NDArray
 from skmtl.affinity import PairwiseGains, out_of_fold_predictions
 from skmtl.cli.data import Data
 from skmtl.data import TaskSet
-from skmtl.estimators import MultiTaskClassifier, MultiTaskRegressor, fit_groups
+from skmtl.estimators import (
+    MultiTaskClassifier,
+    MultiTaskRegressor,
+    TrainingRows,
+    fit_groups,
+)
 from skmtl.grouping import (
     DEFAULT_NETWORK,
     MIN_ROWS,
@@ -27,6 +32,7 @@ from skmtl.grouping import (
     TaskGrouper,
     loss_units,
 )
+from skmtl.losses import cell_log_losses
 from skmtl.report import GroupingReport
 
 TEST_SIZE = 0.3
@@ -37,7 +43,6 @@ LOSS_NAMES = {
     "classification": "log loss",
 }
 _LARGEST_SEED = np.iinfo(np.int32).max
-_SMALLEST_PROBABILITY = float(np.finfo(np.float64).eps)
 _GAIN_COLUMNS = [
     "target",
     "source",
@@ -221,10 +226,12 @@ def _losses(model: Any, train: TaskSet, test: TaskSet, seed: int, jobs: int | No
         dict(zip(names, (model.groups_[g] for g in model.labels_), strict=True)),
     ]
     groups = list(dict.fromkeys(group for plan in plans for group in plan.values()))
+    layout, categorical = model.model_.layout, model.estimator.categorical_features
+    rows = TrainingRows(layout, train, categorical=categorical)
     fitted = dict(
         zip(
             groups,
-            fit_groups(model.estimator, train, groups, seed=seed, like=model, n_workers=jobs),
+            fit_groups(model.estimator, rows, groups, seed=seed, n_workers=jobs),
             strict=True,
         )
     )
@@ -251,14 +258,7 @@ def _task_losses(estimator: Any, test: TaskSet) -> list[float]:
     if test.kind == "regression":
         errors = (y - estimator.predict(frame)) ** 2
     else:
-        probabilities, known = estimator.predict_proba(frame), np.isin(y, estimator.classes_)
-        columns = np.searchsorted(estimator.classes_, np.where(known, y, estimator.classes_[0]))
-        errors = -np.log(
-            np.maximum(
-                np.where(known, probabilities[np.arange(len(y)), columns], 0.0),
-                _SMALLEST_PROBABILITY,
-            )
-        )
+        errors = cell_log_losses(y, estimator.predict_proba(frame), estimator.classes_)
     return [float(part.mean()) for part in np.split(errors, np.cumsum(test.sizes)[:-1])]
 
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-import numpy as np
-
-from skmtl.data import TaskSet, take_rows
-
-_SMALLEST_PROBABILITY = 1e-7
+from skmtl.data import TaskSet
+from skmtl.estimators import MultiTaskNetwork
 
 
-def held_out_losses(estimator: Any, held: TaskSet, group: Sequence[str]) -> dict[str, float]:
+def held_out_losses(
+    estimator: MultiTaskNetwork, held: TaskSet, group: Sequence[str]
+) -> dict[str, float]:
     """Return the mean squared error or log loss of every task of a group, in the user's units.
 
     Parameters
@@ -40,17 +38,5 @@ def held_out_losses(estimator: Any, held: TaskSet, group: Sequence[str]) -> dict
     >>> list(held_out_losses(model, data.task_set, data.task_set.names))
     ['task_0', 'task_1']
     """
-    losses = {}
-    for position, name in enumerate(group):
-        rows, y = held.rows(name), held[name].y
-        codes = None if estimator.task_column is None else np.full(len(rows), position)
-        outputs = estimator._outputs_of(take_rows(held.X, rows), codes)[position]
-        if held.kind == "regression":
-            losses[name] = float(np.mean((y - outputs) ** 2))
-            continue
-        classes = estimator._own_classes[position]
-        known = np.isin(y, classes)
-        column = np.searchsorted(classes, np.where(known, y, classes[0]))
-        probability = np.where(known, outputs[np.arange(len(y)), column], 0.0)
-        losses[name] = float(-np.mean(np.log(np.maximum(probability, _SMALLEST_PROBABILITY))))
+    losses: dict[str, float] = estimator.model_.losses(held.subset(list(group)))
     return losses

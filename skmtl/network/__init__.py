@@ -3,6 +3,7 @@
 from skmtl.network.architecture import ACTIVATIONS, Architecture
 from skmtl.network.devices import resolve_device
 from skmtl.network.dispatch import train_fleet
+from skmtl.network.lane_loss import LaneLoss
 from skmtl.network.members import FleetData, Member, TrainedMember, Training
 from skmtl.network.solvers import SOLVERS
 from skmtl.network.stacked_network import StackedNetwork
@@ -21,3 +22,4 @@ __all__ = [
     "resolve_device",
     "train_fleet",
 ]
+__shared__ = ["LaneLoss"]

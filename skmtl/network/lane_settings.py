@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from skmtl.network.batches import Batch, DeviceData, build_table
-from skmtl.network.losses import BinaryCrossEntropy, CrossEntropy, Loss, SquaredError
+from skmtl.network.lane_loss import LaneLoss
 from skmtl.network.members import Member
 from skmtl.network.solvers import ParameterBlock
 from skmtl.network.training_problem import TrainingProblem
@@ -23,7 +23,7 @@ class LaneSettings:
 
     Attributes
     ----------
-    loss : Loss
+    loss : LaneLoss
         Loss of every task.
     task_weights : Tensor of shape (E, T)
         Weights of the tasks in the loss, which sum to 1.
@@ -39,7 +39,7 @@ class LaneSettings:
         Validation rows of all networks.
     """
 
-    loss: Loss
+    loss: LaneLoss
     task_weights: Tensor
     importance: Tensor | None
     term_weights: Tensor | None
@@ -101,13 +101,10 @@ def _stacked(
     return np.stack([default if own is None else np.asarray(own, dtype=float) for own in given])
 
 
-def _loss(problem: TrainingProblem, data: DeviceData, members: Sequence[Member]) -> Loss:
-    if problem.training.loss == "squared_error":
-        return SquaredError()
-    if problem.training.loss == "binary_cross_entropy":
-        return BinaryCrossEntropy()
-    n_classes = np.stack([np.asarray(member.n_classes) for member in members])
-    return CrossEntropy(on_device(data, n_classes))
+def _loss(problem: TrainingProblem, data: DeviceData, members: Sequence[Member]) -> LaneLoss:
+    used = [np.asarray(m.n_scores) for m in members if m.n_scores is not None]
+    n_scores = on_device(data, np.stack(used)) if len(used) == len(members) else None
+    return LaneLoss(problem.training.loss, n_scores, problem.architecture.n_outputs)
 
 
 def _decay(
