@@ -88,13 +88,13 @@ BAD_DATA = {
     "one row": (X[:1], Y[:1], {}, {}, "1 sample|sample"),
     "infinite input": (np.where(X[3, 1] == X, np.inf, X), Y, {}, {}, "X contains infinity"),
     "words in X": (FRAME.assign(d="word"), Y, {}, {}, "could not convert string to float: 'word'"),
-    "a task without a label": (X, HOLE, {}, {}, "Task '1' has no labelled row"),
+    "a task without a label": (X, HOLE, {}, {}, "Task '1' has no labell?ed row"),
     "a named task without a label": (
         X,
         pd.DataFrame(HOLE, columns=["u", "v"]),
         {},
         {},
-        "Task 'v' has no labelled row",
+        "Task 'v' has no labell?ed row",
     ),
     "two tasks of one name": (
         X,
@@ -126,7 +126,7 @@ BAD_DATA = {
         TINY,
         {"early_stopping": True},
         {},
-        "Task '1' has 9 labelled rows",
+        "Task '1' has 9 labeled rows",
     ),
     "task weights of another length": (
         X,
