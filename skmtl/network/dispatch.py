@@ -10,7 +10,7 @@ import torch
 from joblib import Parallel, delayed
 from sklearn.exceptions import ConvergenceWarning
 
-from skmtl.base import Aggregator, GradientWeighting, LossTerm
+from skmtl.base import Aggregator, FairnessTerm, GradientWeighting
 from skmtl.network.architecture import Architecture
 from skmtl.network.batches import DeviceData
 from skmtl.network.devices import resolve_device
@@ -28,7 +28,7 @@ def train_fleet(
     training: Training,
     *,
     aggregator: Aggregator | None = None,
-    terms: Sequence[LossTerm] = (),
+    terms: Sequence[FairnessTerm] = (),
     n_workers: int | None = None,
     progress: Callable[[int], None] | None = None,
     together: bool = False,
@@ -53,7 +53,7 @@ def train_fleet(
         Settings that all networks share.
     aggregator : Aggregator, optional
         How the tasks' losses or gradients become one step; None = weighted mean of the losses.
-    terms : sequence of LossTerm
+    terms : sequence of FairnessTerm
         Terms added to the loss.
     n_workers : int, optional
         Largest number of processes, or of threads for large networks; never more than the

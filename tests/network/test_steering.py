@@ -35,7 +35,13 @@ from skmtl.aggregation import (
     TaskGradients,
     UPGrad,
 )
-from skmtl.base import GradientUse, GradientWeighting, JacobianAggregator, LossTerm, LossWeighting
+from skmtl.base import (
+    FairnessTerm,
+    GradientUse,
+    GradientWeighting,
+    JacobianAggregator,
+    LossWeighting,
+)
 from skmtl.network import Architecture, FleetData, Member, Training, train_fleet
 from skmtl.network.batches import BatchStream, DeviceData, batch_shape, build_table
 
@@ -322,7 +328,7 @@ def test_shapley_weighting_and_gradient_norms_leave_terms_out_but_training_follo
 ):
     # A term on the scores turns every parameter, while the Gramian of the first step is that
     # without it.
-    class Push(LossTerm):
+    class Push(FairnessTerm):
         def values(self, scores, labels, weights, groups):
             return scores.sum((1, 2, 3)), 2 * scores.sum((1, 2, 3))
 
@@ -351,7 +357,7 @@ def test_row_t_of_the_jacobian_holds_the_trunk_part_of_a_term_and_heads_follow_t
 ):
     # The term is a sum over tasks, so that row t is the gradient of task t's loss and of its part
     # of the term.
-    class Pull(LossTerm):
+    class Pull(FairnessTerm):
         def values(self, scores, labels, weights, groups):
             return (scores.square().sum(2) * weights).sum((1, 2)), 3 * (
                 (scores**4).sum(2) * weights
