@@ -7,18 +7,21 @@ from skmtl.base.aggregator import (
     JacobianAggregator,
     LossWeighting,
 )
-from skmtl.base.loss_term import LossTerm
+from skmtl.base.fairness_term import FairnessTerm, TermForTasks
+from skmtl.base.penalty import Penalty
 from skmtl.base.probabilities import SMALLEST_PROBABILITY
 from skmtl.base.target_coding import StandardizedTarget, TargetCoding
 from skmtl.base.task_loss import Curvature, TaskLoss
 
 __all__ = [
     "Aggregator",
+    "FairnessTerm",
     "GradientUse",
     "GradientWeighting",
     "JacobianAggregator",
-    "LossTerm",
     "LossWeighting",
+    "Penalty",
     "TaskLoss",
+    "TermForTasks",
 ]
 __shared__ = ["SMALLEST_PROBABILITY", "Curvature", "StandardizedTarget", "TargetCoding"]

@@ -96,7 +96,7 @@ def ensemble_job(
         networks,
         _training(settings, problem, record=True, epochs=epochs),
         aggregator,
-        terms_of(settings.fairness, len(names)),
+        terms_of(settings.fairness, names),
         together=True,
         unlabeled=unlabeled,
     )
@@ -154,7 +154,7 @@ def group_job(
         networks,
         _training(settings, problem, record=record),
         settings.aggregator,
-        terms_of(settings.fairness, len(problem.names)),
+        terms_of(settings.fairness, problem.names),
     )
 
 

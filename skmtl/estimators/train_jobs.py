@@ -124,7 +124,7 @@ def _train_fleet(
             terms=first.terms,
             n_workers=n_workers,
             progress=progress,
-            on_pass=on_epoch,
+            on_epoch=on_epoch,
         )
     )
     return [[next(trained) for _ in job.networks] for job in jobs]

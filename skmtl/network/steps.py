@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from skmtl.base import LossTerm
+from skmtl.base import FairnessTerm
 from skmtl.network.batches import Batch
 from skmtl.network.lane_loss import LaneLoss
-from skmtl.network.stacked import StackedNetwork
+from skmtl.network.stacked_network import StackedNetwork
 
 
 @dataclass
@@ -38,7 +38,7 @@ class Step:
 
     network: StackedNetwork
     loss: LaneLoss
-    terms: Sequence[LossTerm]
+    terms: Sequence[FairnessTerm]
     batch: Batch
     scores: Tensor
     task_weights: Tensor

@@ -33,6 +33,7 @@ __all__ = [
     "frame_to_arrays",
     "progress_bar",
     "progress_to",
+    "registered_callbacks",
     "running_versions",
 ]
 

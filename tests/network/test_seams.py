@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
-from skmtl.base import GradientWeighting, JacobianAggregator, LossTerm, LossWeighting
+from skmtl.base import FairnessTerm, GradientWeighting, JacobianAggregator, LossWeighting
 from skmtl.network import Architecture, FleetData, Member, Training, train_fleet
 from skmtl.network.batches import BatchStream, DeviceData, batch_shape, build_table
 
@@ -43,7 +43,7 @@ class Signs(JacobianAggregator):
         return jacobian.sign().sum(-2)
 
 
-class Gap(LossTerm):
+class Gap(FairnessTerm):
     """Trunk: squared difference of the groups' mean scores, one task at a time. Heads: weighted
     mean of fourth powers.
     """
@@ -56,7 +56,7 @@ class Gap(LossTerm):
         ).sum((1, 2, 3)) / 10
 
 
-class Spy(LossTerm):
+class Spy(FairnessTerm):
     """Adds nothing and keeps what it is shown."""
 
     def __init__(self):

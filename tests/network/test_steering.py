@@ -35,7 +35,13 @@ from skmtl.aggregation import (
     TaskGradients,
     UPGrad,
 )
-from skmtl.base import GradientUse, GradientWeighting, JacobianAggregator, LossTerm, LossWeighting
+from skmtl.base import (
+    FairnessTerm,
+    GradientUse,
+    GradientWeighting,
+    JacobianAggregator,
+    LossWeighting,
+)
 from skmtl.network import Architecture, FleetData, Member, Training, train_fleet
 from skmtl.network.batches import BatchStream, DeviceData, batch_shape, build_table
 
@@ -322,7 +328,7 @@ def test_shapley_weighting_and_gradient_norms_leave_terms_out_but_training_follo
 ):
     # A term on the scores turns every parameter, while the Gramian of the first step is that
     # without it.
-    class Push(LossTerm):
+    class Push(FairnessTerm):
         def values(self, scores, labels, weights, groups):
             return scores.sum((1, 2, 3)), 2 * scores.sum((1, 2, 3))
 
@@ -351,7 +357,7 @@ def test_row_t_of_the_jacobian_holds_the_trunk_part_of_a_term_and_heads_follow_t
 ):
     # The term is a sum over tasks, so that row t is the gradient of task t's loss and of its part
     # of the term.
-    class Pull(LossTerm):
+    class Pull(FairnessTerm):
         def values(self, scores, labels, weights, groups):
             return (scores.square().sum(2) * weights).sum((1, 2)), 3 * (
                 (scores**4).sum(2) * weights
@@ -579,7 +585,7 @@ def test_a_member_depends_on_no_neighbour_and_no_lane(random_fleet, monkeypatch,
     )
     before = repr(vars(aggregator)), aggregator.get_params()
     together = train(fleet, aggregator)
-    monkeypatch.setattr("skmtl.network.fleet.members_that_fit", lambda *_: 2)
+    monkeypatch.setattr("skmtl.network.planning.members_that_fit", lambda *_: 2)
     refilled = train(fleet, aggregator)
     alone = [train(fleet, aggregator, [member])[0] for member in fleet.members]
     assert_same(together, alone)
@@ -603,7 +609,7 @@ def test_a_long_member_depends_on_no_neighbour_and_no_lane(random_fleet, monkeyp
         random_fleet, "long", 4, split=True, max_iter=5, n_iter_no_change=1, solver="adam"
     )
     alone = [train(fleet, aggregator, [member])[0] for member in fleet.members]
-    monkeypatch.setattr("skmtl.network.fleet.members_that_fit", lambda *_: 2)
+    monkeypatch.setattr("skmtl.network.planning.members_that_fit", lambda *_: 2)
     assert_same(train(fleet, aggregator), alone)
 
 
@@ -778,7 +784,7 @@ def test_lanes_of_different_age_ask_for_weights_each_at_its_own_steps(rng, monke
             for member in members
         ]
         with monkeypatch.context() as patched:
-            patched.setattr("skmtl.network.fleet.members_that_fit", lambda *_: 3)
+            patched.setattr("skmtl.network.planning.members_that_fit", lambda *_: 3)
             assert_same(train_fleet(*arguments, members, training, aggregator=aggregator), alone)
 
 
