@@ -110,8 +110,7 @@ def read_training_rows(
 ) -> tuple[SweepRows, SweepTasks]:
     """Check training rows; return them and the tasks.
 
-    With ``drop`` columns of X that are named as sensitive features are no inputs. With
-    ``task_names`` the columns of a frame Y are put in the order of these tasks.
+    With ``drop`` columns of X that are named as sensitive features are no inputs.
     """
     X, Y = rows_as_given(X), rows_as_given(Y)
     names, columns = wide_columns(Y, "Y")

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
@@ -297,20 +296,6 @@ def _coded(Y: Any) -> tuple[list[str], Array, list[int]]:
             )
         n_classes.append(len(classes))
     return names, codes, n_classes
-
-
-def _labels(values: NDArray[Any], name: str) -> NDArray[Any]:
-    """Return the labels of a task in a type of their own; raise where they have no order."""
-    try:
-        labels = tidy_labels(values)
-        np.unique(labels)
-    except TypeError:
-        kinds = ", ".join(sorted({type(value).__name__ for value in values}))
-        raise ValueError(
-            f"Task {name!r} has labels of the types {kinds} in Y, which cannot be sorted; "
-            "SpuriousTaskDetector needs classes such as strings or integers."
-        ) from None
-    return labels
 
 
 def _draw(rng: np.random.RandomState, n: int) -> Array:
