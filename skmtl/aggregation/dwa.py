@@ -14,7 +14,7 @@ class DWA(LossBasedWeighting):
     r"""Weigh tasks by how little their losses fell from the last pass but one to the last.
 
     .. math:: w = T \operatorname{softmax}(r / \tau), \qquad r_i = \bar L_i^{(p - 1)} / \bar L_i^{(p
-    - 2)}
+        - 2)}
 
     with the mean losses of pass p over the data, and w = 1 in the first two passes.
 

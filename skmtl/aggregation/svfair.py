@@ -36,7 +36,7 @@ class SVFair(EquationWeighting):
     of their conflict,
 
     .. math:: \omega = \operatorname{softmax}(\phi / \tau), \qquad (G \alpha)_i^2 = \omega_i /
-    \alpha_i, \qquad
+        \alpha_i, \qquad
               d = \sum_i \alpha_i g_i.
 
     The step :math:`d` minimises :math:`\sum_i \omega_i / \langle g_i, d \rangle` among the steps of

@@ -15,7 +15,7 @@ class UW(LossBasedWeighting):
     r"""Learn the variance of every task's noise along with the network.
 
     .. math:: \min_{\theta, s} \sum_i \tfrac12 e^{-s_i} L_i + \tfrac12 s_i, \qquad w_i = \tfrac12
-    e^{-s_i}
+        e^{-s_i}
 
     Parameters
     ----------

@@ -22,7 +22,7 @@ class MultiTaskRegressor(RegressionOutputs, RegressorMixin, MultiTaskNetwork):
     labelled rows,
 
     .. math:: \frac{1}{\sum_t w_t} \sum_t \frac{w_t}{n_t} \sum_{i=1}^{n_t} \bigl(h_t(f(x_i)) -
-    z_{it}\bigr)^2
+        z_{it}\bigr)^2
               + \frac{\alpha}{2} \sum_l \|W_l\|^2,
 
     where :math:`z_{it}` is the target standardised within its task; predictions are in the user's

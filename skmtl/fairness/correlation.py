@@ -16,7 +16,7 @@ def correlation_penalty(scores: Tensor, groups: Tensor, *, pairs: str = "max") -
     row is in.
 
     .. math:: \frac{|\operatorname{cov}(s, a)|}{\sqrt{\operatorname{var}(s) \operatorname{var}(a) +
-    10^{-12}}}, \qquad a \in \{0, 1\}
+        10^{-12}}}, \qquad a \in \{0, 1\}
 
     with means over the rows of the two groups.
 
