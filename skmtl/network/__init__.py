@@ -7,7 +7,8 @@ from skmtl.network.numerics import numeric_mode, resolve_device
 from skmtl.network.solvers import SOLVERS
 from skmtl.network.stacked import StackedNetwork
 
-__all__ = [
+# What other packages of skmtl use; no promise to users.
+__shared__ = [
     "ACTIVATIONS",
     "SOLVERS",
     "Architecture",
