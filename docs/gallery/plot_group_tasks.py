@@ -34,7 +34,7 @@ found_on = row < 40
 tasks = TaskSet.from_long(
     planted.data[found_on], y[found_on], planted.task[found_on], kind="regression"
 )
-tasks
+print(len(tasks), "tasks with", tasks.n_features_in_, "inputs")
 
 # %%
 # Measure some pairs, predict the others
