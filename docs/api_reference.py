@@ -91,8 +91,8 @@ def public_rooms() -> dict[str, list[str]]:
 def pages() -> list[Page]:
     """One page per public class or function, under the shortest name that users import.
 
-    A name that ``skmtl`` itself offers is ``skmtl.Name``, listed in the room that defines it.
-    A name that two rooms offer belongs to the room that defines it, else to the first in order.
+    A name that ``skmtl`` itself offers is ``skmtl.Name``, listed in the room that offers it too.
+    A name that two rooms offer belongs to the first of them.
     """
     rooms = public_rooms()
     below = [room for room in ROOMS if room in rooms]
@@ -105,7 +105,7 @@ def pages() -> list[Page]:
                 continue
             offering = [other for other in below if name in rooms[other]]
             own = ".".join(value.__module__.split(".")[:2])
-            home = own if own in offering or own in ROOMS else offering[0]
+            home = offering[0] if offering else own
             path = f"skmtl.{name}" if name in rooms["skmtl"] else f"{home}.{name}"
             found.setdefault(path, Page(path, home, value))
     return list(found.values())
