@@ -4,6 +4,7 @@
 """
 
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -38,7 +39,6 @@ html_theme_options = {
     "header_links_before_dropdown": 6,
 }
 html_sidebars = {"index": []}
-suppress_warnings = ["toc.empty_glob"]
 html_show_sourcelink = False
 html_title = "skmtl"
 default_role = "literal"
@@ -101,12 +101,16 @@ def _resolve_alias(app, env, node, contnode):
 def _shorten_inherited(app, what, name, obj, options, lines):
     """Keep the first sentence of what scikit-learn says about a method that it brings."""
     owner, _, method = name.rpartition(".")
-    if owner in OWNERS and isinstance(OWNERS[owner], type):
-        member = methods(OWNERS[owner]).get(method)
-        module = getattr(member, "__module__", None) or getattr(obj, "__module__", "")
-        if str(module).startswith("sklearn"):
-            end = lines.index("") if "" in lines else len(lines)
-            lines[:] = [*lines[:end], "", "Inherited from scikit-learn.", ""]
+    if not isinstance(OWNERS.get(owner), type):
+        return
+    member = methods(OWNERS[owner]).get(method)
+    member = member.fget if isinstance(member, property) else member
+    module = getattr(member, "__module__", None) or getattr(obj, "__module__", None)
+    if str(module).startswith("sklearn"):
+        end = lines.index("") if "" in lines else len(lines)
+        # Its roles lead to labels that only scikit-learn's pages have.
+        first = re.sub(r":\w+:`([^`<]+?)(?: <[^>]*>)?`", r"\1", " ".join(lines[:end]))
+        lines[:] = [first, "", "Inherited from scikit-learn.", ""]
 
 
 def setup(app):
