@@ -43,6 +43,7 @@ html_show_sourcelink = False
 html_title = "skmtl"
 default_role = "literal"
 
+toc_object_entries_show_parents = "hide"
 autosummary_generate = False  # api_reference.py writes the pages
 # What scikit-learn documents links to labels that only its own pages have.
 autodoc_inherit_docstrings = False
@@ -56,6 +57,7 @@ sphinx_gallery_conf = {
     "filename_pattern": r"/plot_",
     "within_subsection_order": "FileNameSortKey",
     "download_all_examples": False,
+    "thumbnail_size": (400, 300),
     "remove_config_comments": True,
     "show_memory": False,
     "show_signature": False,
