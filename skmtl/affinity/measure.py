@@ -219,7 +219,12 @@ def _fit_and_score(
     if "random_state" in fitted.get_params() and fitted.get_params()["random_state"] is None:
         fitted.set_params(random_state=seed)
     X, y, _ = train.subset(group).to_long()
-    fitted.fit(X, y)
+    try:
+        fitted.fit(X, y)
+    except ValueError:
+        if not is_classifier(fitted) or len(np.unique(y)) > 1:
+            raise
+        return (np.nan,) * len(group)  # many classifiers refuse a single class
     return tuple(_loss(fitted, test[name].X, test[name].y) for name in group)
 
 

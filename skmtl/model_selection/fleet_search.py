@@ -23,7 +23,7 @@ from skmtl._sklearn_compat import (
     warn_or_raise_about_fit_failures,
 )
 from skmtl.model_selection.jobs import evaluate
-from skmtl.support import DocLinks
+from skmtl.support import DocLinks, registered_callbacks
 
 
 class FleetSearchCV(DocLinks, GridSearchCV):
@@ -187,7 +187,7 @@ class FleetSearchCV(DocLinks, GridSearchCV):
         FleetSearchCV
             The fitted search.
         """
-        if getattr(self, "_skl_callbacks", None):
+        if registered_callbacks(self):
             warnings.warn(
                 "FleetSearchCV does not call the callbacks registered on it by set_callbacks: its "
                 "candidates train at once. "

@@ -12,7 +12,7 @@ from torch import Tensor
 from skmtl.base import LossTerm
 from skmtl.network.batches import Batch
 from skmtl.network.lane_loss import LaneLoss
-from skmtl.network.stacked import StackedNetwork
+from skmtl.network.stacked_network import StackedNetwork
 
 
 @dataclass

@@ -52,6 +52,11 @@ class CallbackSupport(CallbackSupportMixin):
         return cloned
 
 
+def registered_callbacks(estimator: Any) -> list[Any]:
+    """Return the callbacks that ``set_callbacks`` registered on any estimator."""
+    return list(getattr(estimator, "_skl_callbacks", None) or [])
+
+
 @contextmanager
 def fit_callbacks(
     estimator: Any,

@@ -225,16 +225,17 @@ def test_what_an_aggregator_remembers_outlives_calls_of_partial_fit_and_copies(
     X, Y, aggregator, entry
 ):
     model = regressor(aggregator).partial_fit(X, Y)
-    remembered = [state[-1][entry].copy() for state in model._solver_states]
+    remembered = [one.aggregator_state[entry].copy() for one in model.model_.networks]
     copied = pickle.loads(pickle.dumps(model)).partial_fit(X, Y)
     model.partial_fit(X, Y)
     np.testing.assert_array_equal(copied.predict(X), model.predict(X))
     assert not any(
-        np.array_equal(state[-1][entry], old)
-        for state, old in zip(model._solver_states, remembered, strict=True)
+        np.array_equal(one.aggregator_state[entry], old)
+        for one, old in zip(model.model_.networks, remembered, strict=True)
     )
     forgetful = regressor(aggregator).partial_fit(X, Y)
-    forgetful._solver_states = [(*state[:-1], {}) for state in forgetful._solver_states]
+    for one in forgetful.model_.networks:
+        one.aggregator_state = {}
     assert not np.array_equal(
         forgetful.partial_fit(X, Y).partial_fit(X, Y).predict(X), model.partial_fit(X, Y).predict(X)
     )

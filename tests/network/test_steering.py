@@ -579,7 +579,7 @@ def test_a_member_depends_on_no_neighbour_and_no_lane(random_fleet, monkeypatch,
     )
     before = repr(vars(aggregator)), aggregator.get_params()
     together = train(fleet, aggregator)
-    monkeypatch.setattr("skmtl.network.fleet.members_that_fit", lambda *_: 2)
+    monkeypatch.setattr("skmtl.network.planning.members_that_fit", lambda *_: 2)
     refilled = train(fleet, aggregator)
     alone = [train(fleet, aggregator, [member])[0] for member in fleet.members]
     assert_same(together, alone)
@@ -603,7 +603,7 @@ def test_a_long_member_depends_on_no_neighbour_and_no_lane(random_fleet, monkeyp
         random_fleet, "long", 4, split=True, max_iter=5, n_iter_no_change=1, solver="adam"
     )
     alone = [train(fleet, aggregator, [member])[0] for member in fleet.members]
-    monkeypatch.setattr("skmtl.network.fleet.members_that_fit", lambda *_: 2)
+    monkeypatch.setattr("skmtl.network.planning.members_that_fit", lambda *_: 2)
     assert_same(train(fleet, aggregator), alone)
 
 
@@ -778,7 +778,7 @@ def test_lanes_of_different_age_ask_for_weights_each_at_its_own_steps(rng, monke
             for member in members
         ]
         with monkeypatch.context() as patched:
-            patched.setattr("skmtl.network.fleet.members_that_fit", lambda *_: 3)
+            patched.setattr("skmtl.network.planning.members_that_fit", lambda *_: 3)
             assert_same(train_fleet(*arguments, members, training, aggregator=aggregator), alone)
 
 

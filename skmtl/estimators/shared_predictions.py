@@ -1,8 +1,8 @@
-"""What many fitted estimators say of the same rows."""
+"""Predictions of many fitted estimators for the same rows."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from skmtl.estimators.classifier import MultiTaskClassifier
-from skmtl.estimators.prediction import Predictor
+from skmtl.estimators.predictor import Predictor
 
-# Networks that are asked at once.
+# Networks that predict at once.
 _AT_ONCE = 64
 
 
@@ -34,7 +34,7 @@ def probabilities_together(
     Returns
     -------
     list of list of T ndarray of shape (n, k_t)
-        What ``predict_proba`` of every estimator gives, up to rounding.
+        The result of ``predict_proba`` of every estimator, up to rounding.
 
     Examples
     --------
@@ -49,40 +49,34 @@ def probabilities_together(
     >>> [[part.shape for part in own] for own in probabilities_together(models, X)]
     [[(60, 2), (60, 2)], [(60, 2), (60, 2)]]
     """
-    alike: dict[Any, list[int]] = {}
+    alike: dict[Hashable, list[int]] = {}
     for k, estimator in enumerate(estimators):
         check_is_fitted(estimator)
-        if estimator.task_column is not None:
+        model = estimator.model_
+        if model.intake.layout.task_column is not None:
             raise ValueError(
                 "probabilities_together needs estimators in wide form. Got "
                 f"task_column={estimator.task_column!r}."
             )
         key = (
-            id(estimator._reader),
-            estimator._architecture,
-            len(estimator.members_),
-            tuple(estimator._sensitive_columns),
+            id(model.intake.reader),
+            model.architecture,
+            len(model.networks),
+            tuple(model.intake.layout.sensitive_columns),
         )
         alike.setdefault(key, []).append(k)
     found: dict[int, list[NDArray[np.float64]]] = {}
     for positions in alike.values():
-        first = estimators[positions[0]]
-        inputs, _ = first._checked_inputs(X, first.task_names_)
-        numeric, codes = first._reader.read(inputs)
-        n_members = len(first.members_)
+        rows = estimators[positions[0]].model_.intake.read(X)
+        n_members = len(estimators[positions[0]].model_.networks)
         n_asked = max(1, _AT_ONCE // n_members)
         for start in range(0, len(positions), n_asked):
-            own = [estimators[k] for k in positions[start : start + n_asked]]
-            predictor = Predictor(
-                first._architecture, [member for estimator in own for member in estimator.members_]
-            )
-            scores = np.concatenate(list(predictor.scores(numeric, codes)), axis=2)
-            for e, (k, estimator) in enumerate(
-                zip(positions[start : start + n_asked], own, strict=True)
-            ):
-                parts = scores[e * n_members : (e + 1) * n_members]
-                found[k] = [
-                    estimator._task_output(name, parts[:, t])
-                    for t, name in enumerate(estimator.task_names_)
-                ]
+            asked = positions[start : start + n_asked]
+            models = [estimators[k].model_ for k in asked]
+            members = [member for model in models for member in model.members]
+            predictor = Predictor(models[0].architecture, members)
+            scores = np.concatenate(list(predictor.scores(rows.numeric, rows.codes)), axis=2)
+            for e, (k, model) in enumerate(zip(asked, models, strict=True)):
+                own = model.from_scores([scores[e * n_members : (e + 1) * n_members]])
+                found[k] = [own[t] for t in range(len(own))]
     return [found[k] for k in range(len(estimators))]

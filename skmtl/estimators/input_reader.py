@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skmtl.estimators.encoding import InputEncoder
+from skmtl.estimators.input_encoder import InputEncoder
 
 # Known levels up to which a category is written out as one column a level where
 # embedding_dim="auto".
@@ -38,7 +38,7 @@ class InputReader:
     Examples
     --------
     >>> import pandas as pd
-    >>> from skmtl.estimators.reading import InputReader
+    >>> from skmtl.estimators.input_reader import InputReader
     >>> X = pd.DataFrame({"age": [20.0, 30.0], "city": pd.Categorical(["Rome", "Oslo"])})
     >>> reader = InputReader.learn(X)
     >>> reader.read(X)[0]

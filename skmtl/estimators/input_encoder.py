@@ -70,7 +70,7 @@ class InputEncoder:
     Examples
     --------
     >>> import pandas as pd
-    >>> from skmtl.estimators.encoding import InputEncoder
+    >>> from skmtl.estimators.input_encoder import InputEncoder
     >>> X = pd.DataFrame(
     ...     {"age": [20.0, None, 40.0], "city": pd.Categorical(["Rome", "Oslo", None])}
     ... )
