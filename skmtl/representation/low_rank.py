@@ -71,6 +71,8 @@ class LowRankMultiTaskRegressor(
         Coefficients of every task in the inputs: ``heads_ @ components_``.
     intercept_ : ndarray of shape (T,)
         Intercepts; zeros without `fit_intercept`.
+    model_ : LinearTasks
+        The fitted coefficients, as `predict` reads them.
     n_iter_ : int
         Steps taken.
     task_names_ : list of str
