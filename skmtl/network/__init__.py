@@ -15,6 +15,7 @@ __shared__ = [
     "SOLVERS",
     "Architecture",
     "FleetData",
+    "LaneLoss",
     "Member",
     "StackedNetwork",
     "TrainedMember",
@@ -23,4 +24,3 @@ __shared__ = [
     "resolve_device",
     "train_fleet",
 ]
-__shared__ = ["LaneLoss"]

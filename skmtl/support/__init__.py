@@ -35,7 +35,5 @@ __shared__ = [
     "frame_to_arrays",
     "progress_bar",
     "progress_to",
+    "registered_callbacks",
 ]
-
-# What other packages of skmtl use; no promise to users.
-__shared__ = ["registered_callbacks"]
