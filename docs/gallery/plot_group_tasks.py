@@ -11,8 +11,6 @@ predicts the gains of all other pairs, groups the tasks, and then asks the quest
 decides: does one network per group predict better than a joint network for all tasks?
 """
 
-# sphinx_gallery_thumbnail_number = 2
-
 # %%
 # The tasks
 # ---------
@@ -21,6 +19,7 @@ decides: does one network per group predict better than a joint network for all 
 # rows are kept for the comparison at the end, so that the groups cannot profit from
 # rows they were chosen on.
 
+# sphinx_gallery_thumbnail_number = 2
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -146,6 +145,7 @@ ax.set(
     ylabel="Mean squared error on test rows",
     ylim=(0, None),
 )
+ax.set_xlim(-0.6, 1.6)
 ax.legend()
 plt.show()
 
