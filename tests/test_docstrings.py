@@ -71,6 +71,8 @@ def parse(value: Any) -> Any:
 
 
 def signature_names(value: Any) -> list[str]:
+    if getattr(value, "_is_protocol", False):  # is never made: it has no parameters
+        return []
     stars = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
     parameters = inspect.signature(value).parameters.values()
     return [stars.get(p.kind, "") + p.name for p in parameters if p.name not in ("self", "cls")]

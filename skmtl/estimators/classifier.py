@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from sklearn.base import ClassifierMixin
 
 from skmtl._sklearn_compat import fit_context
-from skmtl.base import LossTerm
+from skmtl.base import FairnessTerm
 from skmtl.estimators.declared_classes import declared_labels
 from skmtl.estimators.epochs import announce, shown, train_one_epoch
 from skmtl.estimators.fit_settings import read_settings
@@ -190,7 +190,7 @@ class MultiTaskClassifier(ClassificationOutputs, ClassifierMixin, MultiTaskNetwo
     __metadata_request__partial_fit: ClassVar[dict[str, bool]] = {"sensitive_features": True}
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **MultiTaskNetwork._parameter_constraints,
-        "fairness": [LossTerm, None],
+        "fairness": [FairnessTerm, None],
         "sensitive_as_input": ["boolean"],
     }
 

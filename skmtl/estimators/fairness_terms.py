@@ -7,25 +7,24 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from skmtl.base import LossTerm
+from skmtl.base import FairnessTerm
 from skmtl.data import Groups, warn_of_missing_groups
-from skmtl.estimators.fit_settings import FairnessTerm
 from skmtl.estimators.problem import Problem
 
 
-def terms_of(fairness: FairnessTerm | None, n_tasks: int) -> list[LossTerm]:
+def terms_of(fairness: FairnessTerm | None, names: Sequence[str]) -> list[FairnessTerm]:
     """Return the terms of the loss without their weights; none whose weights are all 0."""
     if fairness is None:
         return []
-    weights = fairness.multipliers(n_tasks)
-    return [] if weights is not None and not weights.any() else [fairness.unweighted()]
+    own = fairness.for_tasks(names)
+    return [] if own.multipliers is not None and not own.multipliers.any() else [own.shared]
 
 
 def term_weights(
     fairness: FairnessTerm | None, all_names: Sequence[str], names: Sequence[str]
 ) -> NDArray[np.float64] | None:
     """Return the weights of the loss's term for some of the tasks, (2, T)."""
-    weights = None if fairness is None else fairness.multipliers(len(all_names))
+    weights = None if fairness is None else fairness.for_tasks(all_names).multipliers
     return None if weights is None else weights[:, [all_names.index(name) for name in names]]
 
 
@@ -34,9 +33,9 @@ def check_fairness(problem: Problem) -> None:
     fairness, targets = problem.settings.fairness, problem.targets
     if fairness is None:
         return
-    fairness.check(problem.names, [len(targets.classes[name]) for name in problem.names])
+    n_classes = [len(targets.classes[name]) for name in problem.names]
+    sets = fairness.for_tasks(problem.names, n_classes).compared
     groups = known_groups(fairness, problem.groups)
-    sets = fairness.row_sets(problem.names)
     warn_of_missing_groups(
         groups,
         problem.train,

@@ -8,7 +8,7 @@ from typing import Any
 
 import joblib
 
-from skmtl.base import Aggregator, LossTerm
+from skmtl.base import Aggregator, FairnessTerm
 from skmtl.network import Architecture, FleetData, Member, Training
 
 
@@ -28,7 +28,7 @@ class FitJob:
         Settings of the training loop.
     aggregator : Aggregator or None
         How losses or gradients of the tasks become one step; None = weighted mean of the losses.
-    terms : list of LossTerm
+    terms : list of FairnessTerm
         Terms that are added to the loss.
     together : bool
         Whether the networks form an ensemble, in which all take equally many steps per epoch.
@@ -41,7 +41,7 @@ class FitJob:
     networks: list[Member]
     training: Training
     aggregator: Aggregator | None = None
-    terms: list[LossTerm] = field(default_factory=list)
+    terms: list[FairnessTerm] = field(default_factory=list)
     together: bool = False
     unlabeled: list[int] = field(default_factory=list)
 

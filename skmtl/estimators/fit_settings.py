@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator, is_classifier
 from sklearn.utils import check_random_state
 
 from skmtl.aggregation import Mean, resolve_aggregator
-from skmtl.base import Aggregator, LossTerm, TaskLoss
+from skmtl.base import Aggregator, FairnessTerm, TaskLoss
 from skmtl.data import Kind, TaskSet, read_task_weights
 from skmtl.losses import resolve_loss
 from skmtl.network import resolve_device
@@ -23,22 +23,6 @@ _LARGEST_SEED = np.iinfo(np.int32).max
 _PENALTY = 1e-4
 # n_members="auto": networks of an ensemble, and the labeled rows beyond which half as many train.
 _MEMBERS, _MANY_ROWS = 8, 20_000
-
-
-class FairnessTerm(Protocol):
-    """What the path of a fit asks of a fairness term."""
-
-    def check(self, task_names: Sequence[str], n_classes: Sequence[int] | None = None) -> None:
-        """Raise where the term does not fit these tasks."""
-
-    def row_sets(self, task_names: Sequence[str]) -> list[list[tuple[bool, int]]] | None:
-        """Return which rows of every task the term compares."""
-
-    def multipliers(self, n_tasks: int) -> NDArray[np.float64] | None:
-        """Return the weights of the term, (2, T)."""
-
-    def unweighted(self) -> LossTerm:
-        """Return the term without its weights."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from skmtl.base import Aggregator, LossTerm
+from skmtl.base import Aggregator, FairnessTerm
 from skmtl.network.architecture import Architecture
 from skmtl.network.members import FleetData, Member, Training
 
@@ -24,7 +24,7 @@ class TrainingProblem:
         Settings of training.
     aggregator : Aggregator or None
         How the tasks' losses or gradients become one step.
-    terms : sequence of LossTerm
+    terms : sequence of FairnessTerm
         Terms added to the loss.
     """
 
@@ -32,7 +32,7 @@ class TrainingProblem:
     data: FleetData
     training: Training
     aggregator: Aggregator | None = None
-    terms: Sequence[LossTerm] = ()
+    terms: Sequence[FairnessTerm] = ()
 
     def n_tasks_of(self, member: Member) -> int:
         """Return the number of tasks of a network."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from skmtl.data import tidy_labels, wide_columns
 from skmtl.estimators import FitJob, MultiTaskClassifier, read_settings, remember, train_job
 from skmtl.network import Architecture, FleetData, Member, TrainedMember, Training
-from skmtl.spurious.adversary import LabelAdversary
+from skmtl.spurious.adversary import AdversarialTraining
 
 Array = NDArray[np.float64]
 
@@ -57,7 +57,7 @@ def with_new_heads(
     chosen: NDArray[np.bool_],
     *,
     sample_weight: Array | None,
-    adversary: LabelAdversary | None,
+    adversary: AdversarialTraining | None,
     n_steps: int,
     seed: int,
 ) -> tuple[MultiTaskClassifier, int]:
@@ -78,7 +78,7 @@ def with_new_heads(
         Tasks whose heads are replaced.
     sample_weight : ndarray of shape (n,) or (n, T), or None
         Weights of the rows, or of every label.
-    adversary : LabelAdversary or None
+    adversary : AdversarialTraining or None
         What is added to the loss; training ends once it is beaten.
     n_steps : int
         Most steps of training.

@@ -120,7 +120,7 @@ def fit_callbacks(
     >>> Counter().fit([[0.0]]).n_iter_  # no callbacks: on_pass is None
     3
     """
-    registered = getattr(estimator, "_skl_callbacks", None)
+    registered = registered_callbacks(estimator)
     callbacks = [*(registered or []), *_given(estimator, registered or [])]
     if not callbacks:
         yield None

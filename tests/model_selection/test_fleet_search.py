@@ -324,7 +324,7 @@ def test_a_diverging_candidate_is_named_and_leaves_the_others_alone(wide):
 
 
 def test_gaps_in_classes_need_a_splitter_that_bears_them(labels):
-    with pytest.raises(ValueError, match=r"y, which have gaps.*MultiTaskKFold"):
+    with pytest.raises(ValueError, match=r"y, which has missing labels.*MultiTaskKFold"):
         FleetSearchCV(MultiTaskClassifier(**TINY), RATES, cv=3).fit(*labels)
 
 

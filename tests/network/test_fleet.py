@@ -8,7 +8,7 @@ import pytest
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
-from skmtl.base import LossTerm
+from skmtl.base import FairnessTerm
 from skmtl.losses import SquaredError
 from skmtl.network import (
     SOLVERS,
@@ -676,7 +676,7 @@ def test_many_evaluation_rows_are_all_scored_by_the_returned_parameters(rng, lay
 
 
 # ---------------------------------------------------------------- manners
-class Fault(LossTerm):
+class Fault(FairnessTerm):
     def values(self, scores, labels, weights, groups):
         raise ArithmeticError("a term that fails")
 
@@ -729,7 +729,7 @@ def test_numeric_mode_flushes_denormals_on_so_many_threads_and_restores_both():
 def test_members_train_on_one_thread_with_denormals_flushed(random_fleet, n_workers):
     seen = set()
 
-    class Look(LossTerm):
+    class Look(FairnessTerm):
         def values(self, scores, labels, weights, groups):
             seen.add((torch.get_num_threads(), denormals_are_flushed()))
             return scores.sum() * 0, scores.sum() * 0

@@ -1,4 +1,4 @@
-"""Rows apart by group, and one number from the differences between pairs of groups."""
+"""Rows of mini-batches split by sensitive group, and one number from differences of groups."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MOST_CODES = 64
 
 @dataclass(frozen=True)
 class GroupedRows:
-    """Rows of several sets, apart by group.
+    """Rows of several sets, split by sensitive group.
 
     Attributes
     ----------
@@ -36,16 +36,15 @@ class GroupedRows:
         return first, second
 
     def means(self, columns: Tensor) -> Tensor:
-        """Return the mean of columns (E, T, B, F) in every group, (E, T, S, G, F); 0 for a group
-        without rows.
-        """
+        """Return the mean of columns (E, T, B, F) per group, (E, T, S, G, F); 0 without rows."""
         return (self.shares.flatten(2, 3) @ columns).reshape(
             *self.shares.shape[:4], columns.shape[-1]
         )
 
     def reduce(self, differences: Tensor, how: str) -> Tensor:
-        """Return the largest or the mean of the pairs' differences (E, T, S, P) >= 0 in every set;
-        0 where no two groups have rows.
+        """Return the largest or the mean difference (E, T, S, P) >= 0 of the pairs in every set.
+
+        It is 0 where fewer than two groups have rows.
         """
         first, second = self.pairs
         valid = (self.totals[..., first] > 0) & (self.totals[..., second] > 0)
@@ -56,7 +55,7 @@ class GroupedRows:
 
 
 def split_by_group(weights: Tensor, groups: Tensor) -> GroupedRows:
-    """Take the rows of sets apart.
+    """Split the rows of sets by group.
 
     Parameters
     ----------
@@ -80,14 +79,15 @@ def split_by_group(weights: Tensor, groups: Tensor) -> GroupedRows:
 
 
 def zeros_of(values: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Return zeros that a graph joins to ``values`` with a gradient of zero, whatever their values."""
+    """Return zeros that depend on ``values`` with a gradient of zero, whatever their values."""
     nothing = torch.where(torch.ones_like(values, dtype=torch.bool), 0.0, values).sum()
     return nothing.expand(shape)
 
 
 def checked_vectors(scores: Tensor, groups: Tensor, function: str) -> tuple[Tensor, Tensor]:
-    """Return scores (n,) and group codes (n,) of a public penalty as a set of one member and one
-    task, codes without gaps.
+    """Return scores (n,) and group codes (n,) as those of one network and one task.
+
+    Codes are counted from 0 without omissions.
     """
     if not isinstance(scores, Tensor) or not isinstance(groups, Tensor):
         raise TypeError(
@@ -109,14 +109,8 @@ def checked_vectors(scores: Tensor, groups: Tensor, function: str) -> tuple[Tens
     return scores.view(1, 1, -1), codes.view(1, 1, -1)
 
 
-def one_number(
-    values: Tensor, rows: GroupedRows, differences: Tensor, pairs: str, function: str
-) -> Tensor:
-    """Return a public penalty's scalar from the pairs' differences (1, 1, 1, P)."""
-    if pairs not in ("max", "mean"):
-        raise ValueError(
-            f"The 'pairs' parameter of {function} must be 'max' or 'mean'. Got {pairs!r} instead."
-        )
+def one_number(values: Tensor, rows: GroupedRows, differences: Tensor, pairs: str) -> Tensor:
+    """Return the value of a penalty, a scalar, from the differences of pairs (1, 1, 1, P)."""
     if differences.shape[-1] == 0:
         return zeros_of(values, ())
     return rows.reduce(differences, pairs).reshape(())
