@@ -184,7 +184,7 @@ def _on_device(problem: TrainingProblem) -> DeviceData:
 
 
 def _check_aggregator(problem: TrainingProblem, members: Sequence[Member]) -> None:
-    """Raise where a parameter of the aggregator cannot be used with these numbers of tasks."""
+    """Raise where a parameter of an aggregator cannot be used with the numbers of tasks."""
     if problem.aggregator is not None:
         for n_tasks in {problem.n_tasks_of(member) for member in members}:
             problem.aggregator.check(n_tasks)
