@@ -214,7 +214,7 @@ def train(
     data: FleetData,
     n_passes: int,
     seed: int,
-    on_pass: Callable[[int], None] = lambda k: None,
+    on_epoch: Callable[[int], None] = lambda k: None,
 ) -> None:
     """Train one network of skmtl."""
     training = Training(batch_size=BATCH, max_iter=n_passes, n_iter_no_change=n_passes + 1)
@@ -225,7 +225,7 @@ def train(
         [member],
         training,
         aggregator=aggregator,
-        on_pass=lambda k, _: bool(on_pass(k)),
+        on_epoch=lambda k, _: bool(on_epoch(k)),
     )
 
 
