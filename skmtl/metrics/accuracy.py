@@ -26,7 +26,7 @@ def multitask_accuracy(
     r"""Share of correct labels, per task or as their mean.
 
     .. math:: \frac{1}{T} \sum_t \frac{1}{n_t} \sum_{i : y_{it} \text{ known}} \mathbb{1}[\hat
-    y_{it} = y_{it}]
+        y_{it} = y_{it}]
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ def delta_m(
     r"""Mean relative change against a baseline, in percent; negative is better.
 
     .. math:: \Delta m\% = \frac{100}{K} \sum_{k=1}^K (-1)^{\delta_k} \frac{M_{m,k} -
-    M_{b,k}}{|M_{b,k}|}
+        M_{b,k}}{|M_{b,k}|}
 
     with :math:`\delta_k = 1` where a higher value of metric k is better.
 

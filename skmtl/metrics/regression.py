@@ -26,7 +26,7 @@ def multitask_r2(
     r"""Coefficient of determination, per task or as their mean.
 
     .. math:: \frac{1}{T} \sum_t \Bigl(1 - \frac{\sum_i (y_{it} - \hat y_{it})^2}{\sum_i (y_{it} -
-    \bar y_t)^2}\Bigr)
+        \bar y_t)^2}\Bigr)
 
     Parameters
     ----------

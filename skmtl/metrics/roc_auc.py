@@ -32,7 +32,7 @@ def multitask_roc_auc(
     (ties count half),
 
     .. math:: \mathrm{AUC}_t = P(s_{it} > s_{jt} \mid y_{it} = 1, y_{jt} = 0) + \tfrac{1}{2}
-    P(s_{it} = s_{jt} \mid y_{it} = 1, y_{jt} = 0),
+        P(s_{it} = s_{jt} \mid y_{it} = 1, y_{jt} = 0),
 
     for a task of more classes the mean over the classes among its labels of this class against the
     rest. A binary task's second class is the larger of its two. A class that is not among

@@ -112,8 +112,8 @@ def read_training_rows(
 
     With ``drop`` columns of X that are named as sensitive features are no inputs.
     """
-    Y = rows_as_given(Y)
-    names, columns = wide_columns(Y)
+    X, Y = rows_as_given(X), rows_as_given(Y)
+    names, columns = wide_columns(Y, "Y")
     classes = [_classes(name, column) for name, column in zip(names, columns, strict=True)]
     for name, own in zip(names, classes, strict=True):
         if len(own) != 2:
@@ -126,17 +126,16 @@ def read_training_rows(
 
 
 def read_test_rows(
-    X: Any, Y: Any, sensitive_features: Any, tasks: SweepTasks, *, by_name: bool, drop: bool
+    X: Any, Y: Any, sensitive_features: Any, tasks: SweepTasks, *, drop: bool
 ) -> SweepRows:
-    """Check test rows and return them; ``by_name`` tells that training labels were a frame."""
-    Y = rows_as_given(Y)
-    if by_name:
-        Y = in_task_order(Y, tasks.names, "Y_test", "the columns of Y")
-    names, columns = wide_columns(Y, "Y_test")
-    if len(names) != len(tasks.names):
+    """Check test rows and return them; the columns of a frame are matched by name."""
+    X, Y = rows_as_given(X), rows_as_given(Y)
+    Y = in_task_order(Y, tasks.names, "Y_test", "the columns of Y")
+    columns = wide_columns(Y, "Y_test")[1]
+    if len(columns) != len(tasks.names):
         raise ValueError(
             f"Y_test must have a column for every task: {len(tasks.names)} are needed. Got "
-            f"{len(names)}."
+            f"{len(columns)}."
         )
     for name, column, expected in zip(tasks.names, columns, tasks.classes, strict=True):
         own = _classes(name, column).tolist()
@@ -148,29 +147,23 @@ def read_test_rows(
     return _read(X, Y, sensitive_features, tasks, drop=drop)
 
 
-def _classes(name: str, column: NDArray[Any]) -> NDArray[Any]:
-    """Return the sorted classes of a task."""
-    labels = column[~pd.isna(column)]
-    check_label_types(labels, f"Task {name!r}")
-    return np.unique(tidy_labels(labels, f"Task {name!r}"))
-
-
 def _read(X: Any, Y: Any, sensitive_features: Any, tasks: SweepTasks, *, drop: bool) -> SweepRows:
-    X = rows_as_given(X)
     check_consistent_length(X, Y)
     columns = wide_columns(Y)[1]
     coded = np.column_stack(
         [_coded(column, own) for column, own in zip(columns, tasks.classes, strict=True)]
     )
-    named = named_columns(X, sensitive_features)
     groups = sensitive_table(X, sensitive_features, len(coded))
-    return SweepRows(
-        without_columns(X, named) if drop else X,
-        Y,
-        coded,
-        groups,
-        group_codes(None, groups, len(coded))[0],
-    )
+    named = named_columns(X, sensitive_features)
+    codes = group_codes(None, groups, len(coded))[0]
+    return SweepRows(without_columns(X, named) if drop else X, Y, coded, groups, codes)
+
+
+def _classes(name: str, column: NDArray[Any]) -> NDArray[Any]:
+    """Return the sorted classes of a task."""
+    labels = column[~pd.isna(column)]
+    check_label_types(labels, f"Task {name!r}")
+    return np.unique(tidy_labels(labels, f"Task {name!r}"))
 
 
 def _coded(column: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.float64]:

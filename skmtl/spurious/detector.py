@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
@@ -36,7 +35,7 @@ class SpuriousTaskDetector(VersionedState, DocLinks, BaseEstimator):
     labels. With :math:`\beta_c = P(Y_j = 1 \mid Y_i = c)`, which resampling does not change,
 
     .. math:: \rho_{ij}(p) = (\beta_1 - \beta_0) \sqrt{\frac{p (1 - p)}{q (1 - q)}}, \quad q =
-    \beta_0 + (\beta_1 - \beta_0) p, \qquad
+        \beta_0 + (\beta_1 - \beta_0) p, \qquad
               \text{shift}_{ij} = \max_{p'} \lvert \rho_{ij}(p') - \rho_{ij}(p_i) \rvert .
 
     For tasks of more than two classes each class c of i is compared with the rest, and :math:`\rho`

@@ -126,7 +126,7 @@ BAD_DATA = {
         TINY,
         {"early_stopping": True},
         {},
-        "Task '1' has 9 labell?ed rows",
+        "Task '1' has 9 labeled rows",
     ),
     "task weights of another length": (
         X,

@@ -65,17 +65,20 @@ def fleets_of(monkeypatch):
     """Numbers of members of the fleets that searches train from now on; fits by themselves train
     fleets of their own elsewhere.
     """
-    from skmtl.estimators import train_jobs
+    from skmtl.estimators import many_fits, train_jobs
 
-    sizes, train = [], train_jobs.train_fleet
-    monkeypatch.setattr(
-        train_jobs,
-        "train_fleet",
-        lambda shape, data, members, *rest, **named: (
-            sizes.append(len(members)),
-            train(shape, data, members, *rest, **named),
-        )[1],
-    )
+    sizes, train, train_fleet = [], many_fits.train, train_jobs.train_fleet
+
+    def counted(architecture, data, members, *rest, **named):
+        sizes.append(len(members))
+        return train_fleet(architecture, data, members, *rest, **named)
+
+    def train_and_count(*jobs, **named):
+        with monkeypatch.context() as patched:
+            patched.setattr(train_jobs, "train_fleet", counted)
+            return train(*jobs, **named)
+
+    monkeypatch.setattr(many_fits, "train", train_and_count)
     return sizes
 
 
