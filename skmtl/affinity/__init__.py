@@ -11,7 +11,7 @@ from skmtl.affinity.higher_order import HigherOrderAffinity
 from skmtl.affinity.linear_surrogate import LinearSurrogate
 from skmtl.affinity.matrix import affinity_matrix
 from skmtl.affinity.measure import collect_pairwise_gains
-from skmtl.affinity.prediction import gain_predictor, out_of_fold_predictions, predict_affinity
+from skmtl.affinity.pair_prediction import gain_predictor, out_of_fold_predictions, predict_affinity
 from skmtl.affinity.sampling import pairs_to_measure
 from skmtl.affinity.tagging import TaggingAffinity
 

@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 
 from skmtl.affinity.gains import PairwiseGains
 from skmtl.affinity.higher_order import check_gains
-from skmtl.affinity.prediction import gain_predictor
+from skmtl.affinity.pair_prediction import gain_predictor
 from skmtl.affinity.variance_components import column_blocks, fit_components
 from skmtl.data import TaskSet
 
