@@ -160,7 +160,7 @@ def collect_pairwise_gains(
 
 
 def _parts(groups: list[Group]) -> list[list[Group]]:
-    """Groups in parts that are kept one by one, so that an interrupted repeat is not lost."""
+    """Cut groups into parts that are kept one by one, so that an interruption loses little."""
     size = max(_SMALLEST_PART, -(-len(groups) // _PARTS))
     return [groups[start : start + size] for start in range(0, len(groups), size)]
 
@@ -204,7 +204,9 @@ def _fit_and_score(
         if is_classifier(estimator) and len(np.unique(y)) < 2:
             return (np.nan,) * len(group)
         tasks = f"task {group[0]!r}" if len(group) == 1 else f"tasks {group[0]!r} and {group[1]!r}"
-        raise ValueError(f"{type(estimator).__name__} cannot be fitted to {tasks}: {error}") from error
+        raise ValueError(
+            f"{type(estimator).__name__} cannot be fitted to {tasks}: {error}"
+        ) from error
     return tuple(_loss(fitted, test[name].X, test[name].y) for name in group)
 
 

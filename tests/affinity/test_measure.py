@@ -440,6 +440,6 @@ def test_a_warning_about_hundreds_of_tasks_stays_short(rng):
     names = np.repeat([f"a task with a long name, number {k}" for k in range(n_tasks)], 4)
     X = rng.normal(size=(len(names), 1))
     tasks = TaskSet.from_long(X, np.ones(len(names)), names)
-    with pytest.warns(UserWarning) as heard:
+    with pytest.warns(UserWarning, match=r"\.\.\. \(300 in all\)") as heard:
         collect_pairwise_gains(tasks, Ridge(), pairs=0.01, random_state=0)
     assert max(len(str(warning.message)) for warning in heard) <= 500

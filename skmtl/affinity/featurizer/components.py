@@ -36,9 +36,7 @@ def mean_gaps(means: Array, targets: Index, sources: Index) -> Array:
         found: Array = cdist(these, these)
         return found
 
-    return compared(
-        means, targets, sources, gaps, lambda a, b: np.linalg.norm(a - b, axis=1)
-    )
+    return compared(means, targets, sources, gaps, lambda a, b: np.linalg.norm(a - b, axis=1))
 
 
 def cosine_similarities(directions: Array, targets: Index, sources: Index) -> Array:

@@ -91,9 +91,7 @@ class MeasuredPairs:
         return values
 
 
-def restricted(
-    points: Array, members: list[Index], tasks: Index
-) -> tuple[Array, list[Index]]:
+def restricted(points: Array, members: list[Index], tasks: Index) -> tuple[Array, list[Index]]:
     """Return the points of some tasks, and the tasks' rows among them."""
     chosen = [members[t] for t in tasks]
     used, position = np.unique(np.concatenate(chosen), return_inverse=True)
