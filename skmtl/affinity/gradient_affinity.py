@@ -11,9 +11,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from skmtl._sklearn_compat import Interval
+from skmtl.affinity.affinity_estimator import (
+    AffinityEstimator,
+    affinity_table,
+    network_and_seed,
+)
 from skmtl.affinity.joint import JointNetworks, Sample, stacked
 from skmtl.affinity.random_groups import random_groups
-from skmtl.affinity.rival import AffinityEstimator
 from skmtl.affinity.sample_gradients import Projection, projected_gradients
 from skmtl.affinity.subset_regression import TaskRows, fit_subsets, task_losses
 from skmtl.affinity.tagging import average_known, relative_decrease
@@ -169,7 +173,8 @@ class GradientTaskAffinity(AffinityEstimator):
         GradientTaskAffinity
             The fitted estimate.
         """
-        estimator, seed = self._begin(tasks)
+        estimator, seed = network_and_seed(self, tasks)
+        self.task_names_ = tasks.names
         joint = JointNetworks(
             estimator, tasks, int(self.n_repeats), seed, test_size=float(self.test_size)
         )
@@ -184,7 +189,7 @@ class GradientTaskAffinity(AffinityEstimator):
                     _task_rows(joint, stacked(member), sample, projection) for sample in samples
                 )
                 tables.append(self._affinity(joint, *_scaled(fitting, testing)))
-        self._finish(tasks, average_known(tables, tasks.names))
+        self.affinity_ = affinity_table(average_known(tables, tasks.names), tasks.names)
         return self
 
     def _draw(self, names: list[str], seed: int) -> NDArray[np.bool_]:

@@ -39,6 +39,8 @@ class Components:
     noise: float
 
 
+# A block without information may reach any variance; what overflows then has no weight.
+@np.errstate(over="ignore", invalid="ignore")
 def fit_components(design: Array, target: Array, blocks: NDArray[np.intp]) -> Components:
     r"""Estimate coefficients, the variance of every block's coefficients and that of the noise.
 
