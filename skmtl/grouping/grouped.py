@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -21,6 +22,7 @@ from skmtl.grouping.candidates import (
     SOME_EVIDENCE,
     STRONG_EVIDENCE,
     Candidate,
+    GroupingKind,
     alone,
     choose,
     loss_units,
@@ -215,6 +217,7 @@ class TaskGrouped(VersionedState, DocLinks, MultiOutputMixin, BaseEstimator):
             self.choice_ = pd.DataFrame(
                 {
                     "candidate": [everybody.name],
+                    "kind": [everybody.kind.value],
                     "n_groups": [1],
                     "validation_loss": [np.nan],
                     "chosen": [True],
@@ -259,12 +262,13 @@ class TaskGrouped(VersionedState, DocLinks, MultiOutputMixin, BaseEstimator):
         left_out = [name for name in self.task_names_ if name not in rest]
         if not left_out:
             return winner
-        if winner.name == "all together":
+        if winner.kind is GroupingKind.JOINT:
             return together(self.task_names_)
         served_by = winner.served_by | {
             name: len(winner.groups) + k for k, name in enumerate(left_out)
         }
-        return Candidate(winner.name, (*winner.groups, *((name,) for name in left_out)), served_by)
+        groups = (*winner.groups, *((name,) for name in left_out))
+        return replace(winner, groups=groups, served_by=served_by)
 
     def _proposals(self, rest: TaskSet, affinity: pd.DataFrame, seed: int) -> list[Candidate]:
         """Return the groupings that are held against "alone" and "all together"; ``rounds_`` is

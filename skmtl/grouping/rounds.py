@@ -269,10 +269,14 @@ def _finalists(
     model, _ = _model(measurements, affinity)
     measured, _ = measurements.gains()
     names = list(affinity.columns)
-    ranked = sorted(known[2:], key=lambda candidate: _measured_total(measurements, candidate))
+    ranked = sorted(
+        (candidate for candidate in known if not candidate.is_simple),
+        key=lambda candidate: _measured_total(measurements, candidate),
+    )
+    simple = [candidate for candidate in known if candidate.is_simple]
     pool = list(
         dict.fromkeys(
-            group for candidate in [*known[:2], *ranked[:_SERVING]] for group in candidate.groups
+            group for candidate in [*simple, *ranked[:_SERVING]] for group in candidate.groups
         )
     )
     expected = {
