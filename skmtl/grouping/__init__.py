@@ -1,6 +1,6 @@
 """Which tasks learn together: search for groups, and estimators that train one network a group."""
 
-from skmtl.grouping.candidates import loss_units
+from skmtl.grouping.candidates import GroupingKind, loss_units
 from skmtl.grouping.grouped import DEFAULT_NETWORK, MIN_ROWS
 from skmtl.grouping.grouped_classifier import TaskGroupedClassifier
 from skmtl.grouping.grouped_regressor import TaskGroupedRegressor
@@ -16,3 +16,6 @@ __all__ = [
     "loss_units",
     "select_groups",
 ]
+
+# What other packages of skmtl use; no promise to users.
+__shared__ = ["GroupingKind"]
