@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from sklearn.dummy import DummyRegressor
 from sklearn.linear_model import Ridge, RidgeCV
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import SplineTransformer
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 from torch import Tensor
@@ -32,6 +31,7 @@ from skmtl.affinity.gains import PairwiseGains
 from skmtl.affinity.higher_order import check_gains
 from skmtl.affinity.joint import JointNetworks
 from skmtl.affinity.measure import collect_pairwise_gains
+from skmtl.affinity.storable_splines import StorableSplines
 from skmtl.affinity.tagging import average_known
 from skmtl.data import TaskSet
 from skmtl.estimators import MultiTaskNetwork
@@ -312,5 +312,5 @@ def spline(score: NDArray[np.float64], value: NDArray[np.float64], n_knots: int)
     """
     if len(np.unique(score)) < max(_FEWEST, n_knots):
         return make_pipeline(DummyRegressor()).fit(score[:, None], value)
-    bend = SplineTransformer(n_knots, knots="quantile", extrapolation="linear")
+    bend = StorableSplines(n_knots, knots="quantile", extrapolation="linear")
     return make_pipeline(bend, RidgeCV(alphas=_ALPHAS)).fit(score[:, None], value)

@@ -24,6 +24,7 @@ from skmtl.data.rows import (
     take_rows,
     tidy_labels,
 )
+from skmtl.data.stored_table import StoredTable
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,7 @@ class TaskSet:
         kind: Kind,
     ):
         _check_kind(kind)
+        table = table.frame() if isinstance(table, StoredTable) else table
         self._table = table
         self._rows = MappingProxyType(
             {name: _frozen(np.asarray(index, dtype=np.intp)) for name, index in rows.items()}
@@ -125,6 +127,11 @@ class TaskSet:
         raise AttributeError(f"TaskSet is immutable; cannot delete {name!r}.")
 
     def __reduce__(self) -> tuple[Any, ...]:
+        # What skops stores. It calls the constructor again, and knows no DataFrame.
+        table = StoredTable(self._table) if hasattr(self._table, "iloc") else self._table
+        return TaskSet, (table, dict(self._rows), dict(self._targets), self.kind)
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         return TaskSet, (self._table, dict(self._rows), dict(self._targets), self.kind)
 
     # ------------------------------------------------------------------ construction
