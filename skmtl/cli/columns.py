@@ -108,7 +108,7 @@ def checked_inputs(inputs: pd.DataFrame) -> pd.DataFrame:
     """
     if inputs.shape[1] == 0:
         raise InputError("there is no input column beside the task and the target")
-    return pd.DataFrame({column: _input(inputs[column], column) for column in inputs})
+    return pd.DataFrame({str(name): _input(inputs[name], str(name)) for name in inputs})
 
 
 def _input(values: pd.Series, column: str) -> pd.Series:

@@ -83,13 +83,11 @@ def contents(comparison: Comparison) -> tuple[dict[str, bytes], str | None]:
 
 def defused(table: pd.DataFrame) -> pd.DataFrame:
     """Return a table whose texts no spreadsheet takes for a formula: ' goes before = + - @."""
-    return table.assign(
-        **{
-            column: table[column].map(_defused)
-            for column in table
-            if not pd.api.types.is_numeric_dtype(table[column])
-        }
-    )
+    texts = [column for column in table if not pd.api.types.is_numeric_dtype(table[column])]
+    written = table.copy()
+    for column in texts:
+        written[column] = table[column].map(_defused)
+    return written
 
 
 def _defused(cell: object) -> object:

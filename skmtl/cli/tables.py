@@ -69,13 +69,22 @@ def _read_csv(path: Path, task: str) -> tuple[pd.DataFrame, list[str]]:
     # pandas renames the second of two equal columns, so the header is read as a row first.
     header, separator = _header(path)
     _check_header([name for name in header if name], path)
-    settings = {"sep": separator, "encoding": "utf-8-sig", "index_col": False}
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)
-        frame = pd.read_csv(path, low_memory=False, **settings)
+        frame = pd.read_csv(
+            path, sep=separator, encoding="utf-8-sig", index_col=False, low_memory=False
+        )
         if task in frame.columns:
-            text = pd.read_csv(path, usecols=[task], dtype=str, keep_default_na=False, **settings)
-            frame[task] = text[task].astype(object).mask(text[task].str.strip() == "")
+            text = pd.read_csv(
+                path,
+                sep=separator,
+                encoding="utf-8-sig",
+                index_col=False,
+                usecols=[task],
+                dtype=str,
+                keep_default_na=False,
+            )[task]
+            frame[task] = text.astype(object).mask(text.str.strip() == "")
     if header[0] == "" and len(header) > 1:
         return frame.iloc[:, 1:], [
             "The first column has no name; it is taken for row numbers and not used."

@@ -171,7 +171,7 @@ def _choice(report: GroupingReport) -> list[str]:
         )
     chosen = choice.index[choice["chosen"]][0]
     is_proposed = choice["kind"] == GroupingKind.PROPOSED.value
-    simple = choice.loc[~is_proposed, "validation_loss"].idxmin()
+    simple = choice[~is_proposed]["validation_loss"].idxmin()
     if chosen != simple:
         against, error = (
             choice.loc[simple, "candidate"],

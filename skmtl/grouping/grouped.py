@@ -267,8 +267,8 @@ class TaskGrouped(VersionedState, DocLinks, MultiOutputMixin, BaseEstimator):
         served_by = winner.served_by | {
             name: len(winner.groups) + k for k, name in enumerate(left_out)
         }
-        groups = (*winner.groups, *((name,) for name in left_out))
-        return replace(winner, groups=groups, served_by=served_by)
+        with_single = (*winner.groups, *((name,) for name in left_out))
+        return replace(winner, groups=with_single, served_by=served_by)
 
     def _proposals(self, rest: TaskSet, affinity: pd.DataFrame, seed: int) -> list[Candidate]:
         """Return the groupings that are held against "alone" and "all together"; ``rounds_`` is
