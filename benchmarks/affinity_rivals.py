@@ -1,5 +1,5 @@
-"""All estimates of affinity held against each other, in accuracy and cost, and chosen pairs against
-random ones.
+"""All estimates of affinity held against each other, in accuracy and cost, and chosen pairs
+against random ones.
 
     python benchmarks/affinity_rivals.py --data-home DIR --cache DIR
 
@@ -278,7 +278,7 @@ def predictions(split: Split) -> list[dict[str, object]]:
 
 
 def active(split: Split) -> list[dict[str, object]]:
-    """Our predictor from chosen pairs and from random ones: one row for every draw of the latter."""
+    """Our predictor from chosen and from random pairs: one row per draw of the latter."""
     predict, _ = partial_pooling(split)
     count = len(split.measured.pairs)
     number = {

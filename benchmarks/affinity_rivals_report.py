@@ -67,7 +67,8 @@ def write_report(raw: pd.DataFrame, args: argparse.Namespace, versions: str) -> 
     repeated = raw[raw["section"] == "repeats"]
     if len(repeated):
         table = repeats_summary(repeated, ceilings, args.splits)
-        text = f"# Repeated measurements\n\n{_REPEATS.format(args=args)}\n\n{common.markdown(table)}\n\n{versions}\n"
+        note = _REPEATS.format(args=args)
+        text = f"# Repeated measurements\n\n{note}\n\n{common.markdown(table)}\n\n{versions}\n"
         common.report(args, "affinity_repeats", text, table)
     out = args.out or (None if args.quick else common.RESULTS)
     if out is not None:

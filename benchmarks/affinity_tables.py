@@ -319,7 +319,8 @@ training targets; else log loss), 30 % test rows. The grouping is chosen on trai
 
 def write(args: argparse.Namespace, name: str, title: str, note: str, table: pd.DataFrame) -> None:
     """Print a table with its title, note and versions, and write it."""
-    text = f"# {title}\n\n{note}\n\n{common.markdown(table)}\n\n{common.versions(np, sklearn, torch)}\n"
+    versions = common.versions(np, sklearn, torch)
+    text = f"# {title}\n\n{note}\n\n{common.markdown(table)}\n\n{versions}\n"
     common.report(args, name, text, table)
     sys.stdout.flush()
 

@@ -1,19 +1,18 @@
 """What aggregation costs: a call of every gradient method, a training step with it, and where the
 step's time goes.
 
-python benchmarks/aggregators.py                            (writes results/aggregators_call, _step
-and _profile, .csv and .md)
-python benchmarks/aggregators.py --part step --tasks 10 40  (one part, some numbers of tasks)
-python benchmarks/aggregators.py --quick                    (few tasks and rounds, writes nothing
-unless --out is given)
+    python benchmarks/aggregators.py
+        (writes results/aggregators_call, _step and _profile, .csv and .md)
+    python benchmarks/aggregators.py --part step --tasks 10 40  (one part, some numbers of tasks)
+    python benchmarks/aggregators.py --quick
+        (few tasks and rounds, writes nothing unless --out is given)
 
 call: `method.weights(gramian)` in float64, of one Gramian and of a fleet of 8, beside TorchJD's
-weighting of the same name on the same Gramian.
-step: 20 inputs, hidden layers of 64 and 32, a linear head for each of T tasks that share all rows,
-512 rows a step, squared error, Adam, one
+weighting of the same name on the same Gramian. step: 20 inputs, hidden layers of 64 and 32, a
+linear head for each of T tasks that share all rows, 512 rows a step, squared error, Adam, one
 network, float32. skmtl goes through `skmtl.network.train_fleet`; the rivals are in
-aggregator_rivals.py.
-profile: the same steps with a timer around the functions that they are made of.
+aggregator_rivals.py. profile: the same steps with a timer around the functions that they are made
+of.
 """
 
 from __future__ import annotations
@@ -328,7 +327,8 @@ def step_part(options: Any) -> None:
     )
     for column in shown.columns[-2:]:
         shown[column] = shown[column].map("{:.2f}".format)
-    text = f"""# One training step: {N_INPUTS} inputs, hidden {HIDDEN}, T linear heads, {BATCH} rows, squared error, Adam, one network, float32
+    what = f"{N_INPUTS} inputs, hidden {HIDDEN}, T linear heads, {BATCH} rows"
+    text = f"""# One training step: {what}, squared error, Adam, one network, float32
 
 {markdown(shown[["tasks", *shown.columns.drop("tasks")]])}
 
@@ -412,7 +412,7 @@ class Timer:
 
     @contextmanager
     def installed(self) -> Iterator[None]:
-        """Replace the functions of all parts, and put them back; one that is not there is left out."""
+        """Replace the functions of all parts, and put them back; absent ones are left out."""
         before: list[tuple[Any, str, Any]] = []
         for part, places in PLACES.items():
             for place in places:
@@ -520,10 +520,10 @@ def main() -> None:
         type=int,
         nargs="+",
         default=None,
-        help="numbers of tasks; default: 2 10 40 139, or 2 10 with --quick",
+        help="numbers of tasks; default: 2 10 40 139, or 2 4 with --quick",
     )
     known.add_argument(
-        "--rounds", type=int, default=None, help="rounds that count; default: 7, or 2 with --quick"
+        "--rounds", type=int, default=None, help="rounds that count; default: 7, or 1 with --quick"
     )
     known.add_argument("--threads", type=int, default=1, help="torch threads")
     known.add_argument(
@@ -540,9 +540,9 @@ def main() -> None:
     )
     known.set_defaults(data_home=".")  # needs no data
     options = parse(known)
-    options.tasks = options.tasks or ((2, 10) if options.quick else TASKS)
-    options.rounds = options.rounds or (2 if options.quick else 7)
-    options.budget = 0.1 if options.quick else 0.4  # seconds that a step is timed for in a round
+    options.tasks = options.tasks or ((2, 4) if options.quick else TASKS)
+    options.rounds = options.rounds or (1 if options.quick else 7)
+    options.budget = 0.02 if options.quick else 0.4  # seconds that a step is timed for in a round
     torch.set_num_threads(options.threads)
     if options.clock == "cpu":
         CLOCK.now = time.process_time

@@ -1,9 +1,9 @@
 """A physics-informed network for the Burgers equation (appendix F.4 of the SVFair paper), its
 losses as tasks of the aggregators.
 
-python benchmarks/burgers.py               (writes results/burgers.csv, .md and .png)
-python benchmarks/burgers.py --quick       (a few methods, 100 steps, one seed; writes nothing
-unless --out is given)
+    python benchmarks/burgers.py  (writes results/burgers.csv, .md and .png)
+    python benchmarks/burgers.py --quick
+        (a few methods, 100 steps, one seed; writes nothing unless --out is given)
 
 u_t + u u_x = (0.01 / pi) u_xx on x in [-1, 1], t in [0, 1], u(x, 0) = -sin(pi x), u(-1, t) = u(1,
 t) = 0. Losses: mean squares of the residual (N), of the initial (I) and of the boundary condition
@@ -137,7 +137,7 @@ def by_quad(x: float, t: float) -> float:
 
 # ---------------------------------------------------------------------- stacked networks
 def initial(seeds: Sequence[int]) -> Tensor:
-    """Return the parameters of one network a seed, (E, P): Xavier's normal weights, biases of zero."""
+    """Return the parameters of one network per seed, (E, P): Xavier weights, biases of 0."""
     rows = []
     for seed in seeds:
         generator = torch.Generator().manual_seed(seed)

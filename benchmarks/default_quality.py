@@ -1,11 +1,13 @@
 """Test error of default settings: skmtl against linear models, forests, boosting and neural
 networks.
 
-    python benchmarks/default_quality.py --data-home FOLDER             (or the environment variable
-    SKMTL_DATA) python benchmarks/default_quality.py --methods realmlp tabm --sets mtr_slump mtr_edm
-    --seed 2 --seeds 1 python benchmarks/default_quality.py --report                       (tables
-    of what was measured) python benchmarks/default_quality.py --quick
-    (generated tables, writes nothing unless --out is given)
+    python benchmarks/default_quality.py --data-home FOLDER
+        (or the environment variable SKMTL_DATA)
+    python benchmarks/default_quality.py --methods realmlp tabm --sets mtr_slump mtr_edm \
+        --seed 2 --seeds 1
+    python benchmarks/default_quality.py --report  (tables of what was measured)
+    python benchmarks/default_quality.py --quick
+        (generated tables, writes nothing unless --out is given)
 
 Appends one line a (set, method, seed) to results/default_quality_raw.csv as it comes; what is there
 is not measured again, unless --again. Every method sees the same rows and uses one thread. Rivals

@@ -1,11 +1,12 @@
 """fairlearn's methods on the data of fairness_tables.py: reductions, thresholds by group and an
 adversary, one model a task.
 
-python benchmarks/fairness_rivals.py --cache DIR      (fits what is not in
-results/fairness_rivals.csv, row by row, then writes results/fairness_rivals.md) python
-benchmarks/fairness_rivals.py --report-only    (writes the tables of what is there) python
-benchmarks/fairness_rivals.py --quick          (generated rows; writes nothing unless --out is
-given)
+    python benchmarks/fairness_rivals.py --cache DIR
+        (fits what is not in results/fairness_rivals.csv, row by row, then writes
+        results/fairness_rivals.md)
+    python benchmarks/fairness_rivals.py --report-only  (writes the tables of what is there)
+    python benchmarks/fairness_rivals.py --quick
+        (generated rows; writes nothing unless --out is given)
 
 Rows, splits and the baseline are those of fairness_tables.py: --cache is its folder. A baseline
 that is not there is trained in the same way.

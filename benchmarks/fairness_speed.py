@@ -1,8 +1,8 @@
 """Time of many fits that differ in the weights of fairness terms: as fleets, and one by one.
 
-python benchmarks/fairness_speed.py                 (writes results/fairness_speed.csv and .md)
-python benchmarks/fairness_speed.py --quick         (fewer runs on generated rows, writes nothing
-unless --out is given)
+    python benchmarks/fairness_speed.py  (writes results/fairness_speed.csv and .md)
+    python benchmarks/fairness_speed.py --quick
+        (fewer runs on generated rows, writes nothing unless --out is given)
 
 200 runs on german by fairness_sweep, and the same runs as separate fits, each judged by the same
 metrics; and a grid of 24 weights on 5 folds by FleetSearchCV and by scikit-learn's GridSearchCV.

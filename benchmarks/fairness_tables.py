@@ -1,10 +1,11 @@
 """Tables 1, 3, 4 and Figures 2, 5, 6 of the MTA-F paper: vanilla, per-task fairness and MTA-F on
 adult, german and lsac.
 
-python benchmarks/fairness_tables.py                  (trains what is missing in --cache, then
-writes results/fairness_*.csv, .md, .png) python benchmarks/fairness_tables.py --report-only
-(writes the tables of what is there) python benchmarks/fairness_tables.py --quick
-(generated rows; writes nothing unless --out is given)
+    python benchmarks/fairness_tables.py
+        (trains what is missing in --cache, then writes results/fairness_*.csv, .md, .png)
+    python benchmarks/fairness_tables.py --report-only  (writes the tables of what is there)
+    python benchmarks/fairness_tables.py --quick
+        (generated rows; writes nothing unless --out is given)
 
 Every cell is a sweep of runs with random weights on one split of the rows; a fifth of the training
 rows are validation rows, and test rows choose nothing. Cells are kept in --cache as they come. The
@@ -200,8 +201,12 @@ def chosen_table(name: str, runs: pd.DataFrame, options: argparse.Namespace) -> 
             )
             excess = np.maximum((part["val_are"] - 1) / MOST_ERROR, ratios.max(axis=1) / MOST_GAP)
             best = part.loc[excess.idxmin()]
-            found.append({"are": best["are"], "arfg": best["arfg"]} | {task: best[f"gap_{task}"] / untreated[f"gap_{task}"] for task in counted}
-                         | {f"gap {task}": best[f"gap_{task}"] for task in counted})  # fmt: skip
+            gaps = {task: best[f"gap_{task}"] for task in counted}
+            found.append(
+                {"are": best["are"], "arfg": best["arfg"]}
+                | {task: gap / untreated[f"gap_{task}"] for task, gap in gaps.items()}
+                | {f"gap {task}": gap for task, gap in gaps.items()}
+            )
         table = pd.DataFrame(found)
         rows.append(
             {

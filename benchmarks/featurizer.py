@@ -1,9 +1,9 @@
-"""Time of the task-relation features of all pairs of School, and their difference from a
-pair-by-pair computation.
+"""Time of the task-relation features of all pairs of School, and their difference from a pair-by-
+pair computation.
 
-python benchmarks/featurizer.py --data-home FOLDER      (or the environment variable SKMTL_DATA;
-reads FOLDER/school/school.csv.gz) python benchmarks/featurizer.py --quick
-(generated tasks, seconds)
+    python benchmarks/featurizer.py --data-home FOLDER
+        (or the environment variable SKMTL_DATA; reads FOLDER/school/school.csv.gz)
+    python benchmarks/featurizer.py --quick  (generated tasks, seconds)
 """
 
 from __future__ import annotations

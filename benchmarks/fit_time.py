@@ -1,8 +1,8 @@
 """Time to fit one small network: skmtl against a plain PyTorch loop, skorch and scikit-learn.
 
-python benchmarks/fit_time.py              (writes results/fit_time.csv and .md)
-python benchmarks/fit_time.py --quick      (fewer passes and rounds, writes nothing unless --out is
-given)
+    python benchmarks/fit_time.py  (writes results/fit_time.csv and .md)
+    python benchmarks/fit_time.py --quick
+        (fewer passes and rounds, writes nothing unless --out is given)
 
 400 rows, 10 features, one target, 32 hidden units, 100 passes of 32 rows a step by Adam (learning
 rate 0.001, L2 penalty 1e-4), no validation part, no early stopping. All methods take turns; the

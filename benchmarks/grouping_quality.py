@@ -429,7 +429,8 @@ def main() -> None:
         common.report(
             args,
             name,
-            f"# {title}\n\n{note}\n\n{common.markdown(table)}\n\n{common.versions(np, sklearn, torch)}\n",
+            f"# {title}\n\n{note}\n\n{common.markdown(table)}\n\n"
+            f"{common.versions(np, sklearn, torch)}\n",
             table,
         )
 

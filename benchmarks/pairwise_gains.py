@@ -1,9 +1,9 @@
 """Time of training the two-task networks that pairwise gains need, against four ways to train them
 without a fleet.
 
-python benchmarks/pairwise_gains.py --data-home FOLDER      (or the environment variable SKMTL_DATA;
-reads FOLDER/school/school.csv.gz) python benchmarks/pairwise_gains.py --quick
-(generated tasks of School's sizes, under a minute)
+    python benchmarks/pairwise_gains.py --data-home FOLDER
+        (or the environment variable SKMTL_DATA; reads FOLDER/school/school.csv.gz)
+    python benchmarks/pairwise_gains.py --quick  (generated tasks of School's sizes, under a minute)
 
 All methods train 27-[20, 10, 32] trunks with one linear head a task by Adam (learning rate 0.005,
 L2 penalty 1e-4), 64 rows of every task a step, on the same training, validation and test rows;
@@ -395,7 +395,7 @@ def best_threads(pairs, seed):
 
 def best_chunk(pairs, seed):
     """Return the chunk size and the number of torch threads with which vmap is fastest."""
-    sizes = [size for size in (32, 64, 128, 256) if size < len(pairs)]
+    sizes = [size for size in (32, 64, 128, 256) if size < len(pairs)] or [len(pairs)]
     return fastest(
         {
             (size, n): partial(train_vmap, seed, size, n, pairs, SHORT)
@@ -508,7 +508,7 @@ def spread(values, digits):
 
 
 def tabulate(candidates, microseconds, results):
-    """One row a method; ratios are medians of the rounds' ratios to skmtl on all cores and on one."""
+    """One row per method; ratios are medians over rounds, to skmtl on all cores and on one."""
     first, one, rows = candidates[0].name, candidates[len({1, CORES}) - 1].name, []
     for candidate in candidates:
         name, own = candidate.name, results[candidate.name, STOPPING]
@@ -630,12 +630,12 @@ def main():
     )
     if options.quick:
         n_pairs, n_rounds, samples = (
-            min(n_pairs, 100),
+            min(n_pairs, 16),
             1,
-            {"loop": 4, "processes": 8, "sklearn": 8, "vmap": 33, "ours, 60 passes": 100},
+            {"loop": 2, "processes": 4, "sklearn": 2, "vmap": 8, "ours, 60 passes": 16},
         )
         tasks = make_grouped_tasks(
-            n_tasks=24, n_groups=4, n_samples=(22, 251), n_features=27, random_state=options.seed
+            n_tasks=8, n_groups=2, n_samples=(22, 120), n_features=27, random_state=options.seed
         ).task_set
     else:
         tasks = fetch_school(data_home=options.data_home, download_if_missing=False).task_set
@@ -645,7 +645,8 @@ def main():
     pairs = prepare(*data, [groups[i] for i in chosen], options.seed)
     candidates = methods(data, pairs, samples, options.seed)
     table = tabulate(candidates, *run_rounds(candidates, n_rounds))
-    alone = single_fit(2 * n_rounds + 1, options.seed)
+    passes = 10 if options.quick else 100
+    alone = single_fit(2 * n_rounds + 1, options.seed, passes=passes)
     which = "generated tasks" if options.quick else "School"
     text = f"""# Training two-task networks: {len(pairs)} of the {len(groups)} pairs of {which}
 
@@ -659,7 +660,7 @@ vmap's chunks are the fastest of a few. scikit-learn's steps see 64 rows, the ot
 task. A chunk of vmap trains until its last network stops, which early stopping makes it pay for and
 60 passes do not.
 
-# One fit: 400 rows, 10 features, one target, 32 hidden units, 100 passes of 32 rows a step
+# One fit: 400 rows, 10 features, one target, 32 hidden units, {passes} passes of 32 rows a step
 
 {markdown(alone)}
 

@@ -207,7 +207,7 @@ def row_numbers(Y: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def deal(tasks: TaskSet, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Training and test rows: 30 % of every task, where tasks share rows for all of them at once."""
+    """Training and test rows: 30 % of every task, of all at once where tasks share rows."""
     train, test = (
         np.unique(np.concatenate([part.rows(name) for name in part.names]))
         for part in tasks.train_test_split(TEST_SIZE, seed)

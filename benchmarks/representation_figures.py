@@ -1,11 +1,12 @@
 """Risks of majority and minority tasks under a shared linear representation (Figures 2 and 3 of Li
 and Oymak, ICASSP 2023).
 
-python benchmarks/representation_figures.py            (20 draws of every point; writes
-results/representation_figures.csv, .md and .png) python benchmarks/representation_figures.py
---alpha 0.01   (bounds the heads by a ridge penalty; writes representation_figures_ridge.*) python
-benchmarks/representation_figures.py --quick    (2 draws, few points; writes nothing unless --out is
-given)
+    python benchmarks/representation_figures.py
+        (20 draws of every point; writes results/representation_figures.csv, .md and .png)
+    python benchmarks/representation_figures.py --alpha 0.01
+        (bounds the heads by a ridge penalty; writes representation_figures_ridge.*)
+    python benchmarks/representation_figures.py --quick
+        (2 draws, few points; writes nothing unless --out is given)
 
 Setting of the paper: 32 inputs, two orthogonal subspaces of 8 dimensions, heads on the unit sphere,
 no noise, T_min = 10. Left panels: T_maj = 100 and N rows a task; right panels: N = 40 and T_maj

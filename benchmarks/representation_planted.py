@@ -1,9 +1,10 @@
 """What is planted is found: a subspace from few rows, and the tasks of a minority that a small
 representation starves.
 
-python benchmarks/representation_planted.py            (20 draws of every setting; writes
-results/representation_planted.csv and .md) python benchmarks/representation_planted.py --quick
-(2 draws of small settings; writes nothing unless --out is given)
+    python benchmarks/representation_planted.py
+        (20 draws of every setting; writes results/representation_planted.csv and .md)
+    python benchmarks/representation_planted.py --quick
+        (2 draws of small settings; writes nothing unless --out is given)
 """
 
 from __future__ import annotations

@@ -1,14 +1,15 @@
-"""The low-rank regressor against linear models of scikit-learn: School (139 tasks in long form) and
-tables with several targets.
+"""The low-rank regressor against linear models of scikit-learn: School (139 tasks in long form)
+and tables with several targets.
 
-python benchmarks/representation_school.py            (needs data; ten splits; writes
-results/representation_school.csv and .md) python benchmarks/representation_school.py --quick
-(two splits of generated tasks; writes nothing unless --out is given)
+    python benchmarks/representation_school.py
+        (needs data; ten splits; writes results/representation_school.csv and .md)
+    python benchmarks/representation_school.py --quick
+        (two splits of generated tasks; writes nothing unless --out is given)
 
 Every method chooses its settings (rank, penalty) by three-fold cross-validation on training rows;
-inputs are standardised with training rows, and every task has an intercept of its own.
-scikit-learn's MultiTaskElasticNet needs every label of every row, which School does not have: there
-it gets the missing ones from each school's own ridge regression. On tables with several targets it
+inputs are standardised with training rows, and every task has an intercept of its own. scikit-
+learn's MultiTaskElasticNet needs every label of every row, which School does not have: there it
+gets the missing ones from each school's own ridge regression. On tables with several targets it
 needs no such help.
 """
 

@@ -1,9 +1,9 @@
 """Error and cost of sampled Shapley values of gradient conflict, against exact ones (Table 13 of
 the SVFair paper, up to 139 tasks).
 
-python benchmarks/shapley_error.py --data-home FOLDER      (or the environment variable SKMTL_DATA;
-reads FOLDER/school/school.csv.gz) python benchmarks/shapley_error.py --quick
-(random gradients only, seconds)
+    python benchmarks/shapley_error.py --data-home FOLDER
+        (or the environment variable SKMTL_DATA; reads FOLDER/school/school.csv.gz)
+    python benchmarks/shapley_error.py --quick  (random gradients only, seconds)
 
 "network" is the gradients in the trunk of a 27-[20, 10, 32] network with one head a task, at evenly
 spaced steps of training on School; fewer than 139 tasks are drawn at random. "random" is Gaussian

@@ -1,9 +1,11 @@
-"""Debiased heads under a shift of label combinations (in the manner of Tables 11 and 12 of Chai, Lu
-and Wang, CVPR 2025).
+"""Debiased heads under a shift of label combinations (in the manner of Tables 11 and 12 of Chai,
+Lu and Wang, CVPR 2025).
 
-python benchmarks/spurious.py            (10 draws of generated tasks, 5 splits of real tables;
-writes results/spurious.csv, .md and spurious_raw.csv) python benchmarks/spurious.py --quick    (1
-draw of one setting; writes nothing unless --out is given)
+    python benchmarks/spurious.py
+        (10 draws of generated tasks, 5 splits of real tables; writes
+        results/spurious.csv, .md and spurious_raw.csv)
+    python benchmarks/spurious.py --quick
+        (1 draw of one setting; writes nothing unless --out is given)
 
 Every model is trained on rows whose labels go together and tested on rows with equally many of
 every combination of labels. Times are processor times of one thread, relative to the fit of the

@@ -1,10 +1,10 @@
 """Three toy problems with two tasks and two parameters (appendix F.1 of the SVFair paper): who
 reaches the Pareto front, and where.
 
-python benchmarks/toy_fronts.py            (writes results/toy_fronts.csv, .md and .png)
-python benchmarks/toy_fronts.py --rate 0.001   (the paper's learning rate, five times as long)
-python benchmarks/toy_fronts.py --quick    (learning rate 0.025, a few methods; writes nothing
-unless --out is given)
+    python benchmarks/toy_fronts.py  (writes results/toy_fronts.csv, .md and .png)
+    python benchmarks/toy_fronts.py --rate 0.001  (the paper's learning rate, five times as long)
+    python benchmarks/toy_fronts.py --quick
+        (learning rate 0.025, a few methods; writes nothing unless --out is given)
 
 All starts of all problems are one fleet: every step asks an aggregator once for the weights of all
 of them. Adam; the paper has a learning rate of 0.001 and does not print its number of steps. Here
@@ -436,7 +436,7 @@ def main() -> None:
     warnings.simplefilter(
         "ignore", ConvergenceWarning
     )  # on the front the tasks oppose each other, and a bargain has no solution
-    rate, names = (0.025, QUICK) if options.quick else (options.rate, METHODS)
+    rate, names = (0.1, QUICK) if options.quick else (options.rate, METHODS)
     steps = round(25 / rate)
     extra = np.random.default_rng(options.seed).uniform(-10, 10, (options.random_starts, 2))
     each = torch.tensor(np.concatenate([STARTS, extra]))

@@ -22,6 +22,7 @@ ROOMS: dict[str, tuple[str, str]] = {
         "published rivals.",
     ),
     "skmtl.grouping": ("Grouping", "Who learns together."),
+    "skmtl.losses": ("Losses", "What tasks are trained to minimize, one class per loss."),
     "skmtl.aggregation": (
         "Aggregation",
         "How the gradients or losses of many tasks become one step.",

@@ -21,6 +21,7 @@ from skmtl.affinity.random_groups import random_groups
 from skmtl.affinity.sample_gradients import Projection, projected_gradients
 from skmtl.affinity.subset_regression import TaskRows, fit_subsets, task_losses
 from skmtl.affinity.tagging import average_known, relative_decrease
+from skmtl.base import Curvature
 from skmtl.data import TaskSet
 from skmtl.network import numeric_mode
 
@@ -178,6 +179,7 @@ class GradientTaskAffinity(AffinityEstimator):
         joint = JointNetworks(
             estimator, tasks, int(self.n_repeats), seed, test_size=float(self.test_size)
         )
+        curvature = _curvature(joint)
         self.subsets_ = self._draw(tasks.names, seed)
         trained = joint.train(lambda k, parameters: None, every=estimator.max_iter)
         tables = []
@@ -188,7 +190,7 @@ class GradientTaskAffinity(AffinityEstimator):
                 fitting, testing = (
                     _task_rows(joint, stacked(member), sample, projection) for sample in samples
                 )
-                tables.append(self._affinity(joint, *_scaled(fitting, testing)))
+                tables.append(self._affinity(joint, curvature, *_scaled(fitting, testing)))
         self.affinity_ = affinity_table(average_known(tables, tasks.names), tasks.names)
         return self
 
@@ -209,19 +211,29 @@ class GradientTaskAffinity(AffinityEstimator):
         )
 
     def _affinity(
-        self, joint: JointNetworks, fitting: TaskRows, testing: TaskRows
+        self, joint: JointNetworks, curvature: Curvature, fitting: TaskRows, testing: TaskRows
     ) -> NDArray[np.float64]:
         """Return the table of one network."""
         n_tasks = len(joint.names)
         sets = torch.as_tensor(np.concatenate([np.eye(n_tasks, dtype=bool), self.subsets_]))
-        coefficients = fit_subsets(
-            fitting, sets, float(self.alpha), joint.problem.targets.loss, joint.losses
-        )
+        coefficients = fit_subsets(fitting, sets, float(self.alpha), curvature, joint.losses)
         losses = task_losses(testing, coefficients, joint.losses).numpy()
         alone, together = losses[:n_tasks].diagonal(), losses[n_tasks:]
         inside = self.subsets_.astype(np.float64)
         mean_loss = (together * inside).T @ inside / (inside.T @ inside)
         return relative_decrease(alone[:, None], mean_loss)
+
+
+def _curvature(joint: JointNetworks) -> Curvature:
+    targets = joint.problem.targets
+    curvature = targets.loss.curvature(targets.n_outputs)
+    if curvature is None:
+        raise ValueError(
+            f"GradientTaskAffinity needs a bound of the second derivative of the loss, and "
+            f"{targets.loss!r} gives none. Define curvature(n_scores) in "
+            f"{type(targets.loss).__name__}, or set another loss."
+        )
+    return curvature
 
 
 def _task_rows(

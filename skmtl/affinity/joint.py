@@ -11,12 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from skmtl.aggregation import Mean, resolve_aggregator
 from skmtl.data import TaskSet
 from skmtl.estimators import MultiTaskNetwork, Problem
-from skmtl.network import StackedNetwork, TrainedMember, train_fleet
+from skmtl.network import LaneLoss, StackedNetwork, TrainedMember, train_fleet
 
 # Called with the number of the network and its parameters, each with a leading axis of length 1.
 Visit = Callable[[int, list[Tensor]], None]
@@ -98,6 +97,8 @@ class JointNetworks:
             self.problem.member(self.names, seed + k, seed + k, weights, split=k)
             for k in range(n_networks)
         ]
+        n_scores = torch.tensor([[self.problem.targets.n_scores(name) for name in self.names]])
+        self.loss = LaneLoss(self.problem.targets.loss, n_scores, self.architecture.n_outputs)
         if not self.architecture.n_trunk_parameters:
             raise ValueError(
                 "The estimator has hidden_layer_sizes=(): its tasks share nothing, so none can "
@@ -174,27 +175,7 @@ class JointNetworks:
     # ------------------------------------------------------------------ losses and gradients
     def losses(self, scores: Tensor, labels: Tensor) -> Tensor:
         """Return the loss of every cell, (E, T, B), of scores (E, T, k, B)."""
-        loss = self.problem.targets.loss
-        if loss == "squared_error":
-            return (scores[:, :, 0] - labels) ** 2
-        if loss == "binary_cross_entropy":
-            return functional.softplus(scores[:, :, 0]) - labels * scores[:, :, 0]
-        log_probabilities = torch.log_softmax(
-            scores.masked_fill(self.surplus[None, :, :, None], -torch.inf), 2
-        )
-        chosen = labels.long().expand(len(scores), -1, -1).unsqueeze(2)
-        return -log_probabilities.gather(2, chosen).squeeze(2)
-
-    @property
-    def surplus(self) -> Tensor:
-        """Scores of a head that its task does not use, (T, k)."""
-        n_classes = self.members[0].n_classes
-        used = (
-            np.full(len(self.names), self.architecture.n_outputs)
-            if n_classes is None or self.architecture.n_outputs == 1
-            else np.asarray(n_classes)
-        )
-        return torch.as_tensor(np.arange(self.architecture.n_outputs) >= used[:, None])
+        return self.loss.values(scores, labels)
 
     def task_gradients(self, parameters: list[Tensor], sample: Sample) -> tuple[Tensor, Tensor]:
         """Return every task's loss, (T,), and its gradient in the trunk, (T, P)."""

@@ -10,8 +10,8 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
-# Largest curvature of a loss in its scores.
-CURVATURE = {"squared_error": 2.0, "binary_cross_entropy": 0.25, "cross_entropy": 0.5}
+from skmtl.base import Curvature
+
 # Numbers of the sets' curvature matrices, and of their rows' scores, that are held at once.
 _HELD_AT_ONCE = 10_000_000
 
@@ -40,7 +40,7 @@ def fit_subsets(
     rows: TaskRows,
     members: Tensor,
     alpha: float,
-    loss: str,
+    curvature: Curvature,
     losses: Callable[[Tensor, Tensor], Tensor],
     *,
     max_iter: int = 500,
@@ -52,7 +52,7 @@ def fit_subsets(
     \rVert^2
 
     by steps with an upper bound of the curvature, factorised once for every set: exact in one step
-    for the squared error; for the others with Nesterov's momentum, which starts anew where it leads
+    where it is constant; for other losses with Nesterov's momentum, which starts anew where it leads
     uphill.
 
     Parameters
@@ -63,8 +63,8 @@ def fit_subsets(
         Sets of tasks, True for a member.
     alpha : float
         Penalty.
-    loss : str
-        Name of the loss.
+    curvature : Curvature
+        Bound of the loss's second derivative.
     losses : callable
         Loss of every cell, (E, T, B), of scores (E, T, k, B) and labels (1, T, B).
     max_iter, tol : int and float
@@ -83,18 +83,18 @@ def fit_subsets(
     """
     d = rows.features.shape[3]
     weighted = rows.features * rows.weights[:, :, None, None]
-    curvature = CURVATURE[loss] * torch.einsum("tbkd,tbke->tde", weighted, rows.features)
+    bounds = curvature.bound * torch.einsum("tbkd,tbke->tde", weighted, rows.features)
     at_once = max(1, _HELD_AT_ONCE // max(d * d, rows.offset.numel()))
     found, unfinished = [], 0
     for sets in torch.split(members, at_once):
         share = sets.double() / sets.sum(1, keepdim=True)
-        bound = (share @ curvature.flatten(1)).view(-1, d, d) + alpha * torch.eye(
+        bound = (share @ bounds.flatten(1)).view(-1, d, d) + alpha * torch.eye(
             d, dtype=torch.float64
         )
         factor = torch.linalg.cholesky(bound)
         coefficients = ahead = torch.zeros(len(sets), d, dtype=torch.float64)
         momentum = torch.ones(len(sets), 1, dtype=torch.float64)
-        for _ in range(1 if loss == "squared_error" else max_iter):
+        for _ in range(1 if curvature.constant else max_iter):
             gradient = _gradient(rows, share, ahead, losses) + alpha * ahead
             new = ahead - torch.cholesky_solve(gradient.unsqueeze(2), factor).squeeze(2)
             change = new - coefficients
@@ -104,7 +104,7 @@ def fit_subsets(
             moving = change.abs().amax(1) > tol * new.abs().amax(1)
             if not moving.any():
                 break
-        unfinished += int(moving.sum()) if loss != "squared_error" else 0
+        unfinished += int(moving.sum()) if not curvature.constant else 0
         found.append(coefficients)
     if unfinished:
         warnings.warn(

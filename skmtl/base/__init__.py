@@ -8,6 +8,9 @@ from skmtl.base.aggregator import (
     LossWeighting,
 )
 from skmtl.base.loss_term import LossTerm
+from skmtl.base.probabilities import SMALLEST_PROBABILITY
+from skmtl.base.target_coding import StandardizedTarget, TargetCoding
+from skmtl.base.task_loss import Curvature, TaskLoss
 
 __all__ = [
     "Aggregator",
@@ -16,4 +19,6 @@ __all__ = [
     "JacobianAggregator",
     "LossTerm",
     "LossWeighting",
+    "TaskLoss",
 ]
+__shared__ = ["SMALLEST_PROBABILITY", "Curvature", "StandardizedTarget", "TargetCoding"]

@@ -27,6 +27,7 @@ from skmtl.grouping import (
     TaskGrouper,
     loss_units,
 )
+from skmtl.losses import cell_log_losses
 from skmtl.report import GroupingReport, Strategy
 
 TEST_SIZE = 0.3
@@ -36,7 +37,6 @@ LOSS_NAMES = {
     "classification": "log loss",
 }
 _LARGEST_SEED = np.iinfo(np.int32).max
-_SMALLEST_PROBABILITY = float(np.finfo(np.float64).eps)
 _GAIN_COLUMNS = [
     "target",
     "source",
@@ -250,14 +250,7 @@ def _task_losses(estimator: Any, test: TaskSet) -> list[float]:
     if test.kind == "regression":
         errors = (y - estimator.predict(frame)) ** 2
     else:
-        probabilities, known = estimator.predict_proba(frame), np.isin(y, estimator.classes_)
-        columns = np.searchsorted(estimator.classes_, np.where(known, y, estimator.classes_[0]))
-        errors = -np.log(
-            np.maximum(
-                np.where(known, probabilities[np.arange(len(y)), columns], 0.0),
-                _SMALLEST_PROBABILITY,
-            )
-        )
+        errors = cell_log_losses(y, estimator.predict_proba(frame), estimator.classes_)
     return [float(part.mean()) for part in np.split(errors, np.cumsum(test.sizes)[:-1])]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -27,7 +27,8 @@ from skmtl.data import (
 from skmtl.estimators.network import MultiTaskNetwork
 from skmtl.estimators.outputs import ClassificationOutputs
 from skmtl.estimators.problem import Problem
-from skmtl.estimators.targets import CodedLabels
+from skmtl.estimators.targets import Targets, declared_targets
+from skmtl.losses import resolve_loss
 from skmtl.network import TrainedMember
 
 
@@ -94,6 +95,9 @@ class MultiTaskClassifier(ClassificationOutputs, ClassifierMixin, MultiTaskNetwo
         column a task.
     task_weights : array-like of shape (T,), dict or None, default=None
         Weights of the tasks in the loss, in the order of ``task_names_`` or by name.
+    loss : {"log_loss"} or TaskLoss, default="log_loss"
+        Loss of every task. An object brings the user's own loss, a subclass of
+        :class:`skmtl.losses.LogLoss` with ``values`` of its own.
     aggregator : str or object, default="mean"
         How the tasks' losses or gradients become one step: a name of
         :data:`skmtl.aggregation.AGGREGATORS`, an object of
@@ -189,7 +193,7 @@ class MultiTaskClassifier(ClassificationOutputs, ClassifierMixin, MultiTaskNetwo
     """
 
     _kind: ClassVar[Kind] = "classification"
-    _targets: CodedLabels
+    _targets: Targets
     _sensitive_columns: Sequence[Any] = ()
     # Users need no set_fit_request: with metadata routing, sensitive_features reach fit wherever
     # they are passed.
@@ -222,6 +226,7 @@ class MultiTaskClassifier(ClassificationOutputs, ClassifierMixin, MultiTaskNetwo
         task_embedding_dim: int | str = "auto",
         task_column: Any = None,
         task_weights: Any = None,
+        loss: Any = "log_loss",
         aggregator: Any = "mean",
         fairness: Any = None,
         sensitive_as_input: bool = False,
@@ -253,6 +258,7 @@ class MultiTaskClassifier(ClassificationOutputs, ClassifierMixin, MultiTaskNetwo
             task_embedding_dim=task_embedding_dim,
             task_column=task_column,
             task_weights=task_weights,
+            loss=loss,
             aggregator=aggregator,
             categorical_features=categorical_features,
             embedding_dim=embedding_dim,
@@ -353,7 +359,7 @@ class MultiTaskClassifier(ClassificationOutputs, ClassifierMixin, MultiTaskNetwo
     def _check_problem(self, problem: Problem) -> None:
         if self.fairness is None:
             return
-        classes = cast(CodedLabels, problem.targets).classes
+        classes = problem.targets.classes
         self.fairness.check(problem.names, [len(classes[name]) for name in problem.names])
         self._check_groups(problem.groups)
         assert problem.groups is not None
@@ -385,12 +391,12 @@ class MultiTaskClassifier(ClassificationOutputs, ClassifierMixin, MultiTaskNetwo
 
     def _task_output(self, name: str, scores: NDArray[np.float64]) -> NDArray[np.float64]:
         """Probabilities of one task's own classes, (n, k_t), from its scores, (members, n, k)."""
-        mean: NDArray[np.float64] = self._targets.probabilities(name, scores).mean(0)
+        mean: NDArray[np.float64] = self._targets.decode(name, scores).mean(0)
         return mean
 
     def _declared(
         self, tasks: TaskSet, classes: Any, weight: NDArray[np.float64] | None
-    ) -> CodedLabels | None:
+    ) -> Targets | None:
         """Code labels among the declared classes: a list with one array a task for 2-D y, else one
         array for all tasks.
         """
@@ -412,9 +418,9 @@ class MultiTaskClassifier(ClassificationOutputs, ClassifierMixin, MultiTaskNetwo
                     f"classes must hold the known classes of every task. Got {own.tolist()} for "
                     f"task {name!r}."
                 )
-        return CodedLabels.among(declared)
+        return declared_targets(resolve_loss(self.loss, self._kind), declared)
 
-    def _check_declared(self, declared: CodedLabels) -> None:
+    def _check_declared(self, declared: Targets) -> None:
         for name, classes in declared.classes.items():
             if not np.array_equal(classes, self._targets.classes[name]):
                 raise ValueError(

@@ -43,6 +43,7 @@ from skmtl.estimators.ensembles import aggregator_of, ensemble, terms_of
 from skmtl.estimators.history import diagnostic_curves, entries, mean_curve, weighted_curve
 from skmtl.estimators.prediction import Predictor
 from skmtl.estimators.problem import Problem
+from skmtl.losses import resolve_loss
 from skmtl.network import ACTIVATIONS, SOLVERS, TrainedMember, Training, resolve_device, train_fleet
 from skmtl.support import CallbackSupport, DocLinks, VersionedState, fit_callbacks
 
@@ -102,6 +103,7 @@ class MultiTaskNetwork(
         "task_embedding_dim": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
         "task_column": [str, Integral, None],
         "task_weights": ["array-like", dict, None],
+        "loss": "no_validation",
         "aggregator": "no_validation",
         "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
         "embedding_dim": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
@@ -134,6 +136,7 @@ class MultiTaskNetwork(
         task_embedding_dim: int | str = "auto",
         task_column: Any = None,
         task_weights: Any = None,
+        loss: Any = "squared_error",
         aggregator: Any = "mean",
         categorical_features: Any = "from_dtype",
         embedding_dim: int | str = "auto",
@@ -162,6 +165,7 @@ class MultiTaskNetwork(
         self.task_embedding_dim = task_embedding_dim
         self.task_column = task_column
         self.task_weights = task_weights
+        self.loss = loss
         self.aggregator = aggregator
         self.categorical_features = categorical_features
         self.embedding_dim = embedding_dim
@@ -359,6 +363,7 @@ class MultiTaskNetwork(
     def _check_settings(self) -> None:
         """Raise where a parameter is out of range."""
         self._validate_params()
+        resolve_loss(self.loss, self._kind)
         resolve_aggregator(self.aggregator)
         for what in ("hidden_layer_sizes", "head_hidden_layer_sizes"):
             sizes = getattr(self, what)

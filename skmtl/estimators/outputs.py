@@ -161,7 +161,7 @@ class ClassificationOutputs:
             multitask_accuracy(
                 y,
                 self.predict(X),
-                task=self._task_ids(X),
-                sample_weight=sample_weight,  # type: ignore[attr-defined]
+                task=self._task_ids(X),  # type: ignore[attr-defined]
+                sample_weight=sample_weight,
             )
         )

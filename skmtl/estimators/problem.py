@@ -15,7 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from skmtl.data import Groups, TaskSet
 from skmtl.estimators.reading import InputReader
-from skmtl.estimators.targets import CodedLabels, Targets, learn_targets
+from skmtl.estimators.targets import Targets, learn_targets
+from skmtl.losses import resolve_loss
 from skmtl.network import Architecture, FleetData, Member, TrainedMember, Training
 
 # Fewest labelled rows of a task that must, and that can, spare a validation part.
@@ -109,7 +110,10 @@ class Problem:
             if sample_weight is None
             else {name: sample_weight[train.rows(name)] for name in train.names}
         )
-        self.targets: Targets = learn_targets(train, weights) if targets is None else targets
+        loss = resolve_loss(estimator.loss, train.kind)
+        self.targets = (
+            learn_targets(train, loss, weights) if targets is None else targets.under(loss)
+        )
         self.names = train.names if names is None else names
         self.groups = groups
         self._known_splits: dict[Any, dict[int, _Split]] = {}
@@ -279,11 +283,6 @@ class Problem:
         """
         keys = [""] if self.shared else list(names)
         rows = self._rows(split)
-        n_classes = (
-            np.array([self.targets.n_classes(name) for name in names])
-            if isinstance(self.targets, CodedLabels)
-            else None
-        )
         return Member(
             train=[rows[key][0] for key in keys],
             validation=[rows[key][1] for key in keys],
@@ -293,7 +292,7 @@ class Problem:
             learning_rate=self.estimator.learning_rate_init,
             alpha=self._alpha(),
             task_weights=None if task_weights is None else np.asarray(task_weights, dtype=float),
-            n_classes=n_classes,
+            n_scores=np.array([self.targets.n_scores(name) for name in names]),
             label=" + ".join(names)
             if len(names) <= 3
             else f"{names[0]} + {len(names) - 1} more tasks",
@@ -401,7 +400,7 @@ class Problem:
         """Return the mean loss of scores of a task's test rows, in the user's units."""
         if self.test is None:
             raise ValueError("There are no test rows to score.")
-        return self.targets.mean_loss(name, scores, self.test.targets(name))
+        return self.targets.mean_loss_of_scores(name, self.test.targets(name), scores)
 
 
 def widths(sizes: Any) -> tuple[int, ...]:

@@ -12,7 +12,8 @@ from skmtl._sklearn_compat import fit_context
 from skmtl.data import Kind, TaskSet
 from skmtl.estimators.network import MultiTaskNetwork
 from skmtl.estimators.outputs import RegressionOutputs
-from skmtl.estimators.targets import StandardizedTargets
+from skmtl.estimators.targets import Targets, learn_targets
+from skmtl.losses import resolve_loss
 
 
 class MultiTaskRegressor(RegressionOutputs, RegressorMixin, MultiTaskNetwork):
@@ -21,12 +22,11 @@ class MultiTaskRegressor(RegressionOutputs, RegressorMixin, MultiTaskNetwork):
     Minimises the mean over tasks (weighted by ``task_weights``) of the mean over each task's
     labelled rows,
 
-    .. math:: \frac{1}{\sum_t w_t} \sum_t \frac{w_t}{n_t} \sum_{i=1}^{n_t} \bigl(h_t(f(x_i)) -
-    z_{it}\bigr)^2
-              + \frac{\alpha}{2} \sum_l \|W_l\|^2,
+    .. math:: \frac{1}{\sum_t w_t} \sum_t \frac{w_t}{n_t} \sum_{i=1}^{n_t}
+              L\bigl(h_t(f(x_i)), z_{it}\bigr) + \frac{\alpha}{2} \sum_l \|W_l\|^2,
 
-    where :math:`z_{it}` is the target standardised within its task; predictions are in the user's
-    units.
+    where :math:`z_{it}` is the target standardized within its task and L the ``loss``, by default
+    :math:`(s - z)^2`; predictions are in the user's units.
 
     Parameters
     ----------
@@ -79,6 +79,11 @@ class MultiTaskRegressor(RegressionOutputs, RegressorMixin, MultiTaskNetwork):
         column a task.
     task_weights : array-like of shape (T,), dict or None, default=None
         Weights of the tasks in the loss, in the order of ``task_names_`` or by name.
+    loss : {"squared_error", "huber"} or TaskLoss, default="squared_error"
+        Loss of every task. "squared_error" estimates the conditional mean; "huber" is less
+        sensitive to outliers among the labels. An object sets hyperparameters
+        (``Huber(delta=0.5)``) or brings the user's own loss, a subclass of
+        :class:`skmtl.losses.TaskLoss`.
     aggregator : str or object, default="mean"
         How the tasks' losses or gradients become one step: a name of
         :data:`skmtl.aggregation.AGGREGATORS`, an object of
@@ -126,7 +131,7 @@ class MultiTaskRegressor(RegressionOutputs, RegressorMixin, MultiTaskNetwork):
     loss_curve_ : ndarray of shape (n_iter,)
         Training loss of every pass, mean over the members still running.
     task_loss_curve_ : ndarray of shape (n_iter, T)
-        The same, task by task, in units of each task's variance.
+        The same per task, in the loss's own units: for the squared error, of the task's variance.
     aggregation_weights_ : ndarray of shape (n_iter, T)
         Weights that the aggregator gave the tasks, mean over the steps of a pass and the members
         still running; NaN for a task that had no label, and throughout for aggregators without
@@ -176,7 +181,7 @@ class MultiTaskRegressor(RegressionOutputs, RegressorMixin, MultiTaskNetwork):
     """
 
     _kind: ClassVar[Kind] = "regression"
-    _targets: StandardizedTargets
+    _targets: Targets
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, *, sample_weight: Any = None) -> MultiTaskRegressor:
@@ -229,13 +234,14 @@ class MultiTaskRegressor(RegressionOutputs, RegressorMixin, MultiTaskNetwork):
 
     def _declared(
         self, tasks: TaskSet, classes: Any, weight: NDArray[np.float64] | None
-    ) -> StandardizedTargets:
+    ) -> Targets:
         """Standardise targets by the first rows; where they do not vary, later ones may."""
         weights = (
             None if weight is None else {name: weight[tasks.rows(name)] for name in tasks.names}
         )
-        return StandardizedTargets.of(tasks, weights, constant_may_vary=True)
+        loss = resolve_loss(self.loss, self._kind)
+        return learn_targets(tasks, loss, weights, constant_may_vary=True)
 
     def _task_output(self, name: str, scores: NDArray[np.float64]) -> NDArray[np.float64]:
         """Predictions of one task, (n,), from its scores, (members, n, 1)."""
-        return self._targets.predict(name, scores.mean(0))
+        return self._targets.decode(name, scores.mean(0))

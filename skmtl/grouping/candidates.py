@@ -180,12 +180,12 @@ def _first_smallest(values: NDArray[np.float64], allowed: NDArray[np.bool_]) -> 
     return int(positions[np.argmin(values[positions])])
 
 
-def loss_units(tasks: TaskSet, *, pooled: bool) -> dict[str, float]:
+def loss_units(tasks: TaskSet, *, pooled: bool, degree: float = 2.0) -> dict[str, float]:
     """Return what each task's loss is divided by, so that losses add up.
 
     Log losses are left as they are. Squared errors are divided by the variance of the training
     targets: of all tasks together where they are one quantity in one unit (long form), else task by
-    task.
+    task. Losses of another degree are divided by that power of the standard deviation.
 
     Parameters
     ----------
@@ -193,6 +193,9 @@ def loss_units(tasks: TaskSet, *, pooled: bool) -> dict[str, float]:
         Training tasks.
     pooled : bool
         Whether all targets are one quantity.
+    degree : float, default=2.0
+        ``TaskLoss.degree`` of the loss: 2 for squared errors, 1 for absolute errors, 0 for losses
+        in standardized units.
 
     Returns
     -------
@@ -212,5 +215,5 @@ def loss_units(tasks: TaskSet, *, pooled: bool) -> dict[str, float]:
         return dict.fromkeys(tasks.names, 1.0)
     if pooled:
         variance = float(np.var(np.concatenate([task.y for task in tasks])))
-        return dict.fromkeys(tasks.names, variance or 1.0)
-    return {task.name: float(np.var(task.y)) or 1.0 for task in tasks}
+        return dict.fromkeys(tasks.names, (variance or 1.0) ** (degree / 2))
+    return {task.name: (float(np.var(task.y)) or 1.0) ** (degree / 2) for task in tasks}

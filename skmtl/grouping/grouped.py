@@ -32,6 +32,7 @@ from skmtl.grouping.candidates import (
 from skmtl.grouping.held_out import held_out_losses
 from skmtl.grouping.rounds import N_SPLITS, GroupMeasurements, refined
 from skmtl.grouping.search import TaskGrouper
+from skmtl.losses import resolve_loss
 from skmtl.support import DocLinks, Stage, VersionedState
 
 # Fewest rows of a task that takes part in measuring gains and in the choice of groups.
@@ -202,6 +203,10 @@ class TaskGrouped(VersionedState, DocLinks, MultiOutputMixin, BaseEstimator):
         self.gains_ = gains
         return predict_affinity(rest, gains, random_state=seed)
 
+    def _units(self, rest: TaskSet) -> dict[str, float]:
+        loss = resolve_loss(self._inner(rest.names).loss, rest.kind)
+        return loss_units(rest, pooled=self.task_column is not None, degree=loss.degree)
+
     def _choose(
         self,
         rest: TaskSet,
@@ -245,7 +250,7 @@ class TaskGrouped(VersionedState, DocLinks, MultiOutputMixin, BaseEstimator):
             for name, loss in held_out_losses(one, held, group).items()
         }
         stage.advance(len(groups))
-        unit = loss_units(rest, pooled=self.task_column is not None)
+        unit = self._units(rest)
         losses = [
             np.array(
                 [
@@ -277,7 +282,7 @@ class TaskGrouped(VersionedState, DocLinks, MultiOutputMixin, BaseEstimator):
         if self.n_rounds == 0 or len(rest) < 3:
             return proposed(affinity, self.grouper, seed)
         seeds = check_random_state(seed).randint(_LARGEST_SEED, size=N_SPLITS).tolist()
-        units = loss_units(rest, pooled=self.task_column is not None)
+        units = self._units(rest)
         measurements = GroupMeasurements(
             rest, self._inner(rest.names), units, seeds, self.n_jobs, self.memory, self.verbose
         )

@@ -9,11 +9,9 @@ import numpy as np
 
 from skmtl.data import TaskSet, take_rows
 
-_SMALLEST_PROBABILITY = 1e-7
-
 
 def held_out_losses(estimator: Any, held: TaskSet, group: Sequence[str]) -> dict[str, float]:
-    """Return the mean squared error or log loss of every task of a group, in the user's units.
+    """Return the mean loss of every task of a group, as ``TaskLoss.mean_loss`` defines it.
 
     Parameters
     ----------
@@ -45,12 +43,5 @@ def held_out_losses(estimator: Any, held: TaskSet, group: Sequence[str]) -> dict
         rows, y = held.rows(name), held[name].y
         codes = None if estimator.task_column is None else np.full(len(rows), position)
         outputs = estimator._outputs_of(take_rows(held.X, rows), codes)[position]
-        if held.kind == "regression":
-            losses[name] = float(np.mean((y - outputs) ** 2))
-            continue
-        classes = estimator._own_classes[position]
-        known = np.isin(y, classes)
-        column = np.searchsorted(classes, np.where(known, y, classes[0]))
-        probability = np.where(known, outputs[np.arange(len(y)), column], 0.0)
-        losses[name] = float(-np.mean(np.log(np.maximum(probability, _SMALLEST_PROBABILITY))))
+        losses[name] = estimator._targets.mean_loss(name, y, outputs)
     return losses

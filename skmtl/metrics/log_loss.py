@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from skmtl.base import SMALLEST_PROBABILITY
 from skmtl.metrics.labelled import Average, LabelledTask, Score, labelled_tasks, score_tasks
 from skmtl.metrics.probabilities import (
     classes_of_columns,
@@ -87,7 +88,7 @@ def multitask_log_loss(
         chosen = np.where(columns < 0, 0.0, p[np.arange(len(p)), columns])
         return float(
             np.average(
-                -np.log(np.clip(chosen, np.finfo(float).eps, 1.0)), weights=one.sample_weight
+                -np.log(np.clip(chosen, SMALLEST_PROBABILITY, 1.0)), weights=one.sample_weight
             )
         )
 

@@ -2,6 +2,7 @@
 
 from skmtl.network.architecture import ACTIVATIONS, Architecture
 from skmtl.network.fleet import train_fleet
+from skmtl.network.lane_loss import LaneLoss
 from skmtl.network.members import FleetData, Member, TrainedMember, Training
 from skmtl.network.numerics import numeric_mode, resolve_device
 from skmtl.network.solvers import SOLVERS
@@ -20,3 +21,4 @@ __all__ = [
     "resolve_device",
     "train_fleet",
 ]
+__shared__ = ["LaneLoss"]

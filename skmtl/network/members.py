@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skmtl.base import TaskLoss
+from skmtl.losses import SquaredError
+
 Rows = NDArray[np.intp]
 
 
@@ -83,8 +86,8 @@ class Member:
         Step size; L2 penalty, alpha / 2 * ||W||^2 added to the loss (decoupled for adamw).
     task_weights : ndarray of shape (T,), optional
         Weights of the tasks in the loss; None = all equal.
-    n_classes : ndarray of shape (T,), optional
-        Number of classes of every task, for the multi-class loss.
+    n_scores : ndarray of shape (T,), optional
+        Number of scores that every task uses; None = all.
     label : str
         How messages call the member.
     start : TrainedMember, optional
@@ -115,7 +118,7 @@ class Member:
     learning_rate: float = 1e-3
     alpha: float = 0.0
     task_weights: NDArray[np.floating] | None = None
-    n_classes: NDArray[np.integer] | None = None
+    n_scores: NDArray[np.integer] | None = None
     label: str = "network"
     start: TrainedMember | None = None
     baselines: NDArray[np.floating] | None = None
@@ -136,7 +139,7 @@ class Training:
 
     Attributes
     ----------
-    loss : {"squared_error", "binary_cross_entropy", "cross_entropy"}
+    loss : TaskLoss
         Loss of every task.
     solver : {"adam", "adamw", "adagrad", "sgd"}
         Optimiser.
@@ -164,12 +167,13 @@ class Training:
 
     Examples
     --------
+    >>> from skmtl.losses import LogLoss
     >>> from skmtl.network import Training
-    >>> Training(loss="binary_cross_entropy", batch_size=None).max_iter
+    >>> Training(loss=LogLoss(), batch_size=None).max_iter
     200
     """
 
-    loss: str = "squared_error"
+    loss: TaskLoss = field(default_factory=SquaredError)
     solver: str = "adam"
     batch_size: int | None = 64
     max_iter: int = 200

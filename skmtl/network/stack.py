@@ -15,7 +15,7 @@ from skmtl.base import Aggregator, LossTerm
 from skmtl.network.architecture import Architecture
 from skmtl.network.batches import BatchStream, DeviceData, build_table
 from skmtl.network.by_gradients import build_steering
-from skmtl.network.losses import BinaryCrossEntropy, CrossEntropy, Loss, SquaredError
+from skmtl.network.lane_loss import LaneLoss
 from skmtl.network.members import Member, TrainedMember, Training, any_rows
 from skmtl.network.solvers import ParameterBlock, build_solver
 from skmtl.network.stacked import StackedNetwork
@@ -461,14 +461,10 @@ class Stack:
         }
 
     # ------------------------------------------------------------------ helpers
-    def _loss(self, members: Sequence[Member]) -> Loss:
-        if self.training.loss == "squared_error":
-            return SquaredError()
-        if self.training.loss == "binary_cross_entropy":
-            return BinaryCrossEntropy()
-        return CrossEntropy(
-            self._tensor(np.stack([np.asarray(member.n_classes) for member in members]))
-        )
+    def _loss(self, members: Sequence[Member]) -> LaneLoss:
+        used = [np.asarray(m.n_scores) for m in members if m.n_scores is not None]
+        n_scores = self._tensor(np.stack(used)) if len(used) == len(members) else None
+        return LaneLoss(self.training.loss, n_scores, self.architecture.n_outputs)
 
     def _of_members(self, value: Callable[[Member], float]) -> Tensor:
         return self._tensor([value(self.members[e]) for e in self.lanes])

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from skmtl.base import LossTerm
 from skmtl.network.batches import Batch
-from skmtl.network.losses import Loss
+from skmtl.network.lane_loss import LaneLoss
 from skmtl.network.stacked import StackedNetwork
 
 
@@ -37,7 +37,7 @@ class Step:
     """
 
     network: StackedNetwork
-    loss: Loss
+    loss: LaneLoss
     terms: Sequence[LossTerm]
     batch: Batch
     scores: Tensor

@@ -109,14 +109,14 @@ def with_new_heads(
     data = FleetData(
         table, np.concatenate([codes] * n_members), np.concatenate([weight] * n_members)
     )
-    n_classes = np.array([network._targets.n_classes(name) for name in network.task_names_])
+    n_scores = np.array([network._targets.n_scores(name) for name in network.task_names_])
     members = [
         Member(
             [np.arange(e * n_rows, (e + 1) * n_rows)],
             start=TrainedMember(parameters=start),
             order_seed=seed,
             learning_rate=STEP_SIZE,
-            n_classes=n_classes,
+            n_scores=n_scores,
             label=f"heads of network {e}",
         )
         for e, start in enumerate(starts)

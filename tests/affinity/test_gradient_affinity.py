@@ -14,6 +14,7 @@ from skmtl.affinity.joint import JointNetworks, stacked
 from skmtl.affinity.random_groups import random_groups
 from skmtl.affinity.sample_gradients import Projection, projected_gradients
 from skmtl.affinity.subset_regression import TaskRows, fit_subsets, task_losses
+from skmtl.losses import LogLoss, SquaredError
 
 SMALL = {"hidden_layer_sizes": (4, 3), "activation": "tanh", "max_iter": 2, "dtype": "float64"}
 
@@ -115,9 +116,8 @@ def test_sets_of_regression_tasks_are_ridge_regressions_of_scikit_learn(rng, mon
     members = np.array(
         [[1, 0, 0, 0, 0], [1, 1, 0, 1, 0], [0, 0, 1, 0, 1], [1, 1, 1, 1, 1]], dtype=bool
     )
-    found = fit_subsets(
-        rows, torch.tensor(members), 0.3, "squared_error", losses_of("squared_error")
-    )
+    curvature = SquaredError().curvature(1)
+    found = fit_subsets(rows, torch.tensor(members), 0.3, curvature, losses_of("squared_error"))
     losses = task_losses(rows, found, losses_of("squared_error"))
     for own, group, loss in zip(found, members, losses, strict=True):
         X, r, w = (
@@ -140,7 +140,7 @@ def test_sets_of_classification_tasks_are_penalised_logistic_regressions_with_an
 ):
     (offset, features, y, weights), rows = random_rows(rng, 4, 9, k, 3, loss)
     members = np.array([[1, 0, 0, 0], [1, 0, 1, 1]], dtype=bool)
-    found = fit_subsets(rows, torch.tensor(members), 0.2, loss, losses_of(loss))
+    found = fit_subsets(rows, torch.tensor(members), 0.2, LogLoss().curvature(k), losses_of(loss))
     for own, group in zip(found, members, strict=True):
 
         def objective(b, group=group):
@@ -164,7 +164,7 @@ def test_regressions_that_are_still_moving_are_counted(rng):
             rows,
             torch.eye(4, dtype=torch.bool)[:2],
             1e-3,
-            "binary_cross_entropy",
+            LogLoss().curvature(1),
             losses_of("binary_cross_entropy"),
             max_iter=3,
         )

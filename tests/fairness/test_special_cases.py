@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from skmtl.fairness import MTAF, PerTaskFairness
+from skmtl.losses import LogLoss
 from skmtl.network import Architecture, FleetData, Member, Training, train_fleet
 
 LOSSES = pytest.mark.parametrize("loss", ["mmd", "gap", "correlation"])
@@ -28,7 +29,7 @@ def people(rng):
 def trained(data, terms, *, hidden=(8,), **settings):
     """Parameters after plain gradient steps on all rows."""
     options = {
-        "loss": "binary_cross_entropy",
+        "loss": LogLoss(),
         "solver": "sgd",
         "batch_size": None,
         "max_iter": 1,

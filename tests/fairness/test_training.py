@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from skmtl.fairness import MTAF, PerTaskFairness, mmd_penalty
+from skmtl.losses import LogLoss
 from skmtl.network import Architecture, FleetData, Member, Training, train_fleet
 
 TERMS = pytest.mark.parametrize("term", [MTAF, PerTaskFairness])
@@ -40,7 +41,7 @@ def setting(rng):
         architecture,
         data,
         members,
-        Training(loss="binary_cross_entropy", batch_size=100, max_iter=15, n_iter_no_change=15),
+        Training(loss=LogLoss(), batch_size=100, max_iter=15, n_iter_no_change=15),
     )
 
 

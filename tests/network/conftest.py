@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from skmtl.losses import LogLoss, SquaredError
 from skmtl.network import Architecture, FleetData, Member, Training
 from skmtl.network.batches import BatchStream, DeviceData, batch_shape, build_table
 
@@ -67,9 +68,9 @@ def _plain_parts(architecture, parameters):
 
 def _plain_losses(loss, scores, labels, n_classes=None):
     """Loss of every row from scores (rows, k) and labels (rows,)."""
-    if loss == "squared_error":
+    if isinstance(loss, SquaredError) or loss == "squared_error":
         return functional.mse_loss(scores[:, 0], labels, reduction="none")
-    if loss == "binary_cross_entropy":
+    if scores.shape[1] == 1:
         return functional.binary_cross_entropy_with_logits(scores[:, 0], labels, reduction="none")
     return functional.cross_entropy(scores[:, :n_classes], labels.long(), reduction="none")
 
@@ -165,7 +166,7 @@ def _plain_training(architecture, data, member, training, n_iter, more=(), shape
                         training.loss,
                         scores,
                         batch.labels[0, t],
-                        None if now.n_classes is None else int(now.n_classes[t]),
+                        None if now.n_scores is None else int(now.n_scores[t]),
                     )
                     task_loss = (losses * batch.weights[0, t]).sum()
                     curve[-1][t] += task_loss.item() / n_steps
@@ -263,7 +264,7 @@ def _random_fleet(
             learning_rate=float(rng.uniform(*learning_rate)),
             alpha=float(rng.uniform(0, 0.1)),
             task_weights=rng.uniform(0.2, 2.0, size=n_tasks),
-            n_classes=n_classes,
+            n_scores=n_classes,
             label=f"member {number}",
         )
 
@@ -272,7 +273,14 @@ def _random_fleet(
         p, (6, 5), (4,), outputs, "tanh", embeddings=embeddings, task_embedding_dim=task_dim
     )
     settings = (
-        dict(loss=loss, batch_size=8, max_iter=12, n_iter_no_change=100, dtype="float64") | training
+        dict(
+            loss=SquaredError() if loss == "squared_error" else LogLoss(),
+            batch_size=8,
+            max_iter=12,
+            n_iter_no_change=100,
+            dtype="float64",
+        )
+        | training
     )
     return Fleet(
         architecture, data, [member(number) for number in range(n_members)], Training(**settings)

@@ -9,6 +9,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 
 from skmtl.base import LossTerm
+from skmtl.losses import SquaredError
 from skmtl.network import (
     SOLVERS,
     Architecture,
@@ -77,9 +78,9 @@ def numpy_loss(fleet, parameters, rows, task, n_classes):
     if not len(rows):
         return None
     scores, y = numpy_scores(fleet.architecture, parameters, fleet.data.X[rows], task), y[rows]
-    if fleet.training.loss == "squared_error":
+    if isinstance(fleet.training.loss, SquaredError):
         losses = (scores[:, 0] - y) ** 2
-    elif fleet.training.loss == "binary_cross_entropy":
+    elif scores.shape[1] == 1:
         losses = np.logaddexp(0, scores[:, 0]) - y * scores[:, 0]
     else:
         scores = scores[:, : n_classes[task]]
@@ -91,7 +92,7 @@ def validation_loss(fleet, member, parameters):
     """Mean of the tasks' validation losses, weighted by task, over tasks with a label."""
     wide = fleet.data.y.ndim == 2
     losses = [
-        numpy_loss(fleet, parameters, member.validation[0 if wide else t], t, member.n_classes)
+        numpy_loss(fleet, parameters, member.validation[0 if wide else t], t, member.n_scores)
         for t in range(3)
     ]
     held = [t for t in range(3) if losses[t] is not None]

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from skmtl.network.losses import BinaryCrossEntropy, CrossEntropy, SquaredError
+from skmtl.losses import LogLoss, SquaredError
+from skmtl.network import LaneLoss
 
 E, T, B = 3, 4, 6
 N_CLASSES = torch.tensor([[2.0, 5.0, 3.0, 4.0], [5.0, 5.0, 2.0, 2.0], [3.0, 4.0, 5.0, 2.0]])
@@ -13,21 +14,21 @@ def draw(rng, kind):
     weights = torch.tensor(rng.uniform(0.0, 2.0, size=(E, T, B)))
     if kind == "squared_error":
         return (
-            SquaredError(),
+            LaneLoss(SquaredError()),
             torch.tensor(rng.normal(size=(E, T, 1, B))),
             torch.tensor(rng.normal(size=(E, T, B))),
             weights,
         )
     if kind == "binary_cross_entropy":
         return (
-            BinaryCrossEntropy(),
+            LaneLoss(LogLoss()),
             torch.tensor(rng.normal(size=(E, T, 1, B)) * 5),
             torch.tensor(rng.integers(2, size=(E, T, B)) * 1.0),
             weights,
         )
     labels = torch.floor(torch.tensor(rng.random((E, T, B))) * N_CLASSES[..., None])
     return (
-        CrossEntropy(N_CLASSES.double()),
+        LaneLoss(LogLoss(), N_CLASSES.double(), 5),
         torch.tensor(rng.normal(size=(E, T, 5, B)) * 3),
         labels,
         weights,
@@ -90,7 +91,7 @@ def test_a_cell_of_weight_zero_has_derivative_zero(rng, kind):
 def test_values_and_derivatives_of_extreme_scores_are_finite(rng, kind, sign, dtype):
     loss, scores, labels, weights = draw(rng, kind)
     if kind == "cross_entropy":
-        loss = CrossEntropy(N_CLASSES.to(dtype))
+        loss = LaneLoss(LogLoss(), N_CLASSES.to(dtype), 5)
         scores = torch.zeros_like(scores)
         scores[:, :, 0] = sign * 1e4
     else:
@@ -106,7 +107,7 @@ def test_extreme_logits_cost_their_distance_to_the_label(rng):
         torch.tensor([[[0.0, 1.0, 1.0, 0.0]]], dtype=torch.float64),
     )
     torch.testing.assert_close(
-        BinaryCrossEntropy().values(logits, labels),
+        LogLoss().values(logits, labels),
         torch.tensor([[[1e4, 1e4, 0.0, 0.0]]], dtype=torch.float64),
     )
 
@@ -126,10 +127,10 @@ def test_two_classes_cost_what_the_difference_of_their_logits_costs_in_the_binar
         torch.tensor(rng.normal(size=(E, T, 2, B)) * 4),
         torch.tensor(rng.integers(2, size=(E, T, B)) * 1.0),
     )
-    multi = CrossEntropy(torch.full((E, T), 2.0, dtype=torch.float64)).values(scores, labels)
+    multi = LogLoss().values(scores, labels)
     torch.testing.assert_close(
         multi,
-        BinaryCrossEntropy().values(scores[:, :, 1:] - scores[:, :, :1], labels),
+        LogLoss().values(scores[:, :, 1:] - scores[:, :, :1], labels),
         rtol=1e-12,
         atol=1e-12,
     )

@@ -1,0 +1,81 @@
+"""Class labels of every task, coded by position among the classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class ClassCodes:
+    """Class labels of one task.
+
+    Attributes
+    ----------
+    task : str
+        Name of the task.
+    classes : ndarray
+        Sorted classes that the task has in training.
+    coded : ndarray
+        Classes that the codes stand for. Where all tasks draw from the same two labels it is these
+        two, so a task that has met only one of them still knows which one it is.
+    n_scores : int
+        1 (a logit of the second class) if no task has more than two classes, else one logit per
+        class.
+    """
+
+    task: str
+    classes: NDArray[Any]
+    coded: NDArray[Any]
+    n_scores: int
+
+    @property
+    def unit(self) -> float:
+        """Codes have no unit."""
+        return 1.0
+
+    def encode(self, y: NDArray[Any]) -> Array:
+        """Return the codes of labels."""
+        unknown = y[~np.isin(y, self.coded)]
+        if len(unknown):
+            raise ValueError(
+                f"Task {self.task!r} has the label {unknown[:1].tolist()[0]!r} in y, which is not "
+                f"among its classes {self.coded.tolist()}."
+            )
+        return np.searchsorted(self.coded, y).astype(np.float64)
+
+    def logits(self, scores: Array) -> Array:
+        """Return one logit per coded class."""
+        if self.n_scores == 1:
+            return np.concatenate([np.zeros_like(scores), scores], axis=-1)
+        return scores[..., : self.n_scores]
+
+    def decode(self, scores: Array) -> Array:
+        """Return probabilities of the task's own classes, (..., n, k_t), from (..., n, k)."""
+        columns = np.searchsorted(self.coded, self.classes)
+        probabilities: Array = softmax(self.logits(scores)[..., columns], axis=-1)
+        return probabilities
+
+
+def class_codes(classes: Mapping[str, NDArray[Any]]) -> dict[str, ClassCodes]:
+    """Code labels among these sorted classes of every task."""
+    coded = dict(classes)
+    union = (
+        np.unique(np.concatenate(list(classes.values())))
+        if len({own.dtype.kind for own in classes.values()}) == 1
+        else np.empty(0)
+    )
+    if len(union) == 2:
+        coded = dict.fromkeys(classes, union)
+    binary = max(len(own) for own in classes.values()) <= 2
+    return {
+        name: ClassCodes(name, own, coded[name], 1 if binary else max(len(coded[name]), 2))
+        for name, own in classes.items()
+    }
