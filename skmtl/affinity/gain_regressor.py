@@ -42,7 +42,7 @@ class PairwiseGainRegressor(VersionedState, DocLinks, RegressorMixin, BaseEstima
         eigendecomposition; the scale :math:`s` of the linear columns is chosen along with it.
         "reml" gives every block of terms a penalty of its own, found by restricted maximum
         likelihood: the monomials of each degree, the numeric linear columns, and every set of
-        neighbouring indicators that sum to one. This is partial pooling: a task's effect is shrunk
+        neighboring indicators that sum to one. This is partial pooling: a task's effect is shrunk
         the more, the less tasks differ and the fewer pairs it took part in.
     clip : float or None, default=0.005
         The gains are clipped at this quantile from below and from above before the fit, so that a
@@ -56,7 +56,7 @@ class PairwiseGainRegressor(VersionedState, DocLinks, RegressorMixin, BaseEstima
     ----------
     coef_ : ndarray of shape (n_terms,)
         Coefficients of the terms: of standardized monomials first, then of the linear columns (0/1
-        columns are centred but keep their scale).
+        columns are centered but keep their scale).
     intercept_ : float
         Weighted mean of the clipped gains.
     alpha_ : float

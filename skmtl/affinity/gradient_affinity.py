@@ -106,7 +106,7 @@ class GradientTaskAffinity(AffinityEstimator):
     - The code loads :math:`\theta^* + P \beta_S` into the network and evaluates it; here the linear
       model is evaluated, which needs no further pass.
     - The code pools rows; here tasks count alike within a set, as they do in the networks.
-    - The published table holds mean losses, negated and standardised by target. Held against the
+    - The published table holds mean losses, negated and standardized by target. Compared with the
       target alone, larger means better and 0 means no help, as for measured gains; the order of the
       sources of a target is the same.
 

@@ -268,13 +268,13 @@ def membership_ridge(
     coefficients : ndarray of shape (T, T)
         Row = target, column = who is in the group; 0 on the diagonal.
     intercepts : ndarray of shape (T,)
-        Constants, which are not penalised; 0 for a task without a gain.
+        Constants, which are not penalized; 0 for a task without a gain.
     """
     known = np.isfinite(gains).astype(np.float64)
     count = np.maximum(known.sum(0), 1.0)
     X, y = members.astype(np.float64), np.where(known > 0, gains, 0.0)
     means, mean_gain = known.T @ X / count[:, None], y.sum(0) / count
-    # Sums of squares and products over each target's own groups, centred: (T, T, T) and (T, T).
+    # Sums of squares and products over each target's own groups, centered: (T, T, T) and (T, T).
     squares = (
         np.matmul(known.T[:, None, :] * X.T, X)
         - count[:, None, None] * means[:, :, None] * means[:, None, :]
@@ -284,5 +284,5 @@ def membership_ridge(
     coefficients: NDArray[np.float64] = np.linalg.solve(system, products[:, :, None])[:, :, 0]
     np.fill_diagonal(
         coefficients, 0.0
-    )  # the target is in all of its groups: nothing is learnt of it
+    )  # the target is in all of its groups: nothing is learned about it
     return coefficients, mean_gain - (means * coefficients).sum(1)

@@ -17,7 +17,7 @@ from skmtl.affinity.gains import PairwiseGains
 from skmtl.affinity.matrix import affinity_matrix
 from skmtl.data import TaskSet
 
-# Nearest neighbours take half of the time of all features and add nothing to the others.
+# Nearest neighbors take half of the time of all features and add nothing to the others.
 _FEATURES = [name for name in EXTENDED if name != "cross_link_ratio"]
 # Measurements that the noise of all targets counts as, beside a target's own.
 _PRIOR_MEASUREMENTS = 6

@@ -121,7 +121,7 @@ def pairs_to_measure(
 
 
 def _design(tasks: TaskSet, rng: np.random.RandomState) -> tuple[Array, NDArray[np.intp]]:
-    """Centred columns of all ordered pairs, features also scaled, and the number of every column's
+    """Centered columns of all ordered pairs, features also scaled, and the number of every column's
     block.
     """
     featurizer = gain_predictor(tasks, random_state=rng.randint(np.iinfo(np.int32).max))[0]

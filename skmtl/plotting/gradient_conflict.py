@@ -31,16 +31,16 @@ class GradientConflictDisplay:
     no more than between gradients that have nothing to do with each other), and the volume that the
     gradients span (1 = at right angles, 0 = one is a combination of others). Below: the weight of
     each task over the mean weight of the tasks in that pass (1 = as the mean of the gradients would
-    weigh it): lines for up to six tasks, colours for more. Build one with :meth:`from_estimator` or
+    weigh it): lines for up to six tasks, colors for more. Build one with :meth:`from_estimator` or
     :meth:`from_predictions`.
 
     Parameters
     ----------
     history : list of dict or DataFrame
-        One entry a pass with "negative_cosine_fraction" and, where known, "voldet" and "unsolved":
+        One entry per epoch with "negative_cosine_fraction" and, where known, "voldet" and "unsolved":
         ``history_`` of a fitted estimator.
     weights : DataFrame of shape (n_passes, T), array-like or None, default=None
-        Weights of the tasks, one column a task; NaN = the task had none.
+        Weights of the tasks, one column per task; NaN = the task had none.
     best_iteration : int, default=None
         Pass whose networks were kept.
 
@@ -117,10 +117,10 @@ class GradientConflictDisplay:
         Parameters
         ----------
         history : list of dict or DataFrame
-            One entry a pass with "negative_cosine_fraction" and, where known, "voldet" and
+            One entry per epoch with "negative_cosine_fraction" and, where known, "voldet" and
             "unsolved".
         weights : DataFrame of shape (n_passes, T), array-like or None, default=None
-            Weights of the tasks, one column a task.
+            Weights of the tasks, one column per task.
         best_iteration : int, default=None
             Pass whose networks were kept.
         ax : matplotlib Axes, default=None

@@ -156,7 +156,7 @@ class ParetoFrontierDisplay:
         Parameters
         ----------
         estimator : GridSearchCV, RandomizedSearchCV or FleetSearchCV
-            Fitted with several metrics. Scores are turned around, because searches maximise: a
+            Fitted with several metrics. Scores are turned around, because searches maximize: a
             scorer with ``greater_is_better=False`` is shown as the metric itself, another as its
             negative. The candidate that the search chose is the one that is marked.
         metrics : tuple of str

@@ -39,7 +39,7 @@ class GroupingReport:
     n_features : int
         Number of inputs.
     loss_name : str
-        Name of the loss, such as "mean squared error (standardised)".
+        Name of the loss, such as "mean squared error (standardized)".
     losses : DataFrame of shape (T, 3)
         Held-out loss per task; index = task names, columns "single-task", "all together",
         "grouped". NaN = not trained that way.

@@ -56,7 +56,7 @@ class TaskGrouper(VersionedState, DocLinks, ClusterMixin, BaseEstimator):
         Number of groups. For "sdp" and "spectral" exactly that many. For the others a budget: at
         most that many, and fewer where one more would not raise the total gain; for "standley" in
         steps of 0.5, which is the cost of a group of one task. None chooses the number with the
-        largest total gain, up to one group a task where groups may overlap. See Notes before
+        largest total gain, up to one group per task where groups may overlap. See Notes before
         relying on None.
     max_group_size : int or None, default=None
         Largest number of tasks in a group, for all methods but "sdp" and "spectral".
