@@ -61,13 +61,13 @@ class GroupingReport:
         Candidates: columns candidate (label), n_groups, validation_loss, chosen.
     notices : list of str
         What the reader must know: rows dropped, tasks too small, fallbacks.
-    served_by : dict of str to int, default={}
-        Index in ``groups`` of the group whose network serves a task; a task that is not named is
-        served by the first group that holds it.
     seconds : float
         Time that everything took.
     settings : dict
         Settings of the run, by name.
+    served_by : dict of str to int
+        Index in ``groups`` of the group whose network serves a task; a task that is not named is
+        served by the first group that holds it.
 
     Examples
     --------
