@@ -26,7 +26,7 @@ from skmtl.support import Stage
 Group = tuple[str, ...]
 
 # A folder keeps the groups of a repeat in at most so many parts, each of at least so many groups.
-_PARTS, _SMALLEST_PART = 8, 64
+_PARTS, _SMALLEST_PART = 8, 32
 
 
 def collect_pairwise_gains(
@@ -70,7 +70,7 @@ def collect_pairwise_gains(
         None = as many as torch may use threads, or one worker.
     memory : str, joblib.Memory or None, default=None
         Where finished measurements are kept, with checksums; a repeated call recomputes nothing,
-        and an interrupted one goes on from the last part of a repeat (an eighth, or 64 networks).
+        and an interrupted one goes on from the last part of a repeat (an eighth, or 32 networks).
     random_state : int, RandomState or None, default=None
         Seed of pairs, splits and networks.
     verbose : int, default=0
