@@ -36,7 +36,6 @@ from torch import Tensor
 
 import skmtl
 from skmtl.aggregation import AGGREGATORS, SVFair, TaskGradients, UPGrad
-from skmtl.base import GradientWeighting, JacobianAggregator
 from skmtl.network import Architecture, FleetData, Member, Training, train_fleet
 
 N_INPUTS, HIDDEN, BATCH, RATE = 20, (64, 32), 512, 1e-3
@@ -96,11 +95,7 @@ def in_turn(calls: dict[Any, Callable[[], float]], rounds: int) -> dict[Any, lis
 
 # ---------------------------------------------------------------------- one call
 def our_methods() -> dict[str, Any]:
-    known = {
-        name: kind()
-        for name, kind in AGGREGATORS.items()
-        if issubclass(kind, (GradientWeighting, JacobianAggregator))
-    }
+    known = {name: kind() for name, kind in AGGREGATORS.items() if kind.kind != "loss_weights"}
     return {
         **known,
         "svfair, tau auto": SVFair(tau="auto"),
@@ -118,12 +113,11 @@ def jacobians(n_tasks: int, rng: np.random.Generator) -> Tensor:
 
 
 def our_call(method: Any, rows: Tensor) -> Callable[[], object]:
-    drawing = {"generator": torch.Generator().manual_seed(0)} if method.random else {}
-    shown = rows @ rows.mT if isinstance(method, GradientWeighting) else rows
+    weighs = method.kind == "gradient_weights"
     return partial(
-        method.weights if isinstance(method, GradientWeighting) else method.aggregate,
-        shown,
-        **drawing,
+        method.weights if weighs else method.aggregate,
+        rows @ rows.mT if weighs else rows,
+        generator=torch.Generator().manual_seed(0),
     )
 
 
@@ -348,16 +342,16 @@ Left out because a step took more than {options.limit:g} s: {"; ".join(left_out)
 # Parts of a step and the functions they stand for, by module; time spent in an inner one does not
 # count for the outer one.
 PLACES = {
-    "forward": ["skmtl.network.stacked:StackedNetwork.forward"],
+    "forward": ["skmtl.network.stacked_network:StackedNetwork.forward"],
     "derivative of the losses": ["skmtl.network.steps:Step.derivative"],
-    "backward": ["skmtl.network.stacked:StackedNetwork.backward"],
+    "backward": ["skmtl.network.stacked_network:StackedNetwork.backward"],
     "heads, down to the representation": [
-        "skmtl.network.stacked:StackedNetwork.representation_gradient"
+        "skmtl.network.stacked_network:StackedNetwork.representation_gradient"
     ],
-    "Jacobian of the trunk": ["skmtl.network.stacked:StackedNetwork.trunk_jacobian"],
+    "Jacobian of the trunk": ["skmtl.network.stacked_network:StackedNetwork.trunk_jacobian"],
     "Gramian": [
         "skmtl.network.by_gradients:gramian_of",
-        "skmtl.network.stacked:StackedNetwork.representation_gramian",
+        "skmtl.network.stacked_network:StackedNetwork.representation_gramian",
     ],
     "Shapley values: eigenvectors": ["numpy.linalg:eigh", "torch.linalg:eigh"],
     "Shapley values: the rest": ["skmtl.aggregation.svfair:shapley_values"],
@@ -373,10 +367,10 @@ PLACES = {
         "skmtl.aggregation.kinds:GramianWeighting.weights",
     ],
     "writing the direction": [
-        "skmtl.network.stacked:StackedNetwork.set_trunk_gradient",
-        "skmtl.network.stacked:StackedNetwork.scale_head_gradients",
+        "skmtl.network.stacked_network:StackedNetwork.set_trunk_gradient",
+        "skmtl.network.stacked_network:StackedNetwork.scale_head_gradients",
     ],
-    "clipping": ["skmtl.network.stacked:StackedNetwork.clip_trunk_gradient"],
+    "clipping": ["skmtl.network.stacked_network:StackedNetwork.clip_trunk_gradient"],
     "steering: _call": ["skmtl.network.by_gradients:GradientSteering._call"],
     "steering: the rest": [
         "skmtl.network.by_gradients:GradientSteering.gradients",

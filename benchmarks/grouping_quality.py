@@ -15,6 +15,7 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ from skmtl import (
 )
 from skmtl.affinity import collect_pairwise_gains, predict_affinity
 from skmtl.datasets import make_grouped_tasks
-from skmtl.estimators import fit_groups
+from skmtl.estimators import fit_groups, read_settings, read_training_rows
 from skmtl.grouping import DEFAULT_NETWORK, loss_units
 
 GENERATED: dict[str, dict[str, Any]] = {
@@ -114,13 +115,11 @@ def losses_of_groups(
     groups = list(dict.fromkeys(serving.values()))
     units = loss_units(train, pooled=True)
     own = clone(network).set_params(task_column="task")
-    like = clone(own).set_params(max_iter=1, early_stopping=False).fit(*long_form(train))
+    rows = replace(read_training_rows(read_settings(own), *long_form(train)), tasks=train)
     found = []
     for seed in TRAINING_SEEDS:
         loss_of: dict[str, float] = {}
-        for group, fitted in zip(
-            groups, fit_groups(own, train, groups, seed=seed, like=like), strict=True
-        ):
+        for group, fitted in zip(groups, fit_groups(own, rows, groups, seed=seed), strict=True):
             served = test.subset([name for name in group if serving[name] == group])
             X, _ = long_form(served)
             outputs = (

@@ -43,8 +43,7 @@ from torch.nn import functional
 import skmtl
 from skmtl import MultiTaskRegressor
 from skmtl.datasets import fetch_school, make_grouped_tasks
-from skmtl.estimators import measure_groups
-from skmtl.estimators.problem import Problem
+from skmtl.estimators import group_job, measure_groups, problem_of_groups, read_settings
 
 HIDDEN, BATCH, RATE, PENALTY, TOL = (20, 10, 32), 64, 0.005, 1e-4, 1e-4
 CORES = torch.get_num_threads()
@@ -101,11 +100,12 @@ def estimator(protocol):
 
 def prepare(train, test, groups, seed):
     """Return the rows that skmtl trains, validates and tests each pair on."""
-    problem = Problem(estimator(STOPPING), train, test, split_seed=seed, separate=True)
+    settings = read_settings(estimator(STOPPING))
+    problem = problem_of_groups(settings, train, test, split_seed=seed)
     X, y = problem.data.X.astype(np.float32), problem.data.y.astype(np.float32)
 
     def pair(group):
-        member = problem.member(group, seed, seed)
+        (member,) = group_job(settings, problem, [group], seed=seed, record=False).networks
         parts = [
             [(X[rows], y[rows]) for rows in part] for part in (member.train, member.validation)
         ]

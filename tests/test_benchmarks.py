@@ -45,6 +45,6 @@ def test_a_benchmark_runs_quickly_and_prints_a_table(script, tmp_path, monkeypat
         try:
             runpy.run_path(str(FOLDER / f"{script}.py"), run_name="__main__")
         except SystemExit as stop:  # how a script ends is its return code
-            assert not stop.code, stop.code
+            assert not stop.code, stop.code  # noqa: PT017
     assert "|---" in capsys.readouterr().out
     assert list(tmp_path.rglob("*.csv"))

@@ -82,6 +82,8 @@ def function_of(member: Any) -> Callable:
 
 
 def signature_names(value: Any) -> list[str]:
+    if getattr(value, "_is_protocol", False):  # is never made: it has no parameters
+        return []
     stars = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
     parameters = inspect.signature(value).parameters.values()
     return [stars.get(p.kind, "") + p.name for p in parameters if p.name not in ("self", "cls")]

@@ -34,6 +34,9 @@ SIDE, SIDE_FLOOR, SIDE_SEEN_FROM = "datasets", 1, 7
 STAIRS = {("__main__", "cli"), ("cli", "report"), ("cli", "plotting"), ("report", "plotting")}
 
 LONGEST_FILE = 400
+# Rooms in which every attribute is born in the class body or in __init__; files in them that are
+# not there yet.
+BORN_EARLY, NOT_YET = {"network"}, {"network.by_losses"}
 MACHINE_PATH = re.compile(r"/(work|farm|root)/|/home/\w+/|bash_" + r"jobs|\." + r"library\b")
 
 NUMPY_PRIVATE_GENERATORS = {
@@ -305,6 +308,70 @@ def private_attributes_of_others(package: Path) -> list[str]:
     return breaches
 
 
+def attributes_born_late(package: Path) -> list[str]:
+    """Attributes that a method other than ``__init__`` assigns first.
+
+    Attributes that end in an underscore are fitted ones, which scikit-learn's estimators set in
+    ``fit``. What a base class anywhere in the package defines is known.
+    """
+    sources = read_house(package)
+    classes = {
+        node.name: node
+        for source in sources.values()
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.ClassDef)
+    }
+    breaches = []
+    for module, source in sources.items():
+        if source.room not in BORN_EARLY or module in NOT_YET:
+            continue
+        for owner in (node for node in ast.walk(source.tree) if isinstance(node, ast.ClassDef)):
+            known = _born(owner, classes, set())
+            breaches += [
+                f"{source.path}:{line}: {owner.name}.{name} is first assigned outside __init__"
+                for method in owner.body
+                if isinstance(method, ast.FunctionDef)
+                for line, name in _assigned_to_self(method)
+                if name not in known and (not name.endswith("_") or name.startswith("_"))
+            ]
+    return breaches
+
+
+def _born(owner: ast.ClassDef, classes: dict[str, ast.ClassDef], seen: set[str]) -> set[str]:
+    """Names that the body, ``__init__`` or the properties of a class or its bases define."""
+    seen.add(owner.name)
+    names: set[str] = set()
+    for node in owner.body:
+        if isinstance(node, ast.FunctionDef):
+            names.add(node.name)
+            if node.name == "__init__":
+                names |= {name for _, name in _assigned_to_self(node)}
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names |= {target.id for target in targets if isinstance(target, ast.Name)}
+    for base in owner.bases:
+        plain = base.value if isinstance(base, ast.Subscript) else base
+        name = dotted(plain).split(".")[-1]
+        if name in classes and name not in seen:
+            names |= _born(classes[name], classes, seen)
+    return names
+
+
+def _assigned_to_self(method: ast.FunctionDef) -> list[tuple[int, str]]:
+    """Line and name of every attribute of its first argument that a method assigns."""
+    if not method.args.args:
+        return []
+    own = method.args.args[0].arg
+    return [
+        (node.lineno, node.attr)
+        for node in ast.walk(method)
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.ctx, ast.Store)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == own
+    ]
+
+
 def _is_private(name: str) -> bool:
     return name.startswith("_") and not name.startswith("__")
 
@@ -456,6 +523,7 @@ RULES = [
     private_sklearn_imports,
     long_files,
     private_attributes_of_others,
+    attributes_born_late,
     global_randomness,
 ]
 
@@ -611,6 +679,26 @@ def test_an_import_past_the_door_of_a_room_is_found(build, text, reason):
     breaches = imports_past_the_door(package)
     assert len(breaches) == 1
     assert reason in breaches[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("class A:\n    def fit(self):\n        self.x = 1", 1),
+        ("class A:\n    def fit(self):\n        self._x_, self.y = 1, 2", 2),
+        ("class A:\n    def fit(self):\n        self.x_ = 1", 0),
+        ("class A:\n    x: int\n    def step(self):\n        self.x += 1", 0),
+        (
+            "class A:\n    def __init__(self):\n        self.x = 0\n    def go(self):\n        self.x = 1",
+            0,
+        ),
+        ("class B(A):\n    def go(self):\n        self.z = 1", 0),
+    ],
+)
+def test_an_attribute_that_is_born_outside_the_constructor_is_found(build, text, found):
+    base = "class A:\n    def __init__(self):\n        self.z = 0\n"
+    files = {"network__of__a": text, **({"base": base} if "B(A)" in text else {})}
+    assert len(attributes_born_late(build(**files))) == found
 
 
 @pytest.mark.parametrize(

@@ -5,17 +5,24 @@ look-aheads come from.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from skmtl.aggregation import Mean, resolve_aggregator
 from skmtl.data import TaskSet
-from skmtl.estimators import MultiTaskNetwork, Problem
-from skmtl.network import LaneLoss, StackedNetwork, TrainedMember, train_fleet
+from skmtl.estimators import (
+    MultiTaskNetwork,
+    Problem,
+    group_job,
+    problem_of_groups,
+    read_settings,
+    refuse_fairness,
+    train_job,
+)
+from skmtl.network import LaneLoss, StackedNetwork, TrainedMember
 
 # Called with the number of the network and its parameters, each with a leading axis of length 1.
 Visit = Callable[[int, list[Tensor]], None]
@@ -72,31 +79,27 @@ class JointNetworks:
         *,
         test_size: float = 0.0,
     ):
-        estimator._check_settings()
-        settings = {
-            "split_seed": seed,
-            "separate": True,
-            "categorical_features": estimator.categorical_features,
-        }
-        self.problem = Problem(estimator, tasks, **settings)
+        settings = read_settings(estimator)
+        refuse_fairness(settings.fairness, type(self).__name__)
         self.tasks = self.test = tasks
+        self.problem = problem_of_groups(settings, tasks, split_seed=seed)
         if test_size:
             self.tasks, self.test = tasks.hold_out(test_size, seed)
             self.problem = Problem(
-                estimator,
+                settings,
+                self.problem.intake,
                 self.tasks,
                 self.test,
-                reader=self.problem.reader,
-                targets=self.problem.targets,
-                **settings,
+                split_seed=seed,
+                separate=True,
             )
-        self.estimator, self.names, self.seed = estimator, tasks.names, seed
-        self.architecture = self.problem.architecture()
-        weights = estimator._task_weights(self.names)
-        self.members = [
-            self.problem.member(self.names, seed + k, seed + k, weights, split=k)
-            for k in range(n_networks)
-        ]
+        self.names, self.seed = tasks.names, seed
+        groups = [self.names]
+        job = group_job(
+            settings, self.problem, groups, seed=seed, record=False, n_networks=n_networks
+        )
+        self.job = replace(job, together=True)
+        self.architecture, self.members = job.architecture, job.networks
         n_scores = torch.tensor([[self.problem.targets.n_scores(name) for name in self.names]])
         self.loss = LaneLoss(self.problem.targets.loss, n_scores, self.architecture.n_outputs)
         if not self.architecture.n_trunk_parameters:
@@ -106,9 +109,7 @@ class JointNetworks:
             )
 
     def train(self, visit: Visit, every: int) -> list[TrainedMember]:
-        """Train all networks, and visit each every few passes with the weights it would keep, where
-        these are new.
-        """
+        """Train all networks, and visit each every few epochs where its best weights are new."""
         seen = np.zeros(len(self.members), dtype=int)
 
         def show(members: list[TrainedMember], last: bool) -> None:
@@ -117,21 +118,12 @@ class JointNetworks:
                     seen[k] = member.best_iteration
                     visit(k, stacked(member))
 
-        def on_pass(n_done: int, now: Callable[[], list[TrainedMember]]) -> bool:
+        def on_epoch(n_done: int, now: Callable[[], list[TrainedMember]]) -> bool:
             if n_done % every == 0:
                 show(now(), last=False)
             return False
 
-        aggregator = resolve_aggregator(self.estimator.aggregator)
-        trained = train_fleet(
-            self.architecture,
-            self.problem.data,
-            self.members,
-            self.problem.training(record=False),
-            aggregator=None if isinstance(aggregator, Mean) else aggregator,
-            together=True,
-            on_pass=on_pass,
-        )
+        trained = train_job(self.job, on_epoch=on_epoch)
         show(trained, last=True)
         return trained
 

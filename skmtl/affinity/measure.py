@@ -251,10 +251,11 @@ def _check(tasks: Any, estimator: Any, n_repeats: Any, n_jobs: Any) -> None:
 
 def check_no_fairness_term(estimator: object, where: str) -> None:
     """Raise if networks would be trained without the fairness term that the estimator asks for."""
-    if getattr(estimator, "fairness", None) is not None:
+    if isinstance(estimator, MultiTaskClassifier) and estimator.fairness is not None:
         raise ValueError(
-            f"{where} trains without sensitive features, so it cannot honor the estimator's "
-            "'fairness' term. Set fairness=None: gains are then those of the losses alone."
+            f"{where} trains without sensitive features, so it cannot honor "
+            f"fairness={estimator.fairness!r}. Set fairness=None: gains are then those of the "
+            "losses alone."
         )
 
 

@@ -94,7 +94,7 @@ def fit_components(design: Array, target: Array, blocks: NDArray[np.intp]) -> Co
         new = np.clip(
             np.bincount(blocks, coef**2) / effective,
             np.maximum(variances / 10, least),
-            variances * 10,
+            np.minimum(variances, np.finfo(np.float64).max / 10) * 10,
         )
         squares = total - 2 * coef @ products + coef @ gram @ coef
         free = max(n_rows - 1 - effective.sum(), 1e-3 * n_rows)

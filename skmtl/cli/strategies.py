@@ -18,7 +18,12 @@ from numpy.typing import NDArray
 from skmtl.affinity import PairwiseGains, listed, out_of_fold_predictions
 from skmtl.cli.data import Data
 from skmtl.data import TaskSet
-from skmtl.estimators import MultiTaskClassifier, MultiTaskRegressor, fit_groups
+from skmtl.estimators import (
+    MultiTaskClassifier,
+    MultiTaskRegressor,
+    TrainingRows,
+    fit_groups,
+)
 from skmtl.grouping import (
     DEFAULT_NETWORK,
     MIN_ROWS,
@@ -217,10 +222,12 @@ def _losses(model: Any, train: TaskSet, test: TaskSet, seed: int, jobs: int | No
         Strategy.GROUPED: dict(zip(names, (model.groups_[g] for g in model.labels_), strict=True)),
     }
     groups = list(dict.fromkeys(group for plan in plans.values() for group in plan.values()))
+    layout, categorical = model.model_.layout, model.estimator.categorical_features
+    rows = TrainingRows(layout, train, categorical=categorical)
     fitted = dict(
         zip(
             groups,
-            fit_groups(model.estimator, train, groups, seed=seed, like=model, n_workers=jobs),
+            fit_groups(model.estimator, rows, groups, seed=seed, n_workers=jobs),
             strict=True,
         )
     )

@@ -27,8 +27,8 @@ class Groups:
 
 
 def named_columns(X: Any, sensitive_features: Any) -> list[Any]:
-    """Return the columns of X that a user named as sensitive, a string or a list of strings that
-    are all columns; else none.
+    """Return the columns of X that a user named as sensitive: a string, or a list of strings that
+    are all columns and not one per row of X; else none.
     """
     if isinstance(sensitive_features, str):
         return [sensitive_features]
@@ -38,7 +38,10 @@ def named_columns(X: Any, sensitive_features: Any) -> list[Any]:
     columns = set(getattr(as_pandas(X), "columns", ()))
     return (
         list(sensitive_features)
-        if listed and sensitive_features and set(sensitive_features) <= columns
+        if listed
+        and sensitive_features
+        and set(sensitive_features) <= columns
+        and len(sensitive_features) != len(X)
         else []
     )
 

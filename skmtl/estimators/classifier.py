@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import partial
 from typing import Any, ClassVar
 
-import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
-from sklearn.utils.multiclass import check_classification_targets
 
 from skmtl._sklearn_compat import fit_context
-from skmtl.base import LossTerm
-from skmtl.data import (
-    Groups,
-    Kind,
-    TaskSet,
-    as_pandas,
-    group_codes,
-    named_columns,
-    tidy_labels,
-    warn_of_missing_groups,
-    without_columns,
-)
-from skmtl.estimators.network import MultiTaskNetwork
+from skmtl.base import FairnessTerm
+from skmtl.estimators.declared_classes import declared_labels
+from skmtl.estimators.epochs import announce, shown, train_one_epoch
+from skmtl.estimators.fit_settings import read_settings
+from skmtl.estimators.fitted_networks import FittedNetworks
+from skmtl.estimators.job_building import ensemble_job
+from skmtl.estimators.network import MultiTaskNetwork, remember
 from skmtl.estimators.outputs import ClassificationOutputs
-from skmtl.estimators.problem import Problem
-from skmtl.estimators.targets import Targets, declared_targets
-from skmtl.losses import resolve_loss
-from skmtl.network import TrainedMember
+from skmtl.estimators.problem_building import fit_problem
+from skmtl.estimators.train_jobs import train_job
+from skmtl.estimators.training_rows import read_training_rows
+from skmtl.support import fit_callbacks
 
 
 class MultiTaskClassifier(ClassificationOutputs, ClassifierMixin, MultiTaskNetwork):
@@ -163,6 +153,8 @@ class MultiTaskClassifier(ClassificationOutputs, ClassifierMixin, MultiTaskNetwo
         One entry a pass: iteration, loss, validation_loss; for gradient weightings also
         negative_cosine_fraction and voldet, how far the task gradients of the last step are in
         conflict, and unsolved, the share of steps at which the method's equation had no solution.
+    model_ : object
+        The trained networks with all that predictions need, as one value; its content may change.
     members_ : list of list of ndarray
         Weights and biases of every network.
     device_ : str
@@ -192,16 +184,13 @@ class MultiTaskClassifier(ClassificationOutputs, ClassifierMixin, MultiTaskNetwo
     ([(300, 2), (300, 2)], True)
     """
 
-    _kind: ClassVar[Kind] = "classification"
-    _targets: Targets
-    _sensitive_columns: Sequence[Any] = ()
     # Users need no set_fit_request: with metadata routing, sensitive_features reach fit wherever
     # they are passed.
     __metadata_request__fit: ClassVar[dict[str, bool]] = {"sensitive_features": True}
     __metadata_request__partial_fit: ClassVar[dict[str, bool]] = {"sensitive_features": True}
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **MultiTaskNetwork._parameter_constraints,
-        "fairness": [LossTerm, None],
+        "fairness": [FairnessTerm, None],
         "sensitive_as_input": ["boolean"],
     }
 
@@ -295,8 +284,21 @@ class MultiTaskClassifier(ClassificationOutputs, ClassifierMixin, MultiTaskNetwo
         MultiTaskClassifier
             The fitted estimator.
         """
-        X, groups = self._grouped(X, sensitive_features)
-        self._fit(X, y, sample_weight, groups)
+        settings = read_settings(self)
+        earlier = self.model_ if self.warm_start and hasattr(self, "model_") else None
+        rows = read_training_rows(
+            settings, X, y, sample_weight, sensitive_features, earlier=earlier
+        )
+        seeds = settings.draw_seeds()
+        problem = fit_problem(settings, rows, earlier=earlier, split_seed=seeds.splits)
+        job = ensemble_job(settings, problem, seeds, earlier=earlier)
+        fitted = partial(FittedNetworks.of, settings, problem.intake, job, seeds)
+        with fit_callbacks(
+            self, X, y, max_passes=self.max_iter, metadata={"sample_weight": sample_weight}
+        ) as on_pass:
+            trained = train_job(job, on_epoch=shown(on_pass, self, fitted))
+            remember(self, fitted(trained))
+        announce(settings, self.model_)
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -309,7 +311,7 @@ class MultiTaskClassifier(ClassificationOutputs, ClassifierMixin, MultiTaskNetwo
         sample_weight: Any = None,
         sensitive_features: Any = None,
     ) -> MultiTaskClassifier:
-        """Take one pass over these rows, from where the last call ended.
+        """Train for one epoch on these rows, from where the last call ended.
 
         The first call learns how inputs are standardised and which tasks there are. Nothing is held
         out.
@@ -322,7 +324,7 @@ class MultiTaskClassifier(ClassificationOutputs, ClassifierMixin, MultiTaskNetwo
             Labels; after the first call a task may have none.
         classes : array-like of shape (k,) or list of T array-likes, optional
             In the first call: the classes that later calls may bring, for every task alike or one
-            list a task; by default those in y.
+            list per task; by default those in y.
         sample_weight : array-like of shape (n,), optional
             Weights of the rows in each task's mean.
         sensitive_features : array-like of shape (n,) or (n, k), str or list of str, optional
@@ -339,109 +341,12 @@ class MultiTaskClassifier(ClassificationOutputs, ClassifierMixin, MultiTaskNetwo
             If a later call brings another task, another class, or columns of X that were not in the
             first.
         """
-        X, groups = self._grouped(X, sensitive_features)
-        return self._partial_fit(X, y, sample_weight, classes, groups)
-
-    def _grouped(self, X: Any, sensitive_features: Any) -> tuple[Any, Groups | None]:
-        self._check_settings()
-        if "_sensitive_columns" in vars(self):
-            del self._sensitive_columns
-        if sensitive_features is None:
-            return X, None
-        codes, groups = group_codes(
-            X, sensitive_features, len(as_pandas(X)) if hasattr(X, "__len__") else np.shape(X)[0]
+        settings = read_settings(self)
+        earlier = getattr(self, "model_", None)
+        rows = read_training_rows(
+            settings, X, y, sample_weight, sensitive_features, earlier=earlier
         )
-        named = [] if self.sensitive_as_input else named_columns(X, sensitive_features)
-        if named:
-            self._sensitive_columns = named
-        return without_columns(X, self._sensitive_columns), Groups(codes, groups)
-
-    def _check_problem(self, problem: Problem) -> None:
-        if self.fairness is None:
-            return
-        classes = problem.targets.classes
-        self.fairness.check(problem.names, [len(classes[name]) for name in problem.names])
-        self._check_groups(problem.groups)
-        assert problem.groups is not None
-        sets = self.fairness.row_sets(problem.names)
-        warn_of_missing_groups(
-            problem.groups,
-            problem.train,
-            classes,
-            {} if sets is None else dict(zip(problem.names, sets, strict=True)),
-        )
-
-    def _check_groups(self, groups: Groups | None) -> None:
-        if self.fairness is not None and groups is None:
-            raise ValueError(
-                f"fairness={self.fairness!r} needs sensitive_features in fit: the groups that are "
-                "to be treated alike. In a pipeline or search, call "
-                "sklearn.set_config(enable_metadata_routing=True) and pass fit(X, y, "
-                "sensitive_features=...), or pass <step>__sensitive_features=..."
-            )
-
-    def _checked_inputs(self, X: Any, names: Sequence[str]) -> tuple[Any, NDArray[np.intp] | None]:
-        return super()._checked_inputs(without_columns(X, self._sensitive_columns), names)
-
-    def _store(
-        self, problem: Problem, names: Sequence[str], trained: Sequence[TrainedMember]
-    ) -> None:
-        super()._store(problem, names, trained)
-        self._set_classes([self._targets.classes[name] for name in names])
-
-    def _task_output(self, name: str, scores: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Probabilities of one task's own classes, (n, k_t), from its scores, (members, n, k)."""
-        mean: NDArray[np.float64] = self._targets.decode(name, scores).mean(0)
-        return mean
-
-    def _declared(
-        self, tasks: TaskSet, classes: Any, weight: NDArray[np.float64] | None
-    ) -> Targets | None:
-        """Code labels among the declared classes: a list with one array a task for 2-D y, else one
-        array for all tasks.
-        """
-        if classes is None:
-            return None
-        several = (
-            self._wide_2d
-            and len(classes) == len(tasks)
-            and all(np.ndim(own) == 1 for own in classes)
-        )
-        given = classes if several else [classes] * len(tasks)
-        declared = {
-            name: np.unique(tidy_labels(np.asarray(own)))
-            for name, own in zip(tasks.names, given, strict=True)
-        }
-        for name, own in declared.items():
-            if own.ndim != 1 or len(own) == 0 or pd.isna(own).any():
-                raise ValueError(
-                    f"classes must hold the known classes of every task. Got {own.tolist()} for "
-                    f"task {name!r}."
-                )
-        return declared_targets(resolve_loss(self.loss, self._kind), declared)
-
-    def _check_declared(self, declared: Targets) -> None:
-        for name, classes in declared.classes.items():
-            if not np.array_equal(classes, self._targets.classes[name]):
-                raise ValueError(
-                    f"classes gives {classes.tolist()} for task {name!r}, but the first call to "
-                    f"partial_fit gave {self._targets.classes[name].tolist()}."
-                )
-
-    def _check_labels(self, name: str, labels: NDArray[Any]) -> None:
-        if labels.dtype == object and len({isinstance(label, str) for label in labels}) == 2:
-            raise ValueError(
-                f"Task {name!r} has both strings and other labels in y; the labels of a task must "
-                "be of one type."
-            )
-        known = tidy_labels(labels)
-        if len(known) == 0:
-            raise ValueError(f"Task {name!r} has no labelled row in y.")
-        if known.dtype.kind == "f" and np.isinf(known).any():
-            raise ValueError(f"Task {name!r} has an infinite label in y.")
-        try:
-            check_classification_targets(known)
-        except ValueError as error:
-            raise ValueError(
-                f"Task {name!r} has labels in y that are no classes. {error}"
-            ) from None
+        targets = declared_labels(settings, rows, classes, earlier=earlier)
+        problem = fit_problem(settings, rows, earlier=earlier, targets=targets, hold_out=False)
+        remember(self, train_one_epoch(settings, problem, earlier))
+        return self

@@ -1,8 +1,9 @@
-"""What a fit says of its passes: curves of an ensemble, and one entry a pass."""
+"""The course of a fit: curves of an ensemble, and one entry per epoch."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,70 @@ from numpy.typing import NDArray
 from skmtl.network import TrainedMember
 
 
+@dataclass(frozen=True, eq=False)
+class FitHistory:
+    """Curves of a fit, means over the networks that were still running.
+
+    Attributes
+    ----------
+    n_iter, best_iteration : int
+        Epochs made, and the epoch that the networks stem from; the largest over networks.
+    loss : ndarray of shape (n_iter,)
+        Training loss.
+    task_losses : ndarray of shape (n_iter, T)
+        Training loss of every task.
+    aggregation_weights : ndarray of shape (n_iter, T)
+        Weights that the aggregator gave the tasks.
+    entries : list of dict
+        One entry per epoch.
+    """
+
+    n_iter: int
+    best_iteration: int
+    loss: NDArray[np.float64]
+    task_losses: NDArray[np.float64]
+    aggregation_weights: NDArray[np.float64]
+    entries: list[dict[str, Any]]
+
+    @classmethod
+    def of(
+        cls, trained: Sequence[TrainedMember], task_weights: NDArray[np.float64] | None
+    ) -> FitHistory:
+        """Return the history of an ensemble."""
+        watched = mean_curve(
+            [network.validation_curve for network in trained if len(network.validation_curve)]
+        )
+        task_losses = mean_curve([network.task_loss_curve for network in trained])
+        loss = weighted_curve(task_losses, task_weights)
+        return cls(
+            n_iter=max(network.n_iter for network in trained),
+            best_iteration=max(network.best_iteration for network in trained),
+            loss=loss,
+            task_losses=task_losses,
+            aggregation_weights=mean_curve([network.aggregation_weights for network in trained]),
+            entries=entries(loss, validation_loss=watched, **diagnostic_curves(trained)),
+        )
+
+    def followed_by(
+        self, later: FitHistory, task_weights: NDArray[np.float64] | None
+    ) -> FitHistory:
+        """Return the history of this fit and of one more epoch."""
+        task_losses = np.concatenate([self.task_losses, later.task_losses])
+        n_iter = self.n_iter + 1
+        return FitHistory(
+            n_iter=n_iter,
+            best_iteration=n_iter,
+            loss=weighted_curve(task_losses, task_weights),
+            task_losses=task_losses,
+            aggregation_weights=np.concatenate(
+                [self.aggregation_weights, later.aggregation_weights]
+            ),
+            entries=[*self.entries, *({**entry, "iteration": n_iter} for entry in later.entries)],
+        )
+
+
 def mean_curve(curves: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Return the mean over the members that are still running; NaN where all of them diverged."""
+    """Return the mean over the networks that are still running; NaN where all of them diverged."""
     if not curves:
         return np.empty(0)
     longest = max(len(curve) for curve in curves)
@@ -39,9 +102,7 @@ def weighted_curve(
 
 
 def diagnostic_curves(trained: Sequence[TrainedMember]) -> dict[str, NDArray[np.float64]]:
-    """Return what aggregators said of the task gradients, mean over the members still running, by
-    name.
-    """
+    """Return what aggregators said of the task gradients, by name."""
     names = sorted({name for member in trained for entry in member.diagnostics for name in entry})
     return {
         name: mean_curve(
@@ -55,7 +116,7 @@ def diagnostic_curves(trained: Sequence[TrainedMember]) -> dict[str, NDArray[np.
 
 
 def entries(loss: NDArray[np.float64], **curves: NDArray[np.float64]) -> list[dict[str, Any]]:
-    """Return one entry a pass; a curve that is shorter is left out of later entries."""
+    """Return one entry per epoch; a curve that is shorter is left out of later entries."""
     history: list[dict[str, Any]] = [
         {"iteration": k + 1, "loss": float(value)} for k, value in enumerate(loss)
     ]

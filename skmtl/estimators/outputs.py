@@ -2,20 +2,108 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
 
 from skmtl.metrics import multitask_accuracy, multitask_r2
+
+
+@dataclass(frozen=True, eq=False)
+class TaskOutputs:
+    """Outputs of a model for some rows: predictions, or probabilities of a task's own classes.
+
+    Attributes
+    ----------
+    by_task : dict of int to ndarray
+        Outputs of every task, by its position; in long form for the rows of the task only, and
+        without tasks that have no row.
+    rows : dict of int to ndarray, or None
+        In long form: rows of every task in ``by_task``; None in wide form.
+    n_rows : int
+        Number of rows.
+    one_column_per_task : bool
+        Whether y had two dimensions.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmtl.estimators import TaskOutputs
+    >>> outputs = TaskOutputs({3: np.array([0.5, 0.7])}, {3: np.array([1, 0])}, n_rows=2)
+    >>> outputs.predictions()
+    array([0.7, 0.5])
+    """
+
+    by_task: dict[int, NDArray[np.float64]]
+    rows: dict[int, NDArray[np.intp]] | None
+    n_rows: int
+    one_column_per_task: bool = False
+
+    def predictions(self) -> NDArray[np.float64]:
+        """Return predictions, (n, T), or (n,) in long form and for a 1-D y."""
+        if self.rows is None:
+            columns = [self.by_task[t] for t in range(len(self.by_task))]
+            return np.column_stack(columns) if self.one_column_per_task else columns[0]
+        predictions = np.empty(self.n_rows)
+        for t, own in self.by_task.items():
+            predictions[self.rows[t]] = own
+        return predictions
+
+    def probabilities(
+        self, own_classes: list[NDArray[Any]], classes: NDArray[Any] | list[NDArray[Any]]
+    ) -> NDArray[np.float64] | list[NDArray[np.float64]]:
+        """Return class probabilities: one array per task for 2-D y, else one array.
+
+        In long form its columns are those of ``classes``, the union of ``own_classes``.
+        """
+        if self.rows is None:
+            columns = [self.by_task[t] for t in range(len(self.by_task))]
+            return columns if self.one_column_per_task else columns[0]
+        union = np.zeros((self.n_rows, len(classes)))
+        for t, own in self.by_task.items():
+            union[np.ix_(self.rows[t], np.searchsorted(classes, own_classes[t]))] = own
+        return union
+
+
+class TaskModel(Protocol):
+    """What predictions come from: the fitted model of an estimator."""
+
+    def outputs(self, X: Any) -> TaskOutputs:
+        """Return the outputs for the rows of X."""
+
+    def task_ids(self, X: Any) -> NDArray[np.object_] | None:
+        """Return the task column of X; None in wide form."""
+
+
+class ClassModel(TaskModel, Protocol):
+    """A model whose outputs are class probabilities."""
+
+    @property
+    def own_classes(self) -> list[NDArray[Any]]:
+        """Classes of every task."""
+
+
+def rows_by_task(tasks: NDArray[np.intp]) -> dict[int, NDArray[np.intp]]:
+    """Return the rows of every task that has some, in their order."""
+    order = np.argsort(tasks, kind="stable")
+    present, starts = np.unique(tasks[order], return_index=True)
+    return dict(zip(present.tolist(), np.split(order, starts[1:]), strict=bool(len(present))))
+
+
+def joint_classes(
+    own_classes: list[NDArray[Any]], *, one_column_per_task: bool
+) -> NDArray[Any] | list[NDArray[Any]]:
+    """Return ``classes_`` as scikit-learn expects it: a list for 2-D y, else the union."""
+    return own_classes if one_column_per_task else np.unique(np.concatenate(own_classes))
 
 
 class RegressionOutputs:
     """``predict`` and ``score`` of a regressor.
 
-    It has ``_outputs(X)``: predictions of every task (in long form, for its own rows) and, in long
-    form, the task of every row; ``_task_ids(X)``: the task column or None; ``_wide_2d``: whether y
-    had one column a task.
+    The estimator has a fitted model, ``model_``, whose outputs are predictions.
 
     Examples
     --------
@@ -24,8 +112,6 @@ class RegressionOutputs:
     >>> issubclass(MultiTaskRegressor, RegressionOutputs)
     True
     """
-
-    _wide_2d: bool
 
     def predict(self, X: Any) -> NDArray[np.float64]:
         """Predict the targets.
@@ -38,15 +124,10 @@ class RegressionOutputs:
         Returns
         -------
         ndarray of shape (n, T) or (n,)
-            Predictions for every task; in long form and for a 1-D y, one a row.
+            Predictions for every task; in long form and for a 1-D y, one per row.
         """
-        outputs, codes = self._outputs(X)  # type: ignore[attr-defined]
-        if codes is None:
-            return np.column_stack(outputs) if self._wide_2d else outputs[0]
-        predictions = np.empty(len(codes))
-        for t, own in enumerate(outputs):
-            predictions[codes == t] = own
-        return predictions
+        model: TaskModel = _fitted_model(self)
+        return model.outputs(X).predictions()
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the coefficient of determination, mean over tasks; NaN labels are skipped.
@@ -65,15 +146,15 @@ class RegressionOutputs:
         float
             At most 1.
         """
-        ids = self._task_ids(X)  # type: ignore[attr-defined]
-        return float(multitask_r2(y, self.predict(X), task=ids, sample_weight=sample_weight))  # type: ignore[arg-type]
+        model: TaskModel = _fitted_model(self)
+        ids = model.task_ids(X)
+        return float(multitask_r2(y, self.predict(X), task=ids, sample_weight=sample_weight))
 
 
 class ClassificationOutputs:
     """``predict_proba``, ``predict`` and ``score`` of a classifier.
 
-    As :class:`RegressionOutputs`, but ``_outputs(X)`` gives the probabilities of every task's own
-    classes.
+    As :class:`RegressionOutputs`, but outputs are the probabilities of every task's own classes.
 
     Examples
     --------
@@ -83,14 +164,7 @@ class ClassificationOutputs:
     True
     """
 
-    _wide_2d: bool
-    _own_classes: list[NDArray[Any]]
     classes_: Any
-
-    def _set_classes(self, own: list[NDArray[Any]]) -> None:
-        """Keep the classes of every task, and ``classes_`` in the form that scikit-learn expects."""
-        self._own_classes = own
-        self.classes_ = own if self._wide_2d else np.unique(np.concatenate(own))
 
     def predict_proba(self, X: Any) -> NDArray[np.float64] | list[NDArray[np.float64]]:
         """Predict class probabilities.
@@ -103,17 +177,12 @@ class ClassificationOutputs:
         Returns
         -------
         list of ndarray of shape (n, k_t), or ndarray of shape (n, k)
-            For 2-D y one array a task, columns as in ``classes_``. For 1-D y and in long form one
+            For 2-D y one array per task, columns as in ``classes_``. For 1-D y and in long form one
             array; in long form its columns are the sorted union of all tasks' classes, 0 where a
             row's task never had the class.
         """
-        outputs, codes = self._outputs(X)  # type: ignore[attr-defined]
-        if codes is None:
-            return outputs if self._wide_2d else outputs[0]
-        union = np.zeros((len(codes), len(self.classes_)))
-        for t, (own, classes) in enumerate(zip(outputs, self._own_classes, strict=True)):
-            union[np.ix_(np.flatnonzero(codes == t), np.searchsorted(self.classes_, classes))] = own
-        return union
+        model: ClassModel = _fitted_model(self)
+        return model.outputs(X).probabilities(model.own_classes, self.classes_)
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Predict the most probable class.
@@ -126,7 +195,7 @@ class ClassificationOutputs:
         Returns
         -------
         ndarray of shape (n, T) or (n,)
-            Labels in their own type; in long form and for a 1-D y, one a row.
+            Labels in their own type; in long form and for a 1-D y, one per row.
         """
         probabilities = self.predict_proba(X)
         if isinstance(probabilities, list):
@@ -157,11 +226,12 @@ class ClassificationOutputs:
         float
             Between 0 and 1.
         """
-        return float(
-            multitask_accuracy(
-                y,
-                self.predict(X),
-                task=self._task_ids(X),  # type: ignore[attr-defined]
-                sample_weight=sample_weight,
-            )
-        )
+        model: TaskModel = _fitted_model(self)
+        ids = model.task_ids(X)
+        return float(multitask_accuracy(y, self.predict(X), task=ids, sample_weight=sample_weight))
+
+
+def _fitted_model(estimator: Any) -> Any:
+    """Return the fitted model of an estimator, which has an attribute of its own type for it."""
+    check_is_fitted(estimator)
+    return estimator.model_

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from functools import partial
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
 
 from skmtl._sklearn_compat import fit_context
-from skmtl.data import Kind, TaskSet
-from skmtl.estimators.network import MultiTaskNetwork
+from skmtl.estimators.epochs import announce, shown, train_one_epoch
+from skmtl.estimators.fit_settings import read_settings
+from skmtl.estimators.fitted_networks import FittedNetworks
+from skmtl.estimators.intake import row_weights
+from skmtl.estimators.job_building import ensemble_job
+from skmtl.estimators.network import MultiTaskNetwork, remember
 from skmtl.estimators.outputs import RegressionOutputs
-from skmtl.estimators.targets import Targets, learn_targets
-from skmtl.losses import resolve_loss
+from skmtl.estimators.problem_building import fit_problem
+from skmtl.estimators.targets import learn_targets
+from skmtl.estimators.train_jobs import train_job
+from skmtl.estimators.training_rows import read_training_rows
+from skmtl.support import fit_callbacks
 
 
 class MultiTaskRegressor(RegressionOutputs, RegressorMixin, MultiTaskNetwork):
@@ -140,6 +146,8 @@ class MultiTaskRegressor(RegressionOutputs, RegressorMixin, MultiTaskNetwork):
         One entry a pass: iteration, loss, validation_loss; for gradient weightings also
         negative_cosine_fraction and voldet, how far the task gradients of the last step are in
         conflict, and unsolved, the share of steps at which the method's equation had no solution.
+    model_ : object
+        The trained networks with all that predictions need, as one value; its content may change.
     members_ : list of list of ndarray
         Weights and biases of every network.
     device_ : str
@@ -180,8 +188,7 @@ class MultiTaskRegressor(RegressionOutputs, RegressorMixin, MultiTaskNetwork):
     ['7', '8']
     """
 
-    _kind: ClassVar[Kind] = "regression"
-    _targets: Targets
+    model_: FittedNetworks
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, *, sample_weight: Any = None) -> MultiTaskRegressor:
@@ -201,12 +208,24 @@ class MultiTaskRegressor(RegressionOutputs, RegressorMixin, MultiTaskNetwork):
         MultiTaskRegressor
             The fitted estimator.
         """
-        self._fit(X, y, sample_weight)
+        settings = read_settings(self)
+        earlier = self.model_ if self.warm_start and hasattr(self, "model_") else None
+        rows = read_training_rows(settings, X, y, sample_weight, earlier=earlier)
+        seeds = settings.draw_seeds()
+        problem = fit_problem(settings, rows, earlier=earlier, split_seed=seeds.splits)
+        job = ensemble_job(settings, problem, seeds, earlier=earlier)
+        fitted = partial(FittedNetworks.of, settings, problem.intake, job, seeds)
+        with fit_callbacks(
+            self, X, y, max_passes=self.max_iter, metadata={"sample_weight": sample_weight}
+        ) as on_pass:
+            trained = train_job(job, on_epoch=shown(on_pass, self, fitted))
+            remember(self, fitted(trained))
+        announce(settings, self.model_)
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any, *, sample_weight: Any = None) -> MultiTaskRegressor:
-        """Take one pass over these rows, from where the last call ended.
+        """Train for one epoch on these rows, from where the last call ended.
 
         The first call learns how inputs and targets are standardised and which tasks there are.
         Nothing is held out.
@@ -230,18 +249,11 @@ class MultiTaskRegressor(RegressionOutputs, RegressorMixin, MultiTaskNetwork):
         ValueError
             If a later call brings another task, or columns of X that were not in the first.
         """
-        return self._partial_fit(X, y, sample_weight)
-
-    def _declared(
-        self, tasks: TaskSet, classes: Any, weight: NDArray[np.float64] | None
-    ) -> Targets:
-        """Standardise targets by the first rows; where they do not vary, later ones may."""
-        weights = (
-            None if weight is None else {name: weight[tasks.rows(name)] for name in tasks.names}
-        )
-        loss = resolve_loss(self.loss, self._kind)
-        return learn_targets(tasks, loss, weights, constant_may_vary=True)
-
-    def _task_output(self, name: str, scores: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Predictions of one task, (n,), from its scores, (members, n, 1)."""
-        return self._targets.decode(name, scores.mean(0))
+        settings = read_settings(self)
+        earlier = getattr(self, "model_", None)
+        rows = read_training_rows(settings, X, y, sample_weight, earlier=earlier)
+        weights = row_weights(rows.tasks, rows.sample_weight)
+        targets = learn_targets(rows.tasks, settings.loss, weights, constant_may_vary=True)
+        problem = fit_problem(settings, rows, earlier=earlier, targets=targets, hold_out=False)
+        remember(self, train_one_epoch(settings, problem, earlier))
+        return self

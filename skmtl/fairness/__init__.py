@@ -1,9 +1,18 @@
-"""What is added to a loss so that groups are treated alike."""
+"""Terms that are added to a loss so that sensitive groups are treated alike, and their penalties."""
 
-from skmtl.fairness.correlation import correlation_penalty
-from skmtl.fairness.gap import gap_penalty
-from skmtl.fairness.mmd import mmd_penalty
+from skmtl.fairness.correlation import Correlation, correlation_penalty
+from skmtl.fairness.mmd import MMD, mmd_penalty
 from skmtl.fairness.mtaf import MTAF
 from skmtl.fairness.per_task import PerTaskFairness
+from skmtl.fairness.rate_gap import RateGap, gap_penalty
 
-__all__ = ["MTAF", "PerTaskFairness", "correlation_penalty", "gap_penalty", "mmd_penalty"]
+__all__ = [
+    "MMD",
+    "MTAF",
+    "Correlation",
+    "PerTaskFairness",
+    "RateGap",
+    "correlation_penalty",
+    "gap_penalty",
+    "mmd_penalty",
+]

@@ -1,4 +1,4 @@
-"""Maximum mean discrepancy between the groups' scores."""
+"""Maximum mean discrepancy between the scores of groups."""
 
 from __future__ import annotations
 
@@ -8,30 +8,113 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from skmtl.fairness.groups import GroupedRows, as_one_set, checked_vectors, one_number
+from skmtl.fairness.grouped_rows import GroupedRows, as_one_set, checked_vectors, one_number
+from skmtl.fairness.pair_penalty import PairPenalty
+from skmtl.fairness.parameters import check_length, check_pairs
 
 # Distance, in kernel lengths, beyond which the kernel is zero in every precision.
 _FAR = 30.0
 
 
-def mmd_penalty(
-    scores: Tensor, groups: Tensor, *, length: float = 0.1, pairs: str = "max"
-) -> Tensor:
-    r"""Squared maximum mean discrepancy between the scores of two groups.
+class MMD(PairPenalty):
+    r"""Squared maximum mean discrepancy between the scores of two groups, with a Gaussian kernel.
 
     .. math:: \frac{1}{n_a^2} \sum_{i, i' \in a} k(s_i, s_{i'}) - \frac{2}{n_a n_b} \sum_{i \in a, j
     \in b} k(s_i, s_j)
         + \frac{1}{n_b^2} \sum_{j, j' \in b} k(s_j, s_{j'}), \qquad k(s, s') = e^{-(s - s')^2 /
         \ell^2}
 
-    It is 0 only where the two groups' scores are distributed alike.
+    It is 0 only where the scores of the two groups have the same distribution.
+
+    Parameters
+    ----------
+    length : float, default=0.1
+        Length scale of the kernel, on the scale of the scores. Smaller lengths see finer
+        differences, but gradients vanish where scores are further apart than a few lengths.
+    pairs : {"max", "mean"}, default="max"
+        What counts with more than two groups: the largest value over pairs, or their mean.
+
+    See Also
+    --------
+    mmd_penalty : The same as a function, with notes on how it is computed.
+    MTAF : Takes ``loss=MMD(length=0.2)``, or "mmd" for the defaults.
+
+    References
+    ----------
+    .. [1] Wang et al., "Understanding and improving fairness-accuracy trade-offs in multi-task
+       learning", KDD 2021, equation (7b).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skmtl.fairness import MMD
+    >>> scores, groups = torch.tensor([0.2, 0.2, 0.3]), torch.tensor([0, 0, 1])
+    >>> MMD()(scores, groups), MMD(length=1.0)(scores, groups)
+    (tensor(1.2642), tensor(0.0199))
+    """
+
+    def __init__(self, length: float = 0.1, *, pairs: str = "max") -> None:
+        self.length = length
+        self.pairs = pairs
+
+    def __call__(self, scores: Tensor, groups: Tensor) -> Tensor:
+        """Return the penalty of some rows.
+
+        Parameters
+        ----------
+        scores : Tensor of shape (n,)
+            Predicted probabilities.
+        groups : Tensor of shape (n,)
+            Code of the group of every row; rows with a negative code or NaN take no part.
+
+        Returns
+        -------
+        Tensor of shape ()
+            Between 0 and 2, differentiable in `scores`.
+        """
+        return mmd_penalty(scores, groups, length=self.length, pairs=self.pairs)
+
+    def check(self) -> None:
+        """Raise ValueError where a parameter is out of range."""
+        check_length(self.length, "MMD")
+        check_pairs(self.pairs, "MMD")
+
+    def differences(self, scores: Tensor, rows: GroupedRows) -> Tensor:
+        """Return the discrepancy of every pair of groups, (E, T, S, P).
+
+        Parameters
+        ----------
+        scores : Tensor of shape (E, T, B)
+            Probabilities.
+        rows : GroupedRows
+            Rows of the sets, by group.
+
+        Returns
+        -------
+        Tensor of shape (E, T, S, P)
+            Differentiable in `scores`.
+        """
+        return mmd_differences(scores, rows, length=float(self.length), bounds=(0.0, 1.0))
+
+
+def mmd_penalty(
+    scores: Tensor, groups: Tensor, *, length: float = 0.1, pairs: str = "max"
+) -> Tensor:
+    r"""Squared maximum mean discrepancy between the scores of two groups, with a Gaussian kernel.
+
+    .. math:: \frac{1}{n_a^2} \sum_{i, i' \in a} k(s_i, s_{i'}) - \frac{2}{n_a n_b} \sum_{i \in a, j
+    \in b} k(s_i, s_j)
+        + \frac{1}{n_b^2} \sum_{j, j' \in b} k(s_j, s_{j'}), \qquad k(s, s') = e^{-(s - s')^2 /
+        \ell^2}
+
+    It is 0 only where the scores of the two groups have the same distribution.
 
     Parameters
     ----------
     scores : Tensor of shape (n,)
         Predicted probabilities, or other numbers on the scale of `length`.
     groups : Tensor of shape (n,)
-        Code of every row's group; rows with a negative code or NaN take no part.
+        Code of the group of every row; rows with a negative code or NaN take no part.
     length : float, default=0.1
         Length of the kernel, that of the code that goes with [1]_.
     pairs : {"max", "mean"}, default="max"
@@ -66,10 +149,8 @@ def mmd_penalty(
     >>> mmd_penalty(torch.tensor([0.2, 0.2, 0.3]), torch.tensor([0, 0, 1]))  # 1 - 2 / e + 1
     tensor(1.2642)
     """
-    if not (isinstance(length, (int, float)) and 0 < length < math.inf):
-        raise ValueError(
-            f"The 'length' parameter of mmd_penalty must be a number > 0. Got {length!r} instead."
-        )
+    check_length(length, "mmd_penalty")
+    check_pairs(pairs, "mmd_penalty")
     values, codes = checked_vectors(scores, groups, "mmd_penalty")
     rows = as_one_set(values, codes)
     bounds = (
@@ -82,15 +163,15 @@ def mmd_penalty(
         rows,
         mmd_differences(values, rows, length=length, bounds=bounds),
         pairs,
-        "mmd_penalty",
     )
 
 
 def mmd_differences(
     values: Tensor, rows: GroupedRows, *, length: float, bounds: tuple[float, float]
 ) -> Tensor:
-    """Return the squared discrepancy of every pair of groups, (E, T, S, P), of values (E, T, B)
-    within ``bounds``.
+    """Return the discrepancy of every pair of groups, (E, T, S, P), of values (E, T, B).
+
+    ``bounds`` are the least and the largest value that occur.
     """
     first, second = rows.pairs
     period, n_waves = _series(bounds[1] - bounds[0], length, values.dtype)
@@ -109,8 +190,9 @@ def mmd_differences(
 
 
 class _Waves(torch.autograd.Function):
-    """Cosines and sines of values (..., ) times frequencies (M,), (..., 2 M); the way back reuses
-    them, where autograd would compute them anew.
+    """Cosines and sines of values (..., ) times frequencies (M,), (..., 2 M).
+
+    The backward step reuses them, where autograd would compute them anew.
     """
 
     @staticmethod
@@ -137,8 +219,7 @@ def _waves(values: Tensor, frequencies: Tensor) -> Tensor:
 
 
 def _series(span: float, length: float, dtype: torch.dtype) -> tuple[float, float]:
-    """Return the period and the number of waves that give the kernel on an interval to rounding
-    error.
+    """Return the period and number of waves that give the kernel to rounding error.
 
     The series is that of the kernel repeated with the period; repeats and waves are left out once
     they are below rounding.

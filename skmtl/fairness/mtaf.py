@@ -1,4 +1,4 @@
-"""MTA-F: penalties that only one task's rows call for go to its head, the rest to the trunk."""
+"""MTA-F: the penalty on rows exclusive to one task goes to its head, the rest to the trunk."""
 
 from __future__ import annotations
 
@@ -6,46 +6,47 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import clone
 from torch import Tensor
 
-from skmtl.base import LossTerm
-from skmtl.fairness.settings import check_classes, read_settings, row_sets
+from skmtl.base import FairnessTerm, TermForTasks
 from skmtl.fairness.task_penalties import as_column, task_penalties
+from skmtl.fairness.term_settings import read_settings
 
 FORMS = ("paper", "released")
 
 
-class MTAF(LossTerm):
-    r"""Multi-task-aware fairness: split every task's penalty between its head and the trunk.
+class MTAF(FairnessTerm):
+    r"""Multi-task-aware fairness: split the penalty of each task between its head and the trunk.
 
     .. math:: \text{head } t: \; w_t [ L_t + \lambda_t r_t F(E_t) ], \qquad
         \text{trunk}: \; \sum_t w_t [ L_t + \lambda_t ( F(N_t) - F(E_t) ) ]
 
     with w the weights of the tasks in the loss, N_t the rows that are negative on task t, E_t those
-    of them that are positive on all other tasks, and F one of the penalties, computed in every
-    mini-batch. For "tpr" the two labels change places; "equalized_odds" adds both up, equation (11)
-    of [1]_.
+    of them that are positive on all other tasks, and F the penalty, computed in every mini-batch.
+    For "tpr" the two labels change places; "equalized_odds" is the sum of both, equation (11) of
+    [1]_.
 
     Parameters
     ----------
-    loss : {"mmd", "gap", "correlation"} or list of T of them, default="mmd"
-        Penalty: :func:`mmd_penalty`, :func:`gap_penalty` or :func:`correlation_penalty`.
+    loss : {"mmd", "gap", "correlation"}, penalty, or list of T of them, default="mmd"
+        Penalty: :class:`MMD`, :class:`RateGap` or :class:`Correlation`, by name or as an object, or
+        any callable that returns a number for scores (n,) and groups (n,), see
+        :class:`skmtl.base.Penalty`.
     criterion : {"fpr", "tpr", "equalized_odds"} or list of T of them, default="fpr"
         Rate that should be equal in all groups; "fpr" and "tpr" are the two readings of equal
         opportunity.
     weight : float or array-like of shape (T,), default=1.0
-        Weight of the penalty beside the loss of its task, lambda.
+        Weight of the penalty relative to the loss of its task, lambda. Larger weights close more of
+        the gap between groups and cost accuracy.
     head_ratio : float or array-like of shape (T,), default=1.0
         Weight of the heads' penalty relative to the trunk's, r.
     positive_class : int or array-like of shape (T,), default=1
-        Position in a task's sorted classes of the one that is held against the rest.
+        Position in a task's sorted classes of the one that is compared with the rest.
     length : float, default=0.1
-        Length of the kernel of "mmd".
+        Length scale of the kernel of "mmd". Like the next three it is read where `loss` is a name.
     threshold : float or array-like of shape (T,), default=0.5
-        Probability that "gap" takes for the limit between the classes; read with a temperature
-        only.
+        Probability that separates the classes for "gap"; read with a temperature only.
     temperature : float, default=None
         Width of the step of "gap" at the threshold; None = differences of mean probabilities.
     pairs : {"max", "mean"}, default="max"
@@ -53,7 +54,15 @@ class MTAF(LossTerm):
     form : {"paper", "released"}, default="paper"
         "paper" is Algorithm 1 of [1]_. "released" is the published code: the trunk's part is F(N_t)
         - r_t F(E_t), and every F is multiplied by the share of its rows in the batch (only F(N_t)
-          of "gap" is not). Weights of the two forms are on different scales.
+          of :class:`RateGap` is not). Weights of the two forms are on different scales.
+
+    Raises
+    ------
+    ValueError
+        In ``fit``, if a parameter is out of range or has the wrong number of values; the message
+        names the parameter and the task.
+    TypeError
+        In ``fit``, if a penalty of the user's own returns anything but a number.
 
     Notes
     -----
@@ -61,14 +70,15 @@ class MTAF(LossTerm):
       row has one label, there are none: the trunk then takes the whole penalty. With T tasks,
       exclusive rows have T - 1 labels in common and grow rare.
     - With one task all its rows are exclusive: the head takes the whole penalty and the trunk none.
-    - F(N_t) - F(E_t) may be negative. It steers the trunk; it is no distance. The trunk is paid for
-      a difference on the exclusive rows that the heads must remove, and from moderate weights on
-      (about 0.3 for "mmd" and 1 for "gap" on Adult) such networks take hardly anybody for positive:
-      start with small weights, and look at the share of positive decisions. form="released" and
-      :class:`PerTaskFairness` bear larger ones.
+    - F(N_t) - F(E_t) may be negative; it is a direction for the trunk and not a distance. The trunk
+      gains from a difference on the exclusive rows, which the heads must remove. From moderate
+      weights on (about 0.3 for "mmd" and 1 for "gap" on Adult) such networks predict hardly any
+      positives: start with small weights, and check the share of positive predictions.
+      form="released" and :class:`PerTaskFairness` allow larger weights.
     - A set in which fewer than two groups have rows in a batch gives 0. The published code then
-      draws the scores of the one group together ("mmd") or towards 0 ("gap"); neither form here
-      does. Its "gap" counts predictions, which gives no gradient; that of :func:`gap_penalty` does.
+      moves the scores of the one group closer to each other ("mmd") or to 0 ("gap"); neither form
+      here does. Its "gap" counts predictions, which gives no gradient; that of
+      :func:`gap_penalty` does.
 
     References
     ----------
@@ -81,7 +91,7 @@ class MTAF(LossTerm):
     >>> from skmtl.fairness import MTAF
     >>> scores = torch.tensor([[-1.0, 0.0, 1.0, 2.0], [1.0, 1.0, 0.0, 0.0]]).view(
     ...     1, 2, 1, 4
-    ... )  # one member, two tasks, logits of four rows
+    ... )  # one network, two tasks, logits of four rows
     >>> labels = torch.tensor(
     ...     [[[0.0, 0.0, 0.0, 1.0], [1.0, 0.0, 1.0, 0.0]]]
     ... )  # rows 0 and 2 are negative on the first task only, row 3 on the second
@@ -123,7 +133,7 @@ class MTAF(LossTerm):
     def values(
         self, scores: Tensor, labels: Tensor, weights: Tensor, groups: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        """Return the trunk's and the heads' sums of the tasks' weighted penalties.
+        """Return the weighted sums of the penalties over tasks, for the trunk and for the heads.
 
         Parameters
         ----------
@@ -132,7 +142,7 @@ class MTAF(LossTerm):
         labels, weights : Tensor of shape (E, T, B)
             Class codes, and weights in the loss; weight 0 = the row has no label for the task.
         groups : Tensor of shape (E, 1 or T, B) or None
-            Code of every row's group, counted from 0, negative where unknown; with an axis of
+            Code of the group of every row, counted from 0, negative where unknown; with an axis of
             length T > 1 tasks have rows of their own.
 
         Returns
@@ -141,7 +151,7 @@ class MTAF(LossTerm):
             Differentiable functions of ``scores``.
         """
         self._check_form()
-        settings = read_settings(self, scores.shape[1])
+        settings = read_settings(self, [str(t) for t in range(scores.shape[1])])
         released = self.form == "released"
         penalties = task_penalties(
             settings, scores, labels, weights, groups, exclusive=True, per_row=released
@@ -154,8 +164,10 @@ class MTAF(LossTerm):
         trunk = whole - own * ratio if released else whole - own
         return (trunk * weight).sum(1), (own * ratio * weight).sum(1)
 
-    def check(self, task_names: Sequence[str], n_classes: Sequence[int] | None = None) -> None:
-        """Raise ValueError if a parameter does not fit these tasks, and name the task.
+    def for_tasks(
+        self, task_names: Sequence[str], n_classes: Sequence[int] | None = None
+    ) -> TermForTasks:
+        """Read the parameters for these tasks; raise ValueError where one does not fit.
 
         Parameters
         ----------
@@ -163,53 +175,20 @@ class MTAF(LossTerm):
             Names of the tasks in order.
         n_classes : sequence of int, optional
             Their numbers of classes.
+
+        Returns
+        -------
+        TermForTasks
+            The term with weight 1 (and head ratio 1 in the paper's form), and for the trunk the
+            weights, for the heads the weights times the head ratios (in the released form the
+            weights again).
         """
         self._check_form()
-        settings = read_settings(self, len(task_names), task_names)
-        if n_classes is not None:
-            check_classes(self, settings, task_names, n_classes)
-
-    def row_sets(self, task_names: Sequence[str]) -> list[list[tuple[bool, int]]]:
-        """Return the sets of rows in which each task's groups are compared.
-
-        Parameters
-        ----------
-        task_names : sequence of str
-            Names of the tasks in order.
-
-        Returns
-        -------
-        list of list of (bool, int)
-            For every task whether positive or negative rows are looked at, and the code of the
-            positive class; empty for a task of weight 0.
-        """
-        return row_sets(self, task_names)
-
-    def multipliers(self, n_tasks: int) -> NDArray[np.float64]:
-        """Return what the gradients of :meth:`unweighted` are multiplied by to give this term's,
-        for trunk and heads.
-
-        Parameters
-        ----------
-        n_tasks : int
-            Number of tasks.
-
-        Returns
-        -------
-        ndarray of shape (2, T)
-            The weights, and the weights times the head ratios (in the released form the weights
-            again).
-        """
-        settings = read_settings(self, n_tasks)
-        heads = settings.weight * settings.head_ratio if self.form == "paper" else settings.weight
-        return np.stack([settings.weight, heads])
-
-    def unweighted(self) -> MTAF:
-        """Return the term with weight 1, and head ratio 1 in the paper's form: what members of a
-        fleet that differ in these have in common.
-        """
-        fixed = clone(self).set_params(weight=1.0)
-        return fixed.set_params(head_ratio=1.0) if self.form == "paper" else fixed
+        settings = read_settings(self, task_names, n_classes)
+        shared, heads = clone(self).set_params(weight=1.0), settings.weight
+        if self.form == "paper":
+            shared, heads = shared.set_params(head_ratio=1.0), heads * settings.head_ratio
+        return TermForTasks(shared, np.stack([settings.weight, heads]), settings.compared_rows())
 
     def _check_form(self) -> None:
         if self.form not in FORMS:

@@ -1,4 +1,4 @@
-"""The same penalty for trunk and heads, one task at a time."""
+"""A penalty per task, the same for the trunk and for the heads."""
 
 from __future__ import annotations
 
@@ -6,45 +6,54 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import clone
 from torch import Tensor
 
-from skmtl.base import LossTerm
-from skmtl.fairness.settings import check_classes, read_settings, row_sets
+from skmtl.base import FairnessTerm, TermForTasks
 from skmtl.fairness.task_penalties import as_column, task_penalties
+from skmtl.fairness.term_settings import read_settings
 
 
-class PerTaskFairness(LossTerm):
-    r"""Add to every task's loss a penalty on differences between groups.
+class PerTaskFairness(FairnessTerm):
+    r"""Per-task fairness: add a penalty on differences between groups to the loss of each task.
 
     .. math:: \sum_t w_t [ L_t + \lambda_t F(N_t) ]
 
-    with w the weights of the tasks in the loss and F one of the penalties, computed in every
-    mini-batch on the probabilities of task t's negative rows, N_t (its positive rows for "tpr", the
-    sum of both for "equalized_odds"). Trunk and heads see the same penalty. It is the baseline that
-    :class:`MTAF` is held against in [1]_.
+    with w the weights of the tasks in the loss and F the penalty, computed in every mini-batch on
+    the probabilities of the negative rows of task t, N_t (its positive rows for "tpr", the sum of
+    both for "equalized_odds"). Trunk and heads see the same penalty. It is the baseline of
+    :class:`MTAF` in [1]_.
 
     Parameters
     ----------
-    loss : {"mmd", "gap", "correlation"} or list of T of them, default="mmd"
-        Penalty: :func:`mmd_penalty`, :func:`gap_penalty` or :func:`correlation_penalty`.
+    loss : {"mmd", "gap", "correlation"}, penalty, or list of T of them, default="mmd"
+        Penalty: :class:`MMD`, :class:`RateGap` or :class:`Correlation`, by name or as an object, or
+        any callable that returns a number for scores (n,) and groups (n,), see
+        :class:`skmtl.base.Penalty`.
     criterion : {"fpr", "tpr", "equalized_odds"} or list of T of them, default="fpr"
         Rate that should be equal in all groups; "fpr" and "tpr" are the two readings of equal
         opportunity.
     weight : float or array-like of shape (T,), default=1.0
-        Weight of the penalty beside the loss of its task.
+        Weight of the penalty relative to the loss of its task. Larger weights close more of the gap
+        between groups and cost accuracy.
     positive_class : int or array-like of shape (T,), default=1
-        Position in a task's sorted classes of the one that is held against the rest.
+        Position in a task's sorted classes of the one that is compared with the rest.
     length : float, default=0.1
-        Length of the kernel of "mmd".
+        Length scale of the kernel of "mmd". Like the next three it is read where `loss` is a name.
     threshold : float or array-like of shape (T,), default=0.5
-        Probability that "gap" takes for the limit between the classes; read with a temperature
-        only.
+        Probability that separates the classes for "gap"; read with a temperature only.
     temperature : float, default=None
         Width of the step of "gap" at the threshold; None = differences of mean probabilities.
     pairs : {"max", "mean"}, default="max"
         What counts with more than two groups: the largest value over pairs, or their mean.
+
+    Raises
+    ------
+    ValueError
+        In ``fit``, if a parameter is out of range or has the wrong number of values; the message
+        names the parameter and the task.
+    TypeError
+        In ``fit``, if a penalty of the user's own returns anything but a number.
 
     Notes
     -----
@@ -62,7 +71,7 @@ class PerTaskFairness(LossTerm):
     >>> from skmtl.fairness import PerTaskFairness
     >>> scores = torch.tensor([-1.0, 0.0, 1.0, 2.0]).view(
     ...     1, 1, 1, 4
-    ... )  # one member, one task, logits of four rows
+    ... )  # one network, one task, logits of four rows
     >>> labels, weights = torch.tensor([[[0.0, 0.0, 0.0, 1.0]]]), torch.ones(1, 1, 4)
     >>> groups = torch.tensor([[[0, 0, 1, 1]]])
     >>> trunk, heads = PerTaskFairness("gap", weight=2.0).values(scores, labels, weights, groups)
@@ -96,8 +105,7 @@ class PerTaskFairness(LossTerm):
     def values(
         self, scores: Tensor, labels: Tensor, weights: Tensor, groups: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        """Return the sum of the tasks' weighted penalties, for the trunk and, the same, for the
-        heads.
+        """Return the weighted sum of the penalties over tasks, one for trunk and heads.
 
         Parameters
         ----------
@@ -106,22 +114,25 @@ class PerTaskFairness(LossTerm):
         labels, weights : Tensor of shape (E, T, B)
             Class codes, and weights in the loss; weight 0 = the row has no label for the task.
         groups : Tensor of shape (E, 1 or T, B) or None
-            Code of every row's group, counted from 0, negative where unknown.
+            Code of the group of every row, counted from 0, negative where unknown; with an axis of
+            length T > 1 tasks have rows of their own.
 
         Returns
         -------
         trunk, heads : Tensor of shape (E,)
             One tensor, twice.
         """
-        settings = read_settings(self, scores.shape[1])
+        settings = read_settings(self, [str(t) for t in range(scores.shape[1])])
         penalties = task_penalties(settings, scores, labels, weights, groups, exclusive=False)[
             ..., 0
         ]
         total = (penalties * as_column(settings.weight, penalties)).sum(1)
         return total, total
 
-    def check(self, task_names: Sequence[str], n_classes: Sequence[int] | None = None) -> None:
-        """Raise ValueError if a parameter does not fit these tasks, and name the task.
+    def for_tasks(
+        self, task_names: Sequence[str], n_classes: Sequence[int] | None = None
+    ) -> TermForTasks:
+        """Read the parameters for these tasks; raise ValueError where one does not fit.
 
         Parameters
         ----------
@@ -129,46 +140,13 @@ class PerTaskFairness(LossTerm):
             Names of the tasks in order.
         n_classes : sequence of int, optional
             Their numbers of classes.
-        """
-        settings = read_settings(self, len(task_names), task_names)
-        if n_classes is not None:
-            check_classes(self, settings, task_names, n_classes)
-
-    def row_sets(self, task_names: Sequence[str]) -> list[list[tuple[bool, int]]]:
-        """Return the sets of rows in which each task's groups are compared.
-
-        Parameters
-        ----------
-        task_names : sequence of str
-            Names of the tasks in order.
 
         Returns
         -------
-        list of list of (bool, int)
-            For every task whether positive or negative rows are looked at, and the code of the
-            positive class; empty for a task of weight 0.
+        TermForTasks
+            The term with weight 1, and the weights for trunk and heads.
         """
-        return row_sets(self, task_names)
-
-    def multipliers(self, n_tasks: int) -> NDArray[np.float64]:
-        """Return what the gradients of :meth:`unweighted` are multiplied by to give this term's,
-        for trunk and heads.
-
-        Parameters
-        ----------
-        n_tasks : int
-            Number of tasks.
-
-        Returns
-        -------
-        ndarray of shape (2, T)
-            The weights, twice.
-        """
-        weight = read_settings(self, n_tasks).weight
-        return np.stack([weight, weight])
-
-    def unweighted(self) -> PerTaskFairness:
-        """Return the term with weight 1: what members of a fleet that differ in their weights have
-        in common.
-        """
-        return clone(self).set_params(weight=1.0)
+        settings = read_settings(self, task_names, n_classes)
+        multipliers = np.stack([settings.weight, settings.weight])
+        shared = clone(self).set_params(weight=1.0)
+        return TermForTasks(shared, multipliers, settings.compared_rows())

@@ -1,4 +1,4 @@
-"""Penalties of all tasks of all members of a fleet at once."""
+"""Penalties of all tasks of all networks of a batch at once."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from skmtl.fairness.correlation import correlation_differences
-from skmtl.fairness.gap import gap_differences
-from skmtl.fairness.groups import GroupedRows, split_by_group, zeros_of
-from skmtl.fairness.mmd import mmd_differences
-from skmtl.fairness.settings import Settings
+from skmtl.fairness.grouped_rows import split_by_group, zeros_of
+from skmtl.fairness.named_penalties import SetPenalty
+from skmtl.fairness.term_settings import TermSettings
 
 
 def task_penalties(
-    settings: Settings,
+    settings: TermSettings,
     scores: Tensor,
     labels: Tensor,
     weights: Tensor,
@@ -24,24 +22,25 @@ def task_penalties(
     exclusive: bool,
     per_row: bool = False,
 ) -> Tensor:
-    """Return every task's penalty on its rows and, where wanted, on its exclusive rows.
+    """Return the penalty of every task on its rows and, where wanted, on its exclusive rows.
 
     The rows of a task are those with the label that the criterion looks at, and a known group. They
     count by their weight in the loss, so a row that is repeated to fill a batch counts once.
     Exclusive rows have that label for this task only; labels of all tasks must be known there.
-    Where tasks have rows of their own there are none.
+    Where tasks have rows of their own (long form) there are none.
 
     Parameters
     ----------
-    settings : Settings
+    settings : TermSettings
         Parameters of the term; tasks of weight 0 are not computed.
     scores, labels, weights, groups
-        As in :meth:`skmtl.base.LossTerm.values`.
+        As in :meth:`skmtl.base.FairnessTerm.values`.
     exclusive : bool
         Whether the penalty on exclusive rows is wanted.
     per_row : bool, default=False
-        Whether each penalty is multiplied by the share of its rows among the task's rows (the whole
-        penalty of "gap" is not), as in the code that goes with the paper.
+        Whether each penalty is multiplied by the share of its rows among the task's rows (not the
+        penalty on all rows where it is not ``scaled_by_rows``), as in the code that goes with the
+        paper.
 
     Returns
     -------
@@ -49,16 +48,17 @@ def task_penalties(
         S = 2 with exclusive rows, else 1; 0 where fewer than two groups have rows.
     """
     shape = (scores.shape[0], scores.shape[1], 2 if exclusive else 1)
-    jobs: dict[tuple[str, str], list[int]] = {}
+    jobs: dict[tuple[int, str], tuple[SetPenalty, list[int]]] = {}
     for t in np.flatnonzero(settings.weight):
         for side in settings.sides[t]:
-            jobs.setdefault((settings.losses[t], side), []).append(int(t))
+            penalty = settings.penalties[t]
+            jobs.setdefault((id(penalty), side), (penalty, []))[1].append(int(t))
     total = zeros_of(scores, shape)
     if groups is None or not jobs or groups.numel() == 0 or int(groups.max()) < 0:
         return total
     known, positive = weights > 0, _positive(labels, settings)
     probabilities = _probabilities(scores, settings)
-    for (loss, side), tasks in jobs.items():
+    for (_, side), (penalty, tasks) in jobs.items():
         own = (positive if side == "tpr" else ~positive) & known
         sets = [own]
         if exclusive:
@@ -72,15 +72,12 @@ def task_penalties(
         )
         if rows.totals.shape[-1] < 2:
             continue
-        values = rows.reduce(
-            _differences(loss, _of(probabilities, tasks, everything), rows, settings, tasks),
-            settings.pairs,
-        )
+        values = penalty.of_sets(_of(probabilities, tasks, everything), rows)
         if per_row:
             counted = rows.totals.sum(-1) / _of(weights, tasks, everything).sum(-1).clamp(
                 min=torch.finfo(weights.dtype).tiny
             ).unsqueeze(-1)
-            if loss == "gap":
+            if not penalty.scaled_by_rows:
                 counted = torch.cat([torch.ones_like(counted[..., :1]), counted[..., 1:]], -1)
             values = values * counted
         total = (
@@ -92,18 +89,19 @@ def task_penalties(
 
 
 def as_column(numbers: NDArray[np.generic], like: Tensor) -> Tensor:
-    """Return numbers of the tasks as a tensor (T,) beside another."""
+    """Return numbers of the tasks as a tensor (T,) of the kind of another."""
     return torch.as_tensor(numbers, dtype=like.dtype, device=like.device)
 
 
 # ---------------------------------------------------------------------- helpers
-def _positive(labels: Tensor, settings: Settings) -> Tensor:
+def _positive(labels: Tensor, settings: TermSettings) -> Tensor:
     return labels == as_column(settings.positive_class, labels).unsqueeze(-1)
 
 
-def _probabilities(scores: Tensor, settings: Settings) -> Tensor:
-    """Return the probability of every task's positive class, (E, T, B), from logits (E, T, k, B); a
-    class without logit is at minus infinity.
+def _probabilities(scores: Tensor, settings: TermSettings) -> Tensor:
+    """Return the probability of the positive classes, (E, T, B), from logits (E, T, k, B).
+
+    A class without a logit is at minus infinity.
     """
     codes = torch.as_tensor(settings.positive_class, device=scores.device)
     n_classes = max(scores.shape[2], 2)
@@ -121,26 +119,11 @@ def _probabilities(scores: Tensor, settings: Settings) -> Tensor:
 
 
 def _alone(positive: Tensor, known: Tensor, side: str, *, shared_rows: bool) -> Tensor:
-    """Tell in which rows, (E, 1, B), a task that is negative (positive) is the only one."""
+    """Return in which rows, (E, 1, B), a task that is negative (positive) is the only one."""
     if not shared_rows:
         return torch.zeros_like(known[:, :1])
     n_positive = positive.sum(1, keepdim=True)
     return known.all(1, keepdim=True) & (n_positive == (1 if side == "tpr" else known.shape[1] - 1))
-
-
-def _differences(
-    loss: str, values: Tensor, rows: GroupedRows, settings: Settings, tasks: list[int]
-) -> Tensor:
-    if loss == "mmd":
-        return mmd_differences(values, rows, length=settings.length, bounds=(0.0, 1.0))
-    if loss == "correlation":
-        return correlation_differences(values, rows)
-    return gap_differences(
-        values,
-        rows,
-        threshold=as_column(settings.threshold[tasks], values).unsqueeze(-1),
-        temperature=settings.temperature,
-    )
 
 
 def _of(values: Tensor, tasks: list[int], everything: bool) -> Tensor:

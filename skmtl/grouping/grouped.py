@@ -1,23 +1,32 @@
-"""From a table of many tasks to groups that learn together, in one estimator."""
+"""From a table of many tasks to groups that are trained together.
+
+Gains are measured and predicted, groups proposed, chosen on held-out rows and refitted.
+"""
 
 from __future__ import annotations
 
 import warnings
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, MultiOutputMixin, clone
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
 
 from skmtl._sklearn_compat import Interval
-from skmtl.affinity import PairwiseGains, collect_pairwise_gains, predict_affinity
-from skmtl.data import TaskSet, take_rows
-from skmtl.estimators import MultiTaskNetwork, fit_groups
+from skmtl.affinity import PairwiseGains, collect_pairwise_gains, listed, predict_affinity
+from skmtl.data import TaskSet
+from skmtl.estimators import (
+    MultiTaskNetwork,
+    Settings,
+    TrainingRows,
+    fit_groups,
+    known_groups,
+    read_settings,
+)
 from skmtl.grouping.candidates import (
     SOME_EVIDENCE,
     STRONG_EVIDENCE,
@@ -29,10 +38,10 @@ from skmtl.grouping.candidates import (
     proposed,
     together,
 )
+from skmtl.grouping.grouped_networks import GroupedNetworks
 from skmtl.grouping.held_out import held_out_losses
 from skmtl.grouping.rounds import N_SPLITS, GroupMeasurements, refined
 from skmtl.grouping.search import TaskGrouper
-from skmtl.losses import resolve_loss
 from skmtl.support import DocLinks, Stage, VersionedState
 
 # Fewest rows of a task that takes part in measuring gains and in the choice of groups.
@@ -54,11 +63,9 @@ DEFAULT_NETWORK: dict[str, Any] = {
 
 
 class TaskGrouped(VersionedState, DocLinks, MultiOutputMixin, BaseEstimator):
-    """Measure gains, predict the rest, propose groups, choose on held-out rows, refit: what both
-    kinds share.
-    """
+    """The common part of the grouped regressor and classifier: parameters."""
 
-    _network: ClassVar[type[MultiTaskNetwork]]
+    model_: GroupedNetworks
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "estimator": [MultiTaskNetwork, None],
         "task_column": [str, Integral, None],
@@ -107,231 +114,285 @@ class TaskGrouped(VersionedState, DocLinks, MultiOutputMixin, BaseEstimator):
         tags.input_tags.categorical = True
         return tags
 
-    # ------------------------------------------------------------------ fit
-    def _fit(self, X: Any, y: Any, sample_weight: Any, sensitive_features: Any = None) -> None:
-        if self.estimator is not None and not isinstance(self.estimator, self._network):
-            raise TypeError(
-                f"The estimator of a {type(self).__name__} must be a {self._network.__name__}. Got "
-                f"{type(self.estimator).__name__}."
-            )
-        self._front = self._inner()
-        X, people = self._front._grouped(X, sensitive_features)
-        self._front._check_groups(people)
-        tasks, weight, self._categorical = self._front._as_tasks(X, y, sample_weight, reset=True)
-        self.n_features_in_ = self._front.n_features_in_
-        if hasattr(self._front, "feature_names_in_"):
-            self.feature_names_in_ = self._front.feature_names_in_
-        rng = check_random_state(self.random_state)
-        seeds = rng.randint(_LARGEST_SEED, size=4).tolist()
-        self.task_names_ = tasks.names
-        usable = self._usable_tasks(tasks)
-        rest, held = (
-            usable.train_test_split(self.validation_size, seeds[0])
-            if len(usable)
-            else (usable, usable)
-        )
-        affinity = self._measure(rest, seeds[1])
-        self.affinity_ = affinity.reindex(index=tasks.names, columns=tasks.names)
-        winner = self._choose(rest, held, affinity, seeds[2], weight)
-        self._refit(tasks, winner, seeds[3], weight, people)
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "model_")
 
-    def _inner(self, names: list[str] | None = None) -> Any:
-        """Return the network of a group, unfitted; with names, its task weights are those of these
-        tasks, and it has no fairness term: losses choose groups.
-        """
-        inner = (
-            self._network(**DEFAULT_NETWORK) if self.estimator is None else clone(self.estimator)
-        )
-        inner.set_params(task_column=self.task_column)
-        weights = None if names is None else inner._task_weights(self.task_names_)
-        if names is not None:
-            inner.set_params(
-                categorical_features=self._categorical
-            )  # positions without the task column
-            if getattr(inner, "fairness", None) is not None:
-                inner.set_params(fairness=None)
-        if names is None or weights is None:
-            return inner
-        return inner.set_params(
-            task_weights={
-                name: weight
-                for name, weight in zip(self.task_names_, weights, strict=True)
-                if name in names
-            }
-        )
 
-    def _usable_tasks(self, tasks: TaskSet) -> TaskSet:
-        """Return the tasks that take part in measuring and choosing; name the others in a warning."""
-        few = [name for name, size in zip(tasks.names, tasks.sizes, strict=True) if size < MIN_ROWS]
-        one_class = [
-            task.name
-            for task in tasks
-            if tasks.kind == "classification"
-            and task.name not in few
-            and len(np.unique(task.y)) < 2
-        ]
-        if few or one_class:
-            reasons = [f"fewer than {MIN_ROWS} rows: {', '.join(few)}"] * bool(few) + [
-                f"one class only: {', '.join(one_class)}"
-            ] * bool(one_class)
-            warnings.warn(
-                f"Some tasks take no part in the choice of groups ({'; '.join(reasons)}). "
-                "They are trained in the common network if that is chosen, else alone.",
-                UserWarning,
-                stacklevel=5,
-            )
-        usable = [name for name in tasks.names if name not in few and name not in one_class]
-        return tasks.subset(usable) if usable else TaskSet(tasks.X, {}, {}, tasks.kind)
+@dataclass(frozen=True, eq=False)
+class GroupingPlan:
+    """Parameters of a grouped estimator, checked.
 
-    def _measure(self, rest: TaskSet, seed: int) -> pd.DataFrame:
-        """Measure a sample of pairs and predict the gains of all, (T, T)."""
-        if len(rest) < 2:
-            self.gains_: PairwiseGains | None = None
-            return pd.DataFrame(
-                np.zeros((len(rest), len(rest))), index=rest.names, columns=rest.names
-            )
-        gains = collect_pairwise_gains(
-            rest,
-            self._inner(rest.names),
-            pairs=self.pair_fraction,
-            n_repeats=self.n_repeats,
-            n_jobs=self.n_jobs,
-            memory=self.memory,
-            random_state=seed,
-            verbose=self.verbose,
-        )
-        self.gains_ = gains
-        return predict_affinity(rest, gains, random_state=seed)
+    Attributes
+    ----------
+    owner : str
+        Class of the estimator, for messages.
+    network : MultiTaskNetwork
+        Network of every group, unfitted, with the task column.
+    settings : Settings
+        How the network reads rows.
 
-    def _units(self, rest: TaskSet) -> dict[str, float]:
-        loss = resolve_loss(self._inner(rest.names).loss, rest.kind)
-        return loss_units(rest, pooled=self.task_column is not None, degree=loss.degree)
+    The other attributes are the parameters of the estimator, and four seeds.
+    """
 
-    def _choose(
-        self,
-        rest: TaskSet,
-        held: TaskSet,
-        affinity: pd.DataFrame,
-        seed: int,
-        weight: NDArray[np.float64] | None,
-    ) -> Candidate:
-        """Train every candidate on one part of the rows and compare totals on the other."""
-        self.rounds_: pd.DataFrame | None = None
-        if len(rest) < 2:
-            everybody = together(self.task_names_)
-            self.choice_ = pd.DataFrame(
-                {
-                    "candidate": [everybody.name],
-                    "kind": [everybody.kind.value],
-                    "n_groups": [1],
-                    "validation_loss": [np.nan],
-                    "chosen": [True],
-                }
-            )
-            return everybody
-        proposals = self._proposals(rest, affinity, seed)
-        candidates = [alone(rest.names), together(rest.names), *proposals]
-        groups = list(
-            dict.fromkeys(group for candidate in candidates for group in candidate.groups)
-        )
-        stage = Stage("Candidate groups", len(groups), self.verbose)
-        fitted = fit_groups(
-            self._inner(rest.names),
-            rest,
-            groups,
-            seed=seed,
-            like=self._front,
-            sample_weight=weight,
-            n_workers=self.n_jobs,
-        )
-        loss_of = {
-            (group, name): loss
-            for group, one in zip(groups, fitted, strict=True)
-            for name, loss in held_out_losses(one, held, group).items()
-        }
-        stage.advance(len(groups))
-        unit = self._units(rest)
-        losses = [
-            np.array(
-                [
-                    loss_of[candidate.groups[candidate.served_by[name]], name] / unit[name]
-                    for name in rest.names
-                ]
-            )
-            for candidate in candidates
-        ]
-        self.choice_ = choose(
-            candidates, losses, SOME_EVIDENCE if self.n_rounds else STRONG_EVIDENCE
-        )
-        winner = candidates[int(np.argmax(self.choice_["chosen"]))]
-        left_out = [name for name in self.task_names_ if name not in rest]
-        if not left_out:
-            return winner
-        if winner.kind is GroupingKind.JOINT:
-            return together(self.task_names_)
-        served_by = winner.served_by | {
-            name: len(winner.groups) + k for k, name in enumerate(left_out)
-        }
-        with_single = (*winner.groups, *((name,) for name in left_out))
-        return replace(winner, groups=with_single, served_by=served_by)
+    owner: str
+    network: MultiTaskNetwork
+    settings: Settings
+    grouper: TaskGrouper | None
+    pair_fraction: float
+    n_repeats: int
+    n_rounds: int
+    validation_size: float
+    n_jobs: int | None
+    memory: Any
+    verbose: int
+    seeds: list[int]
 
-    def _proposals(self, rest: TaskSet, affinity: pd.DataFrame, seed: int) -> list[Candidate]:
-        """Return the groupings that are held against "alone" and "all together"; ``rounds_`` is
-        what they come from.
-        """
-        if self.n_rounds == 0 or len(rest) < 3:
-            return proposed(affinity, self.grouper, seed)
-        seeds = check_random_state(seed).randint(_LARGEST_SEED, size=N_SPLITS).tolist()
-        units = self._units(rest)
-        measurements = GroupMeasurements(
-            rest, self._inner(rest.names), units, seeds, self.n_jobs, self.memory, self.verbose
-        )
-        finalists, self.rounds_ = refined(measurements, affinity, self.grouper, self.n_rounds, seed)
-        return finalists
-
-    def _refit(
-        self,
-        tasks: TaskSet,
-        winner: Candidate,
-        seed: int,
-        weight: NDArray[np.float64] | None,
-        people: Any,
-    ) -> None:
-        self.groups_ = list(winner.groups)
-        self.labels_ = np.array([winner.served_by[name] for name in tasks.names], dtype=np.intp)
-        self.n_outputs_ = len(tasks)
-        inner = self._inner(tasks.names)
-        if getattr(self._front, "fairness", None) is not None:
-            inner.set_params(fairness=self._front.fairness)
-        settings = {"sample_weight": weight, "people": people, "n_workers": self.n_jobs}
-        self.estimators_ = fit_groups(
-            inner, tasks, self.groups_, seed=seed, like=self._front, **settings
-        )
-
-    # ------------------------------------------------------------------ predict
     @property
-    def _wide_2d(self) -> bool:
-        return bool(self._front._wide_2d)
+    def long(self) -> bool:
+        """Whether X has a task column."""
+        return self.settings.reading.task_column is not None
 
-    def _task_ids(self, X: Any) -> Any:
-        return self._front._task_ids(X)
+    def units(self, tasks: TaskSet) -> dict[str, float]:
+        """Return what each task's loss is divided by, so that losses add up."""
+        return loss_units(tasks, pooled=self.long, degree=self.settings.loss.degree)
 
-    def _outputs(self, X: Any) -> tuple[list[NDArray[np.float64]], NDArray[np.intp] | None]:
-        """Return the outputs of every task from the network that serves it."""
-        check_is_fitted(self, "estimators_")
-        inputs, codes = self._front._checked_inputs(X, self.task_names_)
-        outputs: list[NDArray[np.float64]] = [np.empty(0)] * len(self.task_names_)
-        for g, estimator in enumerate(self.estimators_):
-            served = np.flatnonzero(self.labels_ == g)
-            position = {name: k for k, name in enumerate(estimator.task_names_)}
-            if codes is None:
-                own = estimator._outputs_of(inputs, None)
-            else:
-                rows = np.flatnonzero(np.isin(codes, served))
-                own = estimator._outputs_of(
-                    take_rows(inputs, rows),
-                    np.array([position.get(name, -1) for name in self.task_names_])[codes[rows]],
-                )
-            for t in served:
-                outputs[t] = own[position[self.task_names_[t]]]
-        return outputs, codes
+
+def read_plan(estimator: TaskGrouped, kind: type[MultiTaskNetwork]) -> GroupingPlan:
+    """Check and read the parameters of a grouped estimator, which is not changed."""
+    owner, given = type(estimator).__name__, estimator.estimator
+    if given is not None and not isinstance(given, kind):
+        raise TypeError(
+            f"The estimator of a {owner} must be a {kind.__name__}. Got {type(given).__name__}."
+        )
+    network = kind(**DEFAULT_NETWORK) if given is None else clone(given)
+    network.set_params(task_column=estimator.task_column)
+    return GroupingPlan(
+        owner=owner,
+        network=network,
+        settings=replace(read_settings(network), owner=owner),
+        grouper=estimator.grouper,
+        pair_fraction=estimator.pair_fraction,
+        n_repeats=estimator.n_repeats,
+        n_rounds=estimator.n_rounds,
+        validation_size=estimator.validation_size,
+        n_jobs=estimator.n_jobs,
+        memory=estimator.memory,
+        verbose=estimator.verbose,
+        seeds=check_random_state(estimator.random_state).randint(_LARGEST_SEED, size=4).tolist(),
+    )
+
+
+def group_and_fit(plan: GroupingPlan, rows: TrainingRows) -> dict[str, Any]:
+    """Choose the groups, train their networks, and return the fitted attributes.
+
+    Parameters
+    ----------
+    plan : GroupingPlan
+        Parameters.
+    rows : TrainingRows
+        Checked training rows.
+
+    Returns
+    -------
+    dict of str to object
+        Attributes of the fitted estimator.
+    """
+    tasks, fairness = rows.tasks, plan.settings.fairness
+    if fairness is not None:
+        known_groups(fairness, rows.groups)
+    _warn_of_one_task(plan, tasks)
+    usable = _usable_tasks(tasks)
+    rest, held = (
+        usable.train_test_split(plan.validation_size, plan.seeds[0])
+        if len(usable)
+        else (usable, usable)
+    )
+    gains, affinity = _measured(plan, rows, rest)
+    choice = _chosen(plan, rows, rest, held, affinity)
+    groups = list(choice.winner.groups)
+    labels = np.array([choice.winner.served_by[name] for name in tasks.names], dtype=np.intp)
+    network = _network(plan, rows, tasks.names).set_params(
+        **({} if fairness is None else {"fairness": fairness})
+    )
+    fitted = fit_groups(network, rows, groups, seed=plan.seeds[3], n_workers=plan.n_jobs)
+    model = GroupedNetworks(
+        rows.layout, list(tasks.names), labels, [estimator.model_ for estimator in fitted]
+    )
+    return {
+        "task_names_": list(tasks.names),
+        "n_outputs_": len(tasks),
+        "gains_": gains,
+        "affinity_": affinity.reindex(index=tasks.names, columns=tasks.names),
+        "rounds_": choice.rounds,
+        "choice_": choice.table,
+        "groups_": groups,
+        "labels_": labels,
+        "estimators_": fitted,
+        "model_": model,
+        **rows.layout.attributes(),
+    }
+
+
+# ---------------------------------------------------------------------- steps
+@dataclass(frozen=True, eq=False)
+class _Choice:
+    """The winner, the table of candidates, and the rounds that proposed them."""
+
+    winner: Candidate
+    table: pd.DataFrame
+    rounds: pd.DataFrame | None = None
+
+
+def _network(plan: GroupingPlan, rows: TrainingRows, names: Sequence[str]) -> MultiTaskNetwork:
+    """Return the network of groups of these tasks, unfitted, without a fairness term.
+
+    Losses choose groups. Weights are those of these tasks.
+    """
+    network = clone(plan.network)
+    if plan.settings.fairness is not None:
+        network.set_params(fairness=None)
+    weights = plan.settings.weights_of(rows.tasks.names)
+    if weights is None:
+        return network
+    of = dict(zip(rows.tasks.names, weights, strict=True))
+    return network.set_params(task_weights={name: of[name] for name in of if name in names})
+
+
+def _measuring_network(
+    plan: GroupingPlan, rows: TrainingRows, names: Sequence[str]
+) -> MultiTaskNetwork:
+    """Return the same for a TaskSet, whose table has no task column."""
+    return _network(plan, rows, names).set_params(categorical_features=rows.categorical)
+
+
+def _warn_of_one_task(plan: GroupingPlan, tasks: TaskSet) -> None:
+    """Say that there is nothing to group."""
+    if len(tasks) > 1:
+        return
+    where = (
+        f"The task column holds one task, {tasks.names[0]!r}"
+        if plan.long
+        else "y holds one task and task_column is None"
+    )
+    warnings.warn(
+        f"{where}: {plan.owner} has nothing to group and trains one network. Set task_column to "
+        "the column of X that holds the tasks, or give y one column per task.",
+        UserWarning,
+        stacklevel=5,
+    )
+
+
+def _usable_tasks(tasks: TaskSet) -> TaskSet:
+    """Return the tasks that take part in measuring and choosing; name the others in a warning."""
+    few = [name for name, size in zip(tasks.names, tasks.sizes, strict=True) if size < MIN_ROWS]
+    one_class = [
+        task.name
+        for task in tasks
+        if tasks.kind == "classification" and task.name not in few and len(np.unique(task.y)) < 2
+    ]
+    if few or one_class:
+        reasons = [f"fewer than {MIN_ROWS} rows: {listed(few, 5, 24)}"] * bool(few) + [
+            f"one class only: {listed(one_class, 5, 24)}"
+        ] * bool(one_class)
+        warnings.warn(
+            f"Some tasks take no part in the choice of groups ({'; '.join(reasons)}). "
+            "They are trained in the common network if that is chosen, else alone.",
+            UserWarning,
+            stacklevel=5,
+        )
+    usable = [name for name in tasks.names if name not in few and name not in one_class]
+    return tasks.subset(usable) if usable else TaskSet(tasks.X, {}, {}, tasks.kind)
+
+
+def _measured(
+    plan: GroupingPlan, rows: TrainingRows, rest: TaskSet
+) -> tuple[PairwiseGains | None, pd.DataFrame]:
+    """Measure a sample of pairs and predict the gains of all, (T, T)."""
+    if len(rest) < 2:
+        nothing = np.zeros((len(rest), len(rest)))
+        return None, pd.DataFrame(nothing, index=rest.names, columns=rest.names)
+    gains = collect_pairwise_gains(
+        rest,
+        _measuring_network(plan, rows, rest.names),
+        pairs=plan.pair_fraction,
+        n_repeats=plan.n_repeats,
+        n_jobs=plan.n_jobs,
+        memory=plan.memory,
+        random_state=plan.seeds[1],
+        verbose=plan.verbose,
+    )
+    return gains, predict_affinity(rest, gains, random_state=plan.seeds[1])
+
+
+def _chosen(
+    plan: GroupingPlan, rows: TrainingRows, rest: TaskSet, held: TaskSet, affinity: pd.DataFrame
+) -> _Choice:
+    """Train every candidate on one part of the rows and compare totals on the other."""
+    all_names = rows.tasks.names
+    if len(rest) < 2:
+        everybody = together(all_names)
+        columns = {
+            "candidate": [everybody.name],
+            "kind": [everybody.kind.value],
+            "n_groups": [1],
+            "validation_loss": [np.nan],
+            "chosen": [True],
+        }
+        return _Choice(everybody, pd.DataFrame(columns))
+    proposals, rounds = _proposals(plan, rows, rest, affinity)
+    candidates = [alone(rest.names), together(rest.names), *proposals]
+    groups = list(dict.fromkeys(group for candidate in candidates for group in candidate.groups))
+    stage = Stage("Candidate groups", len(groups), plan.verbose)
+    fitted = fit_groups(
+        _network(plan, rows, rest.names),
+        replace(rows, tasks=rest, groups=None),
+        groups,
+        seed=plan.seeds[2],
+        n_workers=plan.n_jobs,
+    )
+    loss_of = {
+        (group, name): loss
+        for group, one in zip(groups, fitted, strict=True)
+        for name, loss in held_out_losses(one, held, group).items()
+    }
+    stage.advance(len(groups))
+    unit = plan.units(rest)
+    losses = [
+        np.array(
+            [
+                loss_of[candidate.groups[candidate.served_by[name]], name] / unit[name]
+                for name in rest.names
+            ]
+        )
+        for candidate in candidates
+    ]
+    table = choose(candidates, losses, SOME_EVIDENCE if plan.n_rounds else STRONG_EVIDENCE)
+    winner = candidates[int(np.argmax(table["chosen"]))]
+    left_out = [name for name in all_names if name not in rest]
+    if not left_out:
+        return _Choice(winner, table, rounds)
+    if winner.kind is GroupingKind.JOINT:
+        return _Choice(together(all_names), table, rounds)
+    served_by = winner.served_by | {name: len(winner.groups) + k for k, name in enumerate(left_out)}
+    groups_of_all = (*winner.groups, *((name,) for name in left_out))
+    return _Choice(replace(winner, groups=groups_of_all, served_by=served_by), table, rounds)
+
+
+def _proposals(
+    plan: GroupingPlan, rows: TrainingRows, rest: TaskSet, affinity: pd.DataFrame
+) -> tuple[list[Candidate], pd.DataFrame | None]:
+    """Return the proposed groupings, and the table of the rounds that they come from."""
+    seed = plan.seeds[2]
+    if plan.n_rounds == 0 or len(rest) < 3:
+        return proposed(affinity, plan.grouper, seed), None
+    seeds = check_random_state(seed).randint(_LARGEST_SEED, size=N_SPLITS).tolist()
+    measurements = GroupMeasurements(
+        rest,
+        _measuring_network(plan, rows, rest.names),
+        plan.units(rest),
+        seeds,
+        plan.n_jobs,
+        plan.memory,
+        plan.verbose,
+    )
+    return refined(measurements, affinity, plan.grouper, plan.n_rounds, seed)

@@ -7,8 +7,14 @@ from typing import Any, ClassVar
 from sklearn.base import ClassifierMixin
 
 from skmtl._sklearn_compat import fit_context
-from skmtl.estimators import ClassificationOutputs, MultiTaskClassifier
-from skmtl.grouping.grouped import TaskGrouped
+from skmtl.estimators import (
+    ClassificationOutputs,
+    MultiTaskClassifier,
+    joint_classes,
+    read_training_rows,
+    set_fitted,
+)
+from skmtl.grouping.grouped import TaskGrouped, group_and_fit, read_plan
 
 
 class TaskGroupedClassifier(ClassificationOutputs, ClassifierMixin, TaskGrouped):
@@ -58,6 +64,9 @@ class TaskGroupedClassifier(ClassificationOutputs, ClassifierMixin, TaskGrouped)
         Predicted gains, row = target, column = source; NaN for tasks that took no part.
     gains_ : PairwiseGains or None
         The measured gains; None where fewer than two tasks could be measured.
+    model_ : object
+        The networks of all groups with all that predictions need, as one value; its content may
+        change.
     estimators_ : list of MultiTaskClassifier
         One fitted network a group.
     task_names_ : list of str
@@ -101,7 +110,6 @@ class TaskGroupedClassifier(ClassificationOutputs, ClassifierMixin, TaskGrouped)
     True
     """
 
-    _network = MultiTaskClassifier
     # As in the network: with metadata routing, sensitive_features reach fit wherever they are
     # passed.
     __metadata_request__fit: ClassVar[dict[str, bool]] = {"sensitive_features": True}
@@ -130,11 +138,11 @@ class TaskGroupedClassifier(ClassificationOutputs, ClassifierMixin, TaskGrouped)
         TaskGroupedClassifier
             The fitted estimator.
         """
-        self._fit(X, y, sample_weight, sensitive_features)
-        self._set_classes(
-            [
-                self.estimators_[label]._targets.classes[name]
-                for name, label in zip(self.task_names_, self.labels_, strict=True)
-            ]
+        plan = read_plan(self, MultiTaskClassifier)
+        rows = read_training_rows(plan.settings, X, y, sample_weight, sensitive_features)
+        found = group_and_fit(plan, rows)
+        found["classes_"] = joint_classes(
+            found["model_"].own_classes, one_column_per_task=rows.layout.one_column_per_task
         )
+        set_fitted(self, found)
         return self

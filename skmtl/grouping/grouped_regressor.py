@@ -7,8 +7,13 @@ from typing import Any
 from sklearn.base import RegressorMixin
 
 from skmtl._sklearn_compat import fit_context
-from skmtl.estimators import MultiTaskRegressor, RegressionOutputs
-from skmtl.grouping.grouped import TaskGrouped
+from skmtl.estimators import (
+    MultiTaskRegressor,
+    RegressionOutputs,
+    read_training_rows,
+    set_fitted,
+)
+from skmtl.grouping.grouped import TaskGrouped, group_and_fit, read_plan
 
 
 class TaskGroupedRegressor(RegressionOutputs, RegressorMixin, TaskGrouped):
@@ -68,6 +73,9 @@ class TaskGroupedRegressor(RegressionOutputs, RegressorMixin, TaskGrouped):
         Predicted gains, row = target, column = source; NaN for tasks that took no part.
     gains_ : PairwiseGains or None
         The measured gains; None where fewer than two tasks could be measured.
+    model_ : object
+        The networks of all groups with all that predictions need, as one value; its content may
+        change.
     estimators_ : list of MultiTaskRegressor
         One fitted network a group.
     task_names_ : list of str
@@ -110,8 +118,6 @@ class TaskGroupedRegressor(RegressionOutputs, RegressorMixin, TaskGrouped):
     (6, True)
     """
 
-    _network = MultiTaskRegressor
-
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: Any, y: Any, *, sample_weight: Any = None) -> TaskGroupedRegressor:
         """Choose the groups and train their networks.
@@ -130,5 +136,8 @@ class TaskGroupedRegressor(RegressionOutputs, RegressorMixin, TaskGrouped):
         TaskGroupedRegressor
             The fitted estimator.
         """
-        self._fit(X, y, sample_weight)
+        plan = read_plan(self, MultiTaskRegressor)
+        rows = read_training_rows(plan.settings, X, y, sample_weight)
+        found = group_and_fit(plan, rows)
+        set_fitted(self, found)
         return self

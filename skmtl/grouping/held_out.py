@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-import numpy as np
-
-from skmtl.data import TaskSet, take_rows
+from skmtl.data import TaskSet
+from skmtl.estimators import MultiTaskNetwork
 
 
-def held_out_losses(estimator: Any, held: TaskSet, group: Sequence[str]) -> dict[str, float]:
-    """Return the mean loss of every task of a group, as ``TaskLoss.mean_loss`` defines it.
+def held_out_losses(
+    estimator: MultiTaskNetwork, held: TaskSet, group: Sequence[str]
+) -> dict[str, float]:
+    """Return the mean squared error or log loss of every task of a group, in the user's units.
 
     Parameters
     ----------
@@ -38,10 +38,5 @@ def held_out_losses(estimator: Any, held: TaskSet, group: Sequence[str]) -> dict
     >>> list(held_out_losses(model, data.task_set, data.task_set.names))
     ['task_0', 'task_1']
     """
-    losses = {}
-    for position, name in enumerate(group):
-        rows, y = held.rows(name), held[name].y
-        codes = None if estimator.task_column is None else np.full(len(rows), position)
-        outputs = estimator._outputs_of(take_rows(held.X, rows), codes)[position]
-        losses[name] = estimator._targets.mean_loss(name, y, outputs)
+    losses: dict[str, float] = estimator.model_.losses(held.subset(list(group)))
     return losses

@@ -1,4 +1,4 @@
-"""Grid search whose networks train as fleets."""
+"""Grid search whose networks train in batches."""
 
 from __future__ import annotations
 
@@ -23,23 +23,22 @@ from skmtl._sklearn_compat import (
     warn_or_raise_about_fit_failures,
 )
 from skmtl.model_selection.jobs import evaluate
-from skmtl.support import DocLinks
+from skmtl.support import DocLinks, registered_callbacks
 
 
 class FleetSearchCV(DocLinks, GridSearchCV):
-    """Grid search that trains candidates and folds at once.
+    """Exhaustive grid search that trains the networks of all candidates and folds in batches.
 
-    Does what :class:`sklearn.model_selection.GridSearchCV` does, with the same parameters,
-    attributes and scores, in less time: networks of one shape that share the settings of the
-    training loop (solver, step size, batch size, passes, patience, dropout, precision), the
-    aggregator and the kind of the fairness term train as one fleet, whichever candidate and fold
-    they belong to. Penalties, weights of tasks and of fairness terms, seeds, the number of members
-    and what becomes of the inputs cost no fleet of their own. Grids over other parameters train one
-    fleet for each value.
+    It has the parameters, attributes and scores of
+    :class:`sklearn.model_selection.GridSearchCV`, and takes less time. Networks of all candidates
+    and folds train as one batch if they have the same architecture, settings of the training loop
+    (solver, learning rate, batch size, epochs, patience, dropout, precision), aggregator, and
+    fairness term up to its weights. They may differ in ``alpha``, task weights, weights of the
+    fairness term, seeds, number of ensemble members, and treatment of the inputs. A grid over
+    another parameter trains one batch per value.
 
-    In a pipeline that ends in a network the earlier steps are fitted once for every fold and
-    distinct setting of their own, and all networks train afterwards. Whatever else is searched is
-    fitted one by one.
+    In a pipeline that ends in a network the earlier steps are fitted once per fold and distinct
+    setting of these steps; then all networks train. Other estimators are fitted one by one.
 
     Parameters
     ----------
@@ -52,16 +51,16 @@ class FleetSearchCV(DocLinks, GridSearchCV):
         Scorer or scorers, such as those of :data:`skmtl.metrics.multitask_scorers`; None = the
         estimator's ``score``.
     cv : int, splitter, iterable or None, default=None
-        Folds; None = 5. Classifiers whose labels have gaps need a
+        Folds; None = 5. Classifiers with missing labels need a
         :class:`skmtl.model_selection.MultiTaskKFold`.
     refit : bool, str or callable, default=True
         Whether to fit the best candidate on all rows; the name of the score that decides, where
         there are several; or a function of ``cv_results_`` that returns the index of the best
         candidate.
     n_jobs : int or None, default=None
-        Processes for ordinary fits and for the steps before networks, and the most that a large
-        fleet is spread over (None: as many as torch may use threads). Scores of fleets are computed
-        in this process.
+        Processes for fits one by one and for the steps before networks, and the most for a large
+        batch of networks (None: as many as torch may use threads). Networks are scored in this
+        process.
     pre_dispatch : int or str, default="2*n_jobs"
         Ordinary fits that are dispatched at once.
     return_train_score : bool, default=False
@@ -69,15 +68,14 @@ class FleetSearchCV(DocLinks, GridSearchCV):
     error_score : "raise" or number, default=nan
         Score of a candidate on a fold where its fit fails; the others are not affected.
     verbose : int, default=0
-        Larger values print more, as in GridSearchCV; fits in fleets are reported when they are
-        scored.
+        Larger values print more, as in GridSearchCV; networks are reported when they are scored.
 
     Attributes
     ----------
     cv_results_ : dict of ndarray
-        One entry a candidate in every column, as in GridSearchCV. The fit time of a network in a
-        fleet is its share of the fleet's, by passes; earlier steps that are fitted once count in
-        equal parts for all that use them.
+        One entry per candidate in every column, as in GridSearchCV. The fit time of a network is
+        its share of the time of its batch, by epochs; the time of earlier steps is divided equally
+        among the fits that use them.
     best_estimator_ : estimator
         The best candidate, fitted on all rows in the ordinary way. Only with ``refit``.
     best_score_ : float
@@ -100,14 +98,14 @@ class FleetSearchCV(DocLinks, GridSearchCV):
     Raises
     ------
     ValueError
-        In ``fit``, if all fits fail, a candidate has an unknown parameter, or labels of a
-        classifier have gaps and ``cv`` is not a splitter that bears them.
+        In ``fit``, if all fits fail, a candidate has an unknown parameter, or a classifier has
+        missing labels and ``cv`` is not a splitter that supports them.
 
     Warns
     -----
     UserWarning
-        If callbacks are registered on the search itself: they are not called, for there is no fit
-        of one candidate to tell them of.
+        If callbacks are registered on the search itself: they are not called, because candidates
+        do not train one by one.
     FitFailedWarning
         If some fits failed.
     ConvergenceWarning
@@ -115,13 +113,13 @@ class FleetSearchCV(DocLinks, GridSearchCV):
 
     See Also
     --------
-    MultiTaskKFold : Folds for targets with gaps.
+    MultiTaskKFold : Folds for targets with missing labels.
 
     Notes
     -----
     Scores differ from those of GridSearchCV by rounding, which training magnifies: by less than
     1e-8 with ``dtype="float64"``. A network with callbacks in its parameter ``callbacks`` is fitted
-    in the ordinary way, for they may end its training.
+    by itself, because they may end its training.
 
     All training rows of all folds and settings of earlier steps are held in memory at once.
 
@@ -180,14 +178,14 @@ class FleetSearchCV(DocLinks, GridSearchCV):
             Targets; NaN where a row has no label for a task.
         **params : dict
             What estimator, scorers and splitter ask for, such as ``sample_weight``; entries with
-            one value a row are split with the folds.
+            one value per row are split with the folds.
 
         Returns
         -------
         FleetSearchCV
             The fitted search.
         """
-        if getattr(self, "_skl_callbacks", None):
+        if registered_callbacks(self):
             warnings.warn(
                 "FleetSearchCV does not call the callbacks registered on it by set_callbacks: its "
                 "candidates train at once. "
@@ -249,7 +247,7 @@ class FleetSearchCV(DocLinks, GridSearchCV):
         return self
 
     def _folds(self, y: Any) -> Any:
-        """Return the splitter; say what helps where it would have to stratify labels with gaps."""
+        """Return the splitter; raise where it would have to stratify missing labels."""
         classifier = is_classifier(self.estimator)
         if (
             classifier
@@ -257,7 +255,7 @@ class FleetSearchCV(DocLinks, GridSearchCV):
             and pd.isna(np.asarray(y, dtype=object)).any()
         ):
             raise ValueError(
-                f"cv={self.cv!r} cannot stratify the labels in y, which have gaps. Set "
+                f"cv={self.cv!r} cannot stratify y, which has missing labels. Set "
                 "cv=MultiTaskKFold(n_splits=5, random_state=0) of skmtl.model_selection."
             )
         return check_cv(self.cv, y, classifier=classifier)

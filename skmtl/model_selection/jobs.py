@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sklearn.base import BaseEstimator, clone
+from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.parallel import Parallel, delayed
 
 from skmtl._sklearn_compat import check_method_params, fit_and_score, safe_split
 from skmtl.estimators import fit_together, trains_in_fleets
+from skmtl.support import registered_callbacks
 
 # What else the networks of a fleet may be given to fit.
 _KNOWN = {"sample_weight", "sensitive_features"}
@@ -85,23 +87,29 @@ class Placeholder(BaseEstimator):
 
 
 class Made:
-    """A fit that has been made, for scikit-learn to score: its estimator's next ``fit`` does
-    nothing, or raises what the fit raised.
+    """A fit that has been made, for scikit-learn to score.
+
+    scikit-learn sets the parameters of what it is given, fits the result and scores it: here that
+    is the fitted estimator, frozen, or what raises the error that the fit raised.
     """
 
     def __init__(self, estimator: Any, error: Exception | None):
-        self.estimator, self.error = estimator, error
-        self.traceback = None if error is None else error.__traceback__
+        self.made = FrozenEstimator(estimator) if error is None else FailedFit(error)
 
-    def set_params(self, **params: Any) -> Any:
-        """Return the estimator, which has its parameters, with a ``fit`` for one call."""
-        vars(self.estimator)["fit"] = self._fit
-        return self.estimator
+    def set_params(self, **params: Any) -> FrozenEstimator | FailedFit:
+        """Return the estimator, which has its parameters."""
+        return self.made
 
-    def _fit(self, *data: Any, **params: Any) -> None:
-        del vars(self.estimator)["fit"]
-        if self.error is not None:
-            raise self.error.with_traceback(self.traceback)
+
+class FailedFit:
+    """What has failed to fit, and fails again."""
+
+    def __init__(self, error: Exception):
+        self.error, self.traceback = error, error.__traceback__
+
+    def fit(self, *data: Any, **params: Any) -> None:
+        """Raise the error of the fit."""
+        raise self.error.with_traceback(self.traceback)
 
 
 def evaluate(
@@ -226,7 +234,7 @@ def _network(estimator: Any) -> Any:
     callbacks need not see it trained.
     """
     if isinstance(estimator, Pipeline):
-        return None if getattr(estimator, "_skl_callbacks", None) else estimator.steps[-1][1]
+        return None if registered_callbacks(estimator) else estimator.steps[-1][1]
     return estimator
 
 

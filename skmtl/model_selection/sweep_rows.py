@@ -1,8 +1,9 @@
-"""Rows of a sweep: inputs, coded labels and groups, and how decisions on them come out."""
+"""Rows of a sweep: inputs, coded labels and sensitive groups."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,125 +11,170 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_consistent_length
 
-from skmtl.data import split_rows, take_rows, tidy_labels, wide_columns
-from skmtl.model_selection.thresholds import least_error_threshold, quantile_threshold
+from skmtl.data import (
+    as_pandas,
+    group_codes,
+    named_columns,
+    rows_as_given,
+    split_rows,
+    take_rows,
+    tidy_labels,
+    wide_columns,
+    without_columns,
+)
 
-# Labels of the rows that a rate is taken of.
-_SIDES = {"fpr": (0.0,), "tpr": (1.0,), "equalized_odds": (0.0, 1.0)}
+Rows = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
 class SweepRows:
-    """Rows that networks of a sweep are fitted or judged on.
+    """Rows that networks of a sweep are fitted or evaluated on.
 
     Attributes
     ----------
-    X : array-like of shape (n, p)
+    X : ndarray or DataFrame of shape (n, p)
         Inputs.
-    Y : array-like of shape (n,) or (n, T)
+    Y : ndarray, Series or DataFrame of shape (n,) or (n, T)
         Labels as given.
     coded : ndarray of shape (n, T)
         1 for the larger of the two classes of a task, 0 for the other, NaN where unknown.
     sensitive : DataFrame of shape (n, q)
         Values whose combinations are the groups.
+    groups : ndarray of int of shape (n,)
+        Code of the group of every row, -1 where a value is missing.
     """
 
     X: Any
     Y: Any
     coded: NDArray[np.float64]
     sensitive: pd.DataFrame
+    groups: NDArray[np.int64]
 
-    def take(self, rows: NDArray[np.intp]) -> SweepRows:
+    def take(self, rows: Rows) -> SweepRows:
         """Return some of the rows."""
         return SweepRows(
             take_rows(self.X, rows),
             take_rows(self.Y, rows),
             self.coded[rows],
             self.sensitive.iloc[rows],
+            self.groups[rows],
         )
 
     def split(self, fraction: float, seed: int) -> tuple[SweepRows, SweepRows]:
-        """Split at random by combinations of labels and groups; the second part holds the fraction."""
-        table = pd.concat(
-            [
-                pd.DataFrame(self.coded),
-                self.sensitive.set_axis(
-                    [f"group {k}" for k in range(self.sensitive.shape[1])], axis=1
-                ),
-            ],
-            axis=1,
-        )
+        """Split at random by combinations of labels and groups; the second part is validation."""
+        table = pd.DataFrame(np.column_stack([self.coded, self.groups]))
         patterns = table.groupby(list(table.columns), dropna=False, sort=False).ngroup().to_numpy()
         held = split_rows(patterns, fraction, np.random.RandomState(seed), stratify=True)
         return self.take(np.flatnonzero(~held)), self.take(np.flatnonzero(held))
 
     def of_task(self, t: int) -> SweepRows:
-        """Return the labelled rows of one task."""
+        """Return the labeled rows of one task."""
         rows = np.flatnonzero(~np.isnan(self.coded[:, t]))
         labels = pd.Series(wide_columns(self.Y)[1][t][rows])
-        return SweepRows(
-            take_rows(self.X, rows),
-            labels.infer_objects().to_numpy(),
-            self.coded[rows][:, [t]],
-            self.sensitive.iloc[rows],
+        return replace(
+            self.take(rows), Y=labels.infer_objects().to_numpy(), coded=self.coded[rows][:, [t]]
         )
 
 
-def read_rows(
-    X: Any,
-    Y: Any,
-    sensitive_features: Any,
-    classes: list[NDArray[Any]] | None,
-    what: str,
-    *,
-    drop: bool,
-) -> tuple[SweepRows, list[str], list[NDArray[Any]]]:
-    """Check rows; return them, the names of the tasks and their classes, learnt from the rows where
-    they are not given.
+@dataclass(frozen=True)
+class SweepParts:
+    """Training, validation and test rows of a sweep."""
+
+    train: SweepRows
+    validation: SweepRows
+    test: SweepRows
+
+    def of_task(self, t: int) -> SweepParts:
+        """Return the labeled rows of one task."""
+        return SweepParts(self.train.of_task(t), self.validation.of_task(t), self.test.of_task(t))
+
+    def with_inputs(self, inputs: Callable[[SweepRows], Any]) -> SweepParts:
+        """Return the rows with inputs that are computed from them, training rows first."""
+        return SweepParts(
+            *(replace(rows, X=inputs(rows)) for rows in (self.train, self.validation, self.test))
+        )
+
+
+@dataclass(frozen=True)
+class SweepTasks:
+    """Names of the tasks and their two classes."""
+
+    names: list[str]
+    classes: list[NDArray[Any]]
+
+
+def read_training_rows(
+    X: Any, Y: Any, sensitive_features: Any, *, drop: bool
+) -> tuple[SweepRows, SweepTasks]:
+    """Check training rows; return them and the tasks.
 
     With ``drop`` columns of X that are named as sensitive features are no inputs.
     """
-    X, Y = (part if hasattr(part, "shape") else np.asarray(part) for part in (X, Y))
-    check_consistent_length(X, Y)
-    names, columns = wide_columns(Y)
-    known = [np.unique(tidy_labels(column[~pd.isna(column)])) for column in columns]
-    if classes is not None and len(classes) != len(names):
-        raise ValueError(
-            f"{what} must have a column for every task: {len(classes)} are needed. Got "
-            f"{len(names)}."
-        )
-    for name, own, expected in zip(
-        names, known, known if classes is None else classes, strict=True
-    ):
-        if classes is None and len(own) != 2:
+    names, columns = wide_columns(_table(Y))
+    classes = [np.unique(tidy_labels(column[~pd.isna(column)])) for column in columns]
+    for name, own in zip(names, classes, strict=True):
+        if len(own) != 2:
             raise ValueError(
-                f"fairness_sweep needs two classes a task. Task {name!r} has {len(own)} in {what}: "
+                f"fairness_sweep needs two classes per task. Task {name!r} has {len(own)} in Y: "
                 f"{own.tolist()[:5]}."
             )
-        if unknown := sorted(set(own.tolist()) - set(expected.tolist()), key=str):
+    tasks = SweepTasks(names, classes)
+    return _read(X, _table(Y), sensitive_features, tasks, "Y", drop=drop), tasks
+
+
+def read_test_rows(
+    X: Any, Y: Any, sensitive_features: Any, tasks: SweepTasks, *, by_name: bool, drop: bool
+) -> SweepRows:
+    """Check test rows and return them; ``by_name`` tells that training labels were a frame."""
+    Y = _table(Y)
+    names, columns = wide_columns(Y)
+    if len(names) != len(tasks.names):
+        raise ValueError(
+            f"Y_test must have a column for every task: {len(tasks.names)} are needed. Got "
+            f"{len(names)}."
+        )
+    if by_name and isinstance(Y, pd.DataFrame):
+        if set(names) != set(tasks.names):
+            raise ValueError(f"Y_test must have the columns of Y, {tasks.names}. Got {names}.")
+        order = [names.index(name) for name in tasks.names]
+        Y, columns = Y.iloc[:, order], [columns[k] for k in order]
+    for name, column, expected in zip(tasks.names, columns, tasks.classes, strict=True):
+        own = np.unique(tidy_labels(column[~pd.isna(column)])).tolist()
+        if unknown := sorted(set(own) - set(expected.tolist()), key=str):
             raise ValueError(
-                f"Task {name!r} has the label {unknown[0]!r} in {what}, which is not among its "
+                f"Task {name!r} has the label {unknown[0]!r} in Y_test, which is not among its "
                 f"classes {expected.tolist()} in Y."
             )
+    return _read(X, Y, sensitive_features, tasks, "Y_test", drop=drop)
+
+
+def _table(given: Any) -> Any:
+    """Return what a user gives as an array or a pandas object."""
+    return as_pandas(given) if hasattr(given, "shape") else rows_as_given(given)
+
+
+def _read(
+    X: Any, Y: Any, sensitive_features: Any, tasks: SweepTasks, what: str, *, drop: bool
+) -> SweepRows:
+    X = _table(X)
+    check_consistent_length(X, Y)
+    columns = wide_columns(Y)[1]
     coded = np.column_stack(
-        [
-            _coded(column, own)
-            for column, own in zip(columns, known if classes is None else classes, strict=True)
-        ]
+        [_coded(column, own) for column, own in zip(columns, tasks.classes, strict=True)]
     )
-    named = _named(X, sensitive_features)
-    groups = pd.DataFrame(X[named] if named else sensitive_features)
+    named = named_columns(X, sensitive_features)
+    groups = _sensitive_table(X, sensitive_features, named)
     if len(groups) != len(coded):
         raise ValueError(
-            f"The sensitive features must have one entry a row of {what}: {len(coded)} are needed. "
-            f"Got {len(groups)}."
+            f"The sensitive features must have one entry per row of {what}: {len(coded)} are "
+            f"needed. Got {len(groups)}."
         )
-    return (
-        SweepRows(
-            X.drop(columns=named) if named and drop else X, Y, coded, groups.reset_index(drop=True)
-        ),
-        names,
-        known,
+    return SweepRows(
+        without_columns(X, named) if drop else X,
+        Y,
+        coded,
+        groups.reset_index(drop=True),
+        group_codes(None, groups, len(coded))[0],
     )
 
 
@@ -139,88 +185,11 @@ def _coded(column: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.float64]:
     return np.where(missing, np.nan, positive)
 
 
-def _named(X: Any, sensitive_features: Any) -> list[str]:
-    """Return the columns of X that sensitive features name; none where they are values."""
-    names = [sensitive_features] if isinstance(sensitive_features, str) else sensitive_features
-    if (
-        isinstance(names, (list, tuple))
-        and names
-        and all(isinstance(name, str) for name in names)
-        and set(names) <= set(getattr(X, "columns", ()))
-    ):
-        return list(names)
-    if isinstance(sensitive_features, str):
+def _sensitive_table(X: Any, sensitive_features: Any, named: Sequence[Any]) -> pd.DataFrame:
+    """Return the values of sensitive features, which may be names of columns of X."""
+    absent = [name for name in named if name not in getattr(X, "columns", ())]
+    if absent:
         raise ValueError(
-            f"sensitive_features names the column {sensitive_features!r}, which X does not have."
+            f"sensitive_features names the column {absent[0]!r}, which X does not have."
         )
-    return []
-
-
-class Judge:
-    """Errors and gaps of many runs on the same rows.
-
-    Parameters
-    ----------
-    rows : SweepRows
-        Rows to judge on.
-    rate : {"fpr", "tpr", "equalized_odds"}
-        Rate whose gap is taken.
-    """
-
-    def __init__(self, rows: SweepRows, rate: str):
-        self.coded, self.known = rows.coded, ~np.isnan(rows.coded)
-        groups = (
-            rows.sensitive.groupby(list(rows.sensitive.columns), sort=False, dropna=True)
-            .ngroup()
-            .to_numpy()
-        )
-        own = groups[:, None] == np.arange(groups.max(initial=-1) + 1)
-        self.sides = [
-            [own & (rows.coded[:, [t]] == side) for side in _SIDES[rate]]
-            for t in range(rows.coded.shape[1])
-        ]
-
-    def thresholds(
-        self,
-        threshold: float | str,
-        probabilities: NDArray[np.float64],
-        shares: NDArray[np.float64],
-    ) -> NDArray[np.float64]:
-        """Return every task's threshold, (T,), for probabilities (n, T): that of a quantile, a
-        number, or where the error here is least.
-        """
-        if isinstance(threshold, str):
-            own = [
-                (probabilities[known, t], self.coded[known, t] == 1)
-                for t, known in enumerate(self.known.T)
-            ]
-            if threshold == "quantile":
-                return np.array(
-                    [
-                        quantile_threshold(seen, share)
-                        for (seen, _), share in zip(own, shares, strict=True)
-                    ]
-                )
-            return np.array([least_error_threshold(seen, positive) for seen, positive in own])
-        return np.full(len(shares), float(threshold))
-
-    def __call__(self, decided: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Return the errors, then the gaps, of all tasks, (2 T,), for decisions (n, T); see
-        :mod:`skmtl.metrics` for what they are.
-        """
-        wrong = (decided != (self.coded == 1)) & self.known
-        return np.concatenate(
-            [
-                wrong.sum(0) / self.known.sum(0),
-                [self._gap(decided[:, t], sides) for t, sides in enumerate(self.sides)],
-            ]
-        )
-
-    @staticmethod
-    def _gap(decided: NDArray[np.bool_], sides: list[NDArray[np.bool_]]) -> float:
-        gaps = []
-        for own in sides:
-            sizes = own.sum(0)
-            rates = (decided @ own.astype(float))[sizes > 0] / sizes[sizes > 0]
-            gaps.append(np.ptp(rates) if len(rates) > 1 else np.nan)
-        return float(np.max(gaps))
+    return X[list(named)] if named else pd.DataFrame(as_pandas(sensitive_features))

@@ -1,12 +1,13 @@
-"""Stacked networks and the one training loop."""
+"""Batches of networks and the one training loop."""
 
 from skmtl.network.architecture import ACTIVATIONS, Architecture
-from skmtl.network.fleet import train_fleet
+from skmtl.network.devices import resolve_device
+from skmtl.network.dispatch import train_fleet
 from skmtl.network.lane_loss import LaneLoss
 from skmtl.network.members import FleetData, Member, TrainedMember, Training
-from skmtl.network.numerics import numeric_mode, resolve_device
 from skmtl.network.solvers import SOLVERS
-from skmtl.network.stacked import StackedNetwork
+from skmtl.network.stacked_network import StackedNetwork
+from skmtl.network.threads import numeric_mode
 
 __all__ = [
     "ACTIVATIONS",

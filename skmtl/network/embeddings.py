@@ -31,6 +31,7 @@ class Embeddings:
         self.tasks = parameters[-1] if architecture.task_embedding_dim else None
         self.task_gradient = gradients[-1] if architecture.task_embedding_dim else None
         self.n_tasks = parameters[n_tables + 2 * architecture.n_trunk_layers].shape[1]
+        self.codes: Tensor | None = None
         self.indices: list[Tensor] = []
 
     def fill(self, x: Tensor, codes: Tensor | None) -> None:

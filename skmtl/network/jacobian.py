@@ -1,4 +1,4 @@
-"""Gradients of all tasks in the trunk's parameters, one batched product a layer."""
+"""Gradients of all tasks in the trunk's parameters, one batched product per layer."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from torch import Tensor
 from skmtl.network.activations import IN_PLACE
 from skmtl.network.embeddings import Embeddings
 from skmtl.network.layers import Layer
+from skmtl.network.layout import view_by_task
 
 
 class TrunkJacobian:
     """Reverse pass of a trunk that keeps the tasks apart.
 
     Where tasks share rows they stand side by side as columns, (E, width, T, B): a layer's product
-    is then one large product a network, two to three times as fast as T small ones, and a row of
+    is then one large product per network, two to three times as fast as T small ones, and a row of
     ones below the layer's source gives the gradient of the bias along the way. Where each task has
     rows of its own, the products are no larger than those of the ordinary reverse pass.
 
@@ -125,10 +126,14 @@ class TrunkJacobian:
         blocks: list[Tensor] = []
         dout = derivative
         for i, layer in reversed(list(enumerate(self.trunk))):
-            dout = dout.clone() if layer.mask is None else dout * self._by_task(layer.mask)
-            self._activate_backward(dout, self._by_task(layer.out))
+            dout = (
+                dout.clone()
+                if layer.mask is None
+                else dout * view_by_task(layer.mask, self.n_tasks)
+            )
+            self._activate_backward(dout, view_by_task(layer.out, self.n_tasks))
             blocks = [
-                (dout @ self._by_task(layer.source).mT).reshape(e, t, -1),
+                (dout @ view_by_task(layer.source, self.n_tasks).mT).reshape(e, t, -1),
                 dout.sum(3),
                 *blocks,
             ]
@@ -137,8 +142,3 @@ class TrunkJacobian:
         if self.embeddings.width:
             blocks = [*self.embeddings.jacobian(dout, shared_rows=False), *blocks]
         return blocks
-
-    def _by_task(self, activation: Tensor) -> Tensor:
-        """View (E, width, T * B) as (E, T, width, B)."""
-        e, width, n_rows = activation.shape
-        return activation.view(e, width, self.n_tasks, n_rows // self.n_tasks).transpose(1, 2)

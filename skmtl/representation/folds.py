@@ -13,10 +13,28 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
-from skmtl.data import encode_task_ids, take_column, take_rows, wide_columns
-from skmtl.estimators import fit_groups
-from skmtl.representation.low_rank import LowRankMultiTaskRegressor
-from skmtl.representation.reading import read_tasks
+from skmtl.data import (
+    encode_task_ids,
+    known_task_codes,
+    take_column,
+    take_rows,
+    wide_columns,
+)
+from skmtl.estimators import (
+    MultiTaskRegressor,
+    fit_groups,
+    read_settings,
+    read_training_rows,
+    rows_by_task,
+)
+from skmtl.representation.linear_tasks import LinearTasks, read_linear_rows
+from skmtl.representation.low_rank import (
+    LowRankMultiTaskRegressor,
+    linear_tasks,
+    moments_of,
+    read_low_rank_settings,
+    solution_of,
+)
 from skmtl.representation.ridge import leave_one_out_ridge
 
 Array = NDArray[np.float64]
@@ -108,18 +126,20 @@ def fold_errors(
     return (np.stack([mean, *predicted]) - values) ** 2, tasks
 
 
-def _linear_path(model: Any, X: Any, y: Any, X_test: Any, ranks: list[int]) -> list[Array]:
-    """Predictions of all ranks from one set of moments, each solved from the subspace of the rank
-    before.
+def _linear_path(
+    model: LowRankMultiTaskRegressor, X: Any, y: Any, X_test: Any, ranks: list[int]
+) -> list[Array]:
+    """Return predictions of all ranks from one set of moments.
+
+    Each rank is solved from the subspace of the rank before.
     """
-    fitted = clone(model)
-    fitted._validate_params()
-    moments, start, predictions = fitted._learn(X, y), None, []
+    settings = read_low_rank_settings(model)
+    rows = read_linear_rows(settings.owner, model.task_column, X, y)
+    moments, start, predictions = moments_of(settings, rows), None, []
     for rank in ranks:
-        found = fitted._solved(moments, rank, start)
-        fitted._keep(moments, found)
+        found = solution_of(settings, moments, rank, start)
         start = found.components
-        predictions.append(fitted.predict(X_test))
+        predictions.append(linear_tasks(rows, moments, found).outputs(X_test).predictions())
     return predictions
 
 
@@ -131,43 +151,44 @@ def _network_path(model: Any, X: Any, y: Any, X_test: Any, ranks: list[int]) -> 
     ]
 
 
-def _linear_alone(model: Any, X: Any, y: Any, X_test: Any, names: list[str]) -> Array:
-    """Predictions of ridge regression task by task, its penalty chosen by leaving rows out one by
-    one.
-    """
-    fitted = clone(model)
-    tasks, fitted._wide_2d = read_tasks(fitted, X, y)
-    fitted.task_names_ = tasks.names
+def _linear_alone(
+    model: LowRankMultiTaskRegressor, X: Any, y: Any, X_test: Any, names: list[str]
+) -> Array:
+    """Return predictions of ridge regression task by task, each penalty chosen by leave-one-out."""
+    rows = read_linear_rows(type(model).__name__, model.task_column, X, y)
     lines = [
-        leave_one_out_ridge(task.X, task.y, fit_intercept=model.fit_intercept) for task in tasks
+        leave_one_out_ridge(task.X, task.y, fit_intercept=model.fit_intercept)
+        for task in rows.tasks
     ]
-    fitted.coef_, fitted.intercept_ = (
+    fitted = LinearTasks(
+        rows.layout,
+        list(rows.tasks.names),
         np.stack([coef for coef, _ in lines]),
         np.array([intercept for _, intercept in lines]),
     )
-    return fitted.predict(X_test)
+    return fitted.outputs(X_test).predictions()
 
 
-def _networks_alone(model: Any, X: Any, y: Any, X_test: Any, names: list[str]) -> Array:
-    """Predictions of one network a task, trained as one fleet."""
-    front = clone(model).set_params(task_weights=None)
-    tasks, _, categorical = front._as_tasks(X, y, None, reset=True)
-    settings = clone(model).set_params(task_weights=None, categorical_features=categorical)
+def _networks_alone(
+    model: MultiTaskRegressor, X: Any, y: Any, X_test: Any, names: list[str]
+) -> Array:
+    """Return predictions of one network per task, trained at once."""
+    network = clone(model).set_params(task_weights=None)
+    rows = read_training_rows(read_settings(network), X, y)
     seed = int(check_random_state(model.random_state).randint(np.iinfo(np.int32).max))
-    own = dict(
-        zip(
-            tasks.names,
-            fit_groups(settings, tasks, [[name] for name in tasks.names], seed=seed, like=front),
-            strict=True,
+    groups = [[name] for name in rows.tasks.names]
+    own = dict(zip(rows.tasks.names, fit_groups(network, rows, groups, seed=seed), strict=True))
+    inputs, ids = rows.layout.split(X_test)
+    if ids is None:
+        read = [own[name].model_ for name in names]
+        return np.column_stack(
+            [one.outputs_of(one.intake.encode(inputs, None)).by_task[0] for one in read]
         )
-    )
-    inputs, codes = front._checked_inputs(X_test, names)
-    if codes is None:
-        return np.column_stack([own[name]._outputs_of(inputs, None)[0] for name in names])
+    codes = known_task_codes(ids, names, rows.layout.owner)
     predicted = np.empty(len(codes))
-    for t, name in enumerate(names):
-        rows = np.flatnonzero(codes == t)
-        predicted[rows] = own[name]._outputs_of(
-            take_rows(inputs, rows), np.zeros(len(rows), dtype=np.intp)
-        )[0]
+    for t, of_task in rows_by_task(codes).items():
+        one = own[names[t]].model_
+        nothing_else = np.zeros(len(of_task), dtype=np.intp)
+        encoded = one.intake.encode(take_rows(inputs, of_task), nothing_else)
+        predicted[of_task] = one.outputs_of(encoded).by_task[0]
     return predicted

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -11,14 +12,13 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
 from skmtl._sklearn_compat import Interval, fit_context
-from skmtl.data import known_task_codes, read_task_weights
-from skmtl.estimators import RegressionOutputs
+from skmtl.data import read_task_weights
+from skmtl.estimators import RegressionOutputs, set_fitted
+from skmtl.representation.linear_tasks import LinearRows, LinearTasks, read_linear_rows
 from skmtl.representation.moments import Moments
-from skmtl.representation.reading import read_inputs, read_row_weight, read_tasks
 from skmtl.representation.solver import Solution, solve
 from skmtl.support import DocLinks, VersionedState
 
@@ -125,7 +125,7 @@ class LowRankMultiTaskRegressor(
     True
     """
 
-    _wide_2d: bool
+    model_: LinearTasks
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "rank": [Interval(Integral, 1, None, closed="left")],
         "task_column": [str, Integral, None],
@@ -181,77 +181,97 @@ class LowRankMultiTaskRegressor(
         LowRankMultiTaskRegressor
             The fitted estimator.
         """
-        moments = self._learn(X, y, sample_weight)
-        self._keep(moments, self._solved(moments, self.rank))
+        settings = read_low_rank_settings(self)
+        rows = read_linear_rows(settings.owner, self.task_column, X, y, sample_weight)
+        moments = moments_of(settings, rows)
+        found = solution_of(settings, moments, settings.rank)
+        self.model_ = linear_tasks(rows, moments, found)
+        set_fitted(self, rows.layout.attributes())
+        self.task_names_ = self.model_.task_names
+        self.components_, self.heads_, self.n_iter_ = found.components, found.heads, found.n_iter
+        self.coef_, self.intercept_ = self.model_.coef, self.model_.intercept
         return self
 
-    def _learn(self, X: Any, y: Any, sample_weight: Any = None) -> Moments:
-        """Check the input and return its moments."""
-        tasks, self._wide_2d = read_tasks(self, X, y)
-        weight = read_row_weight(sample_weight, tasks)
-        self.task_names_ = tasks.names
-        with threadpool_limits(
-            limits=1, user_api="blas"
-        ):  # threads that wait for each other cost more than these small products
-            return Moments.of(
-                tasks,
-                np.ones(len(tasks))
-                if self.task_weights is None
-                else read_task_weights(self.task_weights, tasks.names),
-                row_weight=weight,
-                centre=self.fit_intercept,
-            )
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "model_")
 
-    def _solved(self, moments: Moments, rank: int, start: Array | None = None) -> Solution:
-        """Return the solution of a rank, from the given directions or from the moments."""
-        p = moments.cross.shape[1]
-        if rank > p:
-            raise ValueError(
-                f"rank={rank} is larger than the number of inputs, {p}; a representation has at "
-                "most as many dimensions. Lower rank."
-            )
-        rng = check_random_state(self.random_state)
-        with threadpool_limits(limits=1, user_api="blas"):
-            found = solve(
-                moments.ridged(float(self.alpha)),
-                rank,
-                max_iter=self.max_iter,
-                tol=self.tol,
-                rng=rng,
-                start=start,
-            )
-        if not found.converged:
-            warnings.warn(
-                f"{type(self).__name__} did not converge in max_iter={self.max_iter} steps; raise "
-                "max_iter or tol, or give alpha a positive value.",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
-        return found
 
-    def _keep(self, moments: Moments, found: Solution) -> None:
-        """Keep what was learnt."""
-        self.components_, self.heads_, self.n_iter_ = found.components, found.heads, found.n_iter
-        self.coef_ = found.heads @ found.components
-        self.intercept_ = moments.target_mean - np.einsum(
-            "tp,tp->t", moments.input_mean, self.coef_
+@dataclass(frozen=True, eq=False)
+class LowRankSettings:
+    """Parameters of a LowRankMultiTaskRegressor, checked."""
+
+    owner: str
+    rank: int
+    alpha: float
+    max_iter: int
+    tol: float
+    fit_intercept: bool
+    random_state: Any
+    task_weights: Any
+
+
+def read_low_rank_settings(estimator: LowRankMultiTaskRegressor) -> LowRankSettings:
+    """Check and read the parameters of an estimator, which is not changed."""
+    estimator._validate_params()
+    return LowRankSettings(
+        owner=type(estimator).__name__,
+        rank=estimator.rank,
+        alpha=float(estimator.alpha),
+        max_iter=estimator.max_iter,
+        tol=estimator.tol,
+        fit_intercept=estimator.fit_intercept,
+        random_state=estimator.random_state,
+        task_weights=estimator.task_weights,
+    )
+
+
+def moments_of(settings: LowRankSettings, rows: LinearRows) -> Moments:
+    """Return the moments of the tasks."""
+    tasks = rows.tasks
+    # Threads that wait for each other cost more than these small products.
+    with threadpool_limits(limits=1, user_api="blas"):
+        return Moments.of(
+            tasks,
+            np.ones(len(tasks))
+            if settings.task_weights is None
+            else read_task_weights(settings.task_weights, tasks.names),
+            row_weight=rows.sample_weight,
+            centre=settings.fit_intercept,
         )
 
-    def _outputs(self, X: Any) -> tuple[list[Array], NDArray[np.intp] | None]:
-        """Return the predictions of every task (in long form, for its own rows) and, in long form,
-        the task of every row.
-        """
-        check_is_fitted(self)
-        ids, inputs = read_inputs(self, X, reset=False)
-        if ids is None:
-            return list((inputs @ self.coef_.T + self.intercept_).T), None
-        codes = known_task_codes(ids, self.task_names_, type(self).__name__)
-        predicted = np.einsum("ij,ij->i", inputs, self.coef_[codes]) + self.intercept_[codes]
-        return [predicted[codes == t] for t in range(len(self.task_names_))], codes
 
-    def _task_ids(self, X: Any) -> Any:
-        return (
-            None
-            if self.task_column is None
-            else np.asarray(read_inputs(self, X, reset=False)[0], dtype=object)
+def solution_of(
+    settings: LowRankSettings, moments: Moments, rank: int, start: Array | None = None
+) -> Solution:
+    """Return the solution of a rank, from the given directions or from the moments."""
+    p = moments.cross.shape[1]
+    if rank > p:
+        raise ValueError(
+            f"rank={rank} is larger than the number of inputs, {p}; a representation has at "
+            "most as many dimensions. Lower rank."
         )
+    rng = check_random_state(settings.random_state)
+    with threadpool_limits(limits=1, user_api="blas"):
+        found = solve(
+            moments.ridged(settings.alpha),
+            rank,
+            max_iter=settings.max_iter,
+            tol=settings.tol,
+            rng=rng,
+            start=start,
+        )
+    if not found.converged:
+        warnings.warn(
+            f"{settings.owner} did not converge in max_iter={settings.max_iter} steps; raise "
+            "max_iter or tol, or give alpha a positive value.",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
+    return found
+
+
+def linear_tasks(rows: LinearRows, moments: Moments, found: Solution) -> LinearTasks:
+    """Return the lines of a solution."""
+    coef = found.heads @ found.components
+    intercept = moments.target_mean - np.einsum("tp,tp->t", moments.input_mean, coef)
+    return LinearTasks(rows.layout, list(rows.tasks.names), coef, intercept)

@@ -1,4 +1,4 @@
-"""Which tasks mislead which, and heads that are not misled."""
+"""Spurious correlations between tasks: how to find them, and task heads that do not rely on them."""
 
 from skmtl.spurious.debiased import DebiasedClassifier
 from skmtl.spurious.detector import SpuriousTaskDetector

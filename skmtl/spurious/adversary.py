@@ -1,8 +1,9 @@
-"""An adversary that reads the labels of other tasks in what a task's head says."""
+"""An adversary that predicts the labels of other tasks from the scores of a task's head."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections import deque
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from skmtl.base import LossTerm
+from skmtl.base import FairnessTerm
 
 # Ridge of the adversary, relative to the mean variance of its inputs: the scores of all classes of
 # a task are redundant.
@@ -21,8 +22,9 @@ _TINY = 1e-30
 _BEATEN, _STEPS_IN_VAIN = 0.01, 5
 
 
-class LabelAdversary(LossTerm):
-    r"""What an adversary can tell about the labels of other tasks from the scores of a head.
+@dataclass(frozen=True)
+class LabelAdversary:
+    r"""Variance of the labels of other tasks that an adversary explains from the scores of a head.
 
     The adversary of task i and its spurious task j sees the scores :math:`s_i` of head i and the
     label of task i, and predicts the label of task j by least squares, with coefficients of its own
@@ -40,59 +42,71 @@ class LabelAdversary(LossTerm):
     Parameters
     ----------
     spurious : ndarray of bool of shape (T, T)
-        [i, j]: head i must not tell the label of task j.
+        [i, j]: the scores of head i should not predict the label of task j.
     n_classes : int
         Largest number of classes of a task.
     strength : float
         The factor :math:`\mu`.
     """
 
+    spurious: NDArray[np.bool_]
+    n_classes: int
+    strength: float = 1.0
+
+    def rows(self, labels: Tensor, weights: Tensor) -> AdversaryRows:
+        """Return what depends on the labels of a mini-batch alone."""
+        strength = self.strength * torch.as_tensor(self.spurious, device=labels.device)
+        return AdversaryRows(labels, weights, self.n_classes, strength)
+
+    def term(self, scores: Tensor, rows: AdversaryRows) -> tuple[Tensor, Tensor]:
+        """Return the term, (E,), and the largest explained share, a mean over networks."""
+        seen = centered(scores)
+        with torch.no_grad():
+            explained, derivative = _best_response(seen, rows)
+            largest = explained.mean(0).max() / self.strength
+            constant = explained.sum((1, 2)) - (seen * derivative).sum((1, 2, 3))
+        return (seen * derivative).sum((1, 2, 3)) + constant, largest
+
+
+class AdversarialTraining(FairnessTerm):
+    """The term of an adversary in one training run, and whether the adversary is beaten.
+
+    It notes what the adversary explained in the last steps: every run needs an object of its own.
+
+    Parameters
+    ----------
+    adversary : LabelAdversary
+        What is added to the loss.
+    """
+
     per_task = True
 
-    def __init__(self, spurious: NDArray[np.bool_], n_classes: int, strength: float = 1.0):
-        self.spurious = spurious
-        self.n_classes = n_classes
-        self.strength = strength
+    def __init__(self, adversary: LabelAdversary):
+        self.adversary = adversary
+        self.explained: deque[Tensor] = deque(maxlen=_STEPS_IN_VAIN)
+        self.rows: AdversaryRows | None = None
 
-    def values(self, scores: Any, labels: Any, weights: Any, groups: Any) -> tuple[Any, Any]:
-        """Return the term twice; arguments as in :meth:`skmtl.base.LossTerm.values`."""
-        seen = centred(scores)
-        with torch.no_grad():
-            rows = self._rows(labels, weights)
-            told, derivative = _best_response(seen, rows)
-            self._told = [
-                *self.__dict__.get("_told", [])[1 - _STEPS_IN_VAIN :],
-                told.mean(0).max() / self.strength,
-            ]
-            constant = told.sum((1, 2)) - (seen * derivative).sum((1, 2, 3))
-        term = (seen * derivative).sum((1, 2, 3)) + constant
+    def values(
+        self, scores: Tensor, labels: Tensor, weights: Tensor, groups: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Return the term twice; arguments as in :meth:`skmtl.base.FairnessTerm.values`."""
+        if self.rows is None or not self.rows.belong_to(labels, weights):
+            self.rows = self.adversary.rows(labels, weights)
+        term, explained = self.adversary.term(scores, self.rows)
+        self.explained.append(explained)
         return term, term
 
     def is_beaten(self) -> bool:
-        """Return whether no adversary has told more than one percent above chance in the last
-        steps.
-        """
-        told, rows = self.__dict__.get("_told", []), self.__dict__.get("_last")
-        if rows is None or len(told) < _STEPS_IN_VAIN:
+        """Return whether no adversary explained more than one percent above chance lately."""
+        if self.rows is None or len(self.explained) < _STEPS_IN_VAIN:
             return False
-        return bool(torch.stack(told).max() < _BEATEN + rows.chance)
-
-    def _rows(self, labels: Tensor, weights: Tensor) -> _Rows:
-        """Return what does not depend on scores, kept while the same batch comes again."""
-        rows: _Rows | None = self.__dict__.get("_last")
-        if rows is None or rows.labels is not labels or rows.weights is not weights:
-            rows = self._last = _Rows(
-                labels,
-                weights,
-                self.n_classes,
-                self.strength * torch.as_tensor(self.spurious, device=labels.device),
-            )
-        return rows
+        return bool(torch.stack(list(self.explained)).max() < _BEATEN + self.rows.chance)
 
 
-class _Rows:
-    """Labels of a batch as adversaries see them: E members, T tasks, C classes, L = C - 1 that tell
-    the last one, B rows.
+class AdversaryRows:
+    """Labels of a mini-batch as adversaries see them, and their moments.
+
+    Axes are E networks, T tasks, C classes, L = C - 1 classes that imply the last one, B rows.
     """
 
     def __init__(self, labels: Tensor, weights: Tensor, n_classes: int, strength: Tensor):
@@ -116,10 +130,15 @@ class _Rows:
         self.slope = 2 * self.value
         self.chance = n_classes * (1 if n_classes == 2 else n_classes) / b
 
+    def belong_to(self, labels: Tensor, weights: Tensor) -> bool:
+        """Return whether these are the rows of the same mini-batch, the very same tensors."""
+        return self.labels is labels and self.weights is weights
 
-def _best_response(scores: Tensor, rows: _Rows) -> tuple[Tensor, Tensor]:
-    """Return strength times the shares that the adversaries explain, (E, T, T), and the derivative
-    of their sum in the scores, (E, T, k, B).
+
+def _best_response(scores: Tensor, rows: AdversaryRows) -> tuple[Tensor, Tensor]:
+    """Return the weighted shares that adversaries explain, (E, T, T), and their sum's derivative.
+
+    The derivative in the scores has shape (E, T, k, B).
     """
     e, t, k, b = scores.shape
     c = rows.own.shape[2]
@@ -137,7 +156,7 @@ def _best_response(scores: Tensor, rows: _Rows) -> tuple[Tensor, Tensor]:
         squares.reshape(e, t, c, k, k, t), sums.unsqueeze(4), mean.unsqueeze(3), value=-1
     )
     slopes = _solve(square, cross)  # (E, T, C, k, T, L), as cross
-    told = (cross * slopes * rows.value).sum((2, 3, 5))
+    explained = (cross * slopes * rows.value).sum((2, 3, 5))
 
     # The derivative is 2 B (y_j - a - B' s): the error of the adversary, seen through its
     # coefficients.
@@ -158,12 +177,13 @@ def _best_response(scores: Tensor, rows: _Rows) -> tuple[Tensor, Tensor]:
         if k == 1
         else (bent * scores[:, :, None, None]).sum(4)
     )
-    return told, derivative.mul_(rows.own.unsqueeze(3)).sum(2)
+    return explained, derivative.mul_(rows.own.unsqueeze(3)).sum(2)
 
 
 def _solve(square: Tensor, cross: Tensor) -> Tensor:
-    """Return coefficients of least squares for squares (E, T, C, k, k, T) and products (E, T, C, k,
-    T, L), with a ridge far below what matters.
+    """Return least-squares coefficients for squares (E, T, C, k, k, T) and products.
+
+    Products have shape (E, T, C, k, T, L). The ridge is far below what matters.
     """
     if square.shape[3] == 1:
         return cross / square.squeeze(3).unsqueeze(5).mul(1 + _RIDGE).add_(_TINY)
@@ -173,9 +193,10 @@ def _solve(square: Tensor, cross: Tensor) -> Tensor:
     return torch.linalg.solve(regular, cross.movedim(4, 3)).movedim(3, 4)
 
 
-def centred(scores: Tensor) -> Tensor:
-    """Return scores less their mean over the classes that a task has, which probabilities do not
-    see; 0 for those that it does not have.
+def centered(scores: Tensor) -> Tensor:
+    """Return scores minus their mean over the classes of the task; 0 for classes of other tasks.
+
+    Probabilities do not depend on that mean.
     """
     if scores.shape[2] == 1:
         return scores

@@ -1,4 +1,4 @@
-"""Heads that are not misled by the labels of other tasks."""
+"""Task heads that do not rely on spurious correlations with the labels of other tasks."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skmtl._sklearn_compat import Interval, StrOptions, fit_context
+from skmtl.data import as_pandas
 from skmtl.estimators import MultiTaskClassifier
-from skmtl.spurious.adversary import LabelAdversary
+from skmtl.spurious.adversary import AdversarialTraining, LabelAdversary
 from skmtl.spurious.detector import SpuriousTaskDetector
 from skmtl.spurious.heads import label_codes, with_new_heads
 from skmtl.spurious.reweighting import independence_weights
@@ -31,16 +32,16 @@ _NATS = 100.0
 class DebiasedClassifier(
     VersionedState, DocLinks, ClassifierMixin, MultiOutputMixin, BaseEstimator
 ):
-    r"""Retrain the heads of a multi-task network so that they disregard the labels of spuriously
-    related tasks.
+    r"""Retrain task heads so that they do not rely on spurious correlations between tasks.
 
-    Tasks whose labels go together in the training data teach the head of one task to rely on inputs
-    that belong to another [1]_. That pays off until the labels no longer go together. A detector
-    names the tasks :math:`S_i` that are spurious for task i. Then the trunk is kept as it is, and
-    the heads of the tasks that have any are trained further. The other heads stay as they are.
+    If the labels of two tasks are correlated in the training data, the head of one task may rely on
+    inputs that belong to the other [1]_. Predictions are then worse where the labels are no longer
+    correlated. A detector finds the tasks :math:`S_i` that are spurious for task i. The shared
+    layers are kept, and the heads of tasks with spurious tasks are trained further. The other heads
+    stay as they are.
 
     "adversarial": for each spurious task j an adversary sees the scores of head i and the label of
-    task i, and predicts the label of task j. The heads minimise
+    task i, and predicts the label of task j. The heads minimize
 
     .. math:: \frac1T \sum_i \Bigl( L_i + 100 \, \text{strength} \sum_{j \in S_i} R^2_{ij} \Bigr)
 
@@ -62,13 +63,14 @@ class DebiasedClassifier(
         Network for wide targets; it is cloned and fitted. ``FrozenEstimator(network)`` keeps a
         trained one.
     detector : SpuriousTaskDetector or None, default=None
-        What says which tasks are spurious for which: any estimator whose ``fit(Y)`` leaves
-        ``spurious_`` behind, (T, T) bool. A FrozenEstimator of a fitted one keeps what it has
-        found. None = ``SpuriousTaskDetector()``.
+        Finds the tasks that are spurious for each task: any estimator whose ``fit(Y)`` sets
+        ``spurious_``, (T, T) bool. A FrozenEstimator keeps the result of a fitted one. None =
+        ``SpuriousTaskDetector()``.
     method : {"adversarial", "reweight"}, default="adversarial"
         How heads are retrained.
     strength : float, default=1.0
-        How much, in the formulae above. 0 trains the heads further and does not debias them.
+        Factor or exponent in the formulas above; larger values remove more of the correlation and
+        may cost accuracy. 0 trains the heads further and does not debias them.
     max_iter : int, default=50
         Most steps of training for the heads, on all rows or on at most 1,024 of them at a time.
         Adversarial training ends earlier, once for five steps no adversary has explained more than
@@ -87,7 +89,7 @@ class DebiasedClassifier(
     spurious_ : ndarray of bool of shape (T, T)
         [i, j]: head i was trained to disregard the label of task j.
     classes_ : ndarray or list of ndarray
-        Sorted classes: a list with one array a task for 2-D y, else one array.
+        Sorted classes: a list with one array per task for 2-D y, else one array.
     n_iter_ : int
         Steps of training that the heads took; 0 where no task is spurious for another.
     task_names_ : list of str
@@ -119,16 +121,16 @@ class DebiasedClassifier(
 
     Notes
     -----
-    The detector cannot tell a spurious relation from a real one (see there). Where the relation is
-    real and stays, debiased heads are worse: compare on data in which you know that it does not
-    hold.
+    The detector cannot distinguish a spurious correlation from a real one (see there). Where the
+    correlation is real and persists, debiased heads are worse: compare on data in which you know
+    that it does not hold.
 
-    The two methods have different goals. Weights take away the relation of the *labels*. The
-    adversary also takes away what speaks in both tasks' inputs, such as a common background, as far
-    as it tells label j; it does so for given label i, because label i itself tells label j, and
-    that head i may know.
+    The two methods have different goals. Weights remove the correlation of the *labels*. The
+    adversary also removes inputs that both tasks share, such as a common background, as far as they
+    predict label j. It does so given label i, because label i itself predicts label j, and head i
+    may know label i.
 
-    Only the appendix of [1]_ was at hand. It says that per-task predictors are trained
+    Only the appendix of [1]_ was available. It says that per-task predictors are trained
     adversarially on a fixed encoder; the form of the adversary and its strength are ours.
 
     References
@@ -202,6 +204,7 @@ class DebiasedClassifier(
         DebiasedClassifier
             The fitted estimator.
         """
+        y = as_pandas(y)
         seeds = check_random_state(self.random_state).randint(_LARGEST_SEED, size=3).tolist()
         self.estimator_ = self._trained(X, y, sample_weight, seeds[0])
         self.n_features_in_, self.n_outputs_ = (
@@ -222,7 +225,7 @@ class DebiasedClassifier(
         )
         if weight.shape != (len(codes),):
             raise ValueError(
-                f"sample_weight must have shape ({len(codes)},), one weight a row. Got shape "
+                f"sample_weight must have shape ({len(codes)},), one weight per row. Got shape "
                 f"{weight.shape}."
             )
         self.spurious_ = self._detected(codes, None if sample_weight is None else weight, seeds[1])
@@ -242,7 +245,7 @@ class DebiasedClassifier(
             raise ValueError(
                 f"The estimator of a DebiasedClassifier has task_column={network.task_column!r}: "
                 "in long form no row has labels for two tasks, so nothing "
-                "can be said about how labels go together. Give y one column a task."
+                "can be said about how labels go together. Give y one column per task."
             )
         if network.fairness is not None:
             raise ValueError(
@@ -276,7 +279,7 @@ class DebiasedClassifier(
         if spurious.shape != 2 * (self.n_outputs_,):
             raise ValueError(
                 f"spurious_ of the detector must have shape ({self.n_outputs_}, "
-                f"{self.n_outputs_}), one row a task. Got {spurious.shape}."
+                f"{self.n_outputs_}), one row per task. Got {spurious.shape}."
             )
         np.fill_diagonal(spurious, False)
         return spurious
@@ -294,8 +297,8 @@ class DebiasedClassifier(
                 codes, self.spurious_, weight, self.strength, self.task_names_
             )
         elif self.strength > 0:
-            adversary = LabelAdversary(
-                self.spurious_, int(np.nanmax(codes)) + 1, _NATS * self.strength
+            adversary = AdversarialTraining(
+                LabelAdversary(self.spurious_, int(np.nanmax(codes)) + 1, _NATS * self.strength)
             )
         chosen: NDArray[np.bool_] = np.any(self.spurious_, axis=1)
         changed, self.n_iter_ = with_new_heads(
@@ -338,7 +341,7 @@ class DebiasedClassifier(
         Returns
         -------
         list of ndarray of shape (n, k_t), or ndarray of shape (n, k)
-            For 2-D y one array a task, else one array; columns as in ``classes_``.
+            For 2-D y one array per task, else one array; columns as in ``classes_``.
         """
         check_is_fitted(self, "debiased_")
         return self.debiased_.predict_proba(X)

@@ -1,4 +1,4 @@
-"""Which tasks are spuriously related, from the labels alone."""
+"""Finds spuriously correlated tasks from the labels alone."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
 from skmtl._sklearn_compat import Interval, check_sample_weight, fit_context
-from skmtl.data import tidy_labels, wide_columns
-from skmtl.spurious.correlation import Array, Indicators, correlation_and_shift
+from skmtl.data import as_pandas, tidy_labels, wide_columns
+from skmtl.spurious.pair_names import shown_pairs
+from skmtl.spurious.prior_shift import Array, Indicators, correlation_and_shift
 from skmtl.support import DocLinks, VersionedState
 
-# Fewest rows with labels for both tasks of a pair that anything is said about.
+# Fewest rows with labels for both tasks of a pair that has a shift.
 MIN_COMMON_ROWS = 10
 # Level at which a corrected p-value counts.
 LEVEL = 0.05
@@ -25,26 +27,25 @@ _MOST_CLASSES = 100
 
 
 class SpuriousTaskDetector(VersionedState, DocLinks, BaseEstimator):
-    r"""Find pairs of tasks whose correlation depends on how often the classes of one of them occur.
+    r"""Find pairs of tasks whose correlation depends on the class frequencies of one of them.
 
-    For tasks i and j the rows are resampled so that :math:`P(Y_i = 1) = p'`, the labels of j being
-    carried along. Where the labels of the two tasks are independent, or identical, their
-    correlation stays the same; otherwise it changes in general, and the size of the change is the
-    sign of a spurious relation [1]_. Nothing is drawn: what resampling leads to follows from the
-    table of labels. With :math:`\beta_c = P(Y_j = 1 \mid Y_i = c)`, which resampling does not
-    change,
+    For tasks i and j the rows are resampled so that :math:`P(Y_i = 1) = p'`, together with their
+    labels of j. If the labels of the two tasks are independent, or identical, their correlation
+    does not change. Otherwise it changes in general, and a large change indicates a spurious
+    correlation [1]_. Nothing is drawn at random: the result of resampling follows from the table of
+    labels. With :math:`\beta_c = P(Y_j = 1 \mid Y_i = c)`, which resampling does not change,
 
     .. math:: \rho_{ij}(p) = (\beta_1 - \beta_0) \sqrt{\frac{p (1 - p)}{q (1 - q)}}, \quad q =
     \beta_0 + (\beta_1 - \beta_0) p, \qquad
               \text{shift}_{ij} = \max_{p'} \lvert \rho_{ij}(p') - \rho_{ij}(p_i) \rvert .
 
-    For tasks of more than two classes each class c of i is held against the rest, :math:`\rho` is
-    the multiple correlation of its indicator with the label of j,
+    For tasks of more than two classes each class c of i is compared with the rest, and :math:`\rho`
+    is the multiple correlation of its indicator with the label of j,
 
     .. math:: \rho_c(p)^2 = p (1 - p) \sum_d \frac{(\beta_{1d} - \beta_{0d})^2}{q_d},
 
     which is the formula above where j has two classes, and the largest change over classes counts.
-    Missing labels: a pair is judged by the rows that have both.
+    Missing labels are supported: a pair is evaluated on the rows that have both.
 
     Parameters
     ----------
@@ -75,7 +76,7 @@ class SpuriousTaskDetector(VersionedState, DocLinks, BaseEstimator):
     n_common_ : ndarray of int of shape (T, T)
         Rows with labels for both tasks.
     table_ : DataFrame
-        One row a pair: task, other, n_rows, correlation, shift, p_value (with a bootstrap),
+        One row per pair: task, other, n_rows, correlation, shift, p_value (with a bootstrap),
         spurious; the largest shift first.
     task_names_ : list of str
         Names of the tasks: the columns of Y.
@@ -93,22 +94,22 @@ class SpuriousTaskDetector(VersionedState, DocLinks, BaseEstimator):
     Warns
     -----
     UserWarning
-        Names pairs of tasks that nothing can be said about.
+        Names pairs of tasks with too few common labels; their shift is NaN.
 
     See Also
     --------
-    DebiasedClassifier : Heads that disregard spurious tasks.
+    DebiasedClassifier : Heads that do not rely on spurious tasks.
 
     Notes
     -----
-    **What it cannot tell.** It sees labels, not causes. A real but imperfect relation (wet roads
-    and rain) shifts as an artefact of how the data were collected does. What it separates is
-    "independent or identical" from "partly related"; which partly related tasks keep their relation
-    where the model will be used is for you to know. A relation that is the same in both directions,
+    **Limits.** The detector sees labels, not causes. A real but imperfect relation (wet roads and
+    rain) shifts like an artifact of data collection. It separates "independent or identical" from
+    "partly related"; you have to know which partly related tasks keep their relation where the
+    model will be used. A relation that is the same in both directions,
     :math:`\beta_1 = 1 - \beta_0`, has no shift at :math:`p' = 1 - p`. The shift depends on which of
-    the two tasks is resampled and on how often classes occur, so the threshold has no meaning that
-    is the same for all data sets. A common cause that moves the inputs but leaves labels
-    uncorrelated is not seen.
+    the two tasks is resampled and on class frequencies, so a threshold does not mean the same for
+    all data sets. A common cause that affects the inputs but leaves labels uncorrelated is not
+    found.
 
     **p-values.** With shifts S*, from rows drawn with replacement, and their standard deviations s
     over draws, the p-value of a pair is the share of draws in which the largest of (S* - shift) / s
@@ -119,7 +120,7 @@ class SpuriousTaskDetector(VersionedState, DocLinks, BaseEstimator):
     **Corrections.** The appendix of [1]_ prints :math:`E[Y_i Y_j] = p_i / \hat\alpha_1`, which
     should be :math:`p_i \hat\alpha_1`; here the right formula is used. The lower bound of its
     Theorem 1 does not hold for all tables and is not used. The correlation of tasks with several
-    classes is not defined there. Holding single classes of both tasks against the rest would make
+    classes is not defined there. Comparing single classes of both tasks with the rest would make
     identical labels of three classes shift; the multiple correlation does not.
 
     References
@@ -177,7 +178,7 @@ class SpuriousTaskDetector(VersionedState, DocLinks, BaseEstimator):
         Parameters
         ----------
         Y : array-like of shape (n, T)
-            Labels, one column a task; NaN or None where a row has no label.
+            Labels, one column per task; NaN or None where a row has no label.
         y : None
             Ignored.
         sample_weight : array-like of shape (n,), optional
@@ -188,7 +189,7 @@ class SpuriousTaskDetector(VersionedState, DocLinks, BaseEstimator):
         SpuriousTaskDetector
             The fitted detector.
         """
-        priors = self._checked_priors()
+        priors, Y = self._checked_priors(), as_pandas(Y)
         names, codes, n_classes = _coded(Y)
         weight = (
             np.ones(len(codes))
@@ -246,16 +247,13 @@ class SpuriousTaskDetector(VersionedState, DocLinks, BaseEstimator):
     def _warn_of_unknown_pairs(self) -> None:
         unknown = np.argwhere(np.triu(np.isnan(self.shift_) | np.isnan(self.shift_.T)))
         if len(unknown):
-            shown = ", ".join(
-                f"{self.task_names_[i]!r} and {self.task_names_[j]!r} ({self.n_common_[i, j]} "
-                "common rows)"
-                for i, j in unknown[:5]
+            shown = shown_pairs(
+                [(self.task_names_[i], self.task_names_[j]) for i, j in unknown],
+                [f"{self.n_common_[i, j]} common rows" for i, j in unknown],
             )
-            more = f" and {len(unknown) - 5} more pairs" if len(unknown) > 5 else ""
             warnings.warn(
-                f"Nothing can be said about {shown}{more}: a pair needs at least {MIN_COMMON_ROWS} "
-                "rows with labels for both tasks, and two classes "
-                "of each in them. Their shift is NaN, and they count as not spurious.",
+                f"Nothing can be said about {shown}: needed are {MIN_COMMON_ROWS} rows with labels "
+                "for both tasks and two classes of each. The shift of such pairs is NaN.",
                 UserWarning,
                 stacklevel=4,
             )
@@ -278,18 +276,21 @@ class SpuriousTaskDetector(VersionedState, DocLinks, BaseEstimator):
 
 
 def _coded(Y: Any) -> tuple[list[str], Array, list[int]]:
-    """Return the names of the tasks, class codes, (n, T), NaN where unknown, and the numbers of
-    classes.
-    """
+    """Return the names of the tasks, class codes, (n, T), NaN if missing, and numbers of classes."""
     if not hasattr(Y, "columns"):
         Y = np.asarray(Y, dtype=object) if isinstance(Y, (list, tuple)) else Y
+    if np.shape(Y)[:1] == (0,):
+        raise ValueError(
+            f"Found array with 0 sample(s) (shape={np.shape(Y)}) while a minimum of 1 is required by "
+            "SpuriousTaskDetector."
+        )
     names, columns = wide_columns(Y)
     codes, n_classes = np.full((len(columns[0]), len(columns)), np.nan), []
     for t, (name, column) in enumerate(zip(names, columns, strict=True)):
         known = ~pd.isna(column)
         if not known.any():
-            raise ValueError(f"Task {name!r} has no labelled row in Y.")
-        labels = tidy_labels(np.asarray(column)[known])
+            raise ValueError(f"Task {name!r} has no labeled row in Y.")
+        labels = _labels(np.asarray(column)[known], name)
         if labels.dtype.kind == "f":
             raise ValueError(
                 f"Task {name!r} has the label {labels[labels != np.floor(labels)][:1].tolist()} in "
@@ -305,6 +306,20 @@ def _coded(Y: Any) -> tuple[list[str], Array, list[int]]:
     return names, codes, n_classes
 
 
+def _labels(values: NDArray[Any], name: str) -> NDArray[Any]:
+    """Return the labels of a task in a type of their own; raise where they have no order."""
+    try:
+        labels = tidy_labels(values)
+        np.unique(labels)
+    except TypeError:
+        kinds = ", ".join(sorted({type(value).__name__ for value in values}))
+        raise ValueError(
+            f"Task {name!r} has labels of the types {kinds} in Y, which cannot be sorted; "
+            "SpuriousTaskDetector needs classes such as strings or integers."
+        ) from None
+    return labels
+
+
 def _draw(rng: np.random.RandomState, n: int) -> Array:
     """Return how often each row is drawn, with replacement."""
     return np.bincount(rng.randint(n, size=n), minlength=n).astype(np.float64)
@@ -317,7 +332,7 @@ def _corrected_p_values(shift: Array, draws: Array, threshold: float) -> Array:
     off = ~np.eye(len(shift), dtype=bool) & ~np.isnan(shift)
     change = np.nan_to_num(
         draws[:, off] - shift[off]
-    )  # a draw in which a task lost a class tells nothing
+    )  # a draw in which a task lost a class has no shift
     spread = change.std(0)
     moving = spread > 1e-12
     statistic = np.where(

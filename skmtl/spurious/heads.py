@@ -10,19 +10,20 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from skmtl.data import tidy_labels, wide_columns
-from skmtl.estimators import MultiTaskClassifier
-from skmtl.network import Architecture, FleetData, Member, TrainedMember, Training, train_fleet
-from skmtl.spurious.adversary import LabelAdversary
+from skmtl.estimators import FitJob, MultiTaskClassifier, read_settings, remember, train_job
+from skmtl.network import Architecture, FleetData, Member, TrainedMember, Training
+from skmtl.spurious.adversary import AdversarialTraining
 
 Array = NDArray[np.float64]
 
-# Rows of a step, and the step size: heads start near their goal, on standardised inputs.
-ROWS_A_STEP, STEP_SIZE = 1024, 0.03
+# Rows of a step, and the learning rate: heads start near their goal, on standardised inputs.
+ROWS_PER_STEP, LEARNING_RATE = 1024, 0.03
 
 
 def label_codes(network: MultiTaskClassifier, y: Any) -> Array:
-    """Return the labels of a fitted network's tasks as class codes, (n, T), NaN where unknown; a
-    frame tells its tasks by name, an array by position.
+    """Return the labels of a fitted network's tasks as class codes, (n, T), NaN where unknown.
+
+    A frame tells its tasks by name, an array by position.
     """
     names, columns = wide_columns(y)
     known = network.task_names_
@@ -43,7 +44,9 @@ def label_codes(network: MultiTaskClassifier, y: Any) -> Array:
     for t, (name, column) in enumerate(zip(known, columns, strict=True)):
         labelled = ~pd.isna(column)
         if labelled.any():
-            codes[labelled, t] = network._targets.encode(name, tidy_labels(column[labelled]))
+            codes[labelled, t] = network.model_.intake.targets.encode(
+                name, tidy_labels(column[labelled])
+            )
     return codes
 
 
@@ -54,15 +57,14 @@ def with_new_heads(
     chosen: NDArray[np.bool_],
     *,
     sample_weight: Array | None,
-    adversary: LabelAdversary | None,
+    adversary: AdversarialTraining | None,
     n_steps: int,
     seed: int,
 ) -> tuple[MultiTaskClassifier, int]:
-    """Return a copy of a fitted network in which the heads of some tasks are trained further, all
-    members as one fleet.
+    """Return a copy of a fitted network in which the heads of some tasks are trained further.
 
-    The trunks see X once. What they say is standardised for the training of the heads, and the
-    heads are then written for it as it is.
+    The trunks see X once. Their outputs are standardized for the training of the heads, which are
+    then rewritten for the outputs as they are.
 
     Parameters
     ----------
@@ -76,7 +78,7 @@ def with_new_heads(
         Tasks whose heads are replaced.
     sample_weight : ndarray of shape (n,) or (n, T), or None
         Weights of the rows, or of every label.
-    adversary : LabelAdversary or None
+    adversary : AdversarialTraining or None
         What is added to the loss; training ends once it is beaten.
     n_steps : int
         Most steps of training.
@@ -90,7 +92,8 @@ def with_new_heads(
     n_steps : int
         Steps that were taken.
     """
-    shape, n_members = network._architecture, len(network.members_)
+    model, settings = network.model_, read_settings(network)
+    shape, n_members = model.architecture, len(model.members)
     first, width = shape.n_trunk_parameters, shape.trunk_sizes[-1]
     weight = np.ones(len(codes)) if sample_weight is None else sample_weight
     used = ((~np.isnan(codes) & (weight.reshape(len(codes), -1) > 0)).any(1)).nonzero()[0]
@@ -100,33 +103,31 @@ def with_new_heads(
     scale[scale < 1e-8] = 1.0
     table = ((seen - centre) / scale).transpose(1, 0, 2).reshape(-1, width)
     starts = [
-        _moved(own[first:], centre[e] / scale[e], scale[e])
-        for e, own in enumerate(network.members_)
+        _moved(own[first:], centre[e] / scale[e], scale[e]) for e, own in enumerate(model.members)
     ]
 
     n_rows = len(codes)
-    steps_a_pass = -(-n_rows // ROWS_A_STEP)
+    steps_per_epoch = -(-n_rows // ROWS_PER_STEP)
     data = FleetData(
         table, np.concatenate([codes] * n_members), np.concatenate([weight] * n_members)
     )
-    n_scores = np.array([network._targets.n_scores(name) for name in network.task_names_])
     members = [
         Member(
             [np.arange(e * n_rows, (e + 1) * n_rows)],
             start=TrainedMember(parameters=start),
             order_seed=seed,
-            learning_rate=STEP_SIZE,
-            n_scores=n_scores,
+            learning_rate=LEARNING_RATE,
+            n_scores=model.n_scores,
             label=f"heads of network {e}",
         )
         for e, start in enumerate(starts)
     ]
     training = Training(
-        loss=network._targets.loss,
-        batch_size=None if steps_a_pass == 1 else -(-n_rows // steps_a_pass),
-        max_iter=-(-n_steps // steps_a_pass),
-        dtype="float32" if network.dtype == "auto" else network.dtype,
-        device=network.device,
+        loss=model.intake.targets.loss,
+        batch_size=None if steps_per_epoch == 1 else -(-n_rows // steps_per_epoch),
+        max_iter=-(-n_steps // steps_per_epoch),
+        dtype=settings.dtype,
+        device=settings.device,
     )
     heads = Architecture(
         width,
@@ -135,32 +136,36 @@ def with_new_heads(
         n_outputs=shape.n_outputs,
         activation=shape.activation,
     )
-    if adversary is None:
-        trained = train_fleet(heads, data, members, training, together=True)
-    else:
-        trained = train_fleet(
-            heads,
-            data,
-            members,
-            training,
-            terms=[adversary],
-            together=True,
-            on_pass=lambda n_done, now: adversary.is_beaten(),
-        )
+    job = FitJob(
+        heads,
+        data,
+        members,
+        training,
+        terms=[] if adversary is None else [adversary],
+        together=True,
+    )
+    stop = None if adversary is None else lambda n_done, now: adversary.is_beaten()
+    trained = train_job(job, on_epoch=stop)
     changed = copy.copy(network)
-    changed.members_ = [
-        [
-            *own[:first],
-            *_chosen(own[first:], _moved(new.parameters, -centre[e], 1 / scale[e]), chosen),
-        ]
-        for e, (own, new) in enumerate(zip(network.members_, trained, strict=True))
-    ]
-    return changed, steps_a_pass * max(member.n_iter for member in trained)
+    remember(
+        changed,
+        model.with_members(
+            [
+                [
+                    *own[:first],
+                    *_chosen(own[first:], _moved(new.parameters, -centre[e], 1 / scale[e]), chosen),
+                ]
+                for e, (own, new) in enumerate(zip(model.members, trained, strict=True))
+            ]
+        ),
+    )
+    return changed, steps_per_epoch * max(member.n_iter for member in trained)
 
 
 def _moved(parameters: list[NDArray[Any]], centre: Array, scale: Array) -> list[NDArray[Any]]:
-    """Return heads that say of z what these say of (z + centre) * scale; only their first layer,
-    (T, o, width), sees the inputs.
+    """Return heads whose scores for z are those of these heads for (z + centre) * scale.
+
+    Only their first layer, (T, o, width), sees the inputs.
     """
     weight, bias = parameters[0].astype(np.float64) * scale, parameters[1].astype(np.float64)
     return [weight, bias + (weight @ centre)[..., None], *parameters[2:]]

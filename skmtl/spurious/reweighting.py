@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from skmtl.spurious.pair_names import shown_pairs
+
 Array = NDArray[np.float64]
 
 # Rounds over the tables of a task, and the change of a cell below which they agree.
@@ -19,8 +21,7 @@ LARGEST_WEIGHT = 10.0
 def independence_weights(
     codes: Array, spurious: NDArray[np.bool_], weight: Array, strength: float, names: Sequence[str]
 ) -> Array:
-    """Return weights of all labels, (n, T), under which the label of task i is independent of that
-    of each of its spurious tasks.
+    """Return weights of all labels, (n, T), that make tasks independent of their spurious tasks.
 
     The rows' weights are multiplied by factors of the cells (label of i, label of j), in turn over
     the spurious tasks j, until every such table is the product of its margins, which stay what they
@@ -42,12 +43,10 @@ def independence_weights(
         Names of the tasks, for messages.
     """
     weights = np.repeat(weight[:, None], codes.shape[1], axis=1)
-    empty: list[str] = []
+    empty: list[tuple[str, str]] = []
     for i in np.flatnonzero(spurious.any(1)).tolist():
         tables = [_Table(codes, i, j, weight) for j in np.flatnonzero(spurious[i]).tolist()]
-        empty += [
-            f"{names[i]!r} and {names[table.other]!r}" for table in tables if table.has_empty_cell
-        ]
+        empty += [(names[i], names[table.other]) for table in tables if table.has_empty_cell]
         factor = np.ones(len(codes))
         for _ in range(_ROUNDS):
             if max(table.adjust(factor, weight) for table in tables) < _AGREED:
@@ -59,9 +58,8 @@ def independence_weights(
     if empty:
         warnings.warn(
             "Some combinations of labels have no row, so no weights make these tasks independent: "
-            f"{', '.join(empty)}. "
-            "The other combinations are reweighted; method='adversarial' does not need all "
-            "combinations.",
+            f"{shown_pairs(empty)}. The others are reweighted; method='adversarial' does not need "
+            "all combinations.",
             UserWarning,
             stacklevel=4,
         )

@@ -1,4 +1,4 @@
-"""Training and test rows that differ in which labels go together."""
+"""Training and test rows that differ in the correlation of labels."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ def split_by_label_combination(
     exaggerate: float = 0.0,
     random_state: Any = None,
 ) -> list[Any]:
-    """Split rows so that labels which go together in training do not do so in the test.
+    """Split rows so that labels that are correlated in training are not correlated in the test.
 
     "balanced": the test has equally many rows of every combination of the labels of some tasks, as
-    far as combinations occur; the others are for training, so there labels go together as they do
-    in the data, and a little more. "unseen": whole combinations are kept for the test, those that
-    are rarest compared with independent labels; training has the others.
+    far as combinations occur. The other rows are for training, where labels are correlated as in
+    the data, or slightly more. "unseen": whole combinations are test rows, those that are rarest
+    compared with independent labels; training has the others.
 
     Parameters
     ----------
     X : array-like or DataFrame of shape (n, p)
         Inputs.
     Y : array-like or DataFrame of shape (n, T)
-        Labels, one column a task. Rows without a label for one of ``tasks`` are for training.
+        Labels, one column per task. Rows without a label for one of ``tasks`` are for training.
     *arrays : sequence of array-like
         What else is split, such as weights, or ``np.arange(n)`` for the positions.
     tasks : sequence of str or int, or None, default=None
@@ -93,19 +93,19 @@ def split_by_label_combination(
     rng = check_random_state(random_state)
     complete = np.flatnonzero(~np.isnan(codes).any(1))
     combinations, cell = np.unique(codes[complete], axis=0, return_inverse=True)
-    members = [complete[cell.ravel() == k] for k in range(len(combinations))]
-    if len(members) < 2:
+    of_combination = [complete[cell.ravel() == k] for k in range(len(combinations))]
+    if len(of_combination) < 2:
         raise ValueError(
-            f"Y has {len(members)} combination of labels of the tasks {', '.join(names)}; at least "
+            f"Y has {len(of_combination)} combination of labels of the tasks {', '.join(names)}; at least "
             "two are needed."
         )
-    lift = _lift(combinations, np.array([len(rows) for rows in members]))
+    lift = _lift(combinations, np.array([len(rows) for rows in of_combination]))
     if test == "balanced":
-        tested = _balanced(members, test_size, len(codes), rng)
+        tested = _balanced(of_combination, test_size, len(codes), rng)
     else:
         tested = _unseen(
             combinations,
-            members,
+            of_combination,
             lift,
             0.5 if test_size is None else float(test_size),
             len(codes),
@@ -114,7 +114,7 @@ def split_by_label_combination(
     in_test = np.zeros(len(codes), dtype=bool)
     in_test[tested] = True
     in_training = ~in_test
-    for rows, own in zip(members, lift, strict=True):
+    for rows, own in zip(of_combination, lift, strict=True):
         if own < 1:
             rest = rows[in_training[rows]]
             in_training[rng.permutation(rest)[: round(exaggerate * len(rest))]] = False
@@ -176,28 +176,28 @@ def _lift(combinations: NDArray[np.float64], counts: NDArray[np.intp]) -> NDArra
 
 
 def _balanced(
-    members: list[Rows], test_size: float | None, n_rows: int, rng: np.random.RandomState
+    of_combination: list[Rows], test_size: float | None, n_rows: int, rng: np.random.RandomState
 ) -> Rows:
-    rarest = min(len(rows) for rows in members)
-    each = rarest // 2 if test_size is None else round(test_size * n_rows / len(members))
+    rarest = min(len(rows) for rows in of_combination)
+    each = rarest // 2 if test_size is None else round(test_size * n_rows / len(of_combination))
     if each < 1 or each > rarest - 1:
         advice = (
-            f"The largest test_size is {len(members) * (rarest - 1) / n_rows:.3g}; None takes half "
+            f"The largest test_size is {len(of_combination) * (rarest - 1) / n_rows:.3g}; None takes half "
             "of that."
             if rarest > 1
             else "Combine fewer tasks."
         )
         raise ValueError(
-            f"test_size={test_size} takes {each} rows of each of the {len(members)} combinations "
+            f"test_size={test_size} takes {each} rows of each of the {len(of_combination)} combinations "
             f"of labels for a balanced test, but the rarest has {rarest}, "
             f"and one of these must be left for training. {advice}"
         )
-    return np.concatenate([rng.permutation(rows)[:each] for rows in members])
+    return np.concatenate([rng.permutation(rows)[:each] for rows in of_combination])
 
 
 def _unseen(
     combinations: NDArray[np.float64],
-    members: list[Rows],
+    of_combination: list[Rows],
     lift: NDArray[np.float64],
     largest: float,
     n_rows: int,
@@ -209,21 +209,27 @@ def _unseen(
     kept: list[int] = []
     size = 0
     for k in np.argsort(lift, kind="stable"):
-        rest = [m for m in range(len(members)) if m not in {*kept, k}]
+        rest = [m for m in range(len(of_combination)) if m not in {*kept, k}]
         covered = all(
             len(np.unique(column[rest])) == len(np.unique(column)) for column in combinations.T
         )
-        if lift[k] < 1 and covered and (not kept or size + len(members[k]) <= largest * n_rows):
+        if (
+            lift[k] < 1
+            and covered
+            and (not kept or size + len(of_combination[k]) <= largest * n_rows)
+        ):
             kept.append(int(k))
-            size += len(members[k])
+            size += len(of_combination[k])
     if not kept:
         raise ValueError(
             f"No combination of the labels of {', '.join(names)} can be kept for the test: each "
             "that is rarer than with independent labels "
             "has all rows of some label. Combine other tasks, or set test='balanced'."
         )
-    return np.concatenate([members[k] for k in kept])
+    return np.concatenate([of_combination[k] for k in kept])
 
 
 def _taken(table: Any, rows: Rows) -> Any:
+    if hasattr(table, "combine_chunks"):  # Arrow
+        return table.take(rows)
     return take_rows(np.asarray(table) if isinstance(table, (list, tuple)) else table, rows)

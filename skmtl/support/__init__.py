@@ -1,6 +1,12 @@
 """Callbacks, progress, saved state: what every estimator carries along."""
 
-from skmtl.support.callbacks import CallbackSupport, OnPass, Reconstruct, fit_callbacks
+from skmtl.support.callbacks import (
+    CallbackSupport,
+    OnPass,
+    Reconstruct,
+    fit_callbacks,
+    registered_callbacks,
+)
 from skmtl.support.progress import Stage, progress_to
 from skmtl.support.state import (
     DOCS_URL,
@@ -27,5 +33,9 @@ __all__ = [
     "frame_to_arrays",
     "progress_bar",
     "progress_to",
+    "registered_callbacks",
     "running_versions",
 ]
+
+# What other packages of skmtl use; no promise to users.
+__shared__ = ["registered_callbacks"]

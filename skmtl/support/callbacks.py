@@ -52,6 +52,11 @@ class CallbackSupport(CallbackSupportMixin):
         return cloned
 
 
+def registered_callbacks(estimator: Any) -> list[Any]:
+    """Return the callbacks that ``set_callbacks`` registered on any estimator."""
+    return list(getattr(estimator, "_skl_callbacks", None) or [])
+
+
 @contextmanager
 def fit_callbacks(
     estimator: Any,
@@ -115,7 +120,7 @@ def fit_callbacks(
     >>> Counter().fit([[0.0]]).n_iter_  # no callbacks: on_pass is None
     3
     """
-    registered = getattr(estimator, "_skl_callbacks", None)
+    registered = registered_callbacks(estimator)
     callbacks = [*(registered or []), *_given(estimator, registered or [])]
     if not callbacks:
         yield None

@@ -1,11 +1,13 @@
 import itertools
 import pickle
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 from joblib import Memory
+from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import log_loss, mean_squared_error
@@ -14,11 +16,18 @@ from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeRegressor
 
 from skmtl import MultiTaskClassifier, MultiTaskRegressor, TaskSet
-from skmtl.affinity import collect_pairwise_gains
+from skmtl.affinity import TaggingAffinity, collect_pairwise_gains
 from skmtl.affinity import measure as measure_module
 from skmtl.affinity.pair_sample import sampled_pairs, unordered_pairs
+from skmtl.data import Groups
 from skmtl.datasets import make_grouped_tasks
-from skmtl.estimators import GroupOutcome, fit_groups, measure_groups
+from skmtl.estimators import (
+    GroupOutcome,
+    fit_groups,
+    measure_groups,
+    read_settings,
+    read_training_rows,
+)
 from skmtl.fairness import MTAF
 
 FAST = {
@@ -50,13 +59,11 @@ def classes(rng):
     ).task_set
 
 
-def long_like(tasks):
-    """A fitted estimator whose task column "task" is the last of the inputs, and a function that
-    makes such inputs of a task.
-    """
+def long_rows(network, tasks):
+    """The tasks with the layout of a table whose last column, "task", is the task."""
     X, y, task = tasks.to_long()
-    kind = MultiTaskRegressor if tasks.kind == "regression" else MultiTaskClassifier
-    return kind(task_column="task", max_iter=1).fit(X.assign(task=task), y)
+    settings = read_settings(clone(network).set_params(task_column="task"))
+    return replace(read_training_rows(settings, X.assign(task=task), y), tasks=tasks)
 
 
 def test_all_ordered_pairs_are_measured_by_default(tasks):
@@ -74,11 +81,9 @@ def test_the_losses_are_those_of_single_and_pair_networks_of_the_same_fleet(kind
     rng.randint(np.iinfo(np.int32).max)
     for repeat, seed in enumerate(rng.randint(np.iinfo(np.int32).max, size=2).tolist()):
         train, test = tasks.train_test_split(0.3, seed)
-        like = long_like(train)
+        rows = long_rows(network, train)
         groups = [(name,) for name in tasks.names] + list(itertools.combinations(tasks.names, 2))
-        fitted = dict(
-            zip(groups, fit_groups(network, train, groups, seed=seed, like=like), strict=True)
-        )
+        fitted = dict(zip(groups, fit_groups(network, rows, groups, seed=seed), strict=True))
         for row, (target, source) in enumerate(gains.pairs):
             inputs = test[target].X.assign(task=target)
             pair = tuple(sorted((target, source), key=tasks.names.index))
@@ -443,3 +448,37 @@ def test_a_warning_about_hundreds_of_tasks_stays_short(rng):
     with pytest.warns(UserWarning, match=r"\.\.\. \(300 in all\)") as heard:
         collect_pairwise_gains(tasks, Ridge(), pairs=0.01, random_state=0)
     assert max(len(str(warning.message)) for warning in heard) <= 500
+
+
+def test_a_task_with_one_class_has_no_gain_and_is_named(rng):
+    X, task = rng.normal(size=(120, 3)), np.arange(120) % 4
+    y = np.where(task == 2, 1, X[:, 0] > 0).astype(int)
+    tasks = TaskSet.from_long(X, y, task, kind="classification")
+    with pytest.warns(UserWarning, match="target 2"):
+        gains = collect_pairwise_gains(tasks, LogisticRegression(), random_state=0)
+    matrix = gains.matrix
+    assert matrix.loc["2", ["0", "1", "3"]].isna().all()
+    assert matrix.loc[["0", "1", "3"]].notna().to_numpy().all()
+
+
+def test_a_fairness_term_is_refused_where_no_groups_are_known(classes):
+    network = MultiTaskClassifier(**FAST, fairness=MTAF())
+    with pytest.raises(ValueError, match="fairness=MTAF.*Set fairness=None"):
+        collect_pairwise_gains(classes, network, random_state=0)
+    with pytest.raises(ValueError, match="fairness=MTAF.*Set fairness=None"):
+        TaggingAffinity(network, random_state=0).fit(classes)
+
+
+def test_a_fairness_term_is_honored_where_groups_are_known(classes):
+    train, test = classes.train_test_split(0.3, 0)
+    pair = [tuple(classes.names[:2])]
+    people = Groups((train.X.iloc[:, 0] > 0).to_numpy().astype(np.int64), ["f", "m"])
+
+    def losses(**settings):
+        network = MultiTaskClassifier(**FAST | {"max_iter": 20}, **settings)
+        known = {"people": people} if settings else {}
+        return measure_groups(network, train, test, pair, seed=0, **known)[0].losses
+
+    plain, fair = losses(), losses(fairness=MTAF("mmd", weight=50.0))
+    assert losses(fairness=MTAF("mmd", weight=0.0)) == plain
+    assert not np.allclose(plain, fair)

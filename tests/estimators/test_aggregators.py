@@ -24,7 +24,6 @@ from skmtl.aggregation import (
     TaskGradients,
     UPGrad,
 )
-from skmtl.base import GradientWeighting
 
 NAMES = sorted(AGGREGATORS)
 WRAPPERS = [
@@ -225,16 +224,17 @@ def test_what_an_aggregator_remembers_outlives_calls_of_partial_fit_and_copies(
     X, Y, aggregator, entry
 ):
     model = regressor(aggregator).partial_fit(X, Y)
-    remembered = [state[-1][entry].copy() for state in model._solver_states]
+    remembered = [one.aggregator_state[entry].copy() for one in model.model_.networks]
     copied = pickle.loads(pickle.dumps(model)).partial_fit(X, Y)
     model.partial_fit(X, Y)
     np.testing.assert_array_equal(copied.predict(X), model.predict(X))
     assert not any(
-        np.array_equal(state[-1][entry], old)
-        for state, old in zip(model._solver_states, remembered, strict=True)
+        np.array_equal(one.aggregator_state[entry], old)
+        for one, old in zip(model.model_.networks, remembered, strict=True)
     )
     forgetful = regressor(aggregator).partial_fit(X, Y)
-    forgetful._solver_states = [(*state[:-1], {}) for state in forgetful._solver_states]
+    for one in forgetful.model_.networks:
+        one.aggregator_state = {}
     assert not np.array_equal(
         forgetful.partial_fit(X, Y).partial_fit(X, Y).predict(X), model.partial_fit(X, Y).predict(X)
     )
@@ -287,7 +287,7 @@ def test_the_labels_of_a_task_of_weight_zero_are_of_no_influence(X, Y, aggregato
 # ---------------------------------------------------------------------- what history tells
 @pytest.mark.parametrize(
     "name",
-    sorted(name for name, kind in AGGREGATORS.items() if issubclass(kind, GradientWeighting)),
+    sorted(name for name, kind in AGGREGATORS.items() if kind.kind == "gradient_weights"),
 )
 def test_history_tells_how_far_gradients_are_in_conflict(X, Y, name):
     history = regressor(name).fit(X, Y).history_
@@ -323,9 +323,9 @@ def test_a_task_behind_its_single_task_network_gets_the_higher_priority(rng, mon
     seen = []
 
     class Spied(PIVRG):
-        def weights_and_state(self, gramian, state, *, scores):
-            seen.append(scores.clone())
-            return super().weights_and_state(gramian, state, scores=scores)
+        def step(self, signals, state):
+            seen.append(signals.scores.clone())
+            return super().step(signals, state)
 
     X = rng.normal(size=(120, 3))
     Y = np.column_stack([X[:, 0], np.sin(3 * X[:, 1])]) + 0.05 * rng.normal(size=(120, 2))

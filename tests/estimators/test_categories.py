@@ -8,7 +8,7 @@ import pytest
 from sklearn.preprocessing import OrdinalEncoder
 
 from skmtl.estimators.categories import resolve_categorical
-from skmtl.estimators.encoding import InputEncoder
+from skmtl.estimators.input_encoder import InputEncoder
 
 WHOLE = ["int64", "uint8", "float64", "Int64", "UInt8", "int64[pyarrow]", "object", "category"]
 STRINGS = ["str", "string", "object", "string[pyarrow]"]

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from skmtl import MultiTaskClassifier, MultiTaskRegressor
-from skmtl.estimators.reading import InputReader
+from skmtl.estimators.input_reader import InputReader
 
 SMALL = {
     "hidden_layer_sizes": (6,),

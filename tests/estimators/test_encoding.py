@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skmtl.estimators.encoding import InputEncoder
+from skmtl.estimators.input_encoder import InputEncoder
 
 STRINGS = ["str", "string", "object", "string[pyarrow]"]
 

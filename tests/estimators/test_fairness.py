@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skmtl import MultiTaskClassifier
-from skmtl.base import LossTerm
+from skmtl.base import FairnessTerm
 from skmtl.data import group_codes
 from skmtl.fairness import MTAF, PerTaskFairness
 from skmtl.metrics import group_rate_gap
@@ -131,7 +131,7 @@ def test_groups_reach_the_classifier_through_a_pipeline_in_a_grid(people):
     X, Y, group = people
     seen = []
 
-    class Seen(LossTerm):
+    class Seen(FairnessTerm):
         def values(self, scores, labels, weights, groups):
             seen.append(groups)
             return scores.sum((1, 2, 3)) * 0, scores.sum((1, 2, 3)) * 0

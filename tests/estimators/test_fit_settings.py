@@ -9,8 +9,10 @@ import pandas as pd
 import pytest
 
 from skmtl import MultiTaskClassifier, MultiTaskRegressor
-from skmtl.data import TaskSet
-from skmtl.estimators import Problem
+from skmtl.estimators import read_settings, read_training_rows
+from skmtl.estimators.fit_settings import Seeds
+from skmtl.estimators.job_building import ensemble_job
+from skmtl.estimators.problem_building import fit_problem
 from skmtl.support import VersionMismatchWarning, running_versions
 
 FAST = {
@@ -50,7 +52,7 @@ def asked(monkeypatch):
             raise Stopped
 
         with monkeypatch.context() as patched:
-            patched.setattr("skmtl.estimators.network.train_fleet", noted)
+            patched.setattr("skmtl.estimators.train_jobs.train_fleet", noted)
             with pytest.raises(Stopped):
                 model.fit(X, y)
         return found
@@ -138,7 +140,7 @@ def test_auto_counts_the_rows_that_are_not_held_out(asked, rng):
 def test_members_hold_out_different_rows_and_each_keeps_the_rest(kind, form, problem, asked):
     X, y, settings = problem(kind, form)
     found = asked(kind(**FAST | settings | {"n_members": 4}), X, y)
-    assert found["options"]["together"]
+    assert {member.ensemble for member in found["members"]} == {0}
     held = []
     for member in found["members"]:
         for train, validation in zip(member.train, member.validation, strict=True):
@@ -334,7 +336,7 @@ def test_the_penalty_falls_where_tasks_have_many_labels(solver, n_rows, alpha):
     labels = np.column_stack(
         [np.zeros(n_rows), np.zeros(n_rows), np.where(np.arange(n_rows) < 50, 0.0, np.nan)]
     )
-    problem = Problem(
-        MultiTaskRegressor(solver=solver), TaskSet.from_wide(X, labels, kind="regression")
-    )
-    assert problem.member(problem.names, seed=0, order_seed=0).alpha == alpha
+    settings = read_settings(MultiTaskRegressor(solver=solver, n_members=1))
+    rows = read_training_rows(settings, X, labels)
+    (network,) = ensemble_job(settings, fit_problem(settings, rows), Seeds(0, 0)).networks
+    assert network.alpha == alpha

@@ -11,7 +11,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from skmtl.data import check_inputs, take_column
-from skmtl.estimators.encoding import InputEncoder
+from skmtl.estimators.input_encoder import InputEncoder
 
 
 class LeastSquares(RegressorMixin, BaseEstimator):

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from sklearn.preprocessing import StandardScaler
 
-from skmtl.estimators.encoding import InputEncoder
+from skmtl.estimators.input_encoder import InputEncoder
 
 REALS = ["float64", "float32", "Float64", "Float32", "double[pyarrow]", "Sparse[float64]", "object"]
 WHOLE = ["int64", "uint8", "float64", "Int64", "UInt8", "int64[pyarrow]", "object", "category"]

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from skmtl import MultiTaskClassifier, MultiTaskRegressor, TaskSet
-from skmtl.estimators import fit_groups
+from skmtl.estimators import TrainingRows, fit_groups
 
 FAST = {
     "hidden_layer_sizes": (6,),
@@ -177,7 +177,8 @@ def test_an_estimator_fitted_as_one_of_many_groups_learns_further(kind, form, pr
         else TaskSet.from_long(X[:, :-1], y, X[:, -1], kind=kind_of_tasks)
     )
     like = kind(**FULL | settings).fit(X, y)
-    (model,) = fit_groups(kind(**FULL | settings), tasks, [tasks.names], seed=0, like=like)
+    rows = TrainingRows(like.model_.intake.layout, tasks)
+    (model,) = fit_groups(kind(**FULL | settings), rows, [tasks.names], seed=0)
     assert model.partial_fit(X, y).n_iter_ == FULL["max_iter"] + 1
     assert np.isfinite(output(model, X)).all()
 

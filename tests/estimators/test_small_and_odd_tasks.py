@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from skmtl import MultiTaskClassifier, MultiTaskRegressor, TaskGroupedRegressor
-from skmtl.data import TaskSet
-from skmtl.estimators.problem import Problem
+from skmtl.estimators import read_settings, read_training_rows
+from skmtl.estimators.problem_building import fit_problem
 
 FAST = {"hidden_layer_sizes": (6,), "max_iter": 5, "n_members": 2, "random_state": 0}
 
@@ -46,16 +46,9 @@ def test_no_row_of_a_task_that_is_too_small_is_held_out(X, rng):
     Y = np.column_stack([X[:, 0], X[:, 1], np.full(48, np.nan)])
     Y[rng.permutation(48)[:4], 2] = 1.0
     for seed in range(20):
-        problem = Problem(
-            MultiTaskRegressor(validation_fraction=0.4), TaskSet.from_wide(X, Y), split_seed=seed
-        )
-        train, validation = (
-            part[0]
-            for part in (
-                problem.member(["0", "1", "2"], 0, 0).train,
-                problem.member(["0", "1", "2"], 0, 0).validation,
-            )
-        )
+        settings = read_settings(MultiTaskRegressor(validation_fraction=0.4))
+        rows = read_training_rows(settings, X, Y)
+        train, validation = fit_problem(settings, rows, split_seed=seed).rows(0)[""]
         assert set(np.flatnonzero(~np.isnan(Y[:, 2]))) <= set(train)
         assert len(validation) > 0
 
@@ -122,7 +115,7 @@ def test_an_estimator_whose_fit_was_interrupted_is_not_fitted(X, monkeypatch):
     def interrupt(*arguments, **named):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("skmtl.estimators.network.train_fleet", interrupt)
+    monkeypatch.setattr("skmtl.estimators.train_jobs.train_fleet", interrupt)
     model = MultiTaskRegressor(**FAST)
     with pytest.raises(KeyboardInterrupt):
         model.fit(X, X[:, :2])

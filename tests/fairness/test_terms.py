@@ -294,7 +294,8 @@ def test_gradients_of_the_unweighted_term_times_the_multipliers_are_the_terms(
     batch = random_batch()
     options = {"head_ratio": [0.5, 2.0], "form": form} if term is MTAF else {}
     own = term("gap", weight=[0.3, 4.0], **options)
-    shared, factors = own.unweighted(), torch.tensor(own.multipliers(2))
+    own_tasks = own.for_tasks(["0", "1"])
+    shared, factors = own_tasks.shared, torch.tensor(own_tasks.multipliers)
     assert own.weight == [0.3, 4.0]
     expected = gradients(own.values(*batch.arguments), batch.scores)
     for slope, factor, other in zip(
@@ -348,14 +349,14 @@ def test_terms_are_cloned_and_set_like_any_estimator(term):
 )
 def test_wrong_parameters_raise_when_used_and_name_the_task(term, parameters, message):
     with pytest.raises(ValueError, match=message.format(term.__name__)):
-        term(**parameters).check(["bar", "grade"])
+        term(**parameters).for_tasks(["bar", "grade"])
 
 
 def test_parameters_of_mtaf_alone_are_checked_too(random_batch):
     with pytest.raises(
         ValueError, match="The 'form' parameter of MTAF must be one of paper, released"
     ):
-        MTAF(form="keras").check(["a"])
+        MTAF(form="keras").for_tasks(["a"])
     with pytest.raises(
         ValueError,
         match="The 'head_ratio' parameter of MTAF must be a number >= 0. Got -1 instead for task "

@@ -264,6 +264,7 @@ def test_rows_held_out_for_the_choice_never_enter_the_measuring(form, monkeypatc
     else:
         X = rng.normal(size=(60, 3))
         model_of(task_column=None).fit(X, wide_of(X))
+    seen["rest"] = seen["rest"].tasks
     rows = {
         key: {int(row) for name in tasks.names for row in tasks.rows(name)}
         for key, tasks in seen.items()
@@ -284,7 +285,7 @@ def test_the_winner_is_refitted_on_all_rows(monkeypatch):
     monkeypatch.setattr(
         grouped_module,
         "fit_groups",
-        lambda e, tasks, *a, **k: (seen.update(tasks=tasks), fit_groups(e, tasks, *a, **k))[1],
+        lambda e, rows, *a, **k: (seen.update(tasks=rows.tasks), fit_groups(e, rows, *a, **k))[1],
     )
     X, y, _ = planted()
     model_of().fit(X, y)

@@ -219,17 +219,18 @@ def test_settings_are_drawn_from_their_ranges(people):
 
 
 def test_task_weights_are_uniform_among_those_that_sum_to_one(rng):
-    from skmtl.model_selection.sweep import _shares
+    from skmtl.model_selection.sweep_runs import draw_shares
 
-    drawn = _shares((0, 1), 4000, 3, np.random.RandomState(rng.integers(2**31)))
+    drawn = draw_shares((0, 1), 4000, 3, np.random.RandomState(rng.integers(2**31)))
     np.testing.assert_allclose(drawn.mean(0), 1 / 3, atol=0.02)
     np.testing.assert_allclose((drawn < 0.5).mean(0), 0.75, atol=0.03)  # the share of the triangle
 
 
 def test_a_repeated_call_trains_nothing_and_a_longer_one_goes_on(people, tmp_path, monkeypatch):
-    from skmtl.model_selection import sweep as module
+    from skmtl.model_selection import sweep
+    from skmtl.model_selection import sweep_evaluation as module
 
-    monkeypatch.setattr(module, "_AT_ONCE", 4)
+    monkeypatch.setattr(sweep, "_AT_ONCE", 4)
     trained, original = [], module.fit_together
     monkeypatch.setattr(
         module,
@@ -352,7 +353,7 @@ def test_a_gap_that_is_not_defined_is_nan_and_off_the_front(people):
         ({"validation_fraction": 1.0}, "validation_fraction"),
         ({"threshold": "median"}, "threshold must be"),
         ({"baseline": {"error_pass": 0.1}}, "baseline must have a number >= 0 for 'error_grade'"),
-        ({"sensitive_features": ["f", "m"]}, "one entry a row of Y: 240 are needed. Got 2"),
+        ({"sensitive_features": ["f", "m"]}, "one entry per row of Y: 240 are needed. Got 2"),
         ({"sensitive_features": "sex"}, "names the column 'sex', which X does not have"),
         (
             {"Y_test": pd.DataFrame({"pass": [1.0] * 120})},
@@ -368,7 +369,7 @@ def test_what_cannot_be_is_named(people, changes, message):
 def test_labels_must_be_of_two_classes(people):
     Y = people["Y"].copy()
     Y.loc[Y["grade"].notna().idxmax(), "grade"] = 2.0
-    with pytest.raises(ValueError, match=r"two classes a task. Task 'grade' has 3 in Y"):
+    with pytest.raises(ValueError, match=r"two classes per task. Task 'grade' has 3 in Y"):
         fairness_sweep(NETWORK, **{**people, "Y": Y}, n_runs=1)
     Y_test = people["Y_test"].copy()
     Y_test.iloc[0, 0] = 7.0

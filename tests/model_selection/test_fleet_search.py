@@ -65,11 +65,11 @@ def fleets_of(monkeypatch):
     """Numbers of members of the fleets that searches train from now on; fits by themselves train
     fleets of their own elsewhere.
     """
-    from skmtl.estimators import together
+    from skmtl.estimators import train_jobs
 
-    sizes, train = [], together.train_fleet
+    sizes, train = [], train_jobs.train_fleet
     monkeypatch.setattr(
-        together,
+        train_jobs,
         "train_fleet",
         lambda shape, data, members, *rest, **named: (
             sizes.append(len(members)),
@@ -280,14 +280,17 @@ def test_error_score_stands_for_what_failed_or_the_error_is_raised(wide):
 
 
 def test_a_fleet_that_fails_is_fitted_one_by_one(wide, monkeypatch):
-    from skmtl.estimators import together
+    from skmtl.estimators import train_jobs
 
+    train = train_jobs.train_fleet
     reference = GridSearchCV(MultiTaskRegressor(**TINY), RATES, cv=FOLDS).fit(*wide)
 
-    def fail(*arguments, **named):
-        raise RuntimeError("no fleet today")
+    def fail(architecture, data, members, *rest, **named):
+        if len(members) > TINY["n_members"]:
+            raise RuntimeError("no fleet today")
+        return train(architecture, data, members, *rest, **named)
 
-    monkeypatch.setattr(together, "train_fleet", fail)
+    monkeypatch.setattr(train_jobs, "train_fleet", fail)
     assert_same_results(
         FleetSearchCV(MultiTaskRegressor(**TINY), RATES, cv=FOLDS).fit(*wide), reference, tol=0
     )
@@ -321,7 +324,7 @@ def test_a_diverging_candidate_is_named_and_leaves_the_others_alone(wide):
 
 
 def test_gaps_in_classes_need_a_splitter_that_bears_them(labels):
-    with pytest.raises(ValueError, match=r"y, which have gaps.*MultiTaskKFold"):
+    with pytest.raises(ValueError, match=r"y, which has missing labels.*MultiTaskKFold"):
         FleetSearchCV(MultiTaskClassifier(**TINY), RATES, cv=3).fit(*labels)
 
 

@@ -153,15 +153,15 @@ def test_every_forward_pass_draws_anew_and_inference_drops_nothing(case, plain_s
 # ---------------------------------------------------------------- the fleet
 def recorded_factors(monkeypatch):
     """Factors of every layer and step that a fleet draws."""
-    from skmtl.network.stack import Stack
+    from skmtl.network.lane_dropout import LaneDropout
 
-    seen, draw = [], Stack._drop
+    seen, draw = [], LaneDropout.__call__
 
     def noted(self, mask):
         draw(self, mask)
         seen.append(mask.clone())
 
-    monkeypatch.setattr(Stack, "_drop", noted)
+    monkeypatch.setattr(LaneDropout, "__call__", noted)
     return seen
 
 
@@ -219,7 +219,7 @@ def test_a_member_with_dropout_does_not_depend_on_its_neighbours(
         train_fleet(fleet.architecture, fleet.data, [member], fleet.training)[0]
         for member in fleet.members
     ]
-    monkeypatch.setattr("skmtl.network.fleet.members_that_fit", lambda *_: n_lanes)
+    monkeypatch.setattr("skmtl.network.planning.members_that_fit", lambda *_: n_lanes)
     order = rng.permutation(9)
     together = train_fleet(
         fleet.architecture, fleet.data, [fleet.members[i] for i in order], fleet.training

@@ -515,7 +515,7 @@ def test_members_with_embeddings_do_not_depend_on_their_neighbours_or_lanes(
         train_fleet(fleet.architecture, fleet.data, [member], fleet.training)[0]
         for member in fleet.members
     ]
-    monkeypatch.setattr("skmtl.network.fleet.members_that_fit", lambda *_: 2)
+    monkeypatch.setattr("skmtl.network.planning.members_that_fit", lambda *_: 2)
     refilled = train_fleet(fleet.architecture, fleet.data, fleet.members, fleet.training)
     for own, *others in zip(together, alone, refilled, strict=True):
         for other in others:

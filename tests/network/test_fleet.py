@@ -8,7 +8,7 @@ import pytest
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
-from skmtl.base import LossTerm
+from skmtl.base import FairnessTerm
 from skmtl.losses import SquaredError
 from skmtl.network import (
     SOLVERS,
@@ -209,8 +209,8 @@ def test_a_member_becomes_the_same_alone_among_others_in_any_order_and_again(
 @pytest.fixture
 def in_processes(monkeypatch):
     """Spread fleets over processes, however small they are."""
-    monkeypatch.setattr("skmtl.network.fleet._WORTH_PROCESSES", 0)
-    monkeypatch.setattr("skmtl.network.fleet._WORTH_A_WORKER", 2)
+    monkeypatch.setattr("skmtl.network.planning._WORTH_PROCESSES", 0)
+    monkeypatch.setattr("skmtl.network.planning._WORTH_A_PROCESS", 2)
 
 
 @LAYOUTS
@@ -241,7 +241,7 @@ def test_a_member_becomes_the_same_in_lanes_that_are_refilled(
 ):
     fleet = mixed_fleet(random_fleet, layout, loss)
     together = train(fleet)
-    monkeypatch.setattr("skmtl.network.fleet.members_that_fit", lambda *_: n_lanes)
+    monkeypatch.setattr("skmtl.network.planning.members_that_fit", lambda *_: n_lanes)
     assert_same(train(fleet), together)
 
 
@@ -251,7 +251,7 @@ def test_solvers_keep_their_state_while_lanes_are_refilled_and_closed_up(
 ):
     fleet = mixed_fleet(random_fleet, "long", "squared_error", solver=solver)
     together = train(fleet)
-    monkeypatch.setattr("skmtl.network.fleet.members_that_fit", lambda *_: 4)
+    monkeypatch.setattr("skmtl.network.planning.members_that_fit", lambda *_: 4)
     assert_same(train(fleet), together)
 
 
@@ -265,7 +265,7 @@ def test_single_precision_members_do_not_depend_on_their_neighbours(
     assert_same(
         [train(fleet, [member])[0] for member in fleet.members[:3]], together[:3], "float32"
     )
-    monkeypatch.setattr("skmtl.network.fleet.members_that_fit", lambda *_: 3)
+    monkeypatch.setattr("skmtl.network.planning.members_that_fit", lambda *_: 3)
     assert_same(train(fleet, n_workers=2), together, "float32")
 
 
@@ -606,7 +606,7 @@ def test_a_member_that_diverges_leaves_a_clean_lane_to_the_next(random_fleet, mo
         "long", "squared_error", 6, split=True, solver="adam", sizes=(20, 20), max_iter=4
     )
     together = train(fleet)
-    monkeypatch.setattr("skmtl.network.fleet.members_that_fit", lambda *_: 2)
+    monkeypatch.setattr("skmtl.network.planning.members_that_fit", lambda *_: 2)
     wild = [
         replace(member, learning_rate=1e300, label=f"wild {i}")
         for i, member in enumerate(fleet.members[:2])
@@ -676,7 +676,7 @@ def test_many_evaluation_rows_are_all_scored_by_the_returned_parameters(rng, lay
 
 
 # ---------------------------------------------------------------- manners
-class Fault(LossTerm):
+class Fault(FairnessTerm):
     def values(self, scores, labels, weights, groups):
         raise ArithmeticError("a term that fails")
 
@@ -729,7 +729,7 @@ def test_numeric_mode_flushes_denormals_on_so_many_threads_and_restores_both():
 def test_members_train_on_one_thread_with_denormals_flushed(random_fleet, n_workers):
     seen = set()
 
-    class Look(LossTerm):
+    class Look(FairnessTerm):
         def values(self, scores, labels, weights, groups):
             seen.add((torch.get_num_threads(), denormals_are_flushed()))
             return scores.sum() * 0, scores.sum() * 0
@@ -768,7 +768,7 @@ def test_the_callers_arrays_are_left_alone(random_fleet, layout):
 def test_progress_adds_up_to_the_number_of_members(
     random_fleet, monkeypatch, in_processes, n_lanes, n_workers
 ):
-    monkeypatch.setattr("skmtl.network.fleet.members_that_fit", lambda *_: n_lanes)
+    monkeypatch.setattr("skmtl.network.planning.members_that_fit", lambda *_: n_lanes)
     fleet, counts = mixed_fleet(random_fleet, "long", "squared_error"), []
     train(fleet, n_workers=n_workers, progress=counts.append)
     assert sum(counts) == 18

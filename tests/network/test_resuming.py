@@ -135,7 +135,7 @@ def test_a_resumed_member_does_not_depend_on_its_neighbours_or_lane(random_fleet
     members[1:3] = fleet.members[1:3]  # fresh ones beside resumed ones
     alone = [train(fleet, [member])[0] for member in members]
     assert_same_parameters(parameters(train(fleet, members)), parameters(alone))
-    monkeypatch.setattr("skmtl.network.fleet.members_that_fit", lambda *_: 2)
+    monkeypatch.setattr("skmtl.network.planning.members_that_fit", lambda *_: 2)
     assert_same_parameters(parameters(train(fleet, members)), parameters(alone))
 
 
@@ -238,7 +238,7 @@ def test_after_every_pass_the_members_are_shown_as_if_training_ended_there(
         task_dim=task_dim,
     )
     fleet, passes = random_fleet(layout, "squared_error", 4, **settings), Passes()
-    watched = train(fleet, together=True, on_pass=passes)
+    watched = train(fleet, together=True, on_epoch=passes)
     assert passes.n_done == [1, 2, 3, 4, 5]
     for n_done, shown in zip(passes.n_done, passes.shown, strict=True):
         ended = train(fleet, together=True, max_iter=n_done)
@@ -268,7 +268,7 @@ def test_members_that_have_stopped_are_shown_as_they_ended(random_fleet, layout,
         task_dim=task_dim,
     )
     fleet, passes = random_fleet(layout, "squared_error", 6, **settings), Passes()
-    ended = train(fleet, together=True, on_pass=passes)
+    ended = train(fleet, together=True, on_epoch=passes)
     assert len(passes.n_done) == max(own.n_iter for own in ended)
     for shown in passes.shown:
         for own, other in zip(shown, ended, strict=True):
@@ -283,7 +283,7 @@ def test_true_ends_training_there(random_fleet, stop_after):
         random_fleet("long", "squared_error", 3, sizes=(12, 20), max_iter=9),
         Passes(stop_after),
     )
-    stopped = train(fleet, together=True, on_pass=passes)
+    stopped = train(fleet, together=True, on_epoch=passes)
     assert passes.n_done == list(range(1, stop_after + 1))
     assert [own.n_iter for own in stopped] == [stop_after] * 3
     assert_same_parameters(
@@ -296,30 +296,30 @@ def test_true_ends_training_there(random_fleet, stop_after):
 
 def test_what_is_shown_does_not_change_afterwards(random_fleet):
     fleet, passes = random_fleet("wide", "squared_error", 2, sizes=(20, 20), max_iter=4), Passes()
-    train(fleet, together=True, on_pass=passes)
+    train(fleet, together=True, on_epoch=passes)
     assert not np.array_equal(passes.shown[0][0].parameters[0], passes.shown[3][0].parameters[0])
 
 
 def test_nothing_is_collected_for_who_does_not_look(random_fleet, monkeypatch):
-    from skmtl.network.stack import Stack
+    from skmtl.network.bookkeeping import Book
 
-    def never(self):
+    def never(self, lanes):
         raise AssertionError("nobody looked")
 
-    monkeypatch.setattr(Stack, "_as_of_now", never)
+    monkeypatch.setattr(Book, "as_of_now", never)
     fleet, passes = (
         random_fleet("wide", "squared_error", 2, sizes=(20, 20), max_iter=2),
         Passes(look=False),
     )
-    train(fleet, together=True, on_pass=passes)
+    train(fleet, together=True, on_epoch=passes)
     train(fleet, together=True)
     assert passes.n_done == [1, 2]
 
 
 def test_an_ensemble_of_any_size_is_shown_as_a_whole(random_fleet, monkeypatch):
     # Large groups are otherwise cut into one part a worker.
-    monkeypatch.setattr("skmtl.network.fleet._WORTH_A_WORKER", 2)
+    monkeypatch.setattr("skmtl.network.planning._WORTH_A_PROCESS", 2)
     fleet, passes = random_fleet("wide", "squared_error", 8, sizes=(20, 20), max_iter=3), Passes()
-    train(fleet, together=True, on_pass=passes, n_workers=2)
+    train(fleet, together=True, on_epoch=passes, n_workers=2)
     assert passes.n_done == [1, 2, 3]
     assert [len(shown) for shown in passes.shown] == [8, 8, 8]

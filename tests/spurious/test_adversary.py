@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.linear_model import LinearRegression
 
-from skmtl.spurious.adversary import LabelAdversary
+from skmtl.spurious.adversary import AdversarialTraining, LabelAdversary
 
 
 def problem(n_classes, k, missing, seed=0, n_members=2, n_tasks=3, n_rows=60):
@@ -16,6 +16,10 @@ def problem(n_classes, k, missing, seed=0, n_members=2, n_tasks=3, n_rows=60):
     if missing:
         weights[torch.rand(weights.shape, generator=generator) < 0.2] = 0
     return scores, labels, weights / weights.sum(2, keepdim=True)
+
+
+def term_of(adversary, scores, labels, weights):
+    return adversary.term(scores, adversary.rows(labels, weights))[0]
 
 
 def explained_by_scikit_learn(scores, labels, weights, i, j, n_classes):
@@ -37,7 +41,7 @@ def explained_by_scikit_learn(scores, labels, weights, i, j, n_classes):
 def test_the_term_is_what_a_linear_regression_explains(n_classes, k, missing):
     scores, labels, weights = problem(n_classes, k, missing)
     spurious = np.array([[False, True, False], [True, False, True], [False, False, False]])
-    term, _ = LabelAdversary(spurious, n_classes, 2.5).values(scores, labels, weights, None)
+    term = term_of(LabelAdversary(spurious, n_classes, 2.5), scores, labels, weights)
     for e in range(len(scores)):
         arrays = scores[e].numpy(), labels[e].numpy(), weights[e].numpy()
         expected = sum(
@@ -55,7 +59,7 @@ def test_the_gradient_is_the_reversed_gradient_of_the_best_adversary(n_classes, 
     spurious = ~np.eye(3, dtype=bool)
     leaf = scores.clone().requires_grad_()
     gradient = torch.autograd.grad(
-        LabelAdversary(spurious, n_classes).values(leaf, labels, weights, None)[0].sum(), leaf
+        term_of(LabelAdversary(spurious, n_classes), leaf, labels, weights).sum(), leaf
     )[0]
     leaf = scores.clone().requires_grad_()
     loss = torch.zeros(())
@@ -89,9 +93,8 @@ def test_scores_that_say_nothing_of_the_other_label_cost_nothing():
     scores = torch.tensor([[[[0.0, 0, 1, 1, 3, 3, 5, 5]], [[0.0, 1, 2, 3, 4, 5, 6, 7]]]]).double()
     weights = torch.full((1, 2, 8), 1 / 8, dtype=torch.float64)
     leaf = scores.requires_grad_()
-    term, _ = LabelAdversary(np.array([[False, True], [False, False]]), 2).values(
-        leaf, labels, weights, None
-    )
+    adversary = LabelAdversary(np.array([[False, True], [False, False]]), 2)
+    term = term_of(adversary, leaf, labels, weights)
     assert term.item() == pytest.approx(0, abs=1e-12)
     assert torch.autograd.grad(term.sum(), leaf)[0].abs().max() < 1e-12
 
@@ -103,7 +106,7 @@ def test_classes_that_a_task_does_not_have_change_nothing():
     hidden = scores.clone()
     hidden[:, 0, 2] = -torch.inf
     leaf = hidden.requires_grad_()
-    term, _ = LabelAdversary(spurious, 3).values(leaf, labels, weights, None)
+    term = term_of(LabelAdversary(spurious, 3), leaf, labels, weights)
     gradient = torch.autograd.grad(term.sum(), leaf)[0]
     assert torch.isfinite(term).all()
     assert torch.isfinite(gradient).all()
@@ -112,7 +115,7 @@ def test_classes_that_a_task_does_not_have_change_nothing():
 
 def test_the_adversary_is_beaten_only_once_it_has_told_nothing_for_some_steps():
     scores, labels, weights = problem(2, 1, missing=False, n_rows=4000)
-    adversary = LabelAdversary(~np.eye(3, dtype=bool), 2)
+    adversary = AdversarialTraining(LabelAdversary(~np.eye(3, dtype=bool), 2))
     assert not adversary.is_beaten()
     telling = scores + 3 * labels.roll(1, 1).unsqueeze(2)
     adversary.values(telling, labels, weights, None)
@@ -121,3 +124,16 @@ def test_the_adversary_is_beaten_only_once_it_has_told_nothing_for_some_steps():
         assert not adversary.is_beaten()
     adversary.values(scores, labels, weights, None)
     assert adversary.is_beaten()
+
+
+def test_an_adversary_is_a_value_that_training_never_changes():
+    scores, labels, weights = problem(2, 1, missing=False)
+    adversary = LabelAdversary(~np.eye(3, dtype=bool), 2)
+    before = dict(vars(adversary))
+    runs = [AdversarialTraining(adversary) for _ in range(2)]
+    for _ in range(3):
+        runs[0].values(scores, labels, weights, None)
+    assert vars(adversary) == before
+    assert (len(runs[0].explained), len(runs[1].explained)) == (3, 0)
+    with pytest.raises(AttributeError):
+        adversary.strength = 2.0

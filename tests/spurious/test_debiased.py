@@ -372,3 +372,38 @@ def test_rows_without_a_label_or_a_weight_change_nothing(shifted, trained):
         np.testing.assert_allclose(
             model.predict_proba(shifted.data)[0], plain.predict_proba(shifted.data)[0], atol=1e-5
         )
+
+
+@pytest.mark.parametrize("library", ["polars", "pyarrow"])
+def test_labels_in_frames_of_other_libraries_match_tasks_by_name(shifted, trained, library):
+    module = pytest.importorskip(library)
+    Y = pd.DataFrame(np.asarray(shifted.target), columns=trained.task_names_)
+    turned = Y[Y.columns[::-1]]
+    turned = module.from_pandas(turned) if library == "polars" else module.Table.from_pandas(turned)
+    frozen = FrozenEstimator(trained)
+    expected, found = (
+        DebiasedClassifier(frozen, max_iter=3, random_state=0).fit(shifted.data, y)
+        for y in (Y, turned)
+    )
+    np.testing.assert_array_equal(found.spurious_, expected.spurious_)
+    np.testing.assert_array_equal(found.predict(shifted.data), expected.predict(shifted.data))
+
+
+@METHODS
+def test_skops_saves_and_loads_it_with_types_of_skmtl_only(shifted, method):
+    skops = pytest.importorskip("skops.io")
+    model = DebiasedClassifier(
+        MultiTaskClassifier(**QUICK), method=method, max_iter=3, random_state=0
+    ).fit(shifted.data, shifted.target)
+    for one in (model, model.detector_):
+        saved = skops.dumps(one)
+        types = skops.get_untrusted_types(data=saved)
+        assert all(name.startswith("skmtl.") for name in types)
+        again = skops.loads(saved, trusted=types)
+        assert type(again) is type(one)
+    np.testing.assert_array_equal(
+        skops.loads(
+            skops.dumps(model), trusted=skops.get_untrusted_types(data=skops.dumps(model))
+        ).debiased_.predict(shifted.data),
+        model.predict(shifted.data),
+    )

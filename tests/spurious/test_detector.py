@@ -10,7 +10,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
 
-from skmtl.spurious import SpuriousTaskDetector
+from skmtl.spurious import SpuriousTaskDetector, split_by_label_combination
 
 
 def rows_of(table):
@@ -235,8 +235,10 @@ def test_false_discoveries_are_rare_where_all_labels_are_independent():
         ({"n_bootstrap": 1.5}, np.eye(20), "'n_bootstrap' parameter"),
         ({}, np.random.default_rng(0).normal(size=(20, 2)), "Task '0' has the label"),
         ({}, np.column_stack([np.arange(200), np.arange(200) % 2]), "200 different labels"),
-        ({}, np.full((20, 2), np.nan), "Task '0' has no labelled row"),
+        ({}, np.full((20, 2), np.nan), "Task '0' has no labeled row"),
         ({}, np.zeros((3, 3, 3)), "shape"),
+        ({}, np.empty((0, 2)), "0 sample"),
+        ({}, pd.DataFrame({"a": [1, {}, 2], "b": [0, 1, 0]}), "Task 'a' has labels of the types"),
     ],
 )
 def test_bad_input_is_named(parameters, Y, message):
@@ -251,3 +253,31 @@ def test_clone_keeps_parameters_and_forgets_what_was_found():
     copied = clone(detector)
     assert copied.get_params() == detector.get_params()
     assert not hasattr(copied, "shift_")
+
+
+def test_warnings_of_many_pairs_with_long_names_stay_short():
+    names = [f"{'a very long name of a task ' * 4}{t}" for t in range(8)]
+    Y = pd.DataFrame(np.full((40, 8), np.nan), columns=names)
+    for t in range(8):
+        Y.iloc[5 * t : 5 * t + 5, t] = [0.0, 1.0, 0.0, 1.0, 0.0]
+    with pytest.warns(UserWarning, match="Nothing can be said .* and 24 more pairs") as told:
+        SpuriousTaskDetector().fit(Y)
+    assert max(len(str(one.message)) for one in told) < 500
+
+
+@pytest.mark.parametrize("library", ["polars", "pyarrow"])
+def test_frames_of_other_libraries_keep_their_names(library):
+    module = pytest.importorskip(library)
+    rng = np.random.default_rng(0)
+    smiling = rng.integers(0, 2, 300)
+    young = np.where(rng.random(300) < 0.8, smiling, rng.integers(0, 2, 300))
+    Y = pd.DataFrame({"smiling": smiling, "young": young})
+    other = module.from_pandas(Y) if library == "polars" else module.Table.from_pandas(Y)
+    expected, found = SpuriousTaskDetector().fit(Y), SpuriousTaskDetector().fit(other)
+    assert found.task_names_ == ["smiling", "young"]
+    assert found.feature_names_in_.tolist() == ["smiling", "young"]
+    pd.testing.assert_frame_equal(found.table_, expected.table_)
+    parts = split_by_label_combination(other, other, random_state=0)
+    assert [type(part) for part in parts] == [type(other)] * 4
+    for part, own in zip(parts, split_by_label_combination(Y, Y, random_state=0), strict=True):
+        assert part.to_pandas().to_numpy().tolist() == own.to_numpy().tolist()

@@ -76,3 +76,11 @@ def test_combinations_without_a_row_are_named():
             codes, np.array([[False, True], [False, False]]), np.ones(150), 1.0, ["left", "right"]
         )
     assert np.isfinite(weights).all()
+
+
+def test_a_warning_about_many_empty_combinations_stays_short():
+    names = [f"{'a very long name of a task ' * 4}{t}" for t in range(8)]
+    codes = np.repeat(np.eye(8), 5, axis=0)  # no row has two positive labels
+    with pytest.warns(UserWarning, match="and 52 more pairs") as told:
+        independence_weights(codes, ~np.eye(8, dtype=bool), np.ones(40), 1.0, names)
+    assert len(str(told[0].message)) < 500

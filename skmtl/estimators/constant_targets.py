@@ -1,0 +1,62 @@
+"""Tasks whose targets are all alike: they take no part in the weighting of tasks."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from skmtl.base import StandardizedTarget
+from skmtl.estimators.fit_settings import Settings
+from skmtl.estimators.problem import Problem
+from skmtl.estimators.targets import Targets
+from skmtl.losses import ClassCodes
+from skmtl.network import FleetData
+
+_SHOWN = 5
+
+
+def tasks_left_out(settings: Settings, problem: Problem, names: Sequence[str]) -> list[str]:
+    """Return the constant tasks of a group, which an aggregator must not see.
+
+    What is predicted for them is their only value. Their loss and gradient vanish early, and
+    methods that balance tasks would slow all others down to them. The mean of the losses does not
+    mind, so nothing is left out without an aggregator; nor where all tasks are constant.
+    """
+    if settings.aggregator is None:
+        return []
+    constant = [name for name in names if is_constant(problem.targets, name)]
+    return constant if len(constant) < len(names) else []
+
+
+def is_constant(targets: Targets, name: str) -> bool:
+    """Return whether a task has one target only, which is what is predicted for it."""
+    coding = targets.codings[name]
+    if isinstance(coding, ClassCodes):
+        return len(coding.classes) == 1
+    return isinstance(coding, StandardizedTarget) and coding.scale == 0
+
+
+def without_labels(data: FleetData, tasks: Sequence[int]) -> FleetData:
+    """Return a table in which these tasks have no label."""
+    if not tasks:
+        return data
+    y = np.array(data.y)
+    y[:, tasks] = np.nan
+    return replace(data, y=y)
+
+
+def warn_of_constant_tasks(settings: Settings, problem: Problem) -> None:
+    """Name the tasks that the aggregator does not see."""
+    names = tasks_left_out(settings, problem, problem.names)
+    if names:
+        more = f" and {len(names) - _SHOWN} more" * (len(names) > _SHOWN)
+        warnings.warn(
+            f"All targets are alike in {', '.join(repr(name) for name in names[:_SHOWN])}{more}. "
+            f"Their only value is predicted, and aggregator={settings.aggregator} leaves them out "
+            "of its weighting.",
+            UserWarning,
+            stacklevel=5,
+        )

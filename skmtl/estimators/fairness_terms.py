@@ -1,0 +1,65 @@
+"""What a fairness term asks of a fit, and what the training loop gets of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skmtl.base import FairnessTerm
+from skmtl.data import Groups, warn_of_missing_groups
+from skmtl.estimators.problem import Problem
+
+
+def terms_of(fairness: FairnessTerm | None, names: Sequence[str]) -> list[FairnessTerm]:
+    """Return the terms of the loss without their weights; none whose weights are all 0."""
+    if fairness is None:
+        return []
+    own = fairness.for_tasks(names)
+    return [] if own.multipliers is not None and not own.multipliers.any() else [own.shared]
+
+
+def term_weights(
+    fairness: FairnessTerm | None, all_names: Sequence[str], names: Sequence[str]
+) -> NDArray[np.float64] | None:
+    """Return the weights of the loss's term for some of the tasks, (2, T)."""
+    weights = None if fairness is None else fairness.for_tasks(all_names).multipliers
+    return None if weights is None else weights[:, [all_names.index(name) for name in names]]
+
+
+def check_fairness(problem: Problem) -> None:
+    """Raise or warn where the fairness term does not fit the tasks and groups."""
+    fairness, targets = problem.settings.fairness, problem.targets
+    if fairness is None:
+        return
+    n_classes = [len(targets.classes[name]) for name in problem.names]
+    sets = fairness.for_tasks(problem.names, n_classes).compared
+    groups = known_groups(fairness, problem.groups)
+    warn_of_missing_groups(
+        groups,
+        problem.train,
+        targets.classes,
+        {} if sets is None else dict(zip(problem.names, sets, strict=True)),
+    )
+
+
+def known_groups(fairness: FairnessTerm, groups: Groups | None) -> Groups:
+    """Return the groups; raise where the fairness term needs them and they are not given."""
+    if groups is None:
+        raise ValueError(
+            f"fairness={fairness!r} needs sensitive_features in fit: the groups that are "
+            "to be treated alike. In a pipeline or search, call "
+            "sklearn.set_config(enable_metadata_routing=True) and pass fit(X, y, "
+            "sensitive_features=...), or pass <step>__sensitive_features=..."
+        )
+    return groups
+
+
+def refuse_fairness(fairness: FairnessTerm | None, where: str) -> None:
+    """Raise where a fairness term would have no effect, because there are no groups."""
+    if fairness is not None:
+        raise ValueError(
+            f"The estimator has fairness={fairness!r}, but {where} knows no sensitive groups: the "
+            "term would have no effect. Set fairness=None to work with the plain losses."
+        )

@@ -1,0 +1,193 @@
+"""Many estimators fitted at once, whatever rows they learn from."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from skmtl.estimators.classifier import MultiTaskClassifier
+from skmtl.estimators.epochs import announce
+from skmtl.estimators.fairness_terms import check_fairness
+from skmtl.estimators.fit_job import FitJob, identity
+from skmtl.estimators.fit_settings import Seeds, Settings, read_settings
+from skmtl.estimators.fitted_networks import FittedNetworks
+from skmtl.estimators.job_building import ensemble_job
+from skmtl.estimators.network import remember
+from skmtl.estimators.problem import Problem
+from skmtl.estimators.problem_building import fit_problem
+from skmtl.estimators.regressor import MultiTaskRegressor
+from skmtl.estimators.train_jobs import train
+from skmtl.estimators.training_rows import read_training_rows
+from skmtl.support import registered_callbacks
+
+# X, y, and the other arguments of fit.
+Given = tuple[Any, Any, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class FitOutcome:
+    """How one of many fits ended.
+
+    Attributes
+    ----------
+    error : Exception or None
+        What the fit raised; None = the estimator is fitted.
+    seconds : float
+        Time of the fit: its preparation, and its share of the training by epochs of its networks.
+
+    Examples
+    --------
+    >>> from skmtl.estimators import FitOutcome
+    >>> FitOutcome(seconds=0.5).error is None
+    True
+    """
+
+    error: Exception | None = None
+    seconds: float = 0.0
+
+
+def trains_in_fleets(estimator: Any) -> bool:
+    """Return whether :func:`fit_together` can fit an estimator.
+
+    Parameters
+    ----------
+    estimator : object
+        Anything.
+
+    Returns
+    -------
+    bool
+        True for a MultiTaskRegressor or MultiTaskClassifier without callbacks; subclasses with a
+        ``fit`` of their own train alone.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import Ridge
+    >>> from skmtl import MultiTaskRegressor
+    >>> from skmtl.estimators import trains_in_fleets
+    >>> trains_in_fleets(MultiTaskRegressor()), trains_in_fleets(Ridge())
+    (True, False)
+    """
+    if getattr(type(estimator), "fit", None) not in (
+        MultiTaskRegressor.fit,
+        MultiTaskClassifier.fit,
+    ):
+        return False
+    return not (estimator.callbacks or registered_callbacks(estimator))
+
+
+def fit_together(
+    estimators: Sequence[MultiTaskRegressor | MultiTaskClassifier],
+    data: Sequence[tuple[Any, Any, Mapping[str, Any]]],
+    *,
+    labels: Sequence[str] | None = None,
+    n_workers: int | None = None,
+) -> list[FitOutcome]:
+    """Fit every estimator on its own data, in as few batches of networks as possible.
+
+    An estimator becomes what its ``fit`` makes of it, up to rounding. Estimators whose networks
+    have one shape and share the settings of the training loop, the aggregator and the terms of the
+    loss train as one batch; seeds, penalties, task weights, weights of terms and rows are each
+    network's own. A fit that fails leaves the others alone.
+
+    Parameters
+    ----------
+    estimators : sequence of MultiTaskRegressor or MultiTaskClassifier
+        What to fit, in place; distinct objects, for all of which :func:`trains_in_fleets` holds.
+    data : sequence of (X, y, dict)
+        Training data of every estimator, and the other arguments of its ``fit``: "sample_weight",
+        "sensitive_features". Estimators that are given the very same objects, and read them alike,
+        share the checked and encoded table.
+    labels : sequence of str, optional
+        How warnings call the estimators.
+    n_workers : int, optional
+        Most processes for large fleets, by default as many as torch may use threads.
+
+    Returns
+    -------
+    list of FitOutcome
+        In the order of ``estimators``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmtl import MultiTaskRegressor
+    >>> from skmtl.estimators import fit_together
+    >>> X = np.random.default_rng(0).normal(size=(60, 3))
+    >>> models = [
+    ...     MultiTaskRegressor(max_iter=5, alpha=alpha, random_state=0)
+    ...     for alpha in (0.0, 1.0, -1.0)
+    ... ]
+    >>> outcomes = fit_together(models, [(X, X[:, :2], {})] * 3)
+    >>> [type(outcome.error).__name__ for outcome in outcomes]
+    ['NoneType', 'NoneType', 'InvalidParameterError']
+    >>> models[1].predict(X).shape
+    (60, 2)
+    """
+    problems: dict[Hashable, Problem] = {}
+    prepared: dict[int, _Prepared] = {}
+    outcomes: dict[int, FitOutcome] = {}
+    for k, (estimator, given) in enumerate(zip(estimators, data, strict=True)):
+        start = time.perf_counter()
+        try:
+            fit = _prepared(estimator, given, problems, "network" if labels is None else labels[k])
+        except Exception as error:  # as in scikit-learn's searches: an error is that fit's alone
+            outcomes[k] = FitOutcome(error, time.perf_counter() - start)
+            continue
+        prepared[k] = replace(fit, seconds=time.perf_counter() - start)
+    trained = train([fit.job for fit in prepared.values()], n_workers=n_workers)
+    for (k, fit), outcome in zip(prepared.items(), trained, strict=True):
+        outcomes[k] = FitOutcome(outcome.error, fit.seconds + outcome.seconds)
+        if outcome.error is None:
+            model = FittedNetworks.of(
+                fit.settings, fit.problem.intake, fit.job, fit.seeds, outcome.networks
+            )
+            remember(estimators[k], model)
+            announce(fit.settings, model)
+    return [outcomes[k] for k in range(len(outcomes))]
+
+
+@dataclass(frozen=True, eq=False)
+class _Prepared:
+    """What is to be trained for one estimator."""
+
+    settings: Settings
+    problem: Problem
+    seeds: Seeds
+    job: FitJob
+    seconds: float = 0.0
+
+
+def _prepared(
+    estimator: MultiTaskRegressor | MultiTaskClassifier,
+    given: Given,
+    problems: dict[Hashable, Problem],
+    label: str,
+) -> _Prepared:
+    """Check settings and data and return what is to be trained.
+
+    ``problems`` holds the rows that were read: estimators that read the same rows alike share them.
+    """
+    X, y, params = given
+    settings = read_settings(estimator)
+    earlier = estimator.model_ if estimator.warm_start and hasattr(estimator, "model_") else None
+    key = (
+        type(estimator),
+        id(X),
+        id(y),
+        *((name, id(params[name])) for name in sorted(params)),
+        identity(vars(settings.reading)),
+    )
+    if key in problems and not estimator.warm_start:
+        seeds = settings.draw_seeds()
+        problem = problems[key].under(settings, seeds.splits)
+        check_fairness(problem)
+    else:
+        rows = read_training_rows(settings, X, y, **params, earlier=earlier)
+        seeds = settings.draw_seeds()
+        problem = fit_problem(settings, rows, earlier=earlier, split_seed=seeds.splits)
+        problems[key] = problem
+    job = ensemble_job(settings, problem, seeds, earlier=earlier)
+    return _Prepared(settings, problem, seeds, job.labeled(label))
