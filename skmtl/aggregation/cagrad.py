@@ -16,7 +16,7 @@ class CAGrad(GradientWeighting):
     r"""Look around the mean gradient for the direction that helps the worst-off task most.
 
     .. math:: \max_d \min_i \langle g_i, d \rangle \quad\text{s.t. } \|d - g_0\| \le c \|g_0\|,
-    \qquad g_0 = \frac1T \sum_i g_i
+        \qquad g_0 = \frac1T \sum_i g_i
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ class DWA(LossWeighting):
     r"""Weigh tasks by how little their losses fell over the last two epochs.
 
     .. math:: w = T \operatorname{softmax}(r / \tau), \qquad r_i = \bar L_i^{(p - 1)} / \bar L_i^{(p
-    - 2)}
+        - 2)}
 
     with the mean losses of epoch p, and w = 1 in the first two epochs.
 

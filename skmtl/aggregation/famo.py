@@ -22,7 +22,7 @@ class FAMO(LossWeighting):
     r"""Let the losses fall at the same relative rate, judged by the losses after the step.
 
     .. math:: w_i = \frac{z_i / D_i}{\sum_j z_j / D_j}, \qquad z = \operatorname{softmax}(\xi),
-    \qquad D_i = L_i - b_i
+        \qquad D_i = L_i - b_i
 
     After the step, :math:`\xi` takes a step of Adam along
     :math:`\sum_j \frac{\partial z_j}{\partial \xi} (\log D_j - \log D_j^{\text{after}}) + \gamma

@@ -22,7 +22,7 @@ class GradVac(GradientWeighting):
     :math:`\phi = \cos(c, g_j)` and the target :math:`\hat\phi_{ij}`:
 
     .. math:: c \leftarrow c + \frac{\|c\| (\hat\phi \sqrt{1 - \phi^2} - \phi \sqrt{1 -
-    \hat\phi^2})}{\|g_j\| \sqrt{1 - \hat\phi^2}} g_j
+        \hat\phi^2})}{\|g_j\| \sqrt{1 - \hat\phi^2}} g_j
         \quad\text{if } \phi < \hat\phi
 
     Targets are a moving average of the similarities seen,

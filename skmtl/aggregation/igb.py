@@ -22,7 +22,7 @@ class IGB(LossWeighting):
     r"""Weigh the logarithms of the losses by how much of the loss of an early epoch is still there.
 
     .. math:: \min \sum_i v_i \log L_i, \qquad v = T \operatorname{softmax}(L_i / \bar L_i^{(1)}),
-    \qquad w_i = v_i / L_i
+        \qquad w_i = v_i / L_i
 
     with :math:`\bar L^{(1)}` the mean losses of the second epoch; v = 1 up to its end,
     and is constant.

@@ -18,7 +18,7 @@ class PCGrad(GradientWeighting):
     For each task i, starting from :math:`c = g_i`, for the other tasks j in random order:
 
     .. math:: c \leftarrow c - \frac{\langle c, g_j \rangle}{\|g_j\|^2} g_j \quad\text{if } \langle
-    c, g_j \rangle < 0
+        c, g_j \rangle < 0
 
     Notes
     -----

@@ -35,7 +35,7 @@ def shapley_values(
     average over all orders of joining.
 
     .. math:: \phi_i = \sum_{S \not\ni i} \frac{|S|! (T - |S| - 1)!}{T!} \bigl(v(S \cup \{i\}) -
-    v(S)\bigr), \qquad v(\emptyset) = 0
+        v(S)\bigr), \qquad v(\emptyset) = 0
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def shapley_values(
     integral of its derivative is
 
     .. math:: \phi_i = \frac1T + \int_0^1 \sum_k V_{ik}^2 (\lambda_k - 1) \prod_{j \ne k} (1 - t + t
-    \lambda_j) \, dt.
+        \lambda_j) \, dt.
 
     The integrand is a polynomial of degree T - 1 whose factors all lie in [0, T], so ceil(T / 2)
     Gauss-Legendre nodes are exact and nothing is divided by a determinant: parallel and opposite

@@ -23,7 +23,7 @@ class ShapleyWeighted(LossWeighting):
     r"""Multiply the losses by SVFair's priorities before a loss weighting sees them.
 
     .. math:: L_i' = \omega_i L_i, \qquad \omega = \operatorname{softmax}(\phi / \tau), \qquad w_i =
-    \omega_i w_i'
+        \omega_i w_i'
 
     with :math:`\phi` the Shapley values of the conflict between the task gradients of the trunk and
     :math:`w'` the weights for L'.

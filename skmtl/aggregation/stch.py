@@ -38,7 +38,7 @@ class STCH(LossWeighting):
     logarithms, :class:`SI`. With ``form="raw"``
 
     .. math:: \min \mu \log \sum_i \exp(p_i (L_i - z_i) / \mu), \qquad w_i = p_i
-    \operatorname{softmax}(p_j (L_j - z_j) / \mu)_i
+        \operatorname{softmax}(p_j (L_j - z_j) / \mu)_i
 
     Parameters
     ----------

@@ -38,7 +38,7 @@ class SVFair(EquationWeighting):
     of their conflict,
 
     .. math:: \omega = \operatorname{softmax}(\phi / \tau), \qquad (G \alpha)_i^2 = \omega_i /
-    \alpha_i, \qquad
+        \alpha_i, \qquad
               d = \sum_i \alpha_i g_i.
 
     The step :math:`d` minimizes :math:`\sum_i \omega_i / \langle g_i, d \rangle` among the steps of

@@ -14,7 +14,7 @@ class UW(LossWeighting):
     r"""Learn the variance of each task's noise along with the network.
 
     .. math:: \min_{\theta, s} \sum_i \tfrac12 e^{-s_i} L_i + \tfrac12 s_i, \qquad w_i = \tfrac12
-    e^{-s_i}
+        e^{-s_i}
 
     Parameters
     ----------

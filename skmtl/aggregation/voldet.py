@@ -51,7 +51,7 @@ def voldetpro(gramian: Tensor) -> Tensor:
     each other.
 
     .. math:: v(S) = \det(M_S) + \frac{\sqrt{|I(S)|} + |S|}{|S|} \Bigl|\sum_{(i, j) \in I(S)}
-    M_{ij}\Bigr|,
+        M_{ij}\Bigr|,
               \qquad I(S) = \{(i, j): i < j, \; M_{ij} < 0\}
 
     Parameters

@@ -208,7 +208,7 @@ def group_and_fit(plan: GroupingPlan, rows: TrainingRows) -> dict[str, Any]:
         else (usable, usable)
     )
     gains, affinity = _measured(plan, rows, rest)
-    choice = _chosen(plan, rows, rest, held, affinity)
+    choice = chosen(plan, rows, rest, held, affinity)
     groups = list(choice.winner.groups)
     labels = np.array([choice.winner.served_by[name] for name in tasks.names], dtype=np.intp)
     network = _network(plan, rows, tasks.names).set_params(
@@ -235,7 +235,7 @@ def group_and_fit(plan: GroupingPlan, rows: TrainingRows) -> dict[str, Any]:
 
 # ---------------------------------------------------------------------- steps
 @dataclass(frozen=True, eq=False)
-class _Choice:
+class Choice:
     """The winner, the table of candidates, and the rounds that proposed them."""
 
     winner: Candidate
@@ -324,9 +324,9 @@ def _measured(
     return gains, predict_affinity(rest, gains, random_state=plan.seeds[1])
 
 
-def _chosen(
+def chosen(
     plan: GroupingPlan, rows: TrainingRows, rest: TaskSet, held: TaskSet, affinity: pd.DataFrame
-) -> _Choice:
+) -> Choice:
     """Train every candidate on one part of the rows and compare totals on the other."""
     all_names = rows.tasks.names
     if len(rest) < 2:
@@ -338,7 +338,7 @@ def _chosen(
             "validation_loss": [np.nan],
             "chosen": [True],
         }
-        return _Choice(everybody, pd.DataFrame(columns))
+        return Choice(everybody, pd.DataFrame(columns))
     proposals, rounds = _proposals(plan, rows, rest, affinity)
     candidates = [alone(rest.names), together(rest.names), *proposals]
     groups = list(dict.fromkeys(group for candidate in candidates for group in candidate.groups))
@@ -370,12 +370,12 @@ def _chosen(
     winner = candidates[int(np.argmax(table["chosen"]))]
     left_out = [name for name in all_names if name not in rest]
     if not left_out:
-        return _Choice(winner, table, rounds)
+        return Choice(winner, table, rounds)
     if winner.kind is GroupingKind.JOINT:
-        return _Choice(together(all_names), table, rounds)
+        return Choice(together(all_names), table, rounds)
     served_by = winner.served_by | {name: len(winner.groups) + k for k, name in enumerate(left_out)}
     groups_of_all = (*winner.groups, *((name,) for name in left_out))
-    return _Choice(replace(winner, groups=groups_of_all, served_by=served_by), table, rounds)
+    return Choice(replace(winner, groups=groups_of_all, served_by=served_by), table, rounds)
 
 
 def _proposals(

@@ -101,15 +101,15 @@ class Made:
         return self.made
 
 
-class FailedFit:
-    """What has failed to fit, and fails again."""
+class FailedFit(BaseEstimator):
+    """An estimator that has failed to fit, and fails again."""
 
     def __init__(self, error: Exception):
-        self.error, self.traceback = error, error.__traceback__
+        self.error = error
 
     def fit(self, *data: Any, **params: Any) -> None:
         """Raise the error of the fit."""
-        raise self.error.with_traceback(self.traceback)
+        raise self.error
 
 
 def evaluate(

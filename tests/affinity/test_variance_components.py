@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pytest
 from scipy.optimize import minimize
@@ -86,3 +88,13 @@ def test_effects_of_rarely_measured_tasks_are_pulled_to_zero(rng):
     counts, penalty = np.bincount(target), model.penalties_[0]
     np.testing.assert_allclose(np.diff((1 + penalty / counts) * model.coef_ - raw), 0, atol=1e-8)
     assert model.noise_ == pytest.approx(0.25, rel=0.4)
+
+
+def test_a_block_of_columns_that_are_all_zero_overflows_nothing(rng):
+    design = np.column_stack([rng.normal(size=(30, 2)), np.zeros((30, 2))])
+    target = design[:, 0] + 0.1 * rng.normal(size=30)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = fit_components(design, target, np.array([0, 0, 1, 1]))
+    assert np.isfinite(found.coef).all()
+    np.testing.assert_allclose(found.coef[2:], 0.0, atol=1e-9)

@@ -189,7 +189,7 @@ def test_verbose_prints_one_line_and_silence_none(kind, form, problem, capsys):
     model = kind(**FULL | settings, verbose=1).fit(X, y)
     assert (
         capsys.readouterr().out
-        == f"[{kind.__name__}] 3 tasks, 4 passes, training loss {model.loss_curve_[-1]:.4g}\n"
+        == f"[{kind.__name__}] 3 tasks, 4 epochs, training loss {model.loss_curve_[-1]:.4g}\n"
     )
     kind(**FULL | settings).fit(X, y)
     assert capsys.readouterr() == ("", "")

@@ -158,7 +158,7 @@ def test_early_stopping_names_the_task_that_is_too_small(X):
     Y[9:, 1] = np.nan
     with pytest.raises(
         ValueError,
-        match="Task '1' has 9 labelled rows in y; MultiTaskRegressor needs at least "
+        match="Task '1' has 9 labeled rows in y; MultiTaskRegressor needs at least "
         "10.*early_stopping=False",
     ):
         MultiTaskRegressor(early_stopping=True).fit(X, Y)
@@ -166,7 +166,7 @@ def test_early_stopping_names_the_task_that_is_too_small(X):
 
 def test_early_stopping_in_long_form_names_the_task_that_is_too_small(X):
     task = np.r_[np.full(3, 17), np.full(45, 2)]
-    with pytest.raises(ValueError, match="Task '17' has 3 labelled rows"):
+    with pytest.raises(ValueError, match="Task '17' has 3 labeled rows"):
         MultiTaskClassifier(early_stopping=True, task_column=-1).fit(
             np.column_stack([X, task]), np.arange(48) % 2
         )
@@ -295,4 +295,4 @@ def test_curves_of_a_network_that_diverges_bear_nan_without_another_warning(n_me
 
 def test_verbose_prints_one_line(X, Y, capsys):
     MultiTaskRegressor(**FAST | {"verbose": 1}).fit(X, Y)
-    assert capsys.readouterr().out.startswith("[MultiTaskRegressor] 3 tasks, 5 passes")
+    assert capsys.readouterr().out.startswith("[MultiTaskRegressor] 3 tasks, 5 epochs")

@@ -72,6 +72,7 @@ def wide_of(X, n_tasks=4, seed=0):
 def ignoring_weak_tasks():
     return pytest.mark.filterwarnings(
         "ignore:Some tasks take no part:UserWarning",
+        "ignore:y holds one task:UserWarning",
         "ignore:Gains of tasks with fewer:UserWarning",
         "ignore:The gain is NaN:UserWarning",
     )
@@ -342,7 +343,8 @@ def test_groups_that_overlap_serve_each_task_from_one_network(monkeypatch):
         (("task_0", "task_1", "task_2"), ("task_2", "task_3", "task_4")),
         {f"task_{t}": int(t > 2) for t in range(5)},
     )
-    monkeypatch.setattr(grouped_module.TaskGrouped, "_choose", lambda *given: chosen)
+    outcome = grouped_module.Choice(chosen, pd.DataFrame())
+    monkeypatch.setattr(grouped_module, "chosen", lambda *given: outcome)
     X, y, _ = planted()
     model = model_of().fit(X, y)
     assert model.labels_.tolist() == [0, 0, 0, 1, 1]
@@ -422,6 +424,7 @@ def test_the_task_column_of_an_array_is_found_by_position():
     assert model.predict(numbered).shape == y.shape
 
 
+@pytest.mark.filterwarnings("ignore:y holds one task:UserWarning")
 def test_a_flat_target_is_one_task_in_one_network(rng):
     X = rng.normal(size=(60, 3))
     model = model_of(task_column=None).fit(X, X[:, 0])
@@ -638,3 +641,30 @@ def test_the_fairness_term_of_the_network_sees_the_groups_of_people(rng, routing
     assert difference(model) < 0.5 * difference(plain)
     with pytest.raises(ValueError, match="needs sensitive_features in fit"):
         clone(grouper).fit(frame.drop(columns="sex"), y)
+
+
+# ---------------------------------------------------------------------- one task, and numbers that leak
+def test_a_forgotten_task_column_is_named_in_a_warning(rng):
+    X = rng.normal(size=(60, 3))
+    with pytest.warns(UserWarning, match="task_column is None.*nothing to group.*Set task_column"):
+        model_of(task_column=None).fit(X, X[:, 0])
+
+
+def test_a_task_column_with_one_task_is_named_in_a_warning(rng):
+    X = pd.DataFrame(rng.normal(size=(60, 2)), columns=["a", "b"]).assign(task="north")
+    with pytest.warns(UserWarning, match="holds one task, 'north'.*nothing to group"):
+        model_of(task_column="task").fit(X, X["a"])
+
+
+def test_rows_of_weight_zero_leak_no_warning_of_numpy(rng):
+    task, X = np.arange(240) % 6, rng.normal(size=(240, 4))
+    y = X[:, 0] * (task < 3) + X[:, 1] * (task >= 3) + 0.1 * rng.normal(size=240)
+    frame = pd.DataFrame(X, columns=list("abcd")).assign(task=task)
+    weight = (np.random.default_rng(0).random(240) > 0.3).astype(float)
+    network = MultiTaskRegressor((8,), n_members=1, max_iter=15, learning_rate_init=0.02)
+    model = TaskGroupedRegressor(
+        network, task_column="task", n_repeats=1, n_rounds=1, random_state=0
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        model.fit(frame, y, sample_weight=weight)

@@ -122,16 +122,16 @@ def test_a_search_over_parameters_of_a_loss_equals_ordinary_fits(data):
 
 
 def test_only_estimators_with_equal_losses_train_in_one_fleet(data, monkeypatch):
-    from skmtl.estimators import fit_together, together
+    from skmtl.estimators import fit_together, train_jobs
 
     fleets = []
-    train = together.train_fleet
+    train = train_jobs.train_fleet
 
     def spy(architecture, table, members, *rest, **options):
         fleets.append(len(members))
         return train(architecture, table, members, *rest, **options)
 
-    monkeypatch.setattr(together, "train_fleet", spy)
+    monkeypatch.setattr(train_jobs, "train_fleet", spy)
     X, Y = data
     losses = ["squared_error", Pinball(0.5), SquaredError(), Pinball(0.5), Pinball(0.2)]
     models = [MultiTaskRegressor(loss=loss, **FAST, random_state=0) for loss in losses]

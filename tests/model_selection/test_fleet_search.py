@@ -65,17 +65,20 @@ def fleets_of(monkeypatch):
     """Numbers of members of the fleets that searches train from now on; fits by themselves train
     fleets of their own elsewhere.
     """
-    from skmtl.estimators import train_jobs
+    from skmtl.estimators import many_fits, train_jobs
 
-    sizes, train = [], train_jobs.train_fleet
-    monkeypatch.setattr(
-        train_jobs,
-        "train_fleet",
-        lambda shape, data, members, *rest, **named: (
-            sizes.append(len(members)),
-            train(shape, data, members, *rest, **named),
-        )[1],
-    )
+    sizes, train, train_fleet = [], many_fits.train, train_jobs.train_fleet
+
+    def counted(architecture, data, members, *rest, **named):
+        sizes.append(len(members))
+        return train_fleet(architecture, data, members, *rest, **named)
+
+    def train_and_count(*jobs, **named):
+        with monkeypatch.context() as patched:
+            patched.setattr(train_jobs, "train_fleet", counted)
+            return train(*jobs, **named)
+
+    monkeypatch.setattr(many_fits, "train", train_and_count)
     return sizes
 
 
@@ -430,7 +433,7 @@ def test_fairness_terms_of_different_weights_score_as_in_a_grid_search_and_share
     assert sizes == [3 * 2 * 2]
 
 
-@pytest.mark.filterwarnings("ignore:Task .* has no (negative|labelled) row of the group")
+@pytest.mark.filterwarnings("ignore:Task .* has no (negative|labell?ed) row of the group")
 def test_weight_zero_is_searched_as_the_network_without_a_term(people, monkeypatch):
     X, Y, group = people
     sizes = fleets_of(monkeypatch)
@@ -442,7 +445,7 @@ def test_weight_zero_is_searched_as_the_network_without_a_term(people, monkeypat
 
 
 @pytest.mark.filterwarnings(
-    "ignore:Task .* has no (negative|labelled) row of the group"
+    "ignore:Task .* has no (negative|labell?ed) row of the group"
 )  # folds of 30 rows
 @pytest.mark.parametrize("routing", [False, True])
 def test_sensitive_features_reach_the_last_step_of_a_pipeline(routing, people):
