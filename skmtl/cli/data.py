@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ from skmtl.data import Kind, TaskSet
 from skmtl.grouping import MIN_ROWS
 
 _SHOWN = 8
+# Warning about tasks named None or nan.
+MISSING_AS_TEXT = r".*which is what a missing value becomes"
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,10 @@ def read_data(options: argparse.Namespace) -> Data:
     InputError
         If the data cannot be read or used.
     """
-    return _named(options) if options.data in NAMED_SETS else _file(options)
+    with warnings.catch_warnings():
+        # A cell that says None or nan is an id as it stands; no conversion has made it.
+        warnings.filterwarnings("ignore", message=MISSING_AS_TEXT)
+        return _named(options) if options.data in NAMED_SETS else _file(options)
 
 
 # ---------------------------------------------------------------------- named sets

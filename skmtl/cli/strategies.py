@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from skmtl.affinity import PairwiseGains, listed, out_of_fold_predictions
-from skmtl.cli.data import Data
+from skmtl.cli.data import MISSING_AS_TEXT, Data
 from skmtl.data import TaskSet
 from skmtl.estimators import (
     MultiTaskClassifier,
@@ -90,6 +90,7 @@ def compare(data: Data, options: argparse.Namespace) -> Comparison:
         warnings.simplefilter("always")
         # Tasks that take no part are listed below with their reasons.
         warnings.filterwarnings("ignore", message="Some tasks take no part in the choice of groups")
+        warnings.filterwarnings("ignore", message=MISSING_AS_TEXT)
         comparison = _compare(data, options)
     heard = [
         str(warning.message)
