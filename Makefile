@@ -40,7 +40,7 @@ format: $(VENV)/.test-installed  ## let ruff rewrite what it can
 	$(BIN)/ruff format .
 
 clean:  ## remove the environment and everything built
-	rm -rf $(VENV) docs/_build docs/api/generated build dist $(REPORT) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) docs/_build docs/api/generated docs/auto_gallery build dist $(REPORT) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find skmtl tests docs benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:

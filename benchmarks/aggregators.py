@@ -36,7 +36,6 @@ from torch import Tensor
 
 import skmtl
 from skmtl.aggregation import AGGREGATORS, SVFair, TaskGradients, UPGrad
-from skmtl.base import GradientWeighting, JacobianAggregator
 from skmtl.network import Architecture, FleetData, Member, Training, train_fleet
 
 N_INPUTS, HIDDEN, BATCH, RATE = 20, (64, 32), 512, 1e-3
@@ -96,11 +95,7 @@ def in_turn(calls: dict[Any, Callable[[], float]], rounds: int) -> dict[Any, lis
 
 # ---------------------------------------------------------------------- one call
 def our_methods() -> dict[str, Any]:
-    known = {
-        name: kind()
-        for name, kind in AGGREGATORS.items()
-        if issubclass(kind, (GradientWeighting, JacobianAggregator))
-    }
+    known = {name: kind() for name, kind in AGGREGATORS.items() if kind.kind != "loss_weights"}
     return {
         **known,
         "svfair, tau auto": SVFair(tau="auto"),
@@ -118,12 +113,11 @@ def jacobians(n_tasks: int, rng: np.random.Generator) -> Tensor:
 
 
 def our_call(method: Any, rows: Tensor) -> Callable[[], object]:
-    drawing = {"generator": torch.Generator().manual_seed(0)} if method.random else {}
-    shown = rows @ rows.mT if isinstance(method, GradientWeighting) else rows
+    weighs = method.kind == "gradient_weights"
     return partial(
-        method.weights if isinstance(method, GradientWeighting) else method.aggregate,
-        shown,
-        **drawing,
+        method.weights if weighs else method.aggregate,
+        rows @ rows.mT if weighs else rows,
+        generator=torch.Generator().manual_seed(0),
     )
 
 

@@ -528,7 +528,12 @@ def aggregator_weights_of_gramians():
     gramian = jacobian @ jacobian.mT
     methods = [agg.resolve_aggregator(name) for name in GRADIENT_WEIGHTINGS if name != "pivrg"]
     drawn = [torch.Generator().manual_seed(k) for k in range(3)]
-    weights = [m.weights(gramian, **({"generator": drawn} if m.random else {})) for m in methods]
+    weights = [
+        m.weights(
+            gramian, **({"generator": drawn} if isinstance(m, (agg.PCGrad, agg.GradVac)) else {})
+        )
+        for m in methods
+    ]
     dropped = agg.GradDrop().aggregate(jacobian, generator=torch.Generator().manual_seed(0))
     values = [agg.shapley_values(gramian, method=m, random_state=0) for m in SHAPLEY]
     shares = agg.negative_cosine_fraction(gramian)

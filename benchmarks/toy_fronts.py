@@ -27,7 +27,7 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
 from skmtl.aggregation import MGDA, FairGrad, SVFair, resolve_aggregator
-from skmtl.base import Aggregator, GradientWeighting, JacobianAggregator, LossWeighting
+from skmtl.base import Aggregator, Signals
 
 PROBLEMS = ("A", "B", "C")
 STARTS = [(-8.5, 7.5), (0.0, 0.0), (9.0, 9.0), (-7.5, -0.5), (9.0, -1.0)]
@@ -146,54 +146,46 @@ class Direction:
         pass_steps: int = PASS,
     ) -> None:
         self.aggregator, self.pass_steps = aggregator, pass_steps
-        self.state = aggregator.initial_state(n_members, n_tasks)
-        self.options: dict[str, Any] = (
-            {"generator": torch.Generator().manual_seed(seed)} if aggregator.random else {}
-        )
+        self.state = aggregator.init(n_members, n_tasks)
+        self.generator = torch.Generator().manual_seed(seed)
         self.seen: list[Tensor] = []
 
     def __call__(self, losses: Tensor, gramian: Tensor, jacobian: Tensor) -> Tensor:
         """Return the gradient of the step, (E, P), from losses (E, T), Gramian (E, T, T), both
         float64, and Jacobian (E, T, P).
         """
-        if isinstance(self.aggregator, JacobianAggregator):
-            direction, self.state = self.aggregator.direction_and_state(
-                jacobian, self.state, **self.options
-            )
-            return direction
-        if isinstance(self.aggregator, GradientWeighting):
-            weights, self.state = self.aggregator.weights_and_state(
-                gramian, self.state, **self.options
-            )
-            return self._clipped(self._weighted(weights, jacobian), jacobian.shape[1])
-        weights = self.aggregator.loss_weights(losses, self.state, **self.options)
-        self.signals = {
-            "weights": weights,
-            "gradient_norms": gramian.diagonal(dim1=1, dim2=2).clamp(min=0).sqrt(),
-        }
         self.losses = losses
-        return self._weighted(weights, jacobian)
+        norms = gramian.diagonal(dim1=1, dim2=2).clamp(min=0).sqrt()
+        known = Signals(
+            generators=self.generator,
+            losses=losses,
+            gramian=gramian,
+            jacobian=jacobian,
+            gradient_norms=norms,
+            scores=torch.zeros_like(losses),
+        )
+        result, self.state = self.aggregator.step(known, self.state)
+        if self.aggregator.kind == "direction":
+            return result
+        direction = self._weighted(result, jacobian)
+        if self.aggregator.kind == "loss_weights":
+            return direction
+        return self._clipped(direction, jacobian.shape[1])
 
     @property
     def looks_back(self) -> bool:
         """Whether it wants the losses after the step."""
-        return (
-            isinstance(self.aggregator, LossWeighting) and "losses_after" in self.aggregator.needs
-        )
+        return type(self.aggregator).after_step is not Aggregator.after_step
 
     def learn(self, losses_after: Tensor | None = None) -> None:
-        """Advance the history of a loss weighting, after the step."""
-        if not isinstance(self.aggregator, LossWeighting):
-            return
-        if self.aggregator.advances == "step":
-            signals = {**self.signals, "losses_after": losses_after}
-            self.state = self.aggregator.advance(
-                self.losses, self.state, **{name: signals[name] for name in self.aggregator.needs}
-            )
-            return
+        """Tell the aggregator what is known after the step, and at the end of an epoch."""
+        if losses_after is not None:
+            known = Signals(losses=self.losses, losses_after=losses_after)
+            self.state = self.aggregator.after_step(known, self.state)
         self.seen.append(self.losses)
         if len(self.seen) == self.pass_steps:
-            self.state = self.aggregator.advance(torch.stack(self.seen).mean(0), self.state)
+            known = Signals(losses=torch.stack(self.seen).mean(0))
+            self.state = self.aggregator.end_epoch(known, self.state)
             self.seen = []
 
     @staticmethod
@@ -201,7 +193,7 @@ class Direction:
         return (weights.to(jacobian)[:, None, :] @ jacobian)[:, 0, :]
 
     def _clipped(self, direction: Tensor, n_tasks: int) -> Tensor:
-        use = self.aggregator.use()
+        use = self.aggregator.trunk_step
         direction = direction * float(n_tasks if use.times_tasks else 1)
         if use.max_norm is None:
             return direction

@@ -27,7 +27,9 @@ __all__ = [
     "affinity_matrix",
     "collect_pairwise_gains",
     "gain_predictor",
-    "out_of_fold_predictions",
     "pairs_to_measure",
     "predict_affinity",
 ]
+
+# What other packages of skmtl use; no promise to users.
+__shared__ = ["out_of_fold_predictions"]

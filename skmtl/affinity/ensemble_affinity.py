@@ -41,7 +41,7 @@ class EnsembleAffinity(AffinityEstimator):
     that of a group is the mean over its members [1]_:
 
     .. math:: s_{ij} = \operatorname{mean}_\tau \frac{\langle \nabla_{\theta_s} L_i,
-    \nabla_{\theta_s} L_j \rangle}{L_i}, \qquad
+        \nabla_{\theta_s} L_j \rangle}{L_i}, \qquad
               s_{G \to i} = \frac{1}{|G| - 1} \sum_{j \in G, j \ne i} s_{ij}
 
     A cubic B-spline of the score is fitted to measured gains of some pairs, and a ridge regression

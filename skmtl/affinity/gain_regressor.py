@@ -25,7 +25,7 @@ class PairwiseGainRegressor(VersionedState, DocLinks, RegressorMixin, BaseEstima
     r"""Ridge regression of pairwise gains on a polynomial of the pairs' features.
 
     .. math:: \min_{b, \beta} \sum_k w_k \left(\tilde y_k - b - \varphi(x_k)^\top \beta - s\,
-    z_k^\top \gamma\right)^2
+        z_k^\top \gamma\right)^2
               + \alpha \left(\lVert\beta\rVert^2 + \lVert\gamma\rVert^2\right)
 
     :math:`\tilde y` are the winsorised gains, :math:`\varphi` all monomials up to `degree` of the

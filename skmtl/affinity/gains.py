@@ -20,7 +20,7 @@ class PairwiseGains:
     r"""How much each target task won by training together with one source task.
 
     .. math:: \mathrm{gain}_{s \to t} = \frac{L_t(\text{alone}) - L_t(\text{with }
-    s)}{L_t(\text{alone})}
+        s)}{L_t(\text{alone})}
 
     on test rows; the losses are means over repeats with fresh splits, and the gain is taken of
     these means.

@@ -18,7 +18,7 @@ class HigherOrderAffinity(AffinityEstimator):
     r"""Higher-order affinity (HOA): all pairs are measured, and groups follow from pairs.
 
     .. math:: A_{ij} = \mathrm{gain}_{j \to i}, \qquad \widehat{\mathrm{gain}}_{G \to i} =
-    \frac{1}{|G| - 1} \sum_{j \in G, j \ne i} A_{ij}
+        \frac{1}{|G| - 1} \sum_{j \in G, j \ne i} A_{ij}
 
     Parameters
     ----------

@@ -35,7 +35,7 @@ def pairs_to_measure(
     each with the largest sum of the posterior variances of its two directions
 
     .. math:: \operatorname{Var}(\hat g_{s \to t}) = x_{ts}^\top \left(D^{-1} + X^\top X /
-    \sigma^2\right)^{-1} x_{ts}
+        \sigma^2\right)^{-1} x_{ts}
 
     given all that were taken before; in large sets a few disjoint ones at a time.
 

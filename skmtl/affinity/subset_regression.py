@@ -49,7 +49,7 @@ def fit_subsets(
     r"""Fit the coefficients of every set of tasks.
 
     .. math:: \min_b \frac{1}{|S|} \sum_{t \in S} L_t(f_t + Z_t b) + \frac{\alpha}{2} \lVert b
-    \rVert^2
+        \rVert^2
 
     by steps with an upper bound of the curvature, factorised once for every set: exact in one step
     where it is constant; for other losses with Nesterov's momentum, which starts anew where it leads

@@ -21,7 +21,7 @@ class TaggingAffinity(AffinityEstimator):
     task.
 
     .. math:: Z_{j \to i} = 1 - \frac{L_i(\theta_s - \eta \nabla_{\theta_s} L_j,
-    \theta_i)}{L_i(\theta_s, \theta_i)}
+        \theta_i)}{L_i(\theta_s, \theta_i)}
 
     averaged over the training of one network of all tasks [1]_. Only the trunk :math:`\theta_s`
     takes the step; the heads

@@ -43,7 +43,7 @@ def fit_components(design: Array, target: Array, blocks: NDArray[np.intp]) -> Co
     r"""Estimate coefficients, the variance of every block's coefficients and that of the noise.
 
     .. math:: y = \sum_b Z_b u_b + e, \qquad u_b \sim N(0, \sigma_b^2 I), \qquad e \sim N(0,
-    \sigma^2 I)
+        \sigma^2 I)
 
     The restricted likelihood is maximised by MacKay's fixed point: a block of p columns has
     :math:`\gamma_b = p - \operatorname{tr} \operatorname{Cov}(u_b \mid y) / \sigma_b^2` effective

@@ -65,8 +65,10 @@ __all__ = [
     "TaskGradients",
     "UPGrad",
     "negative_cosine_fraction",
-    "resolve_aggregator",
     "shapley_values",
     "voldet",
     "voldetpro",
 ]
+
+# What other packages of skmtl use; no promise to users.
+__shared__ = ["resolve_aggregator"]

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
-from skmtl.aggregation.kinds import GramianWeighting
+from skmtl.aggregation.gramians import nan_unless, rank_tolerance, settled
+from skmtl.aggregation.kinds import GradientWeighting, State
+from skmtl.aggregation.parameters import checked_choice
+from skmtl.base import Signals
 
 SCALES = ("min", "median", "rmse")
 
 
-class AlignedMTL(GramianWeighting):
+class AlignedMTL(GradientWeighting):
     r"""Replace the task gradients by the nearest ones that are orthogonal and equally long, and
     average these.
 
@@ -46,12 +47,13 @@ class AlignedMTL(GramianWeighting):
     def __init__(self, scale_mode: str = "min") -> None:
         self.scale_mode = scale_mode
 
-    def _weights(self, gramian: Tensor, **options: Any) -> Tensor:
-        if self.scale_mode not in SCALES:
-            raise ValueError(
-                f"The 'scale_mode' parameter of AlignedMTL must be one of {', '.join(SCALES)}. Got "
-                f"{self.scale_mode!r} instead."
-            )
+    def check(self, n_tasks: int) -> None:
+        """Raise ValueError where a parameter cannot be used."""
+        checked_choice(self, "scale_mode", self.scale_mode, SCALES)
+
+    def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
+        """Return the weights, (..., T)."""
+        gramian, finite = settled(signals.gramian)
         n_tasks = gramian.shape[-1]
         largest = gramian.diagonal(dim1=-2, dim2=-1).amax(-1)
         usable = largest > 0
@@ -62,12 +64,12 @@ class AlignedMTL(GramianWeighting):
             eye,
         )
         values, vectors = torch.linalg.eigh(scaled)
-        kept = values > options["tolerance"] * values[..., -1:]
+        kept = values > rank_tolerance(signals.gramian) * values[..., -1:]
         scale = self._scale(values, kept)
         parts = torch.where(
             kept, (scale / torch.where(kept, values, 1.0)).sqrt() * vectors.sum(-2), 0.0
         )
-        return (vectors @ parts[..., None])[..., 0] / n_tasks
+        return nan_unless(finite, (vectors @ parts[..., None])[..., 0] / n_tasks), state
 
     def _scale(self, values: Tensor, kept: Tensor) -> Tensor:
         rank = kept.sum(-1, keepdim=True)

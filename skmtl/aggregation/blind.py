@@ -7,44 +7,41 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from skmtl.aggregation.kinds import weighted_rows
-from skmtl.aggregation.losses import LossBasedWeighting
-from skmtl.aggregation.numerics import checked_gramian
+from skmtl.aggregation.drawing import Generators
+from skmtl.aggregation.given import checked_gramian, checked_jacobian
+from skmtl.base import Aggregator, Signals
 
 
-class BlindWeighting(LossBasedWeighting):
+class BlindWeighting(Aggregator):
     """A loss weighting whose weights do not depend on losses."""
 
-    nonnegative = False
+    sees_absent_tasks = True
 
-    def weights(self, gramian: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+    def weights(self, gramian: Tensor, *, generator: Generators = None) -> Tensor:
         """Weigh the task gradients, whatever they are.
 
         Parameters
         ----------
         gramian : Tensor of shape (..., T, T)
-            Only the shape is read.
-        generator : torch.Generator, default=None
+            Only the shape is used.
+        generator : torch.Generator, sequence of torch.Generator or None, default=None
             For methods that draw; None = the mean of the draws.
 
         Returns
         -------
         Tensor of shape (..., T)
-            One weight a task, float64.
+            One weight per task, float64.
         """
-        return self.loss_weights(
-            torch.ones_like(checked_gramian(gramian, type(self).__name__)[..., 0]),
-            generator=generator,
-        )
+        return _blind(self, checked_gramian(gramian, type(self).__name__)[..., 0], generator)
 
-    def aggregate(self, jacobian: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+    def aggregate(self, jacobian: Tensor, *, generator: Generators = None) -> Tensor:
         """Return the weighted sum of the task gradients.
 
         Parameters
         ----------
         jacobian : Tensor of shape (..., T, P)
-            One row a task, one column a parameter.
-        generator : torch.Generator, default=None
+            One row per task, one column per parameter.
+        generator : torch.Generator, sequence of torch.Generator or None, default=None
             Passed to `weights`.
 
         Returns
@@ -52,4 +49,12 @@ class BlindWeighting(LossBasedWeighting):
         Tensor of shape (..., P)
             The direction, in the dtype of `jacobian`.
         """
-        return weighted_rows(self, jacobian, generator=generator)
+        rows = checked_jacobian(jacobian, type(self).__name__)
+        weights = _blind(self, rows[..., 0], generator)
+        return (weights[..., None, :] @ rows.to(torch.float64))[..., 0, :].to(rows.dtype)
+
+
+def _blind(method: Aggregator, like: Tensor, generator: Generators) -> Tensor:
+    """Return the weights of tasks, (..., T), whose losses do not matter."""
+    ones = torch.ones_like(like, dtype=torch.float64)
+    return method.step(Signals(losses=ones, generators=generator), {})[0]

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
-from skmtl.aggregation.kinds import GramianWeighting, checked_number, uniform
+from skmtl.aggregation.gramians import nan_unless, settled, squared_norms, uniform
+from skmtl.aggregation.kinds import GradientWeighting, State
 from skmtl.aggregation.mgda import shortest_average
-from skmtl.aggregation.numerics import squared_norms
+from skmtl.aggregation.parameters import checked_number
+from skmtl.base import Signals
 
 
-class CAGrad(GramianWeighting):
+class CAGrad(GradientWeighting):
     r"""Look around the mean gradient for the direction that helps the worst-off task most.
 
     .. math:: \max_d \min_i \langle g_i, d \rangle \quad\text{s.t. } \|d - g_0\| \le c \|g_0\|,
-    \qquad g_0 = \frac1T \sum_i g_i
+        \qquad g_0 = \frac1T \sum_i g_i
 
     Parameters
     ----------
@@ -48,25 +48,35 @@ class CAGrad(GramianWeighting):
     def __init__(self, c: float = 0.5) -> None:
         self.c = c
 
-    def _weights(self, gramian: Tensor, **options: Any) -> Tensor:
-        c = checked_number(self, "c", self.c, 0.0)
-        equal = uniform(gramian)
-        largest = squared_norms(gramian).amax(-1)
-        level = torch.where(largest > 0, largest, 1.0)
-        products = gramian.mean(-1) / level[..., None]
-        radius = c * products.mean(-1).clamp(min=0.0).sqrt()
-        if not bool((radius > 0).any()):
-            return equal
-        kappa, weights = _shift(
-            gramian / level[..., None, None], products, torch.where(radius > 0, radius, 1.0)
-        )
-        return torch.where(
-            (radius > RESOLUTION * c)[..., None], equal + weights / kappa[..., None], equal
-        )
+    def check(self, n_tasks: int) -> None:
+        """Raise ValueError where a parameter cannot be used."""
+        checked_number(self, "c", self.c, 0.0)
+
+    def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
+        """Return the weights, (..., T)."""
+        gramian, finite = settled(signals.gramian)
+        return nan_unless(finite, conflict_averse(gramian, float(self.c))), state
 
 
 # Lengths below this share of the longest gradient are rounding.
 RESOLUTION = 1e-7
+
+
+def conflict_averse(gramian: Tensor, c: float) -> Tensor:
+    """Return the weights, (..., T), of the best direction within c times the mean gradient."""
+    equal = uniform(gramian)
+    largest = squared_norms(gramian).amax(-1)
+    level = torch.where(largest > 0, largest, 1.0)
+    products = gramian.mean(-1) / level[..., None]
+    radius = c * products.mean(-1).clamp(min=0.0).sqrt()
+    if not bool((radius > 0).any()):
+        return equal
+    kappa, weights = _shift(
+        gramian / level[..., None, None], products, torch.where(radius > 0, radius, 1.0)
+    )
+    return torch.where(
+        (radius > RESOLUTION * c)[..., None], equal + weights / kappa[..., None], equal
+    )
 
 
 def _shift(gramian: Tensor, products: Tensor, radius: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
-from skmtl.aggregation.kinds import GramianWeighting
-from skmtl.aggregation.numerics import unit_diagonal
+from skmtl.aggregation.gramians import nan_unless, rank_tolerance, settled, unit_diagonal
+from skmtl.aggregation.kinds import GradientWeighting, State
+from skmtl.base import Signals
 
 
-class ConFIG(GramianWeighting):
+class ConFIG(GradientWeighting):
     r"""Take the direction that makes the same angle with every task gradient, as long as the
     gradients reach along it.
 
@@ -39,15 +38,18 @@ class ConFIG(GramianWeighting):
     tensor([1.5000, 0.7500], dtype=torch.float64)
     """
 
-    def _weights(self, gramian: Tensor, **options: Any) -> Tensor:
+    def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
+        """Return the weights, (..., T)."""
+        gramian, finite = settled(signals.gramian)
         cosines, norms = unit_diagonal(gramian)
-        solution = equal_angles(cosines, options["tolerance"])
+        solution = equal_angles(cosines, rank_tolerance(signals.gramian))
         angles = (cosines @ solution[..., None])[..., 0]
         squared_length = (solution * angles).sum(-1, keepdim=True)
         reach = (torch.where(gramian.diagonal(dim1=-2, dim2=-1) > 0, norms, 0.0) * angles).sum(
             -1, keepdim=True
         )
-        return torch.where(squared_length > 0, reach / squared_length, 0.0) * solution / norms
+        length = torch.where(squared_length > 0, reach / squared_length, 0.0)
+        return nan_unless(finite, length * solution / norms), state
 
 
 def equal_angles(cosines: Tensor, tolerance: float) -> Tensor:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch import Tensor
 
-from skmtl.aggregation.kinds import GramianWeighting, uniform
+from skmtl.aggregation.gramians import nan_unless, settled, uniform
+from skmtl.aggregation.kinds import GradientWeighting, State
 from skmtl.aggregation.upgrad import project_on_dual_cone
+from skmtl.base import Signals
 
 
-class DualProj(GramianWeighting):
+class DualProj(GradientWeighting):
     r"""Project the mean of the task gradients onto the directions that conflict with no task.
 
     .. math:: w = \arg\min_{v \ge 1/T} v^\top G v
@@ -20,7 +20,7 @@ class DualProj(GramianWeighting):
 
     Notes
     -----
-    One quadratic program, solved exactly and without regularisation on gradients scaled to length
+    One quadratic program, solved exactly and without regularization on gradients scaled to length
     one; the direction conflicts with no task, however short its gradient is.
 
     References
@@ -35,5 +35,8 @@ class DualProj(GramianWeighting):
     tensor([1.0000, 0.5000], dtype=torch.float64)
     """
 
-    def _weights(self, gramian: Tensor, **options: Any) -> Tensor:
-        return project_on_dual_cone(gramian, uniform(gramian))
+    def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
+        """Return the weights, (..., T)."""
+        gramian, finite = settled(signals.gramian)
+        weights = project_on_dual_cone(gramian, uniform(gramian))
+        return nan_unless(finite, weights), state

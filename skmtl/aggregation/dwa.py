@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
-from skmtl.aggregation.kinds import checked_number
-from skmtl.aggregation.losses import LossBasedWeighting, State, balanced, ratio
-from skmtl.aggregation.numerics import Generators
+from skmtl.aggregation.kinds import Device, LossWeighting, State
+from skmtl.aggregation.loss_batch import LossBatch, balanced, ratio, unknown
+from skmtl.aggregation.parameters import checked_number
+from skmtl.base import Signals
 
 
-class DWA(LossBasedWeighting):
-    r"""Weigh tasks by how little their losses fell from the last pass but one to the last.
+class DWA(LossWeighting):
+    r"""Weigh tasks by how little their losses fell over the last two epochs.
 
     .. math:: w = T \operatorname{softmax}(r / \tau), \qquad r_i = \bar L_i^{(p - 1)} / \bar L_i^{(p
-    - 2)}
+        - 2)}
 
-    with the mean losses of pass p over the data, and w = 1 in the first two passes.
+    with the mean losses of epoch p, and w = 1 in the first two epochs.
 
     Parameters
     ----------
@@ -26,8 +26,8 @@ class DWA(LossBasedWeighting):
     Notes
     -----
     Dynamic weight average [1]_. Only relative changes count: multiplying a loss by a constant
-    changes nothing, so that tasks of different scale stay so. A task that was absent in a pass
-    keeps the losses of the passes before.
+    changes nothing, so that tasks of different scale stay so. A task that was absent in an
+    epoch keeps the losses of the epochs before.
 
     References
     ----------
@@ -37,28 +37,34 @@ class DWA(LossBasedWeighting):
     --------
     >>> import torch
     >>> from skmtl.aggregation import DWA
-    >>> method, state = DWA(), None
-    >>> for losses in [[4.0, 4.0], [1.0, 4.0]]:
-    ...     state = method.advance(torch.tensor(losses), state)
-    >>> method.loss_weights(torch.ones(2), state)
-    tensor([0.8147, 1.1853], dtype=torch.float64)
+    >>> from skmtl.base import Signals
+    >>> method = DWA()
+    >>> state = method.init(1, 2)
+    >>> for losses in [[[4.0, 4.0]], [[1.0, 4.0]]]:
+    ...     state = method.end_epoch(Signals(losses=torch.tensor(losses)), state)
+    >>> method.step(Signals(losses=torch.ones(1, 2)), state)[0]
+    tensor([[0.8147, 1.1853]], dtype=torch.float64)
     """
-
-    advances = "pass"
 
     def __init__(self, temperature: float = 2.0) -> None:
         self.temperature = temperature
 
-    def _start(self, zeros: Tensor) -> State:
-        return {"last": zeros + torch.nan, "before_last": zeros + torch.nan}
+    def check(self, n_tasks: int) -> None:
+        """Raise ValueError where a parameter cannot be used."""
+        checked_number(self, "temperature", self.temperature, 0.0, strict=True)
 
-    def _weights(
-        self, losses: Tensor, state: State, present: Tensor, generator: Generators
-    ) -> Tensor:
-        temperature = checked_number(self, "temperature", self.temperature, 0.0, strict=True)
-        return balanced(
-            ratio(state["last"].nan_to_num(1.0), state["before_last"]) / temperature, present
-        )
+    def init(self, n_networks: int, n_tasks: int, *, device: Device = None) -> State:
+        """Return the state before the first step, see the base class."""
+        shape = n_networks, n_tasks, device
+        return {"last": unknown(*shape), "before_last": unknown(*shape)}
 
-    def _advance(self, losses: Tensor, state: State, present: Tensor, **signals: Tensor) -> State:
-        return {"last": losses, "before_last": state["last"]}
+    def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
+        """Return the weights, (..., T), and the next state."""
+        batch = LossBatch(self, signals, state)
+        fall = ratio(state["last"].nan_to_num(1.0), state["before_last"])
+        return batch.weights(balanced(fall / self.temperature, batch.present)), state
+
+    def end_epoch(self, signals: Signals, state: State) -> State:
+        """Return the next state, from the mean losses of the epoch."""
+        batch = LossBatch(self, signals, state)
+        return batch.advanced(state, {"last": batch.losses, "before_last": state["last"]})

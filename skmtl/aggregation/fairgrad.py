@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
 from torch import Tensor
 
-from skmtl.aggregation.kinds import checked_number
-from skmtl.aggregation.newton import Array, EquationWeighting
-from skmtl.base import GradientUse
+from skmtl.aggregation.equation import EquationWeighting, equal_priorities, solve_step
+from skmtl.aggregation.kinds import State
+from skmtl.aggregation.parameters import checked_number
+from skmtl.base import Signals, TrunkStep
 
 
 class FairGrad(EquationWeighting):
@@ -42,13 +40,15 @@ class FairGrad(EquationWeighting):
     tensor([1.0000, 0.2500], dtype=torch.float64)
     """
 
-    _use = GradientUse(max_norm=1.0, times_tasks=True)
+    trunk_step = TrunkStep(max_norm=1.0, times_tasks=True)
 
     def __init__(self, alpha: float = 2.0) -> None:
         self.alpha = alpha
 
-    def _equation(
-        self, cosines: Array, norms: Array, gramian: Tensor, **options: Any
-    ) -> tuple[Array, float]:
-        alpha = checked_number(self, "alpha", self.alpha, 0.0)
-        return np.ones_like(norms), alpha
+    def check(self, n_tasks: int) -> None:
+        """Raise ValueError where a parameter cannot be used."""
+        checked_number(self, "alpha", self.alpha, 0.0)
+
+    def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
+        """Return the weights, (..., T)."""
+        return solve_step(signals.gramian, state, equal_priorities, power=float(self.alpha))

@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
-from skmtl.aggregation.kinds import checked_number
-from skmtl.aggregation.losses import (
-    LossBasedWeighting,
-    State,
+from skmtl.aggregation.kinds import Device, LossWeighting, State
+from skmtl.aggregation.loss_batch import (
+    LossBatch,
     adam_step,
     inverse,
-    learnt,
-    per_task,
+    learned,
     task_softmax,
     unsolved,
 )
-from skmtl.aggregation.numerics import Generators
+from skmtl.aggregation.parameters import PerTask, checked_number, checked_per_task
+from skmtl.base import Signals
 
 
-class FAMO(LossBasedWeighting):
+class FAMO(LossWeighting):
     r"""Let the losses fall at the same relative rate, judged by the losses after the step.
 
     .. math:: w_i = \frac{z_i / D_i}{\sum_j z_j / D_j}, \qquad z = \operatorname{softmax}(\xi),
-    \qquad D_i = L_i - b_i
+        \qquad D_i = L_i - b_i
 
     After the step, :math:`\xi` takes a step of Adam along
     :math:`\sum_j \frac{\partial z_j}{\partial \xi} (\log D_j - \log D_j^{\text{after}}) + \gamma
@@ -42,7 +39,7 @@ class FAMO(LossBasedWeighting):
 
     Notes
     -----
-    Fast adaptive multitask optimisation [1]_: O(1) gradients a step, for one more evaluation of the
+    Fast adaptive multitask optimization [1]_: O(1) gradients a step, for one more evaluation of the
     losses on the same batch, after the step. Multiplying all losses by a constant leaves the
     weights as they are; they sum to 1. The authors' programs also clip the gradient of the trunk to
     length 1. Where they add 1e-8 to D, a task at or below its `min_losses` is left out here: it
@@ -57,41 +54,52 @@ class FAMO(LossBasedWeighting):
     --------
     >>> import torch
     >>> from skmtl.aggregation import FAMO
-    >>> method, losses = FAMO(), torch.tensor([1.0, 4.0])
-    >>> state = method.initial_state(1, 2)
-    >>> method.loss_weights(losses, state)
-    tensor([0.8000, 0.2000], dtype=torch.float64)
-    >>> state = method.advance(losses, state, losses_after=torch.tensor([0.5, 3.9]))
-    >>> method.loss_weights(losses, state)  # the second task fell less
-    tensor([0.7919, 0.2081], dtype=torch.float64)
+    >>> from skmtl.base import Signals
+    >>> method, losses = FAMO(), torch.tensor([[1.0, 4.0]])
+    >>> weights, state = method.step(Signals(losses=losses), method.init(1, 2))
+    >>> weights
+    tensor([[0.8000, 0.2000]], dtype=torch.float64)
+    >>> after = Signals(losses=losses, losses_after=torch.tensor([[0.5, 3.9]]))
+    >>> state = method.after_step(after, state)
+    >>> method.step(Signals(losses=losses), state)[0]  # the second task fell less
+    tensor([[0.7919, 0.2081]], dtype=torch.float64)
     """
 
     needs = ("losses_after",)
-    nonnegative = False
 
     def __init__(
-        self, min_losses: Any = 0.0, *, learning_rate: float = 0.025, weight_decay: float = 1e-3
+        self, min_losses: PerTask = 0.0, *, learning_rate: float = 0.025, weight_decay: float = 1e-3
     ) -> None:
         self.min_losses = min_losses
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
 
-    def _start(self, zeros: Tensor) -> State:
-        return learnt(zeros)
+    def check(self, n_tasks: int) -> None:
+        """Raise ValueError where a parameter cannot be used."""
+        checked_per_task(self, "min_losses", self.min_losses, n_tasks)
+        checked_number(self, "learning_rate", self.learning_rate, 0.0)
+        checked_number(self, "weight_decay", self.weight_decay, 0.0)
 
-    def _weights(
-        self, losses: Tensor, state: State, present: Tensor, generator: Generators
-    ) -> Tensor:
-        excess = losses - per_task(self, "min_losses", self.min_losses, losses)
-        active = unsolved(excess, present)
+    def init(self, n_networks: int, n_tasks: int, *, device: Device = None) -> State:
+        """Return the state before the first step, see the base class."""
+        return learned(n_networks, n_tasks, device)
+
+    def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
+        """Return the weights, (..., T), and the next state."""
+        batch = LossBatch(self, signals, state, nonnegative=False)
+        excess = batch.losses - self._least(batch.losses)
+        active = unsolved(excess, batch.present)
         shares = task_softmax(state["value"], active) * inverse(excess, active)
         total = shares.sum(-1, keepdim=True)
-        return shares / torch.where(total > 0, total, 1.0)
+        return batch.weights(shares / torch.where(total > 0, total, 1.0)), state
 
-    def _advance(self, losses: Tensor, state: State, present: Tensor, **signals: Tensor) -> State:
-        least = per_task(self, "min_losses", self.min_losses, losses)
-        before, after = losses - least, signals["losses_after"] - least
-        active = unsolved(before, present) & unsolved(after, present)
+    def after_step(self, signals: Signals, state: State) -> State:
+        """Return the next state, from the losses before and after the step."""
+        batch = LossBatch(self, signals, state, nonnegative=False)
+        least = self._least(batch.losses)
+        after = batch.rows("losses_after", signals.losses_after) - least
+        before = batch.losses - least
+        active = unsolved(before, batch.present) & unsolved(after, batch.present)
         fallen = torch.where(
             active,
             torch.where(active, before, 1.0).log() - torch.where(active, after, 1.0).log(),
@@ -99,10 +107,10 @@ class FAMO(LossBasedWeighting):
         )
         shares = task_softmax(state["value"], active)
         gradient = shares * (fallen - (shares * fallen).sum(-1, keepdim=True))
-        gradient = (
-            gradient + checked_number(self, "weight_decay", self.weight_decay, 0.0) * state["value"]
-        )
-        new = adam_step(
-            state, gradient, checked_number(self, "learning_rate", self.learning_rate, 0.0)
-        )
-        return {name: torch.where(active, value, state[name]) for name, value in new.items()}
+        gradient = gradient + self.weight_decay * state["value"]
+        new = adam_step(state, gradient, self.learning_rate)
+        kept = {name: torch.where(active, value, state[name]) for name, value in new.items()}
+        return batch.advanced(state, kept)
+
+    def _least(self, losses: Tensor) -> Tensor:
+        return checked_per_task(self, "min_losses", self.min_losses, losses.shape[-1]).to(losses)

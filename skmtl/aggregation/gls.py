@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from skmtl.aggregation.losses import LossBasedWeighting, State, inverse, mean_over, unsolved
-from skmtl.aggregation.numerics import Generators
+from skmtl.aggregation.kinds import LossWeighting, State
+from skmtl.aggregation.loss_batch import LossBatch, inverse, mean_over, unsolved
+from skmtl.base import Signals
 
 
-class GLS(LossBasedWeighting):
-    r"""Minimise the geometric mean of the losses.
+class GLS(LossWeighting):
+    r"""Minimize the geometric mean of the losses.
 
     .. math:: \min L = \Big(\prod_i L_i\Big)^{1/T}, \qquad w_i = \frac{L}{T L_i}
 
@@ -33,13 +34,15 @@ class GLS(LossBasedWeighting):
     --------
     >>> import torch
     >>> from skmtl.aggregation import GLS
-    >>> GLS().loss_weights(torch.tensor([1.0, 4.0]))
+    >>> from skmtl.base import Signals
+    >>> GLS().step(Signals(losses=torch.tensor([1.0, 4.0])), {})[0]
     tensor([1.0000, 0.2500], dtype=torch.float64)
     """
 
-    def _weights(
-        self, losses: Tensor, state: State, present: Tensor, generator: Generators
-    ) -> Tensor:
-        active = unsolved(losses, present)
-        geometric = mean_over(losses.clamp(min=1e-300).log(), active).exp()
-        return geometric * inverse(losses, active) / active.sum(-1, keepdim=True).clamp(min=1)
+    def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
+        """Return the weights, (..., T), and the next state."""
+        batch = LossBatch(self, signals, state)
+        active = unsolved(batch.losses, batch.present)
+        geometric = mean_over(batch.losses.clamp(min=1e-300).log(), active).exp()
+        weights = geometric * inverse(batch.losses, active)
+        return batch.weights(weights / active.sum(-1, keepdim=True).clamp(min=1)), state

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import torch
 from torch import Tensor
 
-from skmtl.aggregation.numerics import Generators, checked_jacobian, draws
-from skmtl.base import JacobianAggregator
+from skmtl.aggregation.drawing import Generators, draws
+from skmtl.aggregation.given import checked_jacobian
+from skmtl.aggregation.kinds import State
+from skmtl.aggregation.parameters import PerTask, checked_per_task
+from skmtl.base import Aggregator, Signals
 
 
-class GradDrop(JacobianAggregator):
+class GradDrop(Aggregator):
     r"""Pick for every parameter whether to follow the tasks that want it larger or those that want
     it smaller.
 
@@ -47,13 +50,36 @@ class GradDrop(JacobianAggregator):
     tensor([3., 3.])
     """
 
-    random = True
-    ignores_zero_rows = True
+    kind = "direction"
+    sees_absent_tasks = True  # their rows are zero, and drop out of all sums
 
-    def __init__(self, leak: Any = 0.0) -> None:
+    def __init__(self, leak: PerTask = 0.0) -> None:
         self.leak = leak
 
-    def weights(self, gramian: Tensor, *, generator: torch.Generator | None = None) -> NoReturn:
+    def check(self, n_tasks: int) -> None:
+        """Raise ValueError where a parameter cannot be used."""
+        checked_per_task(self, "leak", self.leak, n_tasks, 0.0, 1.0)
+
+    def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
+        """Return the direction, (..., P)."""
+        rows = signals.jacobian
+        leak = checked_per_task(self, "leak", self.leak, rows.shape[-2], 0.0, 1.0).to(rows.device)
+        leak = leak.expand(rows.shape[-2])[:, None]
+        exact = rows.to(torch.float64)
+        total = exact.abs().sum(-2)
+        purity = 0.5 * (1.0 + torch.where(total == 0, 0.0, exact.sum(-2) / total))
+        limits = (
+            torch.full_like(purity, 0.5)
+            if signals.generators is None
+            else draws(tuple(purity.shape), signals.generators, exact, normal=False)
+        )
+        kept = ((exact > 0) & (purity > limits)[..., None, :]) | (
+            (exact < 0) & (purity < limits)[..., None, :]
+        )
+        share = leak + (1.0 - leak) * kept
+        return (share * exact).sum(-2).to(rows.dtype), state
+
+    def weights(self, gramian: Tensor, *, generator: Generators = None) -> NoReturn:
         """Raise TypeError: the method needs the entries of the Jacobian.
 
         Parameters
@@ -79,9 +105,9 @@ class GradDrop(JacobianAggregator):
         Parameters
         ----------
         jacobian : Tensor of shape (..., T, P)
-            One row a task, one column a parameter; leading axes are fleet members. Never changed.
+            One row per task, one column per parameter; leading axes are networks. Never changed.
         generator : torch.Generator or sequence of torch.Generator, default=None
-            Draws U, one number for each member and parameter, for all members or each for one of
+            Draws U, one number per network and parameter, for all networks or each for one of
             the first axis; None = U is 1/2, which follows the larger side.
 
         Returns
@@ -90,30 +116,5 @@ class GradDrop(JacobianAggregator):
             The direction, in the dtype of `jacobian`; computed in float64.
         """
         rows = checked_jacobian(jacobian, "GradDrop")
-        exact = rows.to(torch.float64)
-        total = exact.abs().sum(-2)
-        purity = 0.5 * (1.0 + torch.where(total == 0, 0.0, exact.sum(-2) / total))
-        limits = (
-            torch.full_like(purity, 0.5)
-            if generator is None
-            else draws(tuple(purity.shape), generator, exact, normal=False)
-        )
-        kept = ((exact > 0) & (purity > limits)[..., None, :]) | (
-            (exact < 0) & (purity < limits)[..., None, :]
-        )
-        leak = self._leaks(exact)
-        share = leak + (1.0 - leak) * kept
-        return (share * exact).sum(-2).to(rows.dtype)
-
-    def _leaks(self, rows: Tensor) -> Tensor:
-        leak = torch.as_tensor(self.leak, dtype=torch.float64, device=rows.device)
-        if (
-            leak.ndim > 1
-            or (leak.ndim == 1 and len(leak) != rows.shape[-2])
-            or not ((leak >= 0) & (leak <= 1)).all()
-        ):
-            raise ValueError(
-                "The 'leak' parameter of GradDrop must be a number between 0 and 1, or one for "
-                f"each of the {rows.shape[-2]} tasks. Got {self.leak!r} instead."
-            )
-        return leak.expand(rows.shape[-2])[:, None]
+        self.check(rows.shape[-2])
+        return self.step(Signals(jacobian=rows, generators=generator), {})[0]

@@ -5,22 +5,23 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from skmtl.aggregation.kinds import checked_number
-from skmtl.aggregation.losses import (
-    LossBasedWeighting,
-    State,
+from skmtl.aggregation.kinds import Device, LossWeighting, State
+from skmtl.aggregation.loss_batch import (
+    LossBatch,
     adam_step,
     balanced,
     filled,
-    learnt,
+    learned,
     mean_over,
     ratio,
     task_softmax,
+    unknown,
 )
-from skmtl.aggregation.numerics import Generators
+from skmtl.aggregation.parameters import checked_number
+from skmtl.base import Signals
 
 
-class GradNorm(LossBasedWeighting):
+class GradNorm(LossWeighting):
     r"""Bring the weighted task gradients to a common length, times a power of how slowly the task
     trains.
 
@@ -54,41 +55,43 @@ class GradNorm(LossBasedWeighting):
     --------
     >>> import torch
     >>> from skmtl.aggregation import GradNorm
-    >>> method, losses = GradNorm(), torch.tensor([1.0, 1.0])
-    >>> state = method.advance(
-    ...     losses, method.initial_state(1, 2), gradient_norms=torch.tensor([10.0, 0.1])
-    ... )
-    >>> method.loss_weights(losses, state)  # the second gradient is shorter
-    tensor([0.9750, 1.0250], dtype=torch.float64)
+    >>> from skmtl.base import Signals
+    >>> method, losses = GradNorm(), torch.tensor([[1.0, 1.0]])
+    >>> signals = Signals(losses=losses, gradient_norms=torch.tensor([[10.0, 0.1]]))
+    >>> _, state = method.step(signals, method.init(1, 2))
+    >>> method.step(signals, state)[0]  # the second gradient is shorter
+    tensor([[0.9750, 1.0250]], dtype=torch.float64)
     """
-
-    needs = ("gradient_norms",)
 
     def __init__(self, alpha: float = 1.5, *, learning_rate: float = 0.025) -> None:
         self.alpha = alpha
         self.learning_rate = learning_rate
 
-    def _start(self, zeros: Tensor) -> State:
-        return {**learnt(zeros), "first": zeros + torch.nan}
+    def check(self, n_tasks: int) -> None:
+        """Raise ValueError where a parameter cannot be used."""
+        checked_number(self, "alpha", self.alpha, 0.0)
+        checked_number(self, "learning_rate", self.learning_rate, 0.0)
 
-    def _weights(
-        self, losses: Tensor, state: State, present: Tensor, generator: Generators
-    ) -> Tensor:
-        return balanced(state["value"], present)
+    def init(self, n_networks: int, n_tasks: int, *, device: Device = None) -> State:
+        """Return the state before the first step, see the base class."""
+        shape = n_networks, n_tasks, device
+        return {**learned(*shape), "first": unknown(*shape)}
 
-    def _advance(self, losses: Tensor, state: State, present: Tensor, **signals: Tensor) -> State:
-        first = filled(state["first"], losses)
-        progress = ratio(losses, first)
-        rate = ratio(progress, mean_over(progress, present).expand_as(progress))
-        norms, weights = signals["gradient_norms"], balanced(state["value"], present)
-        mean = mean_over(weights * norms, present)
+    def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
+        """Return the weights, (..., T), and the next state."""
+        batch = LossBatch(self, signals, state)
+        weights = balanced(state["value"], batch.present)
+        result = batch.weights(weights)
+        norms = batch.rows("gradient_norms", signals.gradient_norms)
+        first = filled(state["first"], batch.losses)
+        progress = ratio(batch.losses, first)
+        rate = ratio(progress, mean_over(progress, batch.present).expand_as(progress))
+        mean = mean_over(weights * norms, batch.present)
         relative = torch.where(mean > 0, norms / torch.where(mean > 0, mean, 1.0), 0.0)
-        gap = (weights * relative - rate ** checked_number(self, "alpha", self.alpha, 0.0)).sign()
-        slopes = torch.where(present, gap * relative, 0.0)
+        gap = (weights * relative - rate ** float(self.alpha)).sign()
+        slopes = torch.where(batch.present, gap * relative, 0.0)
         gradient = weights * (
-            slopes - (task_softmax(state["value"], present) * slopes).sum(-1, keepdim=True)
+            slopes - (task_softmax(state["value"], batch.present) * slopes).sum(-1, keepdim=True)
         )
-        new = adam_step(
-            state, gradient, checked_number(self, "learning_rate", self.learning_rate, 0.0)
-        )
-        return {**new, "first": first}
+        new = adam_step(state, gradient, self.learning_rate)
+        return result, batch.advanced(state, {**new, "first": first})

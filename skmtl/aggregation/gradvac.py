@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
-from skmtl.aggregation.kinds import GramianWeighting, checked_number, solve_finite
-from skmtl.aggregation.numerics import Generators, unit_diagonal
+from skmtl.aggregation.drawing import Generators
+from skmtl.aggregation.given import checked_gramian
+from skmtl.aggregation.gramians import nan_unless, settled, unit_diagonal
+from skmtl.aggregation.kinds import Device, GradientWeighting, State
+from skmtl.aggregation.parameters import checked_number
 from skmtl.aggregation.pcgrad import random_order
+from skmtl.base import Signals
 
 
-class GradVac(GramianWeighting):
+class GradVac(GradientWeighting):
     r"""Turn each task gradient towards the others until it is as similar to each as it used to be;
     add up the result.
 
@@ -20,7 +22,7 @@ class GradVac(GramianWeighting):
     :math:`\phi = \cos(c, g_j)` and the target :math:`\hat\phi_{ij}`:
 
     .. math:: c \leftarrow c + \frac{\|c\| (\hat\phi \sqrt{1 - \phi^2} - \phi \sqrt{1 -
-    \hat\phi^2})}{\|g_j\| \sqrt{1 - \hat\phi^2}} g_j
+        \hat\phi^2})}{\|g_j\| \sqrt{1 - \hat\phi^2}} g_j
         \quad\text{if } \phi < \hat\phi
 
     Targets are a moving average of the similarities seen,
@@ -51,10 +53,38 @@ class GradVac(GramianWeighting):
     tensor([1.7500, 1.7500], dtype=torch.float64)
     """
 
-    random = True
-
     def __init__(self, beta: float = 0.5) -> None:
         self.beta = beta
+
+    def check(self, n_tasks: int) -> None:
+        """Raise ValueError where a parameter cannot be used."""
+        checked_number(self, "beta", self.beta, 0.0, 1.0)
+
+    def init(self, n_networks: int, n_tasks: int, *, device: Device = None) -> State:
+        """Return targets of zero.
+
+        Parameters
+        ----------
+        n_networks, n_tasks : int
+            Numbers E and T.
+        device : torch.device or str, default=None
+            Where the tensor lies; None = the CPU.
+
+        Returns
+        -------
+        dict of str to Tensor
+            "targets", of shape (E, T, T).
+        """
+        shape = (n_networks, n_tasks, n_tasks)
+        return {"targets": torch.zeros(shape, dtype=torch.float64, device=device)}
+
+    def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
+        """Return the weights of this step, (..., T), and the targets of the next, (..., T, T)."""
+        gramian, finite = settled(signals.gramian)
+        order = random_order(gramian, signals.generators)
+        weights, similarities = vaccinate(gramian, state["targets"], order)
+        targets = (1.0 - self.beta) * state["targets"] + self.beta * similarities
+        return nan_unless(finite, weights), {"targets": nan_unless(finite, targets)}
 
     def weights(
         self, gramian: Tensor, *, targets: Tensor | None = None, generator: Generators = None
@@ -64,18 +94,18 @@ class GradVac(GramianWeighting):
         Parameters
         ----------
         gramian : Tensor of shape (..., T, T)
-            Inner products of the task gradients; leading axes are fleet members. Never changed.
+            Inner products of the task gradients; leading axes are networks. Never changed.
         targets : Tensor of shape (..., T, T), default=None
             Wanted cosine of task i (row) with task j (column), below 1; None = zeros, as in the
             first step.
         generator : torch.Generator or sequence of torch.Generator, default=None
-            Draws the order in which the tasks are visited: one for all members, or one for each of
+            Draws the order in which the tasks are visited: one for all networks, or one for each of
             the first axis; None = the order of the tasks.
 
         Returns
         -------
         Tensor of shape (..., T)
-            One weight a task, float64; NaN for a member whose Gramian is not finite.
+            One weight per task, float64.
         """
         return self.weights_and_targets(gramian, targets, generator=generator)[0]
 
@@ -87,98 +117,33 @@ class GradVac(GramianWeighting):
         Parameters
         ----------
         gramian : Tensor of shape (..., T, T)
-            Inner products of the task gradients; leading axes are fleet members. Never changed.
+            Inner products of the task gradients; leading axes are networks. Never changed.
         targets : Tensor of shape (..., T, T), default=None
             Targets of this step; None = zeros. Never changed.
         generator : torch.Generator or sequence of torch.Generator, default=None
-            Draws the order in which the tasks are visited: one for all members, or one for each of
+            Draws the order in which the tasks are visited: one for all networks, or one for each of
             the first axis; None = the order of the tasks.
 
         Returns
         -------
         weights : Tensor of shape (..., T)
-            One weight a task, float64.
+            One weight per task, float64.
         targets : Tensor of shape (..., T, T)
-            Targets of the next step, float64; the diagonal has no meaning. Those of a member whose
-            Gramian is not finite are NaN.
+            Targets of the next step, float64; the diagonal has no meaning.
         """
-        matrix = torch.as_tensor(gramian)
-        wanted = (
-            torch.zeros(matrix.shape, device=matrix.device)
-            if targets is None
-            else torch.as_tensor(targets).detach()
-        )
+        matrix = checked_gramian(gramian, "GradVac")
+        self.check(matrix.shape[-1])
+        wanted = torch.zeros(matrix.shape) if targets is None else torch.as_tensor(targets).detach()
         if wanted.shape[-2:] != matrix.shape[-2:]:
             raise ValueError(
                 f"targets must hold a cosine for every pair of tasks, shape {tuple(matrix.shape)}. "
                 f"Got shape {tuple(wanted.shape)}."
             )
-        packed = solve_finite(
-            self,
-            gramian,
-            order=random_order(gramian, generator),
-            targets=wanted.to(torch.float64).expand(matrix.shape),
+        wanted = wanted.to(matrix.device, torch.float64).expand(matrix.shape)
+        weights, state = self.step(
+            Signals(gramian=matrix, generators=generator), {"targets": wanted}
         )
-        return packed[..., 0, :], packed[..., 1:, :]
-
-    def initial_state(
-        self, n_members: int, n_tasks: int, *, device: Any = None
-    ) -> dict[str, Tensor]:
-        """Return targets of zero.
-
-        Parameters
-        ----------
-        n_members, n_tasks : int
-            Numbers E and T.
-        device : torch.device or str, default=None
-            Where the tensor lies; None = the CPU.
-
-        Returns
-        -------
-        dict of str to Tensor
-            "targets", of shape (E, T, T).
-        """
-        return {
-            "targets": torch.zeros(
-                (n_members, n_tasks, n_tasks), dtype=torch.float64, device=device
-            )
-        }
-
-    def weights_and_state(
-        self, gramian: Tensor, state: dict[str, Tensor], **options: Any
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the weights of this step and the state of the next; see `weights_and_targets`.
-
-        Parameters
-        ----------
-        gramian : Tensor of shape (E, T, T)
-            Inner products of the task gradients.
-        state : dict of str to Tensor
-            As from `initial_state`. Never changed.
-        **options : object
-            As for `weights`.
-
-        Returns
-        -------
-        weights : Tensor of shape (E, T)
-            One weight a task, float64.
-        state : dict of str to Tensor
-            New tensors.
-        """
-        weights, targets = self.weights_and_targets(gramian, state["targets"], **options)
-        return weights, {"targets": targets}
-
-    def _weights(self, gramian: Tensor, **options: Any) -> Tensor:
-        beta = checked_number(self, "beta", self.beta, 0.0)
-        if beta > 1:
-            raise ValueError(
-                f"The 'beta' parameter of GradVac must be between 0 and 1. Got {self.beta!r} "
-                "instead."
-            )
-        weights, similarities = vaccinate(gramian, options["targets"], options["order"])
-        return torch.cat(
-            [weights[..., None, :], (1.0 - beta) * options["targets"] + beta * similarities], dim=-2
-        )
+        return weights, state["targets"]
 
 
 def vaccinate(gramian: Tensor, targets: Tensor, order: Tensor) -> tuple[Tensor, Tensor]:

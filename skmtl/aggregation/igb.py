@@ -5,26 +5,27 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from skmtl.aggregation.losses import (
-    LossBasedWeighting,
-    State,
+from skmtl.aggregation.kinds import Device, LossWeighting, State
+from skmtl.aggregation.loss_batch import (
+    LossBatch,
     balanced,
     filled,
     inverse,
     ratio,
+    unknown,
     unsolved,
 )
-from skmtl.aggregation.numerics import Generators
+from skmtl.base import Signals
 
 
-class IGB(LossBasedWeighting):
-    r"""Weigh the logarithms of the losses by how much of the loss of an early pass is still there.
+class IGB(LossWeighting):
+    r"""Weigh the logarithms of the losses by how much of the loss of an early epoch is still there.
 
     .. math:: \min \sum_i v_i \log L_i, \qquad v = T \operatorname{softmax}(L_i / \bar L_i^{(1)}),
-    \qquad w_i = v_i / L_i
+        \qquad w_i = v_i / L_i
 
-    with :math:`\bar L^{(1)}` the mean losses of the second pass over the data; v = 1 up to its end,
-    and is held constant.
+    with :math:`\bar L^{(1)}` the mean losses of the second epoch; v = 1 up to its end,
+    and is constant.
 
     See Also
     --------
@@ -34,7 +35,7 @@ class IGB(LossBasedWeighting):
     -----
     Improvable gap balancing, the first of the two methods of [1]_; the other learns weights by
     reinforcement. Multiplying a loss by a constant changes nothing. A task whose loss is zero is
-    left out, with weight 0; one that the second pass lacks is compared with its first later pass.
+    left out, with weight 0; one that the second epoch lacks is compared with its first later epoch.
 
     References
     ----------
@@ -44,27 +45,30 @@ class IGB(LossBasedWeighting):
     --------
     >>> import torch
     >>> from skmtl.aggregation import IGB
-    >>> method, state = IGB(), None
-    >>> for losses in [[4.0, 4.0], [2.0, 2.0]]:
-    ...     state = method.advance(torch.tensor(losses), state)
-    >>> method.loss_weights(torch.tensor([1.0, 2.0]), state)
-    tensor([0.7551, 0.6225], dtype=torch.float64)
+    >>> from skmtl.base import Signals
+    >>> method = IGB()
+    >>> state = method.init(1, 2)
+    >>> for losses in [[[4.0, 4.0]], [[2.0, 2.0]]]:
+    ...     state = method.end_epoch(Signals(losses=torch.tensor(losses)), state)
+    >>> method.step(Signals(losses=torch.tensor([[1.0, 2.0]])), state)[0]
+    tensor([[0.7551, 0.6225]], dtype=torch.float64)
     """
 
-    advances = "pass"
+    def init(self, n_networks: int, n_tasks: int, *, device: Device = None) -> State:
+        """Return the state before the first step, see the base class."""
+        base = unknown(n_networks, n_tasks, device)
+        return {"base": base, "epochs": torch.zeros_like(base[:, 0])}
 
-    def _start(self, zeros: Tensor) -> State:
-        return {"base": zeros + torch.nan, "passes": zeros[:, 0].clone()}
+    def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
+        """Return the weights, (..., T), and the next state."""
+        batch = LossBatch(self, signals, state)
+        active = unsolved(batch.losses, batch.present)
+        left = balanced(ratio(batch.losses, state["base"]), active)
+        return batch.weights(left * inverse(batch.losses, active)), state
 
-    def _weights(
-        self, losses: Tensor, state: State, present: Tensor, generator: Generators
-    ) -> Tensor:
-        active = unsolved(losses, present)
-        return balanced(ratio(losses, state["base"]), active) * inverse(losses, active)
-
-    def _advance(self, losses: Tensor, state: State, present: Tensor, **signals: Tensor) -> State:
-        reached = (state["passes"] >= 1)[:, None]
-        return {
-            "base": torch.where(reached, filled(state["base"], losses), state["base"]),
-            "passes": state["passes"] + 1,
-        }
+    def end_epoch(self, signals: Signals, state: State) -> State:
+        """Return the next state, from the mean losses of the epoch."""
+        batch = LossBatch(self, signals, state)
+        reached = (state["epochs"] >= 1)[:, None]
+        base = torch.where(reached, filled(state["base"], batch.losses), state["base"])
+        return batch.advanced(state, {"base": base, "epochs": state["epochs"] + 1})

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from skmtl.aggregation.config import equal_angles
-from skmtl.aggregation.kinds import GramianWeighting, uniform
-from skmtl.aggregation.numerics import unit_diagonal
+from skmtl.aggregation.gramians import nan_unless, rank_tolerance, settled, uniform, unit_diagonal
+from skmtl.aggregation.kinds import GradientWeighting, State
+from skmtl.base import Signals
 
 
-class IMTLG(GramianWeighting):
+class IMTLG(GradientWeighting):
     r"""Weigh the tasks so that the direction projects equally on all task gradients.
 
     .. math:: \langle d, g_i / \|g_i\| \rangle = \text{the same for all } i, \qquad \sum_i w_i = 1
@@ -37,9 +36,14 @@ class IMTLG(GramianWeighting):
     tensor([0.6667, 0.3333], dtype=torch.float64)
     """
 
-    def _weights(self, gramian: Tensor, **options: Any) -> Tensor:
+    def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
+        """Return the weights, (..., T)."""
+        gramian, finite = settled(signals.gramian)
         cosines, norms = unit_diagonal(gramian)
-        raw = equal_angles(cosines, options["tolerance"]) / norms
+        raw = equal_angles(cosines, rank_tolerance(signals.gramian)) / norms
         total = raw.sum(-1, keepdim=True)
         negligible = total.abs() <= 1e-12 * raw.abs().sum(-1, keepdim=True)
-        return torch.where(negligible, uniform(gramian), raw / torch.where(negligible, 1.0, total))
+        weights = torch.where(
+            negligible, uniform(gramian), raw / torch.where(negligible, 1.0, total)
+        )
+        return nan_unless(finite, weights), state

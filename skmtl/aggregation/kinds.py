@@ -1,79 +1,66 @@
-"""What gradient weightings have in common: from Gramian or Jacobian, in float64, one method to fill
-in.
-"""
+"""What gradient weightings and loss weightings have in common."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import NoReturn, TypeAlias
 
 import torch
 from torch import Tensor
 
-from skmtl.aggregation.numerics import checked_gramian, checked_jacobian, rank_tolerance
-from skmtl.aggregation.voldet import negative_cosine_fraction, voldet
-from skmtl.base import Aggregator, GradientUse, GradientWeighting
+from skmtl.aggregation.drawing import Generators
+from skmtl.aggregation.given import checked_gramian, checked_jacobian
+from skmtl.aggregation.newton import warn_of_unsolved
+from skmtl.aggregation.voldet import gradient_conflict
+from skmtl.base import Aggregator, Signals
+
+State: TypeAlias = dict[str, Tensor]
+Device: TypeAlias = torch.device | str | None
 
 
-class GramianWeighting(GradientWeighting):
-    """A gradient weighting whose weights are found by ``_weights``, from a finite float64 Gramian
-    of shape (..., T, T).
-
-    Its ``options`` are what ``weights`` passes on: here ``tolerance``, the share of the largest
-    eigenvalue below which others are rounding.
+class GradientWeighting(Aggregator):
+    """An aggregator whose ``step`` reads the Gramian of the task gradients, of shape (..., T, T)
+    and in any floating dtype, and returns weights, (..., T).
     """
 
-    _use: GradientUse = GradientUse()
+    kind = "gradient_weights"
 
-    def use(self) -> GradientUse:
-        """Return how a network takes and applies the gradients.
-
-        Returns
-        -------
-        GradientUse
-            What the gradients are of, the length that the direction is clipped to, and what heads
-            follow.
-        """
-        return self._use
-
-    def _weights(self, gramian: Tensor, **options: Any) -> Tensor:
-        raise NotImplementedError
-
-    def weights(self, gramian: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+    def weights(self, gramian: Tensor, *, generator: Generators = None) -> Tensor:
         """Weigh the task gradients by their inner products.
 
         Parameters
         ----------
         gramian : Tensor of shape (..., T, T)
-            Inner products of the task gradients; leading axes are fleet members. Never changed.
-        generator : torch.Generator, default=None
-            Not used: the method draws nothing.
+            Inner products of the task gradients; leading axes are networks. Never changed.
+        generator : torch.Generator, sequence of torch.Generator or None, default=None
+            Where random methods draw from: one for all networks, or one for each of the first axis.
+            None = nothing is drawn, and the result depends on `gramian` alone.
 
         Returns
         -------
         Tensor of shape (..., T)
-            One weight a task, float64; NaN for a member whose Gramian is not finite.
+            One weight per task, float64.
         """
-        return solve_finite(self, gramian, tolerance=rank_tolerance(gramian))
+        return weigh(self, checked_gramian(gramian, type(self).__name__), generator)
 
-    def aggregate(self, jacobian: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+    def aggregate(self, jacobian: Tensor, *, generator: Generators = None) -> Tensor:
         """Return the weighted sum of the task gradients, without clipping or rescaling.
 
         Parameters
         ----------
         jacobian : Tensor of shape (..., T, P)
-            One row a task, one column a parameter; leading axes are fleet members. Never changed.
-        generator : torch.Generator, default=None
-            Passed to `weights`.
+            One row per task, one column per parameter; leading axes are networks. Never changed.
+        generator : torch.Generator, sequence of torch.Generator or None, default=None
+            As for `weights`.
 
         Returns
         -------
         Tensor of shape (..., P)
             The direction, in the dtype of `jacobian`; computed in float64.
         """
-        return weighted_rows(self, jacobian, generator=generator)
+        return weighted_rows(self, jacobian, generator)
 
-    def diagnostics(self, gramian: Tensor) -> dict[str, Tensor]:
+    def diagnostics(self, gramian: Tensor) -> State:
         """Return how far the task gradients are in conflict.
 
         Parameters
@@ -86,55 +73,100 @@ class GramianWeighting(GradientWeighting):
         dict of str to Tensor
             "negative_cosine_fraction" and "voldet", of shape (...).
         """
-        return {
-            "negative_cosine_fraction": negative_cosine_fraction(gramian),
-            "voldet": voldet(gramian),
-        }
+        return gradient_conflict(gramian)
 
 
-def solve_finite(method: GramianWeighting, gramian: Tensor, **options: Any) -> Tensor:
-    """Call ``method._weights`` on a float64 copy in which a Gramian that is not finite is replaced,
-    and fill its weights with NaN.
-    """
-    matrix = checked_gramian(gramian, type(method).__name__)
-    if math.isfinite(matrix.sum().item()):
-        return method._weights(matrix, **options)
-    finite = matrix.isfinite().all(-1).all(-1)
-    identity = torch.eye(matrix.shape[-1], dtype=matrix.dtype, device=matrix.device)
-    weights = method._weights(torch.where(finite[..., None, None], matrix, identity), **options)
-    return torch.where(
-        finite.reshape(*finite.shape, *[1] * (weights.ndim - finite.ndim)), weights, torch.nan
+def weigh(
+    method: Aggregator,
+    gramian: Tensor,
+    generator: Generators = None,
+    *,
+    scores: Tensor | None = None,
+) -> Tensor:
+    """Return the weights of a first step, (..., T), for Gramians that have been checked."""
+    leading, n_tasks = gramian.shape[:-2], gramian.shape[-1]
+    method.check(n_tasks)
+    fresh = method.init(math.prod(leading), n_tasks, device=gramian.device)
+    state = {name: values.reshape((*leading, *values.shape[1:])) for name, values in fresh.items()}
+    signals = Signals(generators=generator, gramian=gramian)
+    weights, state = method.step(
+        signals if scores is None else signals.replaced(scores=scores), state
     )
+    if "unsolved" in state:
+        warn_of_unsolved(state["unsolved"])
+    return weights
 
 
-def weighted_rows(method: Any, jacobian: Tensor, **options: Any) -> Tensor:
+def weighted_rows(
+    method: Aggregator,
+    jacobian: Tensor,
+    generator: Generators = None,
+    *,
+    scores: Tensor | None = None,
+) -> Tensor:
     """Return weights(J J') J, multiplied out in float64, in the dtype of the Jacobian."""
     rows = checked_jacobian(jacobian, type(method).__name__)
     exact = rows.to(torch.float64)
-    weights = method.weights(exact @ exact.mT, **options)
+    gramian = exact @ exact.mT
+    if not bool(gramian.isfinite().all()):
+        raise ValueError(
+            f"{type(method).__name__}: inner products of the rows are not finite. Divide the "
+            "Jacobian by its largest entry."
+        )
+    weights = weigh(method, gramian, generator, scores=scores)
     return (weights[..., None, :] @ exact)[..., 0, :].to(rows.dtype)
 
 
-def uniform(gramian: Tensor) -> Tensor:
-    """Return weights 1/T, (..., T)."""
-    n_tasks = gramian.shape[-1]
-    return torch.full(gramian.shape[:-1], 1.0 / n_tasks, dtype=torch.float64, device=gramian.device)
+class LossWeighting(Aggregator):
+    """An aggregator whose ``step`` reads losses, (..., T), and returns weights, (..., T)."""
+
+    sees_absent_tasks = True
+
+    def weights(self, gramian: Tensor, *, generator: Generators = None) -> Tensor:
+        """Raise TypeError: the method needs losses, not gradients.
+
+        Parameters
+        ----------
+        gramian : Tensor of shape (..., T, T)
+            Not read.
+        generator : torch.Generator, default=None
+            Not used.
+
+        Returns
+        -------
+        Tensor of shape (..., T)
+            Nothing: it always raises.
+
+        Raises
+        ------
+        TypeError
+            Always.
+        """
+        refuse_gradients(self)
+
+    def aggregate(self, jacobian: Tensor, *, generator: Generators = None) -> Tensor:
+        """Raise TypeError, as `weights` does.
+
+        Parameters
+        ----------
+        jacobian : Tensor of shape (..., T, P)
+            Not read.
+        generator : torch.Generator, default=None
+            Not used.
+
+        Returns
+        -------
+        Tensor of shape (..., P)
+            Nothing: it always raises.
+        """
+        refuse_gradients(self)
 
 
-def checked_number(
-    owner: Aggregator, name: str, value: Any, low: float, *, strict: bool = False
-) -> float:
-    """Return a parameter as a float; raise ValueError in scikit-learn's words where it is below
-    `low` or not finite.
-    """
-    wanted = f"a finite number {'greater than' if strict else 'of at least'} {low:g}"
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = float("nan")
-    if not low <= number < float("inf") or (strict and number == low):
-        raise ValueError(
-            f"The {name!r} parameter of {type(owner).__name__} must be {wanted}. Got {value!r} "
-            "instead."
-        )
-    return number
+def refuse_gradients(method: Aggregator) -> NoReturn:
+    """Raise TypeError: a loss weighting cannot weigh gradients alone."""
+    raise TypeError(
+        f"{type(method).__name__} is a loss weighting: it weighs tasks by their losses and "
+        "history, which a Gramian does not hold. Call step(Signals(losses=...), state), or give it "
+        "to an estimator as aggregator=. Of gradients alone, take a gradient weighting such as "
+        "UPGrad()."
+    )

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from skmtl.aggregation.blind import BlindWeighting
-from skmtl.aggregation.losses import State
-from skmtl.aggregation.numerics import Generators
+from skmtl.aggregation.kinds import State
+from skmtl.aggregation.loss_batch import LossBatch
+from skmtl.base import Signals
 
 
 class Mean(BlindWeighting):
@@ -17,7 +18,7 @@ class Mean(BlindWeighting):
 
     Notes
     -----
-    Also called linear scalarisation or equal weighting. It needs neither losses nor gradients, so
+    Also called linear scalarization or equal weighting. It needs neither losses nor gradients, so
     it can be asked for weights by either. A task without a label in a batch does not raise the
     weights of the others.
 
@@ -29,7 +30,8 @@ class Mean(BlindWeighting):
     tensor([0.5000, 0.5000], dtype=torch.float64)
     """
 
-    def _weights(
-        self, losses: Tensor, state: State, present: Tensor, generator: Generators
-    ) -> Tensor:
-        return torch.full_like(losses, 1.0 / losses.shape[-1])
+    def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
+        """Return the weights, (..., T), and the next state."""
+        batch = LossBatch(self, signals, state, nonnegative=False)
+        weights = torch.full_like(batch.losses, 1.0 / batch.losses.shape[-1])
+        return batch.weights(weights), state

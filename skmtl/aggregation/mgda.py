@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
-from skmtl.aggregation.kinds import GramianWeighting
+from skmtl.aggregation.gramians import nan_unless, settled, squared_norms, unit_diagonal
+from skmtl.aggregation.kinds import GradientWeighting, State
 from skmtl.aggregation.nonnegative import nonnegative_minimum
-from skmtl.aggregation.numerics import squared_norms, unit_diagonal
+from skmtl.base import Signals
 
 
-class MGDA(GramianWeighting):
+class MGDA(GradientWeighting):
     r"""Take the average of the task gradients that is shortest.
 
     .. math:: \min_{w \ge 0,\ \sum_i w_i = 1} w^\top G w
@@ -43,8 +42,10 @@ class MGDA(GramianWeighting):
     tensor([0.8000, 0.2000], dtype=torch.float64)
     """
 
-    def _weights(self, gramian: Tensor, **options: Any) -> Tensor:
-        return shortest_average(gramian)
+    def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
+        """Return the weights, (..., T)."""
+        gramian, finite = settled(signals.gramian)
+        return nan_unless(finite, shortest_average(gramian)), state
 
 
 def shortest_average(gramian: Tensor) -> Tensor:

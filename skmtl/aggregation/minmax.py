@@ -5,13 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from skmtl.aggregation.kinds import checked_number
-from skmtl.aggregation.losses import LossBasedWeighting, State, task_softmax
-from skmtl.aggregation.numerics import Generators
+from skmtl.aggregation.kinds import Device, LossWeighting, State
+from skmtl.aggregation.loss_batch import LossBatch, task_softmax, zeros
+from skmtl.aggregation.parameters import checked_number
+from skmtl.base import Signals
 
 
-class MinMax(LossBasedWeighting):
-    r"""Minimise the largest loss.
+class MinMax(LossWeighting):
+    r"""Minimize the largest loss.
 
     .. math:: \min \max_i L_i = \min \max_{q \in \Delta} \sum_i q_i L_i, \qquad w = q
 
@@ -40,30 +41,31 @@ class MinMax(LossBasedWeighting):
     --------
     >>> import torch
     >>> from skmtl.aggregation import MinMax
-    >>> MinMax().loss_weights(torch.tensor([0.2, 0.7, 0.5]))
+    >>> from skmtl.base import Signals
+    >>> MinMax().step(Signals(losses=torch.tensor([0.2, 0.7, 0.5])), {})[0]
     tensor([0., 1., 0.], dtype=torch.float64)
     """
-
-    nonnegative = False
 
     def __init__(self, step_size: float | None = None) -> None:
         self.step_size = step_size
 
-    def _start(self, zeros: Tensor) -> State:
-        return {} if self.step_size is None else {"exponent": zeros.clone()}
-
-    def _weights(
-        self, losses: Tensor, state: State, present: Tensor, generator: Generators
-    ) -> Tensor:
+    def check(self, n_tasks: int) -> None:
+        """Raise ValueError where a parameter cannot be used."""
         if self.step_size is not None:
-            return task_softmax(self._exponent(losses, state), present)
-        worst = present & (
-            losses == losses.masked_fill(~present, -torch.inf).amax(-1, keepdim=True)
-        )
-        return worst / worst.sum(-1, keepdim=True).clamp(min=1).to(losses.dtype)
+            checked_number(self, "step_size", self.step_size, 0.0)
 
-    def _advance(self, losses: Tensor, state: State, present: Tensor, **signals: Tensor) -> State:
-        return {} if self.step_size is None else {"exponent": self._exponent(losses, state)}
+    def init(self, n_networks: int, n_tasks: int, *, device: Device = None) -> State:
+        """Return the state before the first step, see the base class."""
+        return {} if self.step_size is None else {"exponent": zeros(n_networks, n_tasks, device)}
 
-    def _exponent(self, losses: Tensor, state: State) -> Tensor:
-        return state["exponent"] + checked_number(self, "step_size", self.step_size, 0.0) * losses
+    def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
+        """Return the weights, (..., T), and the next state."""
+        batch = LossBatch(self, signals, state, nonnegative=False)
+        losses, present = batch.losses, batch.present
+        if self.step_size is not None:
+            exponent = state["exponent"] + self.step_size * losses
+            weights = batch.weights(task_softmax(exponent, present))
+            return weights, batch.advanced(state, {"exponent": exponent})
+        largest = losses.masked_fill(~present, -torch.inf).amax(-1, keepdim=True)
+        worst = present & (losses == largest)
+        return batch.weights(worst / worst.sum(-1, keepdim=True).clamp(min=1).to(losses)), state

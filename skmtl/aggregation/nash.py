@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
 from torch import Tensor
 
-from skmtl.aggregation.newton import Array, EquationWeighting
-from skmtl.base import GradientUse
+from skmtl.aggregation.equation import EquationWeighting, equal_priorities, solve_step
+from skmtl.aggregation.kinds import State
+from skmtl.base import Signals, TrunkStep
 
 
 class NashMTL(EquationWeighting):
@@ -39,9 +37,8 @@ class NashMTL(EquationWeighting):
     tensor([1.0000, 0.5000], dtype=torch.float64)
     """
 
-    _use = GradientUse(max_norm=1.0)
+    trunk_step = TrunkStep(max_norm=1.0)
 
-    def _equation(
-        self, cosines: Array, norms: Array, gramian: Tensor, **options: Any
-    ) -> tuple[Array, float]:
-        return np.ones_like(norms), 1.0
+    def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
+        """Return the weights, (..., T)."""
+        return solve_step(signals.gramian, state, equal_priorities, power=1.0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
 
 import numpy as np
 import torch
@@ -11,104 +10,20 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
-from skmtl.aggregation.kinds import GramianWeighting, solve_finite
-from skmtl.aggregation.numerics import cosines_and_norms
+from skmtl.aggregation.gramians import cosines_and_norms
 
 Array = NDArray[np.float64]
 
 # Relative steps below this size are taken whole: the function is close to its quadratic model
 # there.
 _SHORT = 0.2
-# Steps that are tried before members are looked at one by one.
+# Steps that are tried before networks are looked at one by one.
 _PLAIN_STEPS = 12
 # Where no solution exists, this is added to the diagonal of the cosines.
 RIDGE = 1e-8
 # Rounding grows with the solution; a solution is accepted with at most this relative rounding
 # error, that of the fallback with the second.
 ROUNDING, ROUNDING_OF_FALLBACK = 1e-6, 1e-2
-
-
-class EquationWeighting(GramianWeighting):
-    """A gradient weighting whose weights solve that equation: in training, each step starts from
-    the weights of the step before.
-    """
-
-    def initial_state(
-        self, n_members: int, n_tasks: int, *, device: Any = None
-    ) -> dict[str, Tensor]:
-        """Return weights that are not known yet.
-
-        Parameters
-        ----------
-        n_members, n_tasks : int
-            Numbers E and T.
-        device : torch.device or str, default=None
-            Where the tensor lies; None = the CPU.
-
-        Returns
-        -------
-        dict of str to Tensor
-            "start", of shape (E, T), and "unsolved", (E,): whether the last equation had no
-            solution.
-        """
-        unsolved = torch.zeros(n_members, dtype=torch.float64, device=device)
-        return {
-            "start": torch.full(
-                (n_members, n_tasks), torch.nan, dtype=torch.float64, device=device
-            ),
-            "unsolved": unsolved,
-        }
-
-    def weights_and_state(
-        self, gramian: Tensor, state: dict[str, Tensor], **options: Any
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the weights, found from those of the step before, and these weights to start from
-        in the next step.
-
-        Parameters
-        ----------
-        gramian : Tensor of shape (E, T, T)
-            Inner products of the task gradients.
-        state : dict of str to Tensor
-            As from `initial_state`. Never changed.
-        **options : object
-            As for `weights`.
-
-        Returns
-        -------
-        weights : Tensor of shape (E, T)
-            One weight a task, float64.
-        state : dict of str to Tensor
-            New tensors.
-        """
-        packed = solve_finite(
-            self, gramian, start=state["start"], **self._options(gramian, **options)
-        )
-        return packed[..., :-1], {"start": packed[..., :-1], "unsolved": packed[..., -1]}
-
-    def _options(self, gramian: Tensor, **options: Any) -> dict[str, Any]:
-        """Return what `_equation` is given besides the Gramian."""
-        return {}
-
-    def _equation(
-        self, cosines: Array, norms: Array, gramian: Tensor, **options: Any
-    ) -> tuple[Array, float]:
-        """Return the weights w of the equation, (..., T), and its power."""
-        raise NotImplementedError
-
-    def _weights(self, gramian: Tensor, **options: Any) -> Tensor:
-        """Return the solution; with a start also, behind it, whether there was none."""
-        cosines, norms = cosines_and_norms(gramian.cpu().numpy())
-        start = options.pop("start", None)
-        weights, power = self._equation(cosines, norms, gramian, **options)
-        solution, solved = solve_equation(
-            cosines, norms, weights, power, None if start is None else start.cpu().numpy()
-        )
-        if start is None:
-            warn_of_unsolved(solved)
-        else:
-            solution = np.concatenate([solution, ~solved[..., None]], axis=-1)
-        return torch.as_tensor(solution, device=gramian.device)
 
 
 def solve_weighted_inverse(
@@ -187,20 +102,20 @@ def solve_weighted_inverse(
     solution, solved = solve_equation(
         cosines, norms, weights.cpu().numpy(), power, near, tol=tol, max_iter=max_iter
     )
-    warn_of_unsolved(solved)
+    warn_of_unsolved(torch.as_tensor(~solved))
     return torch.as_tensor(solution, device=gramian.device)
 
 
-def warn_of_unsolved(solved: NDArray[np.bool_]) -> None:
+def warn_of_unsolved(unsolved: Tensor) -> None:
     """Warn where an equation had no solution and the fallback was taken."""
-    if not solved.all():
+    if bool(unsolved.any()):
         warnings.warn(
-            f"{(~solved).sum()} of {solved.size} Gramians are Pareto-stationary within rounding: "
-            "some average of their gradients is zero, "
-            "and no weights solve the equation. The weights are those of gradients with a small "
+            f"{int(unsolved.count_nonzero())} of {unsolved.numel()} Gramians are "
+            "Pareto-stationary within rounding: some average of their gradients is zero, and no "
+            "weights solve the equation. The weights are those of gradients with a small "
             "independent part; the tasks in that average hardly move.",
             ConvergenceWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
 
 
@@ -341,7 +256,7 @@ def _relative_step(
     hessian[..., diagonal, diagonal] += exponent * pull * solution * scale**2
     if not np.isfinite(
         hessian.sum()
-    ):  # such a member is lost; it must not keep the others from being solved
+    ):  # such a network is lost; it must not keep the others from being solved
         hessian[~np.isfinite(hessian).all((-1, -2))] = np.eye(matrix.shape[-1])
     right = -(residual * pull * solution * scale)[..., None]
     try:

@@ -16,7 +16,7 @@ RIDGE = 1e-12
 
 
 def nonnegative_minimum(matrix: Tensor, linear: Tensor) -> Tensor:
-    """Minimise ``z' K z / 2 - p' z`` over z >= 0 for each K, (..., T, T), and p, (..., T), whose
+    """Minimize ``z' K z / 2 - p' z`` over z >= 0 for each K, (..., T, T), and p, (..., T), whose
     leading axes broadcast; return z, (..., T).
 
     K is positive semidefinite with a diagonal near one, and p lies in its range. Block principal

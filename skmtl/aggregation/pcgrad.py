@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
-from skmtl.aggregation.kinds import GramianWeighting, solve_finite
-from skmtl.aggregation.numerics import Generators, draws, unit_diagonal
+from skmtl.aggregation.drawing import Generators, draws
+from skmtl.aggregation.gramians import nan_unless, settled, unit_diagonal
+from skmtl.aggregation.kinds import GradientWeighting, State
+from skmtl.base import Signals
 
 
-class PCGrad(GramianWeighting):
+class PCGrad(GradientWeighting):
     r"""Take out of each task gradient, one after the other, what conflicts with the other tasks;
     add up what is left.
 
     For each task i, starting from :math:`c = g_i`, for the other tasks j in random order:
 
     .. math:: c \leftarrow c - \frac{\langle c, g_j \rangle}{\|g_j\|^2} g_j \quad\text{if } \langle
-    c, g_j \rangle < 0
+        c, g_j \rangle < 0
 
     Notes
     -----
@@ -39,38 +39,20 @@ class PCGrad(GramianWeighting):
     tensor([1.5000, 1.5000], dtype=torch.float64)
     """
 
-    random = True
-
-    def weights(self, gramian: Tensor, *, generator: Generators = None) -> Tensor:
-        """Weigh the task gradients by their inner products.
-
-        Parameters
-        ----------
-        gramian : Tensor of shape (..., T, T)
-            Inner products of the task gradients; leading axes are fleet members. Never changed.
-        generator : torch.Generator or sequence of torch.Generator, default=None
-            Draws the order of the projections: one for all members, or one for each of the first
-            axis; None = the order of the tasks.
-
-        Returns
-        -------
-        Tensor of shape (..., T)
-            One weight a task, at least 1, float64; NaN for a member whose Gramian is not finite.
-        """
-        return solve_finite(self, gramian, order=random_order(gramian, generator))
-
-    def _weights(self, gramian: Tensor, **options: Any) -> Tensor:
-        return project_conflicts(gramian, options["order"])
+    def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
+        """Return the weights, (..., T)."""
+        gramian, finite = settled(signals.gramian)
+        order = random_order(gramian, signals.generators)
+        return nan_unless(finite, project_conflicts(gramian, order)), state
 
 
 def random_order(gramian: Tensor, generator: Generators) -> Tensor:
     """Return, for each task, the order in which the others are visited, (..., T, T); each row holds
     its own index too, which is skipped.
     """
-    matrix = torch.as_tensor(gramian)
     if generator is None:
-        return torch.arange(matrix.shape[-1], device=matrix.device).expand(matrix.shape)
-    return draws(tuple(matrix.shape), generator, matrix, normal=False).argsort(dim=-1)
+        return torch.arange(gramian.shape[-1], device=gramian.device).expand(gramian.shape)
+    return draws(tuple(gramian.shape), generator, gramian, normal=False).argsort(dim=-1)
 
 
 def project_conflicts(gramian: Tensor, order: Tensor) -> Tensor:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from skmtl.aggregation.kinds import checked_number, solve_finite, weighted_rows
-from skmtl.aggregation.newton import Array, EquationWeighting
-from skmtl.aggregation.numerics import checked_gramian
-from skmtl.base import GradientUse
+from skmtl.aggregation.drawing import Generators
+from skmtl.aggregation.equation import Array, EquationWeighting, solve_step
+from skmtl.aggregation.given import checked_gramian
+from skmtl.aggregation.kinds import State, weigh, weighted_rows
+from skmtl.aggregation.parameters import checked_number
+from skmtl.base import Signals, TrunkStep
 
 
 class PIVRG(EquationWeighting):
@@ -48,12 +49,26 @@ class PIVRG(EquationWeighting):
     tensor([0.6667, 1.3333], dtype=torch.float64)
     """
 
-    reads = ("scores",)
-    _use = GradientUse(max_norm=1.0, times_tasks=True)
+    needs_baselines = True
+    trunk_step = TrunkStep(max_norm=1.0, times_tasks=True)
 
     def __init__(self, bound: float = 2.0, min_temperature: float = 10.0) -> None:
         self.bound = bound
         self.min_temperature = min_temperature
+
+    def check(self, n_tasks: int) -> None:
+        """Raise ValueError where a parameter cannot be used."""
+        checked_number(self, "bound", self.bound, 1.0, strict=True)
+        checked_number(self, "min_temperature", self.min_temperature, 0.0, strict=True)
+
+    def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
+        """Return the weights, (..., T)."""
+        wanted = self.priorities(signals.scores).cpu().numpy()
+
+        def priorities(gramian: Tensor, cosines: Array, norms: Array) -> Array:
+            return np.broadcast_to(wanted, norms.shape)
+
+        return solve_step(signals.gramian, state, priorities, power=2.0)
 
     def priorities(self, scores: Tensor) -> Tensor:
         """Return the priorities of the tasks, which sum to T.
@@ -85,14 +100,14 @@ class PIVRG(EquationWeighting):
         gramian: Tensor,
         *,
         scores: Tensor | None = None,
-        generator: torch.Generator | None = None,
+        generator: Generators = None,
     ) -> Tensor:
         """Weigh the task gradients by their inner products.
 
         Parameters
         ----------
         gramian : Tensor of shape (..., T, T)
-            Inner products of the task gradients; leading axes are fleet members. Never changed.
+            Inner products of the task gradients; leading axes are networks. Never changed.
         scores : Tensor of shape (..., T), default=None
             Loss of performance against the baseline, in percent; None = equal priorities.
         generator : torch.Generator, default=None
@@ -101,23 +116,24 @@ class PIVRG(EquationWeighting):
         Returns
         -------
         Tensor of shape (..., T)
-            One weight a task, float64; NaN for a member whose Gramian is not finite.
+            One weight per task, float64.
         """
-        return solve_finite(self, gramian, **self._options(gramian, scores=scores))
+        matrix = checked_gramian(gramian, "PIVRG")
+        return weigh(self, matrix, generator, scores=_known(scores, matrix[..., 0]))
 
     def aggregate(
         self,
         jacobian: Tensor,
         *,
         scores: Tensor | None = None,
-        generator: torch.Generator | None = None,
+        generator: Generators = None,
     ) -> Tensor:
         """Return the weighted sum of the task gradients, without clipping or rescaling.
 
         Parameters
         ----------
         jacobian : Tensor of shape (..., T, P)
-            One row a task, one column a parameter; leading axes are fleet members. Never changed.
+            One row per task, one column per parameter; leading axes are networks. Never changed.
         scores : Tensor of shape (..., T), default=None
             Passed to `weights`.
         generator : torch.Generator, default=None
@@ -128,14 +144,12 @@ class PIVRG(EquationWeighting):
         Tensor of shape (..., P)
             The direction, in the dtype of `jacobian`; computed in float64.
         """
-        return weighted_rows(self, jacobian, scores=scores, generator=generator)
+        known = _known(scores, torch.as_tensor(jacobian)[..., 0])
+        return weighted_rows(self, jacobian, generator, scores=known)
 
-    def _options(self, gramian: Tensor, **options: Any) -> dict[str, Any]:
-        scores = options.get("scores")
-        equal = torch.zeros_like(checked_gramian(gramian, "PIVRG")[..., 0])
-        return {"priorities": self.priorities(equal if scores is None else scores)}
 
-    def _equation(
-        self, cosines: Array, norms: Array, gramian: Tensor, **options: Any
-    ) -> tuple[Array, float]:
-        return np.broadcast_to(options["priorities"].cpu().numpy(), norms.shape), 2.0
+def _known(scores: Tensor | None, like: Tensor) -> Tensor:
+    """Return scores, which are 0 where there are none, (..., T)."""
+    return (
+        torch.zeros(like.shape, dtype=torch.float64) if scores is None else torch.as_tensor(scores)
+    )

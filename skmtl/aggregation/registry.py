@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from skmtl.aggregation.alignedmtl import AlignedMTL
 from skmtl.aggregation.cagrad import CAGrad
 from skmtl.aggregation.config import ConFIG
@@ -32,7 +30,7 @@ from skmtl.aggregation.svfair import SVFair
 from skmtl.aggregation.torchjd import from_torchjd, is_torchjd
 from skmtl.aggregation.upgrad import UPGrad
 from skmtl.aggregation.uw import UW
-from skmtl.base import Aggregator, GradientWeighting, JacobianAggregator, LossWeighting
+from skmtl.base import Aggregator
 
 AGGREGATORS: dict[str, type[Aggregator]] = {
     "mean": Mean,
@@ -65,7 +63,7 @@ AGGREGATORS: dict[str, type[Aggregator]] = {
 }
 
 
-def resolve_aggregator(value: Any) -> Aggregator:
+def resolve_aggregator(value: object) -> Aggregator:
     """Return the aggregator that a parameter stands for.
 
     Parameters
@@ -76,7 +74,7 @@ def resolve_aggregator(value: Any) -> Aggregator:
     Returns
     -------
     Aggregator
-        An object of the loop's kinds.
+        The object that the training loop calls.
 
     Raises
     ------
@@ -91,12 +89,12 @@ def resolve_aggregator(value: Any) -> Aggregator:
     """
     if isinstance(value, str) and value in AGGREGATORS:
         return AGGREGATORS[value]()
-    if isinstance(value, (LossWeighting, GradientWeighting, JacobianAggregator)):
+    if isinstance(value, Aggregator) and type(value).step is not Aggregator.step:
         return value
     if is_torchjd(value):
         return from_torchjd(value)
     raise ValueError(
         f"The 'aggregator' parameter must be one of {', '.join(AGGREGATORS)}, an aggregator object "
-        "of skmtl.aggregation, or an Aggregator or "
-        f"Weighting of torchjd. Got {value!r} instead."
+        "of skmtl.aggregation, a subclass of skmtl.base.Aggregator with a step, or an Aggregator "
+        f"or Weighting of torchjd. Got {value!r} instead."
     )

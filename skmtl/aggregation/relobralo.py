@@ -5,19 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from skmtl.aggregation.kinds import checked_number
-from skmtl.aggregation.losses import (
-    LossBasedWeighting,
-    State,
-    balanced,
-    checked_share,
-    filled,
-    ratio,
-)
-from skmtl.aggregation.numerics import Generators, draws
+from skmtl.aggregation.drawing import draws
+from skmtl.aggregation.kinds import Device, LossWeighting, State
+from skmtl.aggregation.loss_batch import LossBatch, balanced, filled, ratio, unknown, zeros
+from skmtl.aggregation.parameters import checked_number
+from skmtl.base import Signals
 
 
-class ReLoBRaLo(LossBasedWeighting):
+class ReLoBRaLo(LossWeighting):
     r"""Weigh tasks by how little their losses fell since the last step, averaged over time, with a
     random look back at the first step.
 
@@ -53,50 +48,52 @@ class ReLoBRaLo(LossBasedWeighting):
     --------
     >>> import torch
     >>> from skmtl.aggregation import ReLoBRaLo
-    >>> method, state = ReLoBRaLo(), None
-    >>> for losses in [torch.tensor([2.0, 2.0]), torch.tensor([1.0, 2.0])]:
-    ...     weights = method.loss_weights(losses, state)
-    ...     state = method.advance(losses, state, weights=weights)
+    >>> from skmtl.base import Signals
+    >>> method = ReLoBRaLo()
+    >>> state = method.init(1, 2)
+    >>> for losses in [[[2.0, 2.0]], [[1.0, 2.0]]]:
+    ...     weights, state = method.step(Signals(losses=torch.tensor(losses)), state)
     >>> weights
-    tensor([0.7551, 1.2449], dtype=torch.float64)
+    tensor([[0.7551, 1.2449]], dtype=torch.float64)
     """
-
-    random = True
-    needs = ("weights",)
 
     def __init__(self, alpha: float = 0.999, *, temperature: float = 1.0, rho: float = 1.0) -> None:
         self.alpha = alpha
         self.temperature = temperature
         self.rho = rho
 
-    def _start(self, zeros: Tensor) -> State:
-        return {
-            "weights": zeros + 1.0,
-            "first": zeros + torch.nan,
-            "last": zeros + torch.nan,
-            "steps": zeros.clone(),
-        }
+    def check(self, n_tasks: int) -> None:
+        """Raise ValueError where a parameter cannot be used."""
+        checked_number(self, "alpha", self.alpha, 0.0, 1.0)
+        checked_number(self, "temperature", self.temperature, 0.0, strict=True)
+        checked_number(self, "rho", self.rho, 0.0, 1.0)
 
-    def _weights(
-        self, losses: Tensor, state: State, present: Tensor, generator: Generators
-    ) -> Tensor:
-        temperature = checked_number(self, "temperature", self.temperature, 0.0, strict=True)
-        alpha, rho = checked_share(self, "alpha", self.alpha), checked_share(self, "rho", self.rho)
-        keep = torch.full_like(losses[:, :1], rho)
-        if generator is not None and 0 < rho < 1:
-            keep = (draws((len(losses), 1), generator, losses, normal=False) < rho).to(losses.dtype)
-        since_first = balanced(ratio(losses, state["first"]) / temperature, present)
-        since_last = balanced(ratio(losses, state["last"]) / temperature, present)
+    def init(self, n_networks: int, n_tasks: int, *, device: Device = None) -> State:
+        """Return the state before the first step, see the base class."""
+        shape = n_networks, n_tasks, device
+        start = zeros(*shape)
+        first, last = unknown(*shape), unknown(*shape)
+        return {"weights": start + 1.0, "first": first, "last": last, "steps": start}
+
+    def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
+        """Return the weights, (..., T), and the next state."""
+        batch = LossBatch(self, signals, state)
+        losses, present = batch.losses, batch.present
+        keep = torch.full_like(losses[:, :1], self.rho)
+        if signals.generators is not None and 0 < self.rho < 1:
+            drawn = draws((len(losses), 1), signals.generators, losses, normal=False)
+            keep = (drawn < self.rho).to(losses.dtype)
+        since_first = balanced(ratio(losses, state["first"]) / self.temperature, present)
+        since_last = balanced(ratio(losses, state["last"]) / self.temperature, present)
         past = keep * state["weights"] + (1.0 - keep) * since_first
-        weights = alpha * past + (1.0 - alpha) * since_last
-        return torch.where(
+        weights = self.alpha * past + (1.0 - self.alpha) * since_last
+        weights = torch.where(
             state["steps"] == 0, 1.0, torch.where(state["steps"] == 1, since_last, weights)
         )
-
-    def _advance(self, losses: Tensor, state: State, present: Tensor, **signals: Tensor) -> State:
-        return {
-            "weights": signals["weights"],
+        new = {
+            "weights": weights,
             "first": filled(state["first"], losses),
             "last": losses,
             "steps": state["steps"] + 1,
         }
+        return batch.weights(weights), batch.advanced(state, new)

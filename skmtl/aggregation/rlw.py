@@ -6,8 +6,10 @@ import torch
 from torch import Tensor
 
 from skmtl.aggregation.blind import BlindWeighting
-from skmtl.aggregation.losses import State, task_softmax
-from skmtl.aggregation.numerics import Generators, draws
+from skmtl.aggregation.drawing import draws
+from skmtl.aggregation.kinds import State
+from skmtl.aggregation.loss_batch import LossBatch, task_softmax
+from skmtl.base import Signals
 
 
 class RLW(BlindWeighting):
@@ -30,19 +32,17 @@ class RLW(BlindWeighting):
     --------
     >>> import torch
     >>> from skmtl.aggregation import RLW
-    >>> weights = RLW().loss_weights(torch.ones(3), generator=torch.Generator().manual_seed(0))
+    >>> from skmtl.base import Signals
+    >>> generator = torch.Generator().manual_seed(0)
+    >>> weights, _ = RLW().step(Signals(losses=torch.ones(3), generators=generator), {})
     >>> weights.sum()
     tensor(1., dtype=torch.float64)
     """
 
-    random = True
-
-    def _weights(
-        self, losses: Tensor, state: State, present: Tensor, generator: Generators
-    ) -> Tensor:
-        drawn = (
-            torch.zeros_like(losses)
-            if generator is None
-            else draws(tuple(losses.shape), generator, losses, normal=True)
-        )
-        return task_softmax(drawn, present)
+    def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
+        """Return the weights, (..., T), and the next state."""
+        batch = LossBatch(self, signals, state, nonnegative=False)
+        drawn = torch.zeros_like(batch.losses)
+        if signals.generators is not None:
+            drawn = draws(tuple(drawn.shape), signals.generators, drawn, normal=True)
+        return batch.weights(task_softmax(drawn, batch.present)), state

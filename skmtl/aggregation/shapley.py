@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import lru_cache
+from numbers import Integral
 
 import numpy as np
 import torch
@@ -12,7 +13,8 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 from torch import Tensor
 
-from skmtl.aggregation.voldet import normalised, opposition, result_dtype
+from skmtl.aggregation.given import checked_gramian
+from skmtl.aggregation.voldet import normalized, opposition, result_dtype
 
 UTILITIES = ("voldet", "voldetpro")
 METHODS = ("auto", "exact", "enumerate", "permutation")
@@ -29,16 +31,16 @@ def shapley_values(
     n_permutations: int = 1000,
     random_state: int | np.random.RandomState | torch.Generator | None = None,
 ) -> Tensor:
-    r"""Shapley value of every task: how much it adds to the conflict of the task gradients, on
+    r"""Shapley value of each task: how much it adds to the conflict of the task gradients, on
     average over all orders of joining.
 
     .. math:: \phi_i = \sum_{S \not\ni i} \frac{|S|! (T - |S| - 1)!}{T!} \bigl(v(S \cup \{i\}) -
-    v(S)\bigr), \qquad v(\emptyset) = 0
+        v(S)\bigr), \qquad v(\emptyset) = 0
 
     Parameters
     ----------
     gramian : Tensor of shape (..., T, T)
-        Inner products of the task gradients as they are, not normalised; leading axes are fleet
+        Inner products of the task gradients as they are, not normalized; leading axes are fleet
         members.
     utility : {"voldet", "voldetpro"}, default="voldet"
         The game v, see :func:`voldet` and :func:`voldetpro`.
@@ -61,7 +63,7 @@ def shapley_values(
     Tensor of shape (..., T)
         They sum to v of all tasks, with every method. A task whose gradient is zero has no
         direction: it is a null player with value 0, and the others get what they would get without
-        it. NaN for a Gramian that is not finite.
+        it.
 
     Notes
     -----
@@ -71,7 +73,7 @@ def shapley_values(
     integral of its derivative is
 
     .. math:: \phi_i = \frac1T + \int_0^1 \sum_k V_{ik}^2 (\lambda_k - 1) \prod_{j \ne k} (1 - t + t
-    \lambda_j) \, dt.
+        \lambda_j) \, dt.
 
     The integrand is a polynomial of degree T - 1 whose factors all lie in [0, T], so ceil(T / 2)
     Gauss-Legendre nodes are exact and nothing is divided by a determinant: parallel and opposite
@@ -101,9 +103,24 @@ def shapley_values(
     >>> shapley_values(gramian)
     tensor([0.0133, 0.0133, 0.3333])
     """
-    cosines, present = normalised(gramian, "shapley_values")
+    matrix = checked_gramian(gramian, "shapley_values")
+    _check_choices(matrix.shape[-1], utility, method, n_permutations)
+    return shapley_shares(
+        matrix, utility, method=method, n_permutations=n_permutations, random_state=random_state
+    )
+
+
+def shapley_shares(
+    gramian: Tensor,
+    utility: str = "voldet",
+    *,
+    method: str = "auto",
+    n_permutations: int = 1000,
+    random_state: int | np.random.RandomState | torch.Generator | None = None,
+) -> Tensor:
+    """Do what `shapley_values` says, without checks; NaN for a Gramian that is not finite."""
+    cosines, present = normalized(gramian)
     n_tasks = cosines.shape[-1]
-    _check_choices(n_tasks, utility, method, n_permutations)
     finite = cosines.isfinite().all(-1).all(-1)[..., None]
     cosines = torch.where(
         finite[..., None], cosines, torch.eye(n_tasks, dtype=cosines.dtype, device=cosines.device)
@@ -138,8 +155,10 @@ def _check_choices(n_tasks: int, utility: str, method: str, n_permutations: int)
         raise ValueError(f"utility must be one of {UTILITIES}; got {utility!r}.")
     if method not in METHODS:
         raise ValueError(f"method must be one of {METHODS}; got {method!r}.")
-    if n_permutations < 1:
-        raise ValueError(f"n_permutations must be at least 1; got {n_permutations!r}.")
+    if not isinstance(n_permutations, Integral) or n_permutations < 1:
+        raise ValueError(
+            f"n_permutations must be a whole number of at least 1; got {n_permutations!r}."
+        )
     if n_tasks > MOST_TASKS and (
         method == "enumerate" or (method == "exact" and utility == "voldetpro")
     ):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from skmtl.aggregation.losses import LossBasedWeighting, State, inverse, unsolved
-from skmtl.aggregation.numerics import Generators
+from skmtl.aggregation.kinds import LossWeighting, State
+from skmtl.aggregation.loss_batch import LossBatch, inverse, unsolved
+from skmtl.base import Signals
 
 
-class SI(LossBasedWeighting):
+class SI(LossWeighting):
     r"""Add up the logarithms of the losses, so that no unit of a loss matters.
 
     .. math:: \min \sum_i \log L_i, \qquad w_i = 1 / L_i
@@ -19,18 +20,20 @@ class SI(LossBasedWeighting):
 
     Notes
     -----
-    Scale-invariant linear scalarisation. Multiplying a loss by a constant changes nothing. A task
+    Scale-invariant linear scalarization. Multiplying a loss by a constant changes nothing. A task
     whose loss is zero has a zero gradient: it gets weight 0.
 
     Examples
     --------
     >>> import torch
     >>> from skmtl.aggregation import SI
-    >>> SI().loss_weights(torch.tensor([0.5, 2.0, 100.0]))
+    >>> from skmtl.base import Signals
+    >>> SI().step(Signals(losses=torch.tensor([0.5, 2.0, 100.0])), {})[0]
     tensor([2.0000, 0.5000, 0.0100], dtype=torch.float64)
     """
 
-    def _weights(
-        self, losses: Tensor, state: State, present: Tensor, generator: Generators
-    ) -> Tensor:
-        return inverse(losses, unsolved(losses, present))
+    def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
+        """Return the weights, (..., T), and the next state."""
+        batch = LossBatch(self, signals, state)
+        active = unsolved(batch.losses, batch.present)
+        return batch.weights(inverse(batch.losses, active)), state

@@ -2,39 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
-from skmtl.aggregation.kinds import checked_number
-from skmtl.aggregation.losses import (
-    LossBasedWeighting,
-    State,
+from skmtl.aggregation.kinds import Device, LossWeighting, State
+from skmtl.aggregation.loss_batch import (
+    LossBatch,
     balanced,
     filled,
     inverse,
-    per_task,
     ratio,
     task_softmax,
+    unknown,
     unsolved,
 )
-from skmtl.aggregation.numerics import Generators
+from skmtl.aggregation.parameters import (
+    PerTask,
+    checked_choice,
+    checked_count,
+    checked_number,
+    checked_per_task,
+)
+from skmtl.base import Signals
 
 
-class STCH(LossBasedWeighting):
-    r"""Minimise a smooth maximum of the losses (smooth Tchebycheff scalarisation).
+class STCH(LossWeighting):
+    r"""Minimize a smooth maximum of the losses (smooth Tchebycheff scalarization).
 
-    With ``form="log"``, from the pass after the warm-up on,
+    With ``form="log"``, from the epoch after the warm-up on,
 
     .. math:: \min T \mu \log \sum_i \exp\!\Big(\frac1\mu \log \frac{L_i}{n_i}\Big), \qquad
         w_i = \frac{T}{L_i} \operatorname{softmax}\!\Big(\frac1\mu \log \frac{L_j}{n_j}\Big)_i
 
-    where :math:`n_i` is the mean loss of the last pass of the warm-up; up to its end the sum of the
+    where :math:`n_i` is the mean loss of the last epoch of the warm-up; up to its end the sum of the
     logarithms, :class:`SI`. With ``form="raw"``
 
     .. math:: \min \mu \log \sum_i \exp(p_i (L_i - z_i) / \mu), \qquad w_i = p_i
-    \operatorname{softmax}(p_j (L_j - z_j) / \mu)_i
+        \operatorname{softmax}(p_j (L_j - z_j) / \mu)_i
 
     Parameters
     ----------
@@ -45,7 +49,7 @@ class STCH(LossBasedWeighting):
         "log" is the form of the authors' multi-task experiments, in which no scale of a loss
         matters; "raw" that of the paper's theory.
     warmup : int, default=4
-        With "log": n is taken from the pass of this index, counted from 0.
+        With "log": n is taken from the epoch of this index, counted from 0.
     preferences : float or array-like of shape (T,), default=1.0
         With "raw": positive factors p of the tasks.
     ideal : float or array-like of shape (T,), default=0.0
@@ -57,8 +61,8 @@ class STCH(LossBasedWeighting):
 
     Notes
     -----
-    Both forms are those of [1]_ and its programs. A task without a loss in the last pass of the
-    warm-up is compared with its first later pass. In the "log" form, a task whose loss is zero is
+    Both forms are those of [1]_ and its programs. A task without a loss in the last epoch of
+    the warm-up is compared with its first later epoch. In the "log" form, a task whose loss is zero is
     left out, with weight 0.
 
     References
@@ -70,15 +74,15 @@ class STCH(LossBasedWeighting):
     --------
     >>> import torch
     >>> from skmtl.aggregation import STCH
-    >>> STCH(mu=0.5, form="raw").loss_weights(torch.tensor([1.0, 2.0]))
+    >>> from skmtl.base import Signals
+    >>> STCH(mu=0.5, form="raw").step(Signals(losses=torch.tensor([1.0, 2.0])), {})[0]
     tensor([0.1192, 0.8808], dtype=torch.float64)
     >>> method = STCH(warmup=0)
-    >>> state = method.advance(torch.tensor([1.0, 10.0]))
-    >>> method.loss_weights(torch.tensor([0.5, 10.0]), state)
-    tensor([1.3333, 0.1333], dtype=torch.float64)
+    >>> epoch = Signals(losses=torch.tensor([[1.0, 10.0]]))
+    >>> state = method.end_epoch(epoch, method.init(1, 2))
+    >>> method.step(Signals(losses=torch.tensor([[0.5, 10.0]])), state)[0]
+    tensor([[1.3333, 0.1333]], dtype=torch.float64)
     """
-
-    advances = "pass"
 
     def __init__(
         self,
@@ -86,8 +90,8 @@ class STCH(LossBasedWeighting):
         *,
         form: str = "log",
         warmup: int = 4,
-        preferences: Any = 1.0,
-        ideal: Any = 0.0,
+        preferences: PerTask = 1.0,
+        ideal: PerTask = 0.0,
     ) -> None:
         self.mu = mu
         self.form = form
@@ -95,46 +99,42 @@ class STCH(LossBasedWeighting):
         self.preferences = preferences
         self.ideal = ideal
 
-    @property
-    def nonnegative(self) -> bool:  # type: ignore[override]
-        """Whether a negative loss is an error: where logarithms are taken."""
-        return self._logarithmic()
+    def check(self, n_tasks: int) -> None:
+        """Raise ValueError where a parameter cannot be used."""
+        checked_choice(self, "form", self.form, ("log", "raw"))
+        checked_number(self, "mu", self.mu, 0.0, strict=True)
+        checked_count(self, "warmup", self.warmup, 0)
+        checked_per_task(self, "preferences", self.preferences, n_tasks, 0.0, strict=True)
+        checked_per_task(self, "ideal", self.ideal, n_tasks)
 
-    def _start(self, zeros: Tensor) -> State:
-        return (
-            {"nadir": zeros + torch.nan, "passes": zeros[:, 0].clone()}
-            if self._logarithmic()
-            else {}
-        )
+    def init(self, n_networks: int, n_tasks: int, *, device: Device = None) -> State:
+        """Return the state before the first step, see the base class."""
+        if self.form == "raw":
+            return {}
+        nadir = unknown(n_networks, n_tasks, device)
+        return {"nadir": nadir, "epochs": torch.zeros_like(nadir[:, 0])}
 
-    def _weights(
-        self, losses: Tensor, state: State, present: Tensor, generator: Generators
-    ) -> Tensor:
-        mu = checked_number(self, "mu", self.mu, 0.0, strict=True)
-        if not self._logarithmic():
-            preferences = per_task(self, "preferences", self.preferences, losses)
-            return preferences * task_softmax(
-                preferences * (losses - per_task(self, "ideal", self.ideal, losses)) / mu, present
-            )
+    def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
+        """Return the weights, (..., T), and the next state."""
+        batch = LossBatch(self, signals, state, nonnegative=self.form == "log")
+        losses, present, n_tasks = batch.losses, batch.present, batch.losses.shape[-1]
+        if self.form == "raw":
+            preferences = checked_per_task(self, "preferences", self.preferences, n_tasks)
+            preferences = preferences.to(losses)
+            gaps = losses - checked_per_task(self, "ideal", self.ideal, n_tasks).to(losses)
+            shares = task_softmax(preferences * gaps / self.mu, present)
+            return batch.weights(preferences * shares), state
         active = unsolved(losses, present)
+        # Up to the end of the warm-up the nadir is unknown, and all shares are 1.
         relative = ratio(losses, state["nadir"])
-        shares = balanced(torch.where(active, relative, 1.0).log() / mu, active)
-        return shares * inverse(
-            losses, active
-        )  # up to the end of the warm-up nothing is known of the nadir, and all shares are 1
+        shares = balanced(torch.where(active, relative, 1.0).log() / self.mu, active)
+        return batch.weights(shares * inverse(losses, active)), state
 
-    def _advance(self, losses: Tensor, state: State, present: Tensor, **signals: Tensor) -> State:
-        if not state:
+    def end_epoch(self, signals: Signals, state: State) -> State:
+        """Return the next state, from the mean losses of the epoch."""
+        batch = LossBatch(self, signals, state, nonnegative=self.form == "log")
+        if self.form == "raw":
             return state
-        reached = (state["passes"] >= checked_number(self, "warmup", self.warmup, 0.0))[:, None]
-        return {
-            "nadir": torch.where(reached, filled(state["nadir"], losses), state["nadir"]),
-            "passes": state["passes"] + 1,
-        }
-
-    def _logarithmic(self) -> bool:
-        if self.form not in ("log", "raw"):
-            raise ValueError(
-                f"The 'form' parameter of STCH must be 'log' or 'raw'. Got {self.form!r} instead."
-            )
-        return self.form == "log"
+        reached = (state["epochs"] >= self.warmup)[:, None]
+        nadir = torch.where(reached, filled(state["nadir"], batch.losses), state["nadir"])
+        return batch.advanced(state, {"nadir": nadir, "epochs": state["epochs"] + 1})

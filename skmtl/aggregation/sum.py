@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from skmtl.aggregation.blind import BlindWeighting
-from skmtl.aggregation.losses import State
-from skmtl.aggregation.numerics import Generators
+from skmtl.aggregation.kinds import State
+from skmtl.aggregation.loss_batch import LossBatch
+from skmtl.base import Signals
 
 
 class Sum(BlindWeighting):
@@ -28,7 +29,7 @@ class Sum(BlindWeighting):
     tensor([1., 1.], dtype=torch.float64)
     """
 
-    def _weights(
-        self, losses: Tensor, state: State, present: Tensor, generator: Generators
-    ) -> Tensor:
-        return torch.ones_like(losses)
+    def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
+        """Return the weights, (..., T), and the next state."""
+        batch = LossBatch(self, signals, state, nonnegative=False)
+        return batch.weights(torch.ones_like(batch.losses)), state

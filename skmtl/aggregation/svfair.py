@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from skmtl.aggregation.kinds import checked_number, solve_finite
-from skmtl.aggregation.newton import EquationWeighting
-from skmtl.aggregation.shapley import UTILITIES, shapley_values, volume_shares
-from skmtl.aggregation.voldet import negative_cosine_fraction
-from skmtl.base import GradientUse
-
-Array = NDArray[np.float64]
+from skmtl.aggregation.equation import Array, EquationWeighting, solve_step
+from skmtl.aggregation.kinds import State
+from skmtl.aggregation.parameters import (
+    checked_choice,
+    checked_count,
+    checked_max_norm,
+    checked_number,
+)
+from skmtl.aggregation.shapley import UTILITIES, shapley_shares, volume_shares
+from skmtl.aggregation.voldet import normalized, share_in_conflict
+from skmtl.base import Aggregator, Signals, TrunkStep
 
 # share of negative cosines above which utility="auto" takes VolDetPro: section 5.5 of the paper
 CONFLICT = 0.25
@@ -36,10 +38,10 @@ class SVFair(EquationWeighting):
     of their conflict,
 
     .. math:: \omega = \operatorname{softmax}(\phi / \tau), \qquad (G \alpha)_i^2 = \omega_i /
-    \alpha_i, \qquad
+        \alpha_i, \qquad
               d = \sum_i \alpha_i g_i.
 
-    The step :math:`d` minimises :math:`\sum_i \omega_i / \langle g_i, d \rangle` among the steps of
+    The step :math:`d` minimizes :math:`\sum_i \omega_i / \langle g_i, d \rangle` among the steps of
     its length.
 
     Parameters
@@ -110,79 +112,55 @@ class SVFair(EquationWeighting):
         self.max_norm = max_norm
         self.head_gradient = head_gradient
 
-    def weights(self, gramian: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
-        """Weigh the task gradients by their inner products.
+    def check(self, n_tasks: int) -> None:
+        """Raise ValueError where a parameter cannot be used."""
+        check_shapley(self, self.tau, self.n_permutations)
+        checked_choice(self, "utility", self.utility, (*UTILITIES, "auto"))
+        checked_choice(self, "head_gradient", self.head_gradient, ("own", "weighted"))
+        checked_max_norm(self, self.max_norm)
 
-        Parameters
-        ----------
-        gramian : Tensor of shape (..., T, T)
-            Inner products of the task gradients; leading axes are fleet members. Never changed.
-        generator : torch.Generator, default=None
-            Where orders are drawn from if Shapley values have to be sampled; None draws the same
-            orders in every call. All leading axes see the same orders.
+    @property
+    def trunk_step(self) -> TrunkStep:  # type: ignore[override]
+        """How a network applies the weights: times T, then clipped to `max_norm`."""
+        return TrunkStep(self.max_norm, times_tasks=True, head_gradient=self.head_gradient)
 
-        Returns
-        -------
-        Tensor of shape (..., T)
-            One positive weight a task, float64; NaN for a member whose Gramian is not finite.
-        """
-        return solve_finite(self, gramian, **self._options(gramian, generator=generator))
+    def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
+        """Return the weights, (..., T)."""
+        # All networks see the same orders, so that none depends on the others: generators of single
+        # networks are not used.
+        generator = signals.generators
+        random_state = generator if isinstance(generator, torch.Generator) else 0
 
-    def use(self) -> GradientUse:
-        """Return how a network takes and applies the gradients.
+        def omega(gramian: Tensor, cosines: Array, norms: Array) -> Array:
+            present = np.diagonal(gramian.cpu().numpy(), axis1=-2, axis2=-1) > 0
+            if self.utility == "voldet":
+                shares = np.where(present, volume_shares(cosines, present), 0.0)
+            else:
+                shares = self._shapley_shares(gramian, random_state).cpu().numpy()
+            return priorities(shares, present, None if self.tau == "auto" else float(self.tau))
 
-        Returns
-        -------
-        GradientUse
-            Times T, then clipped to `max_norm`.
-        """
-        if self.head_gradient not in ("own", "weighted"):
-            raise ValueError(
-                "The 'head_gradient' parameter of SVFair must be 'own' or 'weighted'. Got "
-                f"{self.head_gradient!r} instead."
+        return solve_step(signals.gramian, state, omega, power=2.0)
+
+    def _shapley_shares(self, gramian: Tensor, random_state: int | torch.Generator) -> Tensor:
+        def shares_by(utility: str, gramian: Tensor) -> Tensor:
+            return shapley_shares(
+                gramian, utility, n_permutations=self.n_permutations, random_state=random_state
             )
-        max_norm = (
-            None
-            if self.max_norm is None
-            else checked_number(self, "max_norm", self.max_norm, 0, strict=True)
-        )
-        return GradientUse(max_norm=max_norm, head_gradient=self.head_gradient, times_tasks=True)
 
-    def _options(self, gramian: Tensor, **options: Any) -> dict[str, Any]:
-        generator = options.get("generator")
-        return {"random_state": 0 if generator is None else generator}
-
-    def _equation(
-        self, cosines: Array, norms: Array, gramian: Tensor, **options: Any
-    ) -> tuple[Array, float]:
-        if self.utility not in (*UTILITIES, "auto"):
-            raise ValueError(
-                f"The 'utility' parameter of SVFair must be one of {(*UTILITIES, 'auto')}. Got "
-                f"{self.utility!r} instead."
-            )
-        tau = None if self.tau == "auto" else checked_number(self, "tau", self.tau, 0, strict=True)
-        present = np.diagonal(gramian.cpu().numpy(), axis1=-2, axis2=-1) > 0
-        if self.utility == "voldet":
-            shares = np.where(present, volume_shares(cosines, present), 0.0)
-        else:
-            shares = self._shapley_values(gramian, options["random_state"]).cpu().numpy()
-        return priorities(shares, present, tau), 2.0
-
-    def _shapley_values(self, gramian: Tensor, random_state: int | torch.Generator) -> Tensor:
         if self.utility != "auto":
-            return shapley_values(
-                gramian, self.utility, n_permutations=self.n_permutations, random_state=random_state
-            )
-        shares = shapley_values(gramian)
-        in_conflict = negative_cosine_fraction(gramian) > CONFLICT
+            return shares_by(self.utility, gramian)
+        shares = shares_by("voldet", gramian)
+        in_conflict = share_in_conflict(*normalized(gramian)) > CONFLICT
         if in_conflict.any():
-            shares[in_conflict] = shapley_values(
-                gramian[in_conflict],
-                "voldetpro",
-                n_permutations=self.n_permutations,
-                random_state=random_state,
-            )
+            shares[in_conflict] = shares_by("voldetpro", gramian[in_conflict])
         return shares
+
+
+def check_shapley(owner: Aggregator, tau: object, n_permutations: object) -> None:
+    """Raise ValueError where a temperature or number of permutations cannot be used."""
+    if tau != "auto":
+        checked_number(owner, "tau", tau, 0.0, strict=True)
+    checked_count(owner, "n_permutations", n_permutations, 1)
 
 
 def priorities(shares: Array, present: NDArray[np.bool_], tau: float | None) -> Array:

@@ -6,25 +6,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from numbers import Integral
-from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from skmtl.aggregation.kinds import checked_number, weighted_rows
-from skmtl.aggregation.numerics import Generators
+from skmtl.aggregation.drawing import Generators
+from skmtl.aggregation.kinds import Device, GradientWeighting, State
+from skmtl.aggregation.parameters import checked_choice, checked_count, checked_max_norm
 from skmtl.aggregation.registry import AGGREGATORS
 from skmtl.aggregation.torchjd import from_torchjd, is_torchjd
-from skmtl.base import GradientUse, GradientWeighting
+from skmtl.base import Aggregator, Signals, TrunkStep
 
-GRADIENT_METHODS: dict[str, Callable[[], GradientWeighting]] = {
-    name: kind for name, kind in AGGREGATORS.items() if issubclass(kind, GradientWeighting)
+GRADIENT_METHODS: dict[str, Callable[[], Aggregator]] = {
+    name: kind for name, kind in AGGREGATORS.items() if kind.kind == "gradient_weights"
 }
 AT, HEADS = ("parameters", "representation"), ("own", "weighted")
+# Entries of the state: weights that are kept, and the step in which they are asked for anew.
+KEPT, DUE = "kept", "due"
 
 
-class TaskGradients(GradientWeighting):
+class TaskGradients(Aggregator):
     r"""A gradient weighting with other gradients, at other steps, or with another length than its
     own.
 
@@ -71,9 +73,11 @@ class TaskGradients(GradientWeighting):
     (5, 3)
     """
 
+    kind = "gradient_weights"
+
     def __init__(
         self,
-        method: Any,
+        method: str | object,
         *,
         at: str = "parameters",
         every: int = 1,
@@ -87,70 +91,89 @@ class TaskGradients(GradientWeighting):
         self.head_gradient = head_gradient
 
     @property
-    def random(self) -> bool:  # type: ignore[override]
-        """Whether the method draws."""
-        return self._method().random
+    def needs_baselines(self) -> bool:  # type: ignore[override]
+        """Whether the method reads scores."""
+        return self._method().needs_baselines
 
     @property
-    def reads(self) -> tuple[str, ...]:  # type: ignore[override]
-        """What the weights need besides the Gramian."""
-        return self._method().reads
-
-    def use(self) -> GradientUse:
-        """Return how a network takes and applies the gradients.
-
-        Returns
-        -------
-        GradientUse
-            That of the method, with what is set here.
-        """
-        changes: dict[str, Any] = {"at": self._one_of("at", AT)}
-        if not isinstance(self.every, Integral) or self.every < 1:
-            raise ValueError(
-                "The 'every' parameter of TaskGradients must be a whole number of at least 1. Got "
-                f"{self.every!r} instead."
-            )
-        changes["every"] = int(self.every)
+    def trunk_step(self) -> TrunkStep:  # type: ignore[override]
+        """How a network applies the weights: as the method has it, with what is set here."""
+        rule = self._method().trunk_step
         if self.max_norm != "method":
-            changes["max_norm"] = (
-                None
-                if self.max_norm is None
-                else checked_number(self, "max_norm", self.max_norm, 0.0, strict=True)
-            )
-        if self._one_of("head_gradient", (*HEADS, "method")) != "method":
-            changes["head_gradient"] = self.head_gradient
-        return replace(self._method().use(), **changes)
+            rule = replace(rule, max_norm=checked_max_norm(self, self.max_norm))
+        if self.head_gradient != "method":
+            rule = replace(rule, head_gradient=self.head_gradient)
+        return rule
 
-    def weights(self, gramian: Tensor, *, generator: Generators = None, **options: Any) -> Tensor:
+    def check(self, n_tasks: int) -> None:
+        """Raise ValueError where a parameter cannot be used."""
+        checked_choice(self, "at", self.at, AT)
+        checked_count(self, "every", self.every, 1)
+        if self.max_norm != "method":
+            checked_max_norm(self, self.max_norm)
+        checked_choice(self, "head_gradient", self.head_gradient, (*HEADS, "method"))
+        self._method().check(n_tasks)
+
+    def init(self, n_networks: int, n_tasks: int, *, device: Device = None) -> State:
+        """Return the state of the method and, where weights are kept, these and when they end."""
+        state = self._method().init(n_networks, n_tasks, device=device)
+        if self.every == 1:
+            return state
+        kept = torch.full((n_networks, n_tasks), torch.inf, dtype=torch.float64, device=device)
+        return {**state, KEPT: kept, DUE: torch.zeros(n_networks, dtype=torch.int64)}
+
+    def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
+        """Return the weights of the method, or those that are kept, (E, T)."""
+        method, source = self._method(), signals
+        if self.at == "representation":
+            signals = source.replaced(gramian=lambda: source.representation_gramian)
+        if self.every == 1:
+            return method.step(signals, state)
+        state = {name: _copy(values) for name, values in state.items()}
+        due = np.flatnonzero((source.steps >= state[DUE]).cpu().numpy())
+        if "unsolved" in state:
+            state["unsolved"][:] = torch.nan  # nothing is asked of networks that are not due
+        if len(due):
+            own = {name: values[due] for name, values in state.items() if name not in (KEPT, DUE)}
+            state[KEPT][due], new = _as_float64(method.step(signals.part(due), own))
+            state[DUE][due] = source.steps[due].to(state[DUE]) + self.every
+            for name, values in new.items():
+                state[name][due] = values
+        return state[KEPT], state
+
+    def weights(
+        self, gramian: Tensor, *, generator: Generators = None, **options: Tensor
+    ) -> Tensor:
         """Return the weights of the method.
 
         Parameters
         ----------
         gramian : Tensor of shape (..., T, T)
-            Inner products of the task gradients; leading axes are fleet members.
-        generator : torch.Generator or sequence of torch.Generator, default=None
+            Inner products of the task gradients; leading axes are networks.
+        generator : torch.Generator, sequence of torch.Generator or None, default=None
             For methods that draw.
         **options : Tensor
-            What else the method reads.
+            What else the ``weights`` of the method takes.
 
         Returns
         -------
         Tensor of shape (..., T)
-            One weight a task.
+            One weight per task.
         """
-        if generator is not None:
-            options["generator"] = generator
-        weights: Tensor = self._method().weights(gramian, **options)
-        return weights
+        method = self._method()
+        self.check(torch.as_tensor(gramian).shape[-1])
+        if not isinstance(method, GradientWeighting):
+            raise TypeError(f"{method!r} has no weights(gramian): use it in training.")
+        return method.weights(gramian, generator=generator, **options)
 
-    def aggregate(self, jacobian: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+    def aggregate(self, jacobian: Tensor, *, generator: Generators = None) -> Tensor:
         """Return the weighted sum of the task gradients, without clipping or rescaling.
 
         Parameters
         ----------
         jacobian : Tensor of shape (..., T, P)
-            One row a task, one column a parameter; leading axes are fleet members.
-        generator : torch.Generator, default=None
+            One row per task, one column per parameter; leading axes are networks.
+        generator : torch.Generator, sequence of torch.Generator or None, default=None
             For methods that draw.
 
         Returns
@@ -158,70 +181,26 @@ class TaskGradients(GradientWeighting):
         Tensor of shape (..., P)
             The direction.
         """
-        return weighted_rows(self, jacobian, generator=generator)
-
-    def initial_state(self, n_members: int, n_tasks: int, *, device: Any = None) -> dict[str, Any]:
-        """Return the method's state.
-
-        Parameters
-        ----------
-        n_members, n_tasks : int
-            Numbers E and T.
-        device : torch.device or str, default=None
-            Where tensors lie; None = the CPU.
-
-        Returns
-        -------
-        dict
-            As the method has it.
-        """
-        return self._method().initial_state(n_members, n_tasks, device=device)
-
-    def weights_and_state(
-        self, gramian: Tensor, state: dict[str, Any], **options: Any
-    ) -> tuple[Tensor, dict[str, Any]]:
-        """Return the method's weights and next state.
-
-        Parameters
-        ----------
-        gramian : Tensor of shape (E, T, T)
-            Inner products of the task gradients.
-        state : dict
-            The method's state.
-        **options : object
-            Passed to the method.
-
-        Returns
-        -------
-        weights : Tensor of shape (E, T)
-            One weight a task.
-        state : dict
-            The next state.
-        """
-        return self._method().weights_and_state(gramian, state, **options)
+        method = self._method()
+        if not isinstance(method, GradientWeighting):
+            raise TypeError(f"{method!r} has no aggregate(jacobian): use it in training.")
+        return method.aggregate(jacobian, generator=generator)
 
     def diagnostics(self, gramian: Tensor) -> dict[str, Tensor]:
-        """Return the method's diagnostics.
-
-        Parameters
-        ----------
-        gramian : Tensor of shape (..., T, T)
-            Inner products of the task gradients.
-
-        Returns
-        -------
-        dict of str to Tensor
-            Numbers of shape (...), by name.
-        """
+        """Return the diagnostics of the method."""
         return self._method().diagnostics(gramian)
 
-    def _method(self) -> GradientWeighting:
+    def _method(self) -> Aggregator:
         method = self.method
         if isinstance(method, str) and method in GRADIENT_METHODS:
             method = GRADIENT_METHODS[method]()
         elif is_torchjd(method):
             method = from_torchjd(method)
-        if not isinstance(method, GradientWeighting) or isinstance(method, TaskGradients):
+        if (
+            not isinstance(method, Aggregator)
+            or method.kind != "gradient_weights"
+            or isinstance(method, TaskGradients)
+        ):
             raise ValueError(
                 "The 'method' parameter of TaskGradients must be one of "
                 f"{', '.join(GRADIENT_METHODS)}, or a gradient weighting such as UPGrad(). "
@@ -229,11 +208,11 @@ class TaskGradients(GradientWeighting):
             )
         return method
 
-    def _one_of(self, name: str, allowed: tuple[str, ...]) -> str:
-        value: str = getattr(self, name)
-        if value not in allowed:
-            raise ValueError(
-                f"The {name!r} parameter of TaskGradients must be one of {allowed}. Got {value!r} "
-                "instead."
-            )
-        return value
+
+def _as_float64(result: tuple[Tensor, State]) -> tuple[Tensor, State]:
+    return result[0].double(), result[1]
+
+
+def _copy(values: Tensor) -> Tensor:
+    """Return a copy; TorchJD's states are arrays of modules."""
+    return values.clone() if isinstance(values, Tensor) else values.copy()

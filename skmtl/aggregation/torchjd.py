@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any
+from typing import Protocol, TypeAlias, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from skmtl.base import Aggregator, GradientWeighting, JacobianAggregator
+from skmtl.aggregation.drawing import Generators
+from skmtl.aggregation.kinds import Device, State
+from skmtl.base import Aggregator, Signals
 
 
-def is_torchjd(value: Any) -> bool:
+class Module(Protocol):
+    """What a matrix is given to."""
+
+    def __call__(self, matrix: Tensor, /) -> Tensor:
+        """Return weights or a direction."""
+
+
+# TorchJD's modules keep their history themselves: the state holds one of them for each network.
+Copies: TypeAlias = NDArray[np.object_]
+
+
+def is_torchjd(value: object) -> bool:
     """Whether a value is an aggregator or a weighting of TorchJD; without importing it."""
     return any(
         kind.__module__.split(".")[0] == "torchjd" and kind.__name__ in ("Aggregator", "Weighting")
@@ -21,7 +35,7 @@ def is_torchjd(value: Any) -> bool:
     )
 
 
-def from_torchjd(module: Any) -> Aggregator:
+def from_torchjd(module: object) -> Aggregator:
     """Return the plug-in of a TorchJD object: by Gramians where it needs no more, else by
     Jacobians.
     """
@@ -38,28 +52,29 @@ def from_torchjd(module: Any) -> Aggregator:
             else TorchJDWeighting(module)
         )
     weighting = getattr(module, "gramian_weighting", None)
-    return TorchJDAggregator(module) if weighting is None else TorchJDWeighting(weighting)
+    if weighting is None:
+        return TorchJDAggregator(cast(Module, module))
+    return TorchJDWeighting(weighting)
 
 
-def _reads_jacobian(weighting: Any) -> bool:
+def _reads_jacobian(weighting: object) -> bool:
     """Whether a weighting, or the one that it wraps, is declared to read the matrix of the
     gradients and not their Gramian.
     """
     kinds = {kind.__name__ for kind in type(weighting).__mro__}
     if "_MatrixWeighting" in kinds or "_GramianWeighting" in kinds:
         return "_MatrixWeighting" in kinds
-    return _reads_jacobian(weighting.weighting) if hasattr(weighting, "weighting") else False
+    return hasattr(weighting, "weighting") and _reads_jacobian(weighting.weighting)
 
 
 class _Weighed:
     """A weighting of Jacobians as what turns a Jacobian into a direction."""
 
-    def __init__(self, weighting: Any):
+    def __init__(self, weighting: Module):
         self.weighting = weighting
 
     def __call__(self, jacobian: Tensor) -> Tensor:
-        direction: Tensor = self.weighting(jacobian) @ jacobian
-        return direction
+        return self.weighting(jacobian) @ jacobian
 
     def reset(self) -> None:
         """Forget what the weighting remembers."""
@@ -67,57 +82,53 @@ class _Weighed:
             self.weighting.reset()
 
 
-class TorchJDWeighting(GradientWeighting):
+class TorchJDWeighting(Aggregator):
     """A weighting of TorchJD that reads a Gramian; every network has a copy of its own."""
 
-    random = True
+    kind = "gradient_weights"
 
-    def __init__(self, module: Any):
+    def __init__(self, module: Module):
         self.module = module
 
-    def initial_state(self, n_members: int, n_tasks: int, *, device: Any = None) -> dict[str, Any]:
+    def init(self, n_networks: int, n_tasks: int, *, device: Device = None) -> State:
         """Return a copy for each network."""
-        return _copies(self.module, n_members)
+        return _copies(self.module, n_networks)
 
-    def weights_and_state(
-        self, gramian: Tensor, state: dict[str, Any], **options: Any
-    ) -> tuple[Tensor, dict[str, Any]]:
+    def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
         """Return the weights, (E, T); the copies change in place."""
-        return _each(state, gramian, options["generator"]), state
+        return _each(state, signals.gramian, signals.generators), state
 
 
-class TorchJDAggregator(JacobianAggregator):
+class TorchJDAggregator(Aggregator):
     """An aggregator of TorchJD that reads a Jacobian; every network has a copy of its own."""
 
-    random = True
+    kind = "direction"
 
-    def __init__(self, module: Any):
+    def __init__(self, module: Module):
         self.module = module
 
-    def initial_state(self, n_members: int, n_tasks: int, *, device: Any = None) -> dict[str, Any]:
+    def init(self, n_networks: int, n_tasks: int, *, device: Device = None) -> State:
         """Return a copy for each network."""
-        return _copies(self.module, n_members)
+        return _copies(self.module, n_networks)
 
-    def direction_and_state(
-        self, jacobian: Tensor, state: dict[str, Any], **options: Any
-    ) -> tuple[Tensor, dict[str, Any]]:
+    def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
         """Return the direction, (E, P); the copies change in place."""
-        return _each(state, jacobian, options["generator"], columns=True), state
+        return _each(state, signals.jacobian, signals.generators, columns=True), state
 
 
-def _copies(module: Any, count: int) -> dict[str, Any]:
+def _copies(module: Module, count: int) -> State:
     copies = np.empty(count, dtype=object)
     for e in range(count):
         copies[e] = copy.deepcopy(module)
         if hasattr(module, "reset"):
             copies[e].reset()
-    return {"module": copies, "n_tasks": np.zeros(count, dtype=int)}
+    return cast(State, {"module": copies, "n_tasks": np.zeros(count, dtype=int)})
 
 
 def _each(
-    state: dict[str, Any],
+    state: State,
     matrices: Tensor,
-    generators: Sequence[torch.Generator],
+    generators: Generators,
     *,
     columns: bool = False,
 ) -> Tensor:
@@ -127,6 +138,8 @@ def _each(
     left behind. A module whose history is of another number of tasks (one was absent) forgets it; a
     matrix that is not finite gives NaN.
     """
+    if not isinstance(generators, Sequence):
+        raise TypeError("TorchJD objects need a sequence of generators, one for each network.")
     results = []
     n_tasks = matrices.shape[1]
     before = torch.random.get_rng_state()

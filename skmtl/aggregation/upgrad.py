@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
-from skmtl.aggregation.kinds import GramianWeighting
+from skmtl.aggregation.gramians import nan_unless, settled, unit_diagonal
+from skmtl.aggregation.kinds import GradientWeighting, State
 from skmtl.aggregation.nonnegative import nonnegative_minimum
-from skmtl.aggregation.numerics import unit_diagonal
+from skmtl.base import Signals
 
 
-class UPGrad(GramianWeighting):
+class UPGrad(GradientWeighting):
     r"""Project each task gradient onto the directions that conflict with no task, and average the
     projections.
 
@@ -23,7 +22,7 @@ class UPGrad(GramianWeighting):
 
     Notes
     -----
-    The T quadratic programs are solved exactly and without regularisation, on gradients scaled to
+    The T quadratic programs are solved exactly and without regularization, on gradients scaled to
     length one, so that the direction conflicts with no task however short its gradient is. The
     published code adds 1e-4 to the diagonal of the Gramian, divided by its trace, and takes the
     mean where the trace is below 1e-4.
@@ -40,10 +39,13 @@ class UPGrad(GramianWeighting):
     tensor([0.7500, 0.7500], dtype=torch.float64)
     """
 
-    def _weights(self, gramian: Tensor, **options: Any) -> Tensor:
+    def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
+        """Return the weights, (..., T)."""
+        gramian, finite = settled(signals.gramian)
         n_tasks = gramian.shape[-1]
         units = torch.eye(n_tasks, dtype=gramian.dtype, device=gramian.device).expand(gramian.shape)
-        return project_on_dual_cone(gramian[..., None, :, :], units).mean(-2)
+        weights = project_on_dual_cone(gramian[..., None, :, :], units).mean(-2)
+        return nan_unless(finite, weights), state
 
 
 def project_on_dual_cone(gramian: Tensor, preferences: Tensor) -> Tensor:

@@ -1,21 +1,20 @@
-"""UW: weights by a learnt noise of every task."""
+"""UW: weights by a learned noise of each task."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch import Tensor
 
-from skmtl.aggregation.kinds import checked_number
-from skmtl.aggregation.losses import LossBasedWeighting, State, adam_step, learnt, per_task
-from skmtl.aggregation.numerics import Generators
+from skmtl.aggregation.kinds import Device, LossWeighting, State
+from skmtl.aggregation.loss_batch import LossBatch, adam_step, learned
+from skmtl.aggregation.parameters import PerTask, checked_number, checked_per_task
+from skmtl.base import Signals
 
 
-class UW(LossBasedWeighting):
-    r"""Learn the variance of every task's noise along with the network.
+class UW(LossWeighting):
+    r"""Learn the variance of each task's noise along with the network.
 
     .. math:: \min_{\theta, s} \sum_i \tfrac12 e^{-s_i} L_i + \tfrac12 s_i, \qquad w_i = \tfrac12
-    e^{-s_i}
+        e^{-s_i}
 
     Parameters
     ----------
@@ -41,29 +40,32 @@ class UW(LossBasedWeighting):
     --------
     >>> import torch
     >>> from skmtl.aggregation import UW
-    >>> method, losses = UW(learning_rate=0.1), torch.tensor([0.5, 4.0])
-    >>> state = method.advance(losses, method.initial_state(1, 2))
-    >>> method.loss_weights(losses, state)
-    tensor([0.5526, 0.4524], dtype=torch.float64)
+    >>> from skmtl.base import Signals
+    >>> method, signals = UW(learning_rate=0.1), Signals(losses=torch.tensor([[0.5, 4.0]]))
+    >>> _, state = method.step(signals, method.init(1, 2))
+    >>> method.step(signals, state)[0]
+    tensor([[0.5526, 0.4524]], dtype=torch.float64)
     """
 
-    nonnegative = False
-
-    def __init__(self, learning_rate: float = 1e-3, *, initial: Any = 0.0) -> None:
+    def __init__(self, learning_rate: float = 1e-3, *, initial: PerTask = 0.0) -> None:
         self.learning_rate = learning_rate
         self.initial = initial
 
-    def _start(self, zeros: Tensor) -> State:
-        state = learnt(zeros)
-        return {**state, "value": zeros + per_task(self, "initial", self.initial, zeros)}
+    def check(self, n_tasks: int) -> None:
+        """Raise ValueError where a parameter cannot be used."""
+        checked_number(self, "learning_rate", self.learning_rate, 0.0)
+        checked_per_task(self, "initial", self.initial, n_tasks)
 
-    def _weights(
-        self, losses: Tensor, state: State, present: Tensor, generator: Generators
-    ) -> Tensor:
-        return 0.5 * (-state["value"]).exp()
+    def init(self, n_networks: int, n_tasks: int, *, device: Device = None) -> State:
+        """Return the state before the first step, see the base class."""
+        initial = checked_per_task(self, "initial", self.initial, n_tasks).to(device)
+        state = learned(n_networks, n_tasks, device)
+        return {**state, "value": state["value"] + initial}
 
-    def _advance(self, losses: Tensor, state: State, present: Tensor, **signals: Tensor) -> State:
-        gradient = 0.5 - 0.5 * (-state["value"]).exp() * losses
-        return adam_step(
-            state, gradient, checked_number(self, "learning_rate", self.learning_rate, 0.0)
-        )
+    def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
+        """Return the weights, (..., T), and the next state."""
+        batch = LossBatch(self, signals, state, nonnegative=False)
+        weights = 0.5 * (-state["value"]).exp()
+        gradient = 0.5 - weights * batch.losses
+        new = adam_step(state, gradient, self.learning_rate)
+        return batch.weights(weights), batch.advanced(state, new)

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
-from skmtl.aggregation.numerics import checked_gramian, squared_norms, unit_diagonal
+from skmtl.aggregation.given import checked_gramian
+from skmtl.aggregation.gramians import squared_norms, unit_diagonal
 
 
 def voldet(gramian: Tensor) -> Tensor:
-    r"""Squared volume that the normalised task gradients span.
+    r"""Squared volume that the normalized task gradients span.
 
     .. math:: v(S) = \det(M_S), \qquad M_{ij} = \frac{\langle g_i, g_j\rangle}{\|g_i\| \|g_j\|}
 
     Parameters
     ----------
     gramian : Tensor of shape (..., T, T)
-        Inner products of the task gradients as they are, not normalised; leading axes are fleet
+        Inner products of the task gradients as they are, not normalized; leading axes are fleet
         members.
 
     Returns
@@ -43,22 +42,22 @@ def voldet(gramian: Tensor) -> Tensor:
     >>> voldet(torch.tensor([[4.0, 1.0], [1.0, 1.0]]))
     tensor(0.7500)
     """
-    cosines, present = normalised(gramian, "voldet")
-    return (torch.linalg.det(cosines).clamp(0, 1) * present.any(-1)).to(result_dtype(gramian))
+    matrix = checked_gramian(gramian, "voldet")
+    return squared_volume(*normalized(matrix)).to(result_dtype(matrix))
 
 
 def voldetpro(gramian: Tensor) -> Tensor:
-    r"""Squared volume of the normalised task gradients plus a charge for pairs that point away from
+    r"""Squared volume of the normalized task gradients plus a charge for pairs that point away from
     each other.
 
     .. math:: v(S) = \det(M_S) + \frac{\sqrt{|I(S)|} + |S|}{|S|} \Bigl|\sum_{(i, j) \in I(S)}
-    M_{ij}\Bigr|,
+        M_{ij}\Bigr|,
               \qquad I(S) = \{(i, j): i < j, \; M_{ij} < 0\}
 
     Parameters
     ----------
     gramian : Tensor of shape (..., T, T)
-        Inner products of the task gradients as they are, not normalised; leading axes are fleet
+        Inner products of the task gradients as they are, not normalized; leading axes are fleet
         members.
 
     Returns
@@ -83,12 +82,14 @@ def voldetpro(gramian: Tensor) -> Tensor:
     >>> voldetpro(torch.tensor([[1.0, -0.5], [-0.5, 1.0]]))
     tensor(1.5000)
     """
-    cosines, present = normalised(gramian, "voldetpro")
+    matrix = checked_gramian(gramian, "voldetpro")
+    cosines, present = normalized(matrix)
     opposed = opposition(cosines).triu(1)
     charge = (
         1 + opposed.count_nonzero((-2, -1)).double().sqrt() / present.sum(-1).clamp(min=1)
     ) * opposed.sum((-2, -1))
-    return voldet(gramian) + charge.to(result_dtype(gramian))
+    volume = squared_volume(cosines, present).to(result_dtype(matrix))
+    return volume + charge.to(result_dtype(matrix))
 
 
 def negative_cosine_fraction(gramian: Tensor) -> Tensor:
@@ -99,7 +100,7 @@ def negative_cosine_fraction(gramian: Tensor) -> Tensor:
     Parameters
     ----------
     gramian : Tensor of shape (..., T, T)
-        Inner products of the task gradients; leading axes are fleet members.
+        Inner products of the task gradients; leading axes are networks.
 
     Returns
     -------
@@ -120,20 +121,39 @@ def negative_cosine_fraction(gramian: Tensor) -> Tensor:
     >>> negative_cosine_fraction(torch.tensor([[1.0, -0.5], [-0.5, 1.0]]))
     tensor(1.)
     """
-    cosines, present = normalised(gramian, "negative_cosine_fraction")
+    matrix = checked_gramian(gramian, "negative_cosine_fraction")
+    return share_in_conflict(*normalized(matrix)).to(result_dtype(matrix))
+
+
+def squared_volume(cosines: Tensor, present: Tensor) -> Tensor:
+    """Return the determinant of the cosines, (...); 0 where no task has a gradient."""
+    return torch.linalg.det(cosines).clamp(0, 1) * present.any(-1)
+
+
+def share_in_conflict(cosines: Tensor, present: Tensor) -> Tensor:
+    """Return the share of pairs of tasks with a gradient whose cosine is negative, (...)."""
     n_present = present.double().sum(-1)
     pairs = n_present * (n_present - 1)
-    return ((cosines < 0).sum((-2, -1)) / pairs.clamp(min=1)).to(result_dtype(gramian))
+    return (cosines < 0).sum((-2, -1)) / pairs.clamp(min=1)
 
 
-def normalised(gramian: Any, owner: str) -> tuple[Tensor, Tensor]:
+def gradient_conflict(gramian: Tensor) -> dict[str, Tensor]:
+    """Return share in conflict and volume of Gramians in training; NaN for diverged networks."""
+    cosines, present = normalized(gramian)
+    return {
+        "negative_cosine_fraction": share_in_conflict(cosines, present),
+        "voldet": squared_volume(cosines, present),
+    }
+
+
+def normalized(gramian: Tensor) -> tuple[Tensor, Tensor]:
     """Return the cosines of the task gradients, (..., T, T) in float64, and which tasks have a
     gradient, (..., T).
 
     A task without one gets the row and column of the unit matrix: it changes no determinant and
-    opposes nobody. A Gramian that is not finite becomes NaN throughout.
+    opposes no other. A Gramian that is not finite becomes NaN throughout.
     """
-    matrix = checked_gramian(gramian, owner)
+    matrix = gramian.to(torch.float64)
     finite = matrix.isfinite().all(-1).all(-1)
     cosines, _ = unit_diagonal(matrix)
     return torch.where(finite[..., None, None], cosines, torch.nan), squared_norms(matrix) > 0
@@ -144,7 +164,6 @@ def opposition(cosines: Tensor) -> Tensor:
     return -cosines.clamp(max=0)
 
 
-def result_dtype(gramian: Any) -> torch.dtype:
+def result_dtype(gramian: Tensor) -> torch.dtype:
     """Return the type of results: that of a Gramian of floats, else float64."""
-    dtype = torch.as_tensor(gramian).dtype
-    return dtype if dtype.is_floating_point else torch.float64
+    return gramian.dtype if gramian.dtype.is_floating_point else torch.float64

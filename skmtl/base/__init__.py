@@ -1,27 +1,20 @@
 """Base classes of what can be plugged into the training loop."""
 
-from skmtl.base.aggregator import (
-    Aggregator,
-    GradientUse,
-    GradientWeighting,
-    JacobianAggregator,
-    LossWeighting,
-)
+from skmtl.base.aggregator import Aggregator, TrunkStep
 from skmtl.base.fairness_term import FairnessTerm, TermForTasks
 from skmtl.base.penalty import Penalty
 from skmtl.base.probabilities import SMALLEST_PROBABILITY
+from skmtl.base.signals import Signals
 from skmtl.base.target_coding import StandardizedTarget, TargetCoding
 from skmtl.base.task_loss import Curvature, TaskLoss
 
 __all__ = [
     "Aggregator",
     "FairnessTerm",
-    "GradientUse",
-    "GradientWeighting",
-    "JacobianAggregator",
-    "LossWeighting",
     "Penalty",
+    "Signals",
     "TaskLoss",
     "TermForTasks",
+    "TrunkStep",
 ]
 __shared__ = ["SMALLEST_PROBABILITY", "Curvature", "StandardizedTarget", "TargetCoding"]

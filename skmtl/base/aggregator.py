@@ -1,160 +1,189 @@
-"""Base classes of what can be plugged into the training loop; they hold parameters and know no
-tensor library.
-
-The loop trains E networks side by side. What a method remembers from step to step is a state, a
-dictionary of arrays whose first axis is the networks; the loop keeps it, so that the method's
-object is never changed. A network is a row of every array: rows are selected when networks leave
-and set back when others take their place.
-"""
+"""The protocol of aggregators: how the losses or gradients of T tasks become one step."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Literal
 
 from sklearn.base import BaseEstimator
 
+from skmtl.base.signals import Signals
 
-class Aggregator(BaseEstimator):
-    """How the losses or gradients of T tasks become one step. Subclass one of the three kinds
-    below.
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
-    Attributes
-    ----------
-    random : bool
-        Whether the method draws: it is then given ``generator``, a list of one generator for each
-        network.
-    """
+    State = dict[str, Tensor]
+    Device = torch.device | str | None
 
-    random: bool = False
-
-    def initial_state(self, n_members: int, n_tasks: int, *, device: Any = None) -> dict[str, Any]:
-        """Return what the method remembers before the first step; entries have a first axis of E,
-        then none, one or two axes of T.
-        """
-        return {}
-
-    def diagnostics(self, gramian: Any) -> dict[str, Any]:
-        """Return numbers, (E,), that a fit notes down after every pass, by name, from the last
-        Gramian of the pass, (E, T, T).
-        """
-        return {}
-
-
-class LossWeighting(Aggregator):
-    """Weighs the task losses; trunk and heads both follow the weighted loss.
-
-    Attributes
-    ----------
-    advances : {"step", "pass"}
-        When `advance` is called: after each step with the losses that `loss_weights` saw, or after
-        each pass with their means over the pass.
-    needs : tuple of str
-        Keyword arguments of `advance`, each of shape (E, T): "losses_after" (of the same batch,
-        after the step), "gradient_norms" (of the unweighted task gradients of the trunk, before the
-        step), "weights" (that `loss_weights` returned).
-    reads : tuple of str
-        Keyword arguments of `loss_weights`: "gramian" (of the unweighted task gradients of the
-        trunk, (E, T, T)).
-    """
-
-    advances: str = "step"
-    needs: tuple[str, ...] = ()
-    reads: tuple[str, ...] = ()
-
-    def loss_weights(self, losses: Any, state: Any = None, *, present: Any = None) -> Any:
-        """Return weights, (E, T), from the mean losses of a batch, (E, T); ``present`` tells which
-        tasks have a label in it.
-        """
-        raise NotImplementedError
-
-    def advance(
-        self, losses: Any, state: Any = None, *, present: Any = None, **signals: Any
-    ) -> Any:
-        """Return the next state."""
-        return state
+Kind = Literal["loss_weights", "gradient_weights", "direction"]
 
 
 @dataclass(frozen=True)
-class GradientUse:
-    """How a network takes and applies task gradients.
+class TrunkStep:
+    """How a network applies the weighted sum of its task gradients.
 
-    Attributes
+    Parameters
     ----------
-    at : {"parameters", "representation"}
-        What the gradients are of: the trunk's parameters, or its outputs for the rows of the batch.
-    every : int
-        Steps for which weights are kept; those in between cost no more than the mean of the losses.
-    max_norm : float or None
-        Length that the trunk's gradient is clipped to.
-    head_gradient : {"own", "weighted"}
-        What heads follow: the loss of their task, or that loss times the task's weight.
-    times_tasks : bool
-        Whether the direction is multiplied by T, before clipping.
+    max_norm : float or None, default=None
+        Length to which the gradient of the trunk is clipped; None = no limit.
+    times_tasks : bool, default=False
+        Whether the weighted sum is multiplied by the number of tasks, before clipping.
+    head_gradient : {"own", "weighted"}, default="own"
+        What a head follows: the loss of its task, or that loss times the weight of the task.
+
+    Examples
+    --------
+    >>> from skmtl.base import TrunkStep
+    >>> TrunkStep(max_norm=1.0)
+    TrunkStep(max_norm=1.0, times_tasks=False, head_gradient='own')
     """
 
-    at: str = "parameters"
-    every: int = 1
     max_norm: float | None = None
-    head_gradient: str = "own"
     times_tasks: bool = False
+    head_gradient: str = "own"
 
 
-class GradientWeighting(Aggregator):
-    """Weighs the task gradients of the trunk by their inner products; heads follow their own
-    losses.
+class Aggregator(BaseEstimator):
+    """Turns the losses or gradients of T tasks into one step; subclasses fill in ``step``.
 
-    Attributes
-    ----------
-    reads : tuple of str
-        Keyword arguments of `weights`: "scores" (what each task's validation loss is above its
-        baseline, in percent, (E, T)).
-    """
+    The training loop trains E networks side by side and keeps a state for them: a dictionary of
+    tensors whose first axis is the networks, followed by none, one or two axes of T. The object
+    itself holds parameters only and is never changed. Before each step the loop calls::
 
-    reads: tuple[str, ...] = ()
+        result, state = aggregator.step(signals, state)
 
-    def weights(self, gramian: Any) -> Any:
-        """Return weights of shape (E, T) from the Gramian of the gradients of the tasks with a
-        label in the batch, (E, T, T).
-        """
-        raise NotImplementedError
-
-    def weights_and_state(
-        self, gramian: Any, state: dict[str, Any], **options: Any
-    ) -> tuple[Any, dict[str, Any]]:
-        """Return the weights and what to remember.
-
-        An entry "unsolved" of the state, (E,), says where the method's equation had no solution;
-        its mean over a pass is noted down.
-        """
-        return self.weights(gramian, **options), state
-
-    def use(self) -> GradientUse:
-        """Return how gradients are taken and applied."""
-        return GradientUse()
-
-
-class JacobianAggregator(Aggregator):
-    """Turns the Jacobian of the trunk into one direction entry by entry; heads follow their own
-    losses.
+    and computes those signals that the aggregator reads.
 
     Attributes
     ----------
-    ignores_zero_rows : bool
-        Whether a row of zeros changes nothing: tasks without a label in the batch are then shown as
-        such, instead of left out.
+    kind : {"loss_weights", "gradient_weights", "direction"}
+        What ``step`` returns. "loss_weights": factors of the task losses, (E, T); trunk and heads
+        follow the weighted loss, and the signals leave fairness terms out. "gradient_weights":
+        factors of the task gradients of the trunk, (E, T). "direction": the gradient that the trunk
+        follows, (E, P). In the last two kinds heads follow the losses of their own tasks.
+    sees_absent_tasks : bool
+        False: tasks without a label in the batch are left out of all signals. True: they are shown,
+        and ``signals.present`` tells which they are.
+    needs_baselines : bool
+        Whether ``signals.scores`` is read. Estimators then train single-task networks first.
+    trunk_step : TrunkStep
+        How "gradient_weights" are applied.
+
+    See Also
+    --------
+    Signals : What can be read.
+
+    Examples
+    --------
+    Weigh the tasks by the square roots of their losses:
+
+    >>> from skmtl import MultiTaskRegressor
+    >>> from skmtl.base import Aggregator
+    >>> class RootLosses(Aggregator):
+    ...     def step(self, signals, state):
+    ...         roots = signals.losses.sqrt()
+    ...         return roots / roots.sum(-1, keepdim=True), state
+    >>> MultiTaskRegressor(aggregator=RootLosses())
+    MultiTaskRegressor(aggregator=RootLosses())
     """
 
-    ignores_zero_rows: bool = False
+    kind: Kind = "loss_weights"
+    sees_absent_tasks: bool = False
+    needs_baselines: bool = False
+    trunk_step: TrunkStep = TrunkStep()
 
-    def aggregate(self, jacobian: Any) -> Any:
-        """Return a direction of shape (E, P) from the rows of the tasks with a label in the batch,
-        (E, T, P).
+    def check(self, n_tasks: int) -> None:
+        """Raise ValueError where a parameter cannot be used; called once before training.
+
+        Parameters
+        ----------
+        n_tasks : int
+            Number of tasks. With a single task nothing is aggregated.
+        """
+
+    def init(self, n_networks: int, n_tasks: int, *, device: Device = None) -> State:
+        """Return the state before the first step.
+
+        Parameters
+        ----------
+        n_networks, n_tasks : int
+            Numbers E and T.
+        device : torch.device or str, default=None
+            Where the tensors lie; None = the CPU.
+
+        Returns
+        -------
+        dict of str to Tensor
+            New tensors with a first axis of E, then none, one or two axes of T; by default none.
+        """
+        return {}
+
+    def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
+        """Return what the networks follow in this step, and the next state.
+
+        Parameters
+        ----------
+        signals : Signals
+            What is known before the step.
+        state : dict of str to Tensor
+            The state, as from :meth:`init`. Never changed.
+
+        Returns
+        -------
+        result : Tensor of shape (E, T) or (E, P)
+            Weights or a direction, see ``kind``.
+        state : dict of str to Tensor
+            The next state; an entry "unsolved", (E,), says where the method found no solution, and
+            its mean over an epoch is noted down.
         """
         raise NotImplementedError
 
-    def direction_and_state(
-        self, jacobian: Any, state: dict[str, Any], **options: Any
-    ) -> tuple[Any, dict[str, Any]]:
-        """Return the direction and what to remember."""
-        return self.aggregate(jacobian, **options), state
+    def after_step(self, signals: Signals, state: State) -> State:
+        """Return the next state, from what is known after the step.
+
+        Parameters
+        ----------
+        signals : Signals
+            ``losses``, ``losses_after``, ``present``, ``scores`` and ``steps``.
+        state : dict of str to Tensor
+            The state that :meth:`step` returned.
+
+        Returns
+        -------
+        dict of str to Tensor
+            The next state.
+        """
+        return state
+
+    def end_epoch(self, signals: Signals, state: State) -> State:
+        """Return the next state, from the mean losses of an epoch.
+
+        Parameters
+        ----------
+        signals : Signals
+            ``losses`` and ``present`` of the epoch, and ``scores``.
+        state : dict of str to Tensor
+            The state.
+
+        Returns
+        -------
+        dict of str to Tensor
+            The next state.
+        """
+        return state
+
+    def diagnostics(self, gramian: Tensor) -> dict[str, Tensor]:
+        """Return numbers that a fit notes down after every epoch.
+
+        Parameters
+        ----------
+        gramian : Tensor of shape (E, T, T)
+            The last Gramian that was read in the epoch.
+
+        Returns
+        -------
+        dict of str to Tensor
+            Numbers of shape (E,), by name; by default none.
+        """
+        return {}

@@ -2,4 +2,5 @@
 
 from skmtl.cli.entry import main
 
-__all__ = ["main"]
+# What other packages of skmtl use; no promise to users.
+__shared__ = ["main"]

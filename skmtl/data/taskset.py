@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -13,61 +12,30 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 
-from skmtl.data.names import encode_task_ids, wide_columns
-from skmtl.data.rows import (
-    Kind,
-    RowOrder,
-    check_fraction,
-    check_target_column,
-    split_rows,
-    split_shared_rows,
-    take_rows,
-    tidy_labels,
-)
-
-
-@dataclass(frozen=True)
-class Task:
-    """One task: its name, its inputs and its targets.
-
-    Parameters
-    ----------
-    name : str
-        Name of the task.
-    X : ndarray or DataFrame of shape (n_t, p)
-        Inputs of the rows that are labelled for this task.
-    y : ndarray of shape (n_t,)
-        Targets: float64 for regression, labels in their own type for classification.
-
-    Examples
-    --------
-    >>> from skmtl import TaskSet
-    >>> task = TaskSet.from_wide([[1.0], [2.0], [3.0]], [5.0, float("nan"), 6.0])["0"]
-    >>> task.name, task.y, len(task)
-    ('0', array([5., 6.]), 2)
-    """
-
-    name: str
-    X: Any
-    y: NDArray[Any]
-
-    def __len__(self) -> int:
-        return len(self.y)
+from skmtl.data.frames import one_column, take_rows
+from skmtl.data.label_types import check_label_types, plain_labels, tidy_labels
+from skmtl.data.messages import shown_names
+from skmtl.data.missing_text import without_missing_text
+from skmtl.data.row_splits import RowOrder, check_fraction, split_rows, split_shared_rows
+from skmtl.data.task import Task
+from skmtl.data.task_ids import encode_task_ids
+from skmtl.data.task_table import Kind, as_table, check_kind, feature_names, frozen, numeric_targets
+from skmtl.data.wide_targets import wide_columns
 
 
 class TaskSet:
     """An immutable, ordered set of named tasks over the same input columns.
 
     Build one with :meth:`from_long` (every row belongs to one task) or :meth:`from_wide` (one
-    target column a task, NaN where a row has no label for the task). Both keep one table of inputs
-    and, per task, the positions of its labelled rows.
+    target column per task, NaN where a row has no label for the task). Both keep one table of inputs
+    and, per task, the positions of its labeled rows.
 
     Parameters
     ----------
     table : ndarray or DataFrame of shape (n, p)
         Inputs that all tasks draw their rows from.
     rows : mapping of str to ndarray of shape (n_t,)
-        Positions in ``table`` of every task's labelled rows.
+        Positions in ``table`` of every task's labeled rows.
     targets : mapping of str to ndarray of shape (n_t,)
         Targets of those rows.
     kind : {"regression", "classification"}
@@ -105,15 +73,15 @@ class TaskSet:
         targets: Mapping[str, NDArray[Any]],
         kind: Kind,
     ):
-        _check_kind(kind)
+        check_kind(kind)
         self._table = table
         self._rows = MappingProxyType(
-            {name: _frozen(np.asarray(index, dtype=np.intp)) for name, index in rows.items()}
+            {name: frozen(np.asarray(index, dtype=np.intp)) for name, index in rows.items()}
         )
-        self._targets = MappingProxyType({name: _frozen(targets[name]) for name in rows})
+        self._targets = MappingProxyType({name: frozen(targets[name]) for name in rows})
         self.kind: Kind = kind
         self.n_features_in_: int = table.shape[1]
-        self.feature_names_in_ = _feature_names(table)
+        self.feature_names_in_ = feature_names(table)
         self._sealed = True
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -154,27 +122,15 @@ class TaskSet:
         ValueError
             If lengths differ, a target is missing or not finite, or two ids share one name.
         """
-        table = _check_table(X)
+        check_kind(kind)
+        table = as_table(X)
         names, codes = encode_task_ids(task)
-        _check_kind(kind)
-        labels = check_target_column(y, kind, "y")
-        for what, length in (("y", len(labels)), ("task", len(codes))):
-            if length != table.shape[0]:
-                raise ValueError(f"X has {table.shape[0]} rows, but {what} has {length}.")
-        missing = pd.isna(labels)
-        if missing.any():
-            raise ValueError(
-                f"Task {names[codes[missing.argmax()]]!r} has a missing target in y "
-                f"({missing.sum()} in all). Drop those rows first."
-            )
-        order = np.argsort(codes, kind="stable")
-        parts = np.split(order, np.cumsum(np.bincount(codes, minlength=len(names)))[:-1])
-        rows = dict(zip(names, parts, strict=True))
-        return cls(table, rows, {name: labels[index] for name, index in rows.items()}, kind)
+        labels = without_missing_text(one_column(y, "y"), "y")
+        return tasks_of_codes(table, labels, names, codes, kind)
 
     @classmethod
     def from_wide(cls, X: Any, Y: Any, kind: Kind = "regression") -> TaskSet:
-        """Build from one target column a task; NaN means that the row has no label for the task.
+        """Build from one target column per task; NaN means that the row has no label for the task.
 
         Parameters
         ----------
@@ -195,21 +151,9 @@ class TaskSet:
         ValueError
             If lengths differ or a column of Y has no label at all.
         """
-        table = _check_table(X)
-        _check_kind(kind)
-        names, columns = wide_columns(Y)
-        if len(columns[0]) != table.shape[0]:
-            raise ValueError(f"X has {table.shape[0]} rows, but Y has {len(columns[0])}.")
-        rows, targets = {}, {}
-        for name, column in zip(names, columns, strict=True):
-            labels = check_target_column(column, kind, f"Y[{name!r}]")
-            rows[name] = np.flatnonzero(~pd.isna(labels))
-            if len(rows[name]) == 0:
-                raise ValueError(f"Task {name!r} has no labelled row in Y.")
-            targets[name] = (
-                tidy_labels(labels[rows[name]]) if kind == "classification" else labels[rows[name]]
-            )
-        return cls(table, rows, targets, kind)
+        check_kind(kind)
+        table = as_table(X)
+        return tasks_of_columns(table, *wide_columns(Y), kind)
 
     # ------------------------------------------------------------------ reading
     @property
@@ -235,7 +179,7 @@ class TaskSet:
         spread = f"{sizes.min()}..{sizes.max()}" if len(sizes) else "0"
         return (
             f"TaskSet({len(self)} {self.kind} tasks, {self.n_features_in_} features, {spread} "
-            "rows a task)"
+            "rows per task)"
         )
 
     def __sklearn_clone__(self) -> TaskSet:
@@ -248,27 +192,27 @@ class TaskSet:
 
     @property
     def sizes(self) -> NDArray[np.intp]:
-        """Number of labelled rows of every task, of shape (T,)."""
+        """Number of labeled rows of every task, of shape (T,)."""
         return np.array([len(self._rows[name]) for name in self.names], dtype=np.intp)
 
     @property
     def shares_rows(self) -> bool:
-        """Whether any row of :attr:`X` is labelled for two tasks."""
+        """Whether any row of :attr:`X` is labeled for two tasks."""
         return int(self.sizes.sum()) > len(
             np.unique(np.concatenate([np.empty(0, dtype=np.intp), *self._rows.values()]))
         )
 
     def rows(self, name: str) -> NDArray[np.intp]:
-        """Positions in :attr:`X` of the rows that are labelled for a task."""
+        """Positions in :attr:`X` of the rows that are labeled for a task."""
         try:
             return self._rows[name]
         except (KeyError, TypeError):
             raise KeyError(
-                f"No task {name!r} in this TaskSet; it has {_shortened(self.names)}."
+                f"No task {name!r} in this TaskSet; it has {shown_names(self.names)}."
             ) from None
 
     def targets(self, name: str) -> NDArray[Any]:
-        """Targets of a task's labelled rows, in the order of :meth:`rows`."""
+        """Targets of a task's labeled rows, in the order of :meth:`rows`."""
         self.rows(name)
         return self._targets[name]
 
@@ -372,7 +316,7 @@ class TaskSet:
         small = [name for name in self.names if len(self._rows[name]) < 2]
         if small:
             raise ValueError(
-                f"Task {small[0]!r} has 1 row; train_test_split needs at least 2 rows a task."
+                f"Task {small[0]!r} has 1 row; train_test_split needs at least 2 rows per task."
             )
         stratify = self.kind == "classification"
         if self.shares_rows:
@@ -396,46 +340,45 @@ class TaskSet:
         )
 
 
-# ---------------------------------------------------------------------- helpers
-def _check_kind(kind: Any) -> None:
-    if kind not in ("regression", "classification"):
-        raise ValueError(f"kind must be 'regression' or 'classification'. Got {kind!r}.")
-
-
-def _check_table(X: Any) -> Any:
-    if hasattr(X, "iloc") and hasattr(X, "columns"):
-        table = X.copy(deep=True)
-        if table.columns.duplicated().any():
-            raise ValueError(
-                f"X has two columns named {table.columns[table.columns.duplicated()][0]!r}."
-            )
-    else:
-        table = np.array(X)
-        if table.ndim != 2:
-            raise ValueError(
-                f"X must have shape (n, p). Got an array with {table.ndim} dimensions."
-            )
-        table = _frozen(table)
-    if table.shape[0] == 0 or table.shape[1] == 0:
+# ---------------------------------------------------------------------- from targets to tasks
+def tasks_of_codes(
+    table: Any, labels: NDArray[Any], names: list[str], codes: NDArray[np.intp], kind: Kind
+) -> TaskSet:
+    """Return the tasks of targets of shape (n,), given the position of every row's task."""
+    for what, length in (("y", len(labels)), ("task", len(codes))):
+        if length != table.shape[0]:
+            raise ValueError(f"X has {table.shape[0]} rows, but {what} has {length}.")
+    missing = pd.isna(labels)
+    if missing.any():
         raise ValueError(
-            f"X must have at least one row and one column. Got shape {tuple(table.shape)}."
+            f"Task {names[codes[missing.argmax()]]!r} has a missing target in y "
+            f"({missing.sum()} in all). Drop those rows first."
         )
-    return table
+    if kind == "classification":
+        check_label_types(labels, "y")
+        labels = plain_labels(labels)
+    else:
+        labels = numeric_targets(labels, "y")
+    order = np.argsort(codes, kind="stable")
+    parts = np.split(order, np.cumsum(np.bincount(codes, minlength=len(names)))[:-1])
+    rows = dict(zip(names, parts, strict=True))
+    return TaskSet(table, rows, {name: labels[index] for name, index in rows.items()}, kind)
 
 
-def _feature_names(table: Any) -> NDArray[np.object_] | None:
-    columns = getattr(table, "columns", None)
-    if columns is None or not all(isinstance(name, str) for name in columns):
-        return None
-    return np.asarray(columns, dtype=object)
-
-
-def _frozen(values: NDArray[Any]) -> NDArray[Any]:
-    frozen: NDArray[Any] = values.view()
-    frozen.flags.writeable = False
-    return frozen
-
-
-def _shortened(names: list[str], at_most: int = 6) -> str:
-    shown = ", ".join(repr(name) for name in names[:at_most])
-    return shown + (f", ... ({len(names)} in all)" if len(names) > at_most else "")
+def tasks_of_columns(
+    table: Any, names: list[str], columns: list[NDArray[Any]], kind: Kind
+) -> TaskSet:
+    """Return the tasks of wide targets, given as one column per task."""
+    if len(columns[0]) != table.shape[0]:
+        raise ValueError(f"X has {table.shape[0]} rows, but Y has {len(columns[0])}.")
+    rows, targets = {}, {}
+    for name, column in zip(names, columns, strict=True):
+        labels = column if kind == "classification" else numeric_targets(column, f"Y[{name!r}]")
+        rows[name] = np.flatnonzero(~pd.isna(labels))
+        if len(rows[name]) == 0:
+            raise ValueError(f"Task {name!r} has no labeled row in Y.")
+        targets[name] = labels[rows[name]]
+        if kind == "classification":
+            check_label_types(targets[name], f"Task {name!r}")
+            targets[name] = tidy_labels(targets[name], f"Task {name!r}")
+    return TaskSet(table, rows, targets, kind)

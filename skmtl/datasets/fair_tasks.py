@@ -37,7 +37,7 @@ def make_fair_tasks(
     r"""Generate binary tasks whose labels depend on a group of people that the inputs give away.
 
     .. math:: y_t = \mathbb{1}\big[ w_t^\top x + b_t \, (g - \tfrac{1}{2}) + \varepsilon_t > c_t
-    \big],
+        \big],
         \qquad x \sim N(0, I), \quad \varepsilon_t \sim N(0, \text{noise}^2)
 
     with g = 1 for group "b" and 0 for group "a". Inputs are x and a proxy of the group,

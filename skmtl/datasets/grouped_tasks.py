@@ -37,7 +37,7 @@ def make_grouped_tasks(
     Task t of group g draws its inputs from :math:`N(\mu_g, I)` and its targets from
 
     .. math:: y = z + a \sin(2 z) + \varepsilon, \qquad z = w_t^\top (x - \mu_g), \qquad \varepsilon
-    \sim N(0, \text{noise}^2)
+        \sim N(0, \text{noise}^2)
 
     with unit vectors :math:`w_t` that lie `group_spread` away from their group's direction. The
     directions of the groups are orthogonal; so are their centres :math:`\mu_g`, of length
@@ -184,7 +184,7 @@ def expected_gains(
     on task i is
 
     .. math:: r + (\theta - \theta_i)^\top M_i (\theta - \theta_i) + \frac{r + \sum_k \pi_k (\theta
-    - \theta_k)^\top M_k (\theta - \theta_k)}{N - p - 2} \,
+        - \theta_k)^\top M_k (\theta - \theta_k)}{N - p - 2} \,
         \mathrm{tr}(M_i S^{-1})
 
     the last term being the variance of the fit to N rows, p the number of inputs. That of a fit to

@@ -30,7 +30,7 @@ def make_majority_minority_tasks(
     subspaces.
 
     .. math:: y = h_t^\top B x + \varepsilon, \qquad x \sim N(0, I), \qquad \varepsilon \sim N(0,
-    \text{noise}^2)
+        \text{noise}^2)
 
     with :math:`B = B_{maj}` for tasks of the majority and :math:`B_{min}` for those of the
     minority. The rows of the two together are random orthonormal vectors; the heads :math:`h_t` are

@@ -36,7 +36,7 @@ def make_spurious_tasks(
     and test.
 
     .. math:: x = \text{signal} \sum_t \tilde y_t u_t + \text{nuisance\_signal} \, \tilde z \, v +
-    \varepsilon, \qquad \varepsilon \sim N(0, I),
+        \varepsilon, \qquad \varepsilon \sim N(0, I),
 
     with labels and nuisance as :math:`\tilde y, \tilde z \in \{-1, 1\}` and random orthonormal
     directions :math:`u_t, v`. In training the nuisance z is a fair coin, and the label of every

@@ -29,7 +29,7 @@ class MultiTaskClassifier(ClassificationOutputs, ClassifierMixin, MultiTaskNetwo
     task's labelled rows,
 
     .. math:: -\frac{1}{\sum_t w_t} \sum_t \frac{w_t}{n_t} \sum_{i=1}^{n_t} \log \hat p_t(y_{it}
-    \mid x_i)
+        \mid x_i)
               + \frac{\alpha}{2} \sum_l \|W_l\|^2.
 
     Tasks may be binary or have several classes, and different classes each.

@@ -9,13 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from skmtl.estimators.categories import (
-    Level,
-    codes_of,
-    is_categorical,
-    learn_levels,
-    resolve_categorical,
-)
+from skmtl.data import Level, codes_of, is_categorical, learn_levels, resolve_categorical
 from skmtl.estimators.numeric import Scaling, as_numbers
 
 

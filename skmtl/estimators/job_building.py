@@ -9,7 +9,6 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from skmtl.base import GradientWeighting
 from skmtl.estimators.constant_targets import tasks_left_out, without_labels
 from skmtl.estimators.fairness_terms import term_weights, terms_of
 from skmtl.estimators.fit_job import FitJob
@@ -83,11 +82,7 @@ def ensemble_job(
         for k, start in enumerate(starts)
     ]
     aggregator = settings.aggregator
-    if (
-        isinstance(aggregator, GradientWeighting)
-        and "scores" in aggregator.reads
-        and len(names) > 1
-    ):
+    if aggregator is not None and aggregator.needs_baselines and len(names) > 1:
         networks = _with_baselines(settings, problem, networks, left_out)
     unlabeled = [t for t, name in enumerate(names) if name in left_out or name not in problem.train]
     return FitJob(

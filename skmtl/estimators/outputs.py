@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from skmtl.data import in_task_order
 from skmtl.metrics import multitask_accuracy, multitask_r2
 
 
@@ -113,6 +114,8 @@ class RegressionOutputs:
     True
     """
 
+    task_names_: list[str]
+
     def predict(self, X: Any) -> NDArray[np.float64]:
         """Predict the targets.
 
@@ -148,6 +151,8 @@ class RegressionOutputs:
         """
         model: TaskModel = _fitted_model(self)
         ids = model.task_ids(X)
+        if ids is None:
+            y = in_task_order(y, self.task_names_, "y", "the tasks of fit")
         return float(multitask_r2(y, self.predict(X), task=ids, sample_weight=sample_weight))
 
 
@@ -165,6 +170,8 @@ class ClassificationOutputs:
     """
 
     classes_: Any
+
+    task_names_: list[str]
 
     def predict_proba(self, X: Any) -> NDArray[np.float64] | list[NDArray[np.float64]]:
         """Predict class probabilities.
@@ -228,6 +235,8 @@ class ClassificationOutputs:
         """
         model: TaskModel = _fitted_model(self)
         ids = model.task_ids(X)
+        if ids is None:
+            y = in_task_order(y, self.task_names_, "y", "the tasks of fit")
         return float(multitask_accuracy(y, self.predict(X), task=ids, sample_weight=sample_weight))
 
 

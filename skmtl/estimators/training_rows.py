@@ -19,12 +19,13 @@ from skmtl.data import (
     column_position,
     group_codes,
     long_tasks,
+    n_rows_of,
     named_columns,
+    resolve_categorical,
     weighted_rows,
     wide_tasks,
     without_columns,
 )
-from skmtl.estimators.categories import resolve_categorical
 from skmtl.estimators.class_labels import check_class_labels
 from skmtl.estimators.fit_settings import ReadingSettings, Settings
 from skmtl.estimators.fitted_networks import FittedNetworks
@@ -133,8 +134,8 @@ def _without_sensitive(
     """Return X without sensitive columns, the groups of its rows, and the columns' names."""
     if sensitive_features is None:
         return X, None, []
-    n_rows = len(as_pandas(X)) if hasattr(X, "__len__") else np.shape(X)[0]
-    groups = Groups(*group_codes(X, sensitive_features, n_rows))
+    X = as_pandas(X)
+    groups = Groups(*group_codes(X, sensitive_features, n_rows_of(X)))
     named = [] if reading.sensitive_as_input else named_columns(X, sensitive_features)
     return without_columns(X, named), groups, named
 

@@ -17,7 +17,7 @@ class Correlation(PairPenalty):
     r"""Absolute correlation between scores and membership in one of two groups.
 
     .. math:: \frac{|\operatorname{cov}(s, a)|}{\sqrt{\operatorname{var}(s) \operatorname{var}(a) +
-    10^{-12}}}, \qquad a \in \{0, 1\}
+        10^{-12}}}, \qquad a \in \{0, 1\}
 
     with means over the rows of the two groups. Unlike :class:`RateGap` it does not depend on the
     scale of the scores.
@@ -91,7 +91,7 @@ def correlation_penalty(scores: Tensor, groups: Tensor, *, pairs: str = "max") -
     r"""Absolute correlation between scores and membership in one of two groups.
 
     .. math:: \frac{|\operatorname{cov}(s, a)|}{\sqrt{\operatorname{var}(s) \operatorname{var}(a) +
-    10^{-12}}}, \qquad a \in \{0, 1\}
+        10^{-12}}}, \qquad a \in \{0, 1\}
 
     with means over the rows of the two groups.
 

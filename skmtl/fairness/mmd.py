@@ -20,7 +20,7 @@ class MMD(PairPenalty):
     r"""Squared maximum mean discrepancy between the scores of two groups, with a Gaussian kernel.
 
     .. math:: \frac{1}{n_a^2} \sum_{i, i' \in a} k(s_i, s_{i'}) - \frac{2}{n_a n_b} \sum_{i \in a, j
-    \in b} k(s_i, s_j)
+        \in b} k(s_i, s_j)
         + \frac{1}{n_b^2} \sum_{j, j' \in b} k(s_j, s_{j'}), \qquad k(s, s') = e^{-(s - s')^2 /
         \ell^2}
 
@@ -103,7 +103,7 @@ def mmd_penalty(
     r"""Squared maximum mean discrepancy between the scores of two groups, with a Gaussian kernel.
 
     .. math:: \frac{1}{n_a^2} \sum_{i, i' \in a} k(s_i, s_{i'}) - \frac{2}{n_a n_b} \sum_{i \in a, j
-    \in b} k(s_i, s_j)
+        \in b} k(s_i, s_j)
         + \frac{1}{n_b^2} \sum_{j, j' \in b} k(s_j, s_{j'}), \qquad k(s, s') = e^{-(s - s')^2 /
         \ell^2}
 

@@ -52,9 +52,9 @@ class MTAF(FairnessTerm):
     pairs : {"max", "mean"}, default="max"
         What counts with more than two groups: the largest value over pairs, or their mean.
     form : {"paper", "released"}, default="paper"
-        "paper" is Algorithm 1 of [1]_. "released" is the published code: the trunk's part is F(N_t)
-        - r_t F(E_t), and every F is multiplied by the share of its rows in the batch (only F(N_t)
-          of :class:`RateGap` is not). Weights of the two forms are on different scales.
+        "paper" is Algorithm 1 of [1]_. "released" is the published code: the trunk's part is
+        F(N_t) - r_t F(E_t), and every F is multiplied by the share of its rows in the batch
+        (only F(N_t) of :class:`RateGap` is not). Weights of the two forms are on different scales.
 
     Raises
     ------

@@ -7,12 +7,12 @@ from skmtl.grouping.grouped_regressor import TaskGroupedRegressor
 from skmtl.grouping.search import Selection, TaskGrouper, select_groups
 
 __all__ = [
-    "DEFAULT_NETWORK",
-    "MIN_ROWS",
     "Selection",
     "TaskGroupedClassifier",
     "TaskGroupedRegressor",
     "TaskGrouper",
-    "loss_units",
     "select_groups",
 ]
+
+# What other packages of skmtl use; no promise to users.
+__shared__ = ["DEFAULT_NETWORK", "MIN_ROWS", "loss_units"]

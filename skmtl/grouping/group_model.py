@@ -52,7 +52,7 @@ class GroupGainModel:
     r"""Predict the gain of a task in a group from pair gains and from groups that were measured.
 
     .. math:: g_{G \to i} = \theta_0 + \theta_1 l + (\theta_2 + \theta_3 l) z_i + u_i + (\theta_4 +
-    \theta_5 l)
+        \theta_5 l)
         \frac{1}{|G| - 1} \sum_{j \in G, j \ne i} (A_{ij} + e_{ij}), \qquad l = \log_2 (|G| / 2)
 
     with :math:`z_i` the standardised logarithm of the task's number of rows. The plain average of

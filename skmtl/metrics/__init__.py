@@ -1,10 +1,14 @@
 """Numbers about predictions of several tasks."""
 
 from skmtl.metrics.accuracy import multitask_accuracy
-from skmtl.metrics.comparison import delta_m, mean_rank
-from skmtl.metrics.errors import average_relative_error, average_relative_fairness_gap, error_rate
+from skmtl.metrics.error_ratios import (
+    average_relative_error,
+    average_relative_fairness_gap,
+    error_rate,
+)
 from skmtl.metrics.group_rates import chance_gap, group_rate_gap
 from skmtl.metrics.log_loss import multitask_log_loss
+from skmtl.metrics.method_comparison import delta_m, mean_rank
 from skmtl.metrics.pareto import hypervolume, pareto_mask, reported_point
 from skmtl.metrics.regression import multitask_mse, multitask_r2
 from skmtl.metrics.roc_auc import multitask_roc_auc

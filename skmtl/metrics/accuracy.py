@@ -6,7 +6,13 @@ from typing import Any
 
 from sklearn.metrics import accuracy_score
 
-from skmtl.metrics.labelled import Average, Score, columns_of, labelled_tasks, score_tasks
+from skmtl.metrics.labeled_tasks import (
+    Average,
+    Score,
+    labeled_tasks,
+    predicted_columns,
+    score_tasks,
+)
 
 
 def multitask_accuracy(
@@ -20,7 +26,7 @@ def multitask_accuracy(
     r"""Share of correct labels, per task or as their mean.
 
     .. math:: \frac{1}{T} \sum_t \frac{1}{n_t} \sum_{i : y_{it} \text{ known}} \mathbb{1}[\hat
-    y_{it} = y_{it}]
+        y_{it} = y_{it}]
 
     Parameters
     ----------
@@ -29,7 +35,7 @@ def multitask_accuracy(
     task : array-like of shape (n,), optional
         Task of every row in long form, where ``Y_true`` is (n,).
     sample_weight : array-like of shape (n,), optional
-        Weights of the rows; rows of weight zero count as unlabelled.
+        Weights of the rows; rows of weight zero count as unlabeled.
     average : {"macro"} or None, default="macro"
         Mean over tasks, or one value a task.
 
@@ -50,7 +56,7 @@ def multitask_accuracy(
     >>> float(multitask_accuracy(np.array([[0, 1.0], [1, np.nan]]), np.array([[0, 0], [1, 1]])))
     0.5
     """
-    tasks = labelled_tasks(Y_true, columns_of(Y_pred), task, sample_weight)
+    tasks = labeled_tasks(Y_true, predicted_columns(Y_true, Y_pred, task), task, sample_weight)
     return score_tasks(
         tasks,
         lambda one: float(accuracy_score(one.y, one.prediction, sample_weight=one.sample_weight)),

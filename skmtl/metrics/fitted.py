@@ -4,11 +4,9 @@ and the task of every row.
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+from skmtl.data import take_column
 
 
 def last_step(estimator: Any) -> Any:
@@ -18,7 +16,7 @@ def last_step(estimator: Any) -> Any:
     return _unwrapped(estimator, None)[0]
 
 
-def task_ids(estimator: Any, X: Any) -> NDArray[np.object_] | None:
+def task_ids(estimator: Any, X: Any) -> Any:
     """Task of every row of X in long form, taken from the inputs that reach the last step; None in
     wide form.
     """
@@ -26,23 +24,7 @@ def task_ids(estimator: Any, X: Any) -> NDArray[np.object_] | None:
     if column is None:
         return None
     inputs = _unwrapped(estimator, X)[1]
-    if hasattr(inputs, "columns"):
-        if column in inputs.columns:
-            return np.asarray(inputs[column], dtype=object)
-        if not isinstance(column, Integral):
-            raise ValueError(
-                f"The scorer cannot find task_column={column!r} among the columns of X, which are "
-                f"{list(inputs.columns)[:8]}."
-            )
-        return np.asarray(inputs.iloc[:, _position(column, inputs.shape[1])], dtype=object)
-    values = np.asarray(inputs)
-    if isinstance(column, str) or values.ndim != 2:
-        raise ValueError(
-            f"The scorer cannot find task_column={column!r}: X is an array of shape "
-            f"{values.shape}, whose columns have no names. "
-            "Use a DataFrame, or give the column's position."
-        )
-    return values[:, _position(column, values.shape[1])].astype(object)
+    return take_column(inputs, column, "task_column")[0]
 
 
 def _unwrapped(estimator: Any, X: Any) -> tuple[Any, Any]:
@@ -57,11 +39,3 @@ def _unwrapped(estimator: Any, X: Any) -> tuple[Any, Any]:
             X = estimator[:-1].transform(X)
         return _unwrapped(steps[-1][1], X)
     return estimator, X
-
-
-def _position(column: Any, n_columns: int) -> int:
-    if not -n_columns <= column < n_columns:
-        raise ValueError(
-            f"The scorer cannot find task_column={column!r}: X has {n_columns} columns."
-        )
-    return int(column)

@@ -14,11 +14,14 @@ from scipy.stats import hypergeom
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils import check_random_state
 
-from skmtl.metrics.errors import as_given
-from skmtl.metrics.labelled import Score, columns_of, id_name, labelled_tasks
+from skmtl.data import column_task_name, sensitive_table, shown_names, wide_columns
+from skmtl.metrics.error_ratios import as_given
+from skmtl.metrics.labeled_tasks import Score, labeled_tasks, predicted_columns
 
 # Whether the rows that a rate is taken of are the positive ones.
 _SIDES = {"fpr": (False,), "tpr": (True,), "equalized_odds": (False, True)}
+# More groups than this are most often a number that was not cut into bands.
+_MANY_GROUPS = 20
 _OWN_NAME = {False: "negative", True: "positive"}
 
 
@@ -197,12 +200,12 @@ def _counts(
     """Name of every task, and its rows counted by group for every label that the rate looks at."""
     if rate not in _SIDES:
         raise ValueError(f"rate must be one of {', '.join(_SIDES)}. Got {rate!r}.")
-    names, codes = _groups(sensitive_features, len(columns_of(y_true)[0]))
-    predicted = columns_of(y_pred)
-    own_groups = labelled_tasks(
+    names, codes = _groups(sensitive_features, len(wide_columns(y_true, "y_true")[1][0]))
+    predicted = predicted_columns(y_true, y_pred, task)
+    own_groups = labeled_tasks(
         y_true, [codes] * len(predicted), task, None
-    )  # the groups, in the place of predictions, of every task's labelled rows
-    for one, known in zip(labelled_tasks(y_true, predicted, task, None), own_groups, strict=True):
+    )  # the groups, in the place of predictions, of every task's labeled rows
+    for one, known in zip(labeled_tasks(y_true, predicted, task, None), own_groups, strict=True):
         group = known.prediction.astype(np.intp)
         own_label = _label_of(pos_label, one.name)
         truth, hit = (
@@ -231,39 +234,39 @@ def _groups(sensitive_features: Any, n: int) -> tuple[list[str], NDArray[np.intp
     """Names of the groups, and the position of every row's group among them, -1 where a value is
     missing.
     """
-    if np.ndim(sensitive_features) not in (1, 2):
+    if isinstance(sensitive_features, str):
         raise ValueError(
-            "sensitive_features must have shape (n,) or (n, q). Got an array with "
-            f"{np.ndim(sensitive_features)} dimensions."
+            "sensitive_features must hold one entry per row, not the name of a column. Got "
+            f"{sensitive_features!r}."
         )
-    frame = pd.DataFrame(sensitive_features)
-    if len(frame) != n or frame.shape[1] == 0:
-        raise ValueError(
-            f"sensitive_features has {len(frame)} rows and {frame.shape[1]} columns; y_true has "
-            f"{n} rows, and at least one column is needed."
-        )
+    frame = sensitive_table(None, sensitive_features, n)
     codes = np.zeros(n, dtype=np.intp)
     names = [""]
     for j in range(frame.shape[1]):
         own, found = pd.factorize(frame.iloc[:, j])
         codes = np.where((codes < 0) | (own < 0), -1, codes * len(found) + own)
         names = [
-            f"{name}, {id_name(value)}".removeprefix(", ") for name in names for value in found
+            f"{name}, {_group_name(value)}".removeprefix(", ") for name in names for value in found
         ]
     kept, compact = np.unique(codes[codes >= 0], return_inverse=True)
     codes[codes >= 0] = compact
     return [names[code] for code in kept], codes
 
 
+def _group_name(value: Any) -> str:
+    whole = isinstance(value, (float, np.floating)) and float(value).is_integer()
+    return str(int(value) if whole else value)
+
+
 def _label_of(pos_label: Any, name: str) -> Any:
     """Positive class of one task."""
     if not isinstance(pos_label, dict):
         return pos_label
-    by_name = {str(key): value for key, value in pos_label.items()}
+    by_name = {column_task_name(key): value for key, value in pos_label.items()}
     if name not in by_name:
         raise ValueError(
             f"pos_label has no positive class for task {name!r}; it has "
-            f"{', '.join(map(repr, by_name)) or 'none'}."
+            f"{shown_names(by_name) or 'none'}."
         )
     return by_name[name]
 
@@ -284,7 +287,7 @@ def _is_positive(values: NDArray[Any], pos_label: Any, name: str, what: str) -> 
 
 def _shown(values: NDArray[Any]) -> str:
     found = sorted(set(np.unique(values).tolist()), key=str)
-    return ", ".join(map(repr, found[:4])) + (", ..." if len(found) > 4 else "")
+    return shown_names(found, 4)
 
 
 def _warn_of_unseen(pos_label: Any, name: str, labels: NDArray[Any]) -> None:
@@ -306,9 +309,11 @@ def _warn_of_gaps(name: str, sides: list[_Side]) -> None:
                 stacklevel=3,
             )
         elif side.without:
-            left_out = ", ".join(map(repr, side.without))
+            many = len(side.having) + len(side.without) > _MANY_GROUPS
+            hint = " Cut numbers such as ages into bands first." if many else ""
             warnings.warn(
-                f"Groups without {kind} rows are left out of the gap of task {name!r}: {left_out}.",
+                f"Groups without {kind} rows are left out of the gap of task {name!r}: "
+                f"{shown_names(side.without)}.{hint}",
                 UndefinedMetricWarning,
                 stacklevel=3,
             )

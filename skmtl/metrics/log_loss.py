@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from skmtl.base import SMALLEST_PROBABILITY
-from skmtl.metrics.labelled import Average, LabelledTask, Score, labelled_tasks, score_tasks
+from skmtl.metrics.labeled_tasks import Average, LabeledTask, Score, labeled_tasks, score_tasks
 from skmtl.metrics.probabilities import (
     classes_of_columns,
     column_of_labels,
@@ -46,7 +46,7 @@ def multitask_log_loss(
     task : array-like of shape (n,), optional
         Task of every row in long form, where ``Y_true`` is (n,).
     sample_weight : array-like of shape (n,), optional
-        Weights of the rows; rows of weight zero count as unlabelled.
+        Weights of the rows; rows of weight zero count as unlabeled.
     average : {"macro"} or None, default="macro"
         Mean over tasks, or one value a task.
     labels : list of T array-like, or array-like of shape (k,), optional
@@ -72,7 +72,7 @@ def multitask_log_loss(
     """
     union = union_of_classes(Y_true)
 
-    def loss(one: LabelledTask) -> float:
+    def loss(one: LabeledTask) -> float:
         p = one.prediction
         if (
             (p < 0).any()
@@ -93,7 +93,7 @@ def multitask_log_loss(
         )
 
     return score_tasks(
-        labelled_tasks(Y_true, outputs_of_tasks(Y_true, Y_pred), task, sample_weight, labels),
+        labeled_tasks(Y_true, outputs_of_tasks(Y_true, Y_pred), task, sample_weight, labels),
         loss,
         average,
     )

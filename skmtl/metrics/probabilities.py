@@ -11,13 +11,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from skmtl.metrics.labelled import LabelledTask, columns_of
+from skmtl.data import as_pandas, wide_columns
+from skmtl.metrics.labeled_tasks import LabeledTask, in_order_of
 
 
 def outputs_of_tasks(Y_true: Any, Y_pred: Any) -> list[NDArray[np.float64]]:
     """One array a task, (n, k_t) or (n,): from a list of such arrays, an (n, T) array with one
     value a task, or, for one column of labels, itself.
     """
+    Y_true, Y_pred = as_pandas(Y_true), as_pandas(Y_pred)
+    if isinstance(Y_pred, pd.DataFrame) and np.shape(Y_true) == np.shape(Y_pred):
+        Y_pred = in_order_of(Y_true, Y_pred)
     nested = isinstance(Y_pred, (list, tuple)) and len(Y_pred) > 0 and np.ndim(Y_pred[0]) == 2
     if nested or np.ndim(Y_pred) == 3:
         return [np.asarray(own, dtype=float) for own in Y_pred]
@@ -38,14 +42,18 @@ def outputs_of_tasks(Y_true: Any, Y_pred: Any) -> list[NDArray[np.float64]]:
 
 def union_of_classes(Y_true: Any) -> list[Any] | None:
     """Sorted classes of all tasks; None where they cannot be sorted."""
-    found = {value for column in columns_of(Y_true) for value in column[~pd.isna(column)].tolist()}
+    found = {
+        value
+        for column in wide_columns(Y_true, "Y_true")[1]
+        for value in column[~pd.isna(column)].tolist()
+    }
     try:
         return sorted(found)
     except TypeError:
         return None
 
 
-def classes_of_columns(task: LabelledTask, union: list[Any] | None) -> Sequence[Any]:
+def classes_of_columns(task: LabeledTask, union: list[Any] | None) -> Sequence[Any]:
     """Classes of a task's probability columns: those given, else those of all tasks, else those
     among its own labels.
     """

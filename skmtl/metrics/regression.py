@@ -6,7 +6,13 @@ from typing import Any
 
 from sklearn.metrics import mean_squared_error, r2_score
 
-from skmtl.metrics.labelled import Average, Score, columns_of, labelled_tasks, score_tasks
+from skmtl.metrics.labeled_tasks import (
+    Average,
+    Score,
+    labeled_tasks,
+    predicted_columns,
+    score_tasks,
+)
 
 
 def multitask_r2(
@@ -20,7 +26,7 @@ def multitask_r2(
     r"""Coefficient of determination, per task or as their mean.
 
     .. math:: \frac{1}{T} \sum_t \Bigl(1 - \frac{\sum_i (y_{it} - \hat y_{it})^2}{\sum_i (y_{it} -
-    \bar y_t)^2}\Bigr)
+        \bar y_t)^2}\Bigr)
 
     Parameters
     ----------
@@ -29,7 +35,7 @@ def multitask_r2(
     task : array-like of shape (n,), optional
         Task of every row in long form, where ``Y_true`` is (n,).
     sample_weight : array-like of shape (n,), optional
-        Weights of the rows; rows of weight zero count as unlabelled.
+        Weights of the rows; rows of weight zero count as unlabeled.
     average : {"macro"} or None, default="macro"
         Mean over tasks, or one value a task.
 
@@ -51,7 +57,7 @@ def multitask_r2(
     >>> multitask_r2(Y, np.array([[0.0, 2.0], [1.0, 0.0], [2.0, 2.0]]), average=None).tolist()
     [1.0, 0.0]
     """
-    tasks = labelled_tasks(Y_true, columns_of(Y_pred), task, sample_weight)
+    tasks = labeled_tasks(Y_true, predicted_columns(Y_true, Y_pred, task), task, sample_weight)
     return score_tasks(
         tasks,
         lambda one: float(r2_score(one.y, one.prediction, sample_weight=one.sample_weight)),
@@ -79,7 +85,7 @@ def multitask_mse(
     task : array-like of shape (n,), optional
         Task of every row in long form, where ``Y_true`` is (n,).
     sample_weight : array-like of shape (n,), optional
-        Weights of the rows; rows of weight zero count as unlabelled.
+        Weights of the rows; rows of weight zero count as unlabeled.
     average : {"macro"} or None, default="macro"
         Mean over tasks, or one value a task.
 
@@ -100,7 +106,7 @@ def multitask_mse(
     >>> float(multitask_mse([1.0, 2.0, 5.0], [1.0, 4.0, 4.0], task=["a", "a", "b"]))
     1.5
     """
-    tasks = labelled_tasks(Y_true, columns_of(Y_pred), task, sample_weight)
+    tasks = labeled_tasks(Y_true, predicted_columns(Y_true, Y_pred, task), task, sample_weight)
     return score_tasks(
         tasks,
         lambda one: float(

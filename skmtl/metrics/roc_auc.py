@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from skmtl.metrics.labelled import Average, LabelledTask, Score, labelled_tasks, score_tasks
+from skmtl.metrics.labeled_tasks import Average, LabeledTask, Score, labeled_tasks, score_tasks
 from skmtl.metrics.probabilities import (
     classes_of_columns,
     column_of_labels,
@@ -32,7 +32,7 @@ def multitask_roc_auc(
     (ties count half),
 
     .. math:: \mathrm{AUC}_t = P(s_{it} > s_{jt} \mid y_{it} = 1, y_{jt} = 0) + \tfrac{1}{2}
-    P(s_{it} = s_{jt} \mid y_{it} = 1, y_{jt} = 0),
+        P(s_{it} = s_{jt} \mid y_{it} = 1, y_{jt} = 0),
 
     for a task of more classes the mean over the classes among its labels of this class against the
     rest. A binary task's second class is the larger of its two. A class that is not among
@@ -50,7 +50,7 @@ def multitask_roc_auc(
     task : array-like of shape (n,), optional
         Task of every row in long form, where ``Y_true`` is (n,).
     sample_weight : array-like of shape (n,), optional
-        Weights of the rows; rows of weight zero count as unlabelled.
+        Weights of the rows; rows of weight zero count as unlabeled.
     average : {"macro"} or None, default="macro"
         Mean over tasks, or one value a task.
     labels : list of T array-like, or array-like of shape (k,), optional
@@ -84,7 +84,7 @@ def multitask_roc_auc(
     """
     union = union_of_classes(Y_true)
 
-    def area(one: LabelledTask) -> float:
+    def area(one: LabeledTask) -> float:
         present, scores = np.unique(one.y), one.prediction
         if scores.ndim == 1:
             if len(present) > 2:
@@ -109,11 +109,11 @@ def multitask_roc_auc(
             )
         )
 
-    tasks = labelled_tasks(Y_true, outputs_of_tasks(Y_true, Y_pred), task, sample_weight, labels)
+    tasks = labeled_tasks(Y_true, outputs_of_tasks(Y_true, Y_pred), task, sample_weight, labels)
     return score_tasks(tasks, area, average, undefined=_of_one_class)
 
 
-def _of_one_class(one: LabelledTask) -> str | None:
+def _of_one_class(one: LabeledTask) -> str | None:
     present = np.unique(one.y).tolist()
     return (
         f"The ROC AUC of task {one.name!r} is not defined: its labels in Y_true are all "
@@ -123,5 +123,5 @@ def _of_one_class(one: LabelledTask) -> str | None:
     )
 
 
-def _one_against_rest(one: LabelledTask, value: Any, scores: NDArray[np.float64]) -> float:
+def _one_against_rest(one: LabeledTask, value: Any, scores: NDArray[np.float64]) -> float:
     return float(roc_auc_score(one.y == value, scores, sample_weight=one.sample_weight))

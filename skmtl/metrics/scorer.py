@@ -14,10 +14,17 @@ from numpy.typing import NDArray
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils.metadata_routing import MetadataRequest
 
+from skmtl.data import (
+    as_pandas,
+    encode_task_ids,
+    in_task_order,
+    named_columns,
+    take_column,
+    target_names,
+)
 from skmtl.metrics.accuracy import multitask_accuracy
 from skmtl.metrics.fitted import last_step, task_ids
 from skmtl.metrics.group_rates import group_rate_gap
-from skmtl.metrics.labelled import named_columns, task_codes
 from skmtl.metrics.log_loss import multitask_log_loss
 from skmtl.metrics.regression import multitask_mse, multitask_r2
 from skmtl.metrics.roc_auc import multitask_roc_auc
@@ -48,13 +55,13 @@ def make_multitask_scorer(
     Parameters
     ----------
     metric : callable
-        Function of labels and predictions that returns a number or one number a task.
+        Function of labels and predictions that returns a number or one number per task.
     response_method : str or list of str, default="predict"
         Method that gives the predictions; of a list, the first that the estimator has.
     greater_is_better : bool, default=True
         Whether larger values are better; else the scorer returns the negative value.
     per_task : bool, default=False
-        Return a dict with one value a task and their "mean" (in ``cv_results_`` the columns
+        Return a dict with one value per task and their "mean" (in ``cv_results_`` the columns
         ``mean_test_<task>`` and ``mean_test_mean``; a search then takes ``refit="mean"``).
     needs : tuple of str, default=()
         Metadata that the metric takes, such as ``("sensitive_features",)`` or
@@ -166,8 +173,11 @@ class MultiTaskScorer:
         float or dict of str to float
             The mean over tasks; with ``per_task`` also every task's value.
         """
+        X, y = as_pandas(X), as_pandas(y)
         arguments = self._arguments(X, metadata)
         task = task_ids(estimator, X)
+        if task is None and hasattr(last_step(estimator), "task_names_"):
+            y = in_task_order(y, last_step(estimator).task_names_, "y", "the tasks of fit")
         if task is not None:
             if not _takes(self._metric, "task"):
                 raise ValueError(
@@ -256,7 +266,7 @@ class MultiTaskScorer:
     def _mean(self, values: NDArray[np.float64]) -> float:
         if values.ndim > 1 or values.size == 0:
             raise ValueError(
-                f"{_name(self._metric)} must return a number or one number a task. Got an array of "
+                f"{_name(self._metric)} must return a number or one number per task. Got an array of "
                 f"shape {values.shape}."
             )
         if np.isnan(values).all():
@@ -271,13 +281,13 @@ class MultiTaskScorer:
     def _by_name(
         self, estimator: Any, values: NDArray[np.float64], mean: float, y: Any, task: Any
     ) -> dict[str, float]:
-        found = named_columns(y)[0] if task is None else task_codes(task, len(task))[0]
+        found = target_names(y) if task is None else encode_task_ids(task, "task_column")[0]
         names = list(getattr(last_step(estimator), "task_names_", found))
         if task is None and len(names) == len(found):
             found = names  # the columns of y may have lost their names on the way here
         if len(found) != values.size:
             raise ValueError(
-                f"per_task=True needs one value a task: {_name(self._metric)} returned "
+                f"per_task=True needs one value per task: {_name(self._metric)} returned "
                 f"{values.size} for {len(found)} tasks."
             )
         if _MEAN in names:
@@ -329,15 +339,10 @@ def _one_column_a_class(y: Any, predictions: Any, classes: Any) -> bool:
 
 def _values(X: Any, value: Any) -> Any:
     """Values given, or the columns of X that are named instead."""
-    if isinstance(X, pd.DataFrame):
-        if isinstance(value, str) and value in X.columns:
-            return X[value]
-        if (
-            isinstance(value, (list, tuple))
-            and len(set(map(str, value))) == len(value)
-            and all(isinstance(name, str) and name in X.columns for name in value)
-        ):
-            return X[list(value)]
+    names = named_columns(X, value)
+    if isinstance(X, pd.DataFrame) and set(names) & set(X.columns):
+        columns = [take_column(X, name, "The scorer's metadata")[0] for name in names]
+        return columns[0] if isinstance(value, str) else pd.concat(columns, axis=1)
     if isinstance(value, str):
         raise ValueError(
             f"{value!r} is not a column of the X that reached the scorer; give the values "

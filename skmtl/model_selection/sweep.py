@@ -15,7 +15,6 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_memory
 
-from skmtl.data import as_pandas
 from skmtl.estimators import MultiTaskClassifier
 from skmtl.model_selection.sweep_evaluation import measure_runs
 from skmtl.model_selection.sweep_results import checked_baseline, with_ratios
@@ -195,10 +194,7 @@ def fairness_sweep(
     settings.check()
     drop = not isinstance(estimator, Pipeline) and not network.sensitive_as_input
     rows, tasks = read_training_rows(X, Y, sensitive_features, drop=drop)
-    by_name = isinstance(as_pandas(Y), pd.DataFrame)
-    test = read_test_rows(
-        X_test, Y_test, sensitive_features_test, tasks, by_name=by_name, drop=drop
-    )
+    test = read_test_rows(X_test, Y_test, sensitive_features_test, tasks, drop=drop)
     rng = check_random_state(random_state)
     split_seed, baseline_seed = rng.randint(LARGEST_SEED, size=2).tolist()
     runs = draw_runs(settings, network, tasks.names, rng)

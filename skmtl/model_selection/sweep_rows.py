@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_consistent_length
 
 from skmtl.data import (
-    as_pandas,
+    check_label_types,
     group_codes,
+    in_task_order,
     named_columns,
     rows_as_given,
+    sensitive_table,
     split_rows,
     take_rows,
     tidy_labels,
@@ -110,8 +112,9 @@ def read_training_rows(
 
     With ``drop`` columns of X that are named as sensitive features are no inputs.
     """
-    names, columns = wide_columns(_table(Y))
-    classes = [np.unique(tidy_labels(column[~pd.isna(column)])) for column in columns]
+    X, Y = rows_as_given(X), rows_as_given(Y)
+    names, columns = wide_columns(Y, "Y")
+    classes = [_classes(name, column) for name, column in zip(names, columns, strict=True)]
     for name, own in zip(names, classes, strict=True):
         if len(own) != 2:
             raise ValueError(
@@ -119,63 +122,48 @@ def read_training_rows(
                 f"{own.tolist()[:5]}."
             )
     tasks = SweepTasks(names, classes)
-    return _read(X, _table(Y), sensitive_features, tasks, "Y", drop=drop), tasks
+    return _read(X, Y, sensitive_features, tasks, drop=drop), tasks
 
 
 def read_test_rows(
-    X: Any, Y: Any, sensitive_features: Any, tasks: SweepTasks, *, by_name: bool, drop: bool
+    X: Any, Y: Any, sensitive_features: Any, tasks: SweepTasks, *, drop: bool
 ) -> SweepRows:
-    """Check test rows and return them; ``by_name`` tells that training labels were a frame."""
-    Y = _table(Y)
-    names, columns = wide_columns(Y)
-    if len(names) != len(tasks.names):
+    """Check test rows and return them; the columns of a frame are matched by name."""
+    X, Y = rows_as_given(X), rows_as_given(Y)
+    Y = in_task_order(Y, tasks.names, "Y_test", "the columns of Y")
+    columns = wide_columns(Y, "Y_test")[1]
+    if len(columns) != len(tasks.names):
         raise ValueError(
             f"Y_test must have a column for every task: {len(tasks.names)} are needed. Got "
-            f"{len(names)}."
+            f"{len(columns)}."
         )
-    if by_name and isinstance(Y, pd.DataFrame):
-        if set(names) != set(tasks.names):
-            raise ValueError(f"Y_test must have the columns of Y, {tasks.names}. Got {names}.")
-        order = [names.index(name) for name in tasks.names]
-        Y, columns = Y.iloc[:, order], [columns[k] for k in order]
     for name, column, expected in zip(tasks.names, columns, tasks.classes, strict=True):
-        own = np.unique(tidy_labels(column[~pd.isna(column)])).tolist()
+        own = _classes(name, column).tolist()
         if unknown := sorted(set(own) - set(expected.tolist()), key=str):
             raise ValueError(
                 f"Task {name!r} has the label {unknown[0]!r} in Y_test, which is not among its "
                 f"classes {expected.tolist()} in Y."
             )
-    return _read(X, Y, sensitive_features, tasks, "Y_test", drop=drop)
+    return _read(X, Y, sensitive_features, tasks, drop=drop)
 
 
-def _table(given: Any) -> Any:
-    """Return what a user gives as an array or a pandas object."""
-    return as_pandas(given) if hasattr(given, "shape") else rows_as_given(given)
-
-
-def _read(
-    X: Any, Y: Any, sensitive_features: Any, tasks: SweepTasks, what: str, *, drop: bool
-) -> SweepRows:
-    X = _table(X)
+def _read(X: Any, Y: Any, sensitive_features: Any, tasks: SweepTasks, *, drop: bool) -> SweepRows:
     check_consistent_length(X, Y)
     columns = wide_columns(Y)[1]
     coded = np.column_stack(
         [_coded(column, own) for column, own in zip(columns, tasks.classes, strict=True)]
     )
+    groups = sensitive_table(X, sensitive_features, len(coded))
     named = named_columns(X, sensitive_features)
-    groups = _sensitive_table(X, sensitive_features, named)
-    if len(groups) != len(coded):
-        raise ValueError(
-            f"The sensitive features must have one entry per row of {what}: {len(coded)} are "
-            f"needed. Got {len(groups)}."
-        )
-    return SweepRows(
-        without_columns(X, named) if drop else X,
-        Y,
-        coded,
-        groups.reset_index(drop=True),
-        group_codes(None, groups, len(coded))[0],
-    )
+    codes = group_codes(None, groups, len(coded))[0]
+    return SweepRows(without_columns(X, named) if drop else X, Y, coded, groups, codes)
+
+
+def _classes(name: str, column: NDArray[Any]) -> NDArray[Any]:
+    """Return the sorted classes of a task."""
+    labels = column[~pd.isna(column)]
+    check_label_types(labels, f"Task {name!r}")
+    return np.unique(tidy_labels(labels, f"Task {name!r}"))
 
 
 def _coded(column: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.float64]:
@@ -183,13 +171,3 @@ def _coded(column: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.float64]:
     positive = np.zeros(len(column))
     positive[~missing] = tidy_labels(column[~missing]) == classes[-1]
     return np.where(missing, np.nan, positive)
-
-
-def _sensitive_table(X: Any, sensitive_features: Any, named: Sequence[Any]) -> pd.DataFrame:
-    """Return the values of sensitive features, which may be names of columns of X."""
-    absent = [name for name in named if name not in getattr(X, "columns", ())]
-    if absent:
-        raise ValueError(
-            f"sensitive_features names the column {absent[0]!r}, which X does not have."
-        )
-    return X[list(named)] if named else pd.DataFrame(as_pandas(sensitive_features))

@@ -9,11 +9,13 @@ from skmtl.network.solvers import SOLVERS
 from skmtl.network.stacked_network import StackedNetwork
 from skmtl.network.threads import numeric_mode
 
-__all__ = [
+# What other packages of skmtl use; no promise to users.
+__shared__ = [
     "ACTIVATIONS",
     "SOLVERS",
     "Architecture",
     "FleetData",
+    "LaneLoss",
     "Member",
     "StackedNetwork",
     "TrainedMember",
@@ -22,4 +24,3 @@ __all__ = [
     "resolve_device",
     "train_fleet",
 ]
-__shared__ = ["LaneLoss"]

@@ -119,7 +119,7 @@ class RowTable:
     index : Tensor of shape (E, slots, N)
         Rows; slots = 1 where tasks share rows, else T.
     weights : Tensor of shape (E, T, N)
-        Weight of every label in its task's mean. They sum to 1 a task (0 for a task without a
+        Weight of every label in its task's mean. They sum to 1 per task (0 for a task without a
         label), so a row that stands twice counts half each time and padding changes no mean.
     """
 
@@ -155,10 +155,10 @@ def build_table(
     data : DeviceData
         Where the rows come from.
     members : sequence of (sequence of ndarray)
-        Row lists of every member: one a task, or a single one where tasks share rows.
+        Row lists of every member: one per task, or a single one where tasks share rows.
     length : int, optional
-        Length to pad to; the longest list otherwise. Shorter lists go round and round, so a task
-        that is smaller than the others is repeated evenly and keeps its weight.
+        Length to pad to; the longest list otherwise. Shorter lists are repeated, so a task
+        that is smaller than the others keeps its weight.
     """
     slots = len(members[0])
     length = max(len(rows) for member in members for rows in member) if length is None else length
@@ -188,8 +188,8 @@ def label_weights(
     elif data.sample_weight is not None:
         share = share * data.sample_weight[index]
     if data.shared_rows:
-        labelled = ~np.isnan(data.y)
-        share = share * labelled[index[:, 0]].transpose(0, 2, 1)
+        labeled = ~np.isnan(data.y)
+        share = share * labeled[index[:, 0]].transpose(0, 2, 1)
     total = share.sum(2, keepdims=True)
     weights: NDArray[np.float64] = np.divide(
         share, total, out=np.zeros_like(share), where=total > 0
@@ -198,7 +198,7 @@ def label_weights(
 
 
 def batch_shape(members_rows: Sequence[Rows], batch_size: int | None) -> tuple[int, int]:
-    """Return the steps of a pass and the rows of every task in a step for one member.
+    """Return the steps per epoch and the rows of every task per step for one member.
 
     The number of rows is rounded up to a multiple of 32 where it is below ``batch_size``, so that
     members of similar size train in one stack; it never depends on which other members there are.
@@ -212,9 +212,9 @@ def batch_shape(members_rows: Sequence[Rows], batch_size: int | None) -> tuple[i
 
 
 class BatchStream:
-    """Mini-batches of stacked members that take the same number of steps a pass.
+    """Mini-batches of stacked members that take the same number of steps per epoch.
 
-    The order of rows in a member's k-th pass is drawn from (order seed, k) alone: members with one
+    The order of rows in a member's k-th epoch is drawn from (order seed, k) alone: members with one
     order seed see the same order, whichever stack they train in and whenever they entered it.
     """
 
@@ -226,8 +226,7 @@ class BatchStream:
         self._whole: tuple[RowTable, Batch] | None = None
 
     def batches(self, table: RowTable, orders: Sequence[tuple[int, int]]) -> Iterator[Batch]:
-        """Yield the batches of a pass; their weights are those of the table times the number of
-        steps.
+        """Yield the batches of an epoch, with the table's weights times the number of steps.
 
         The inputs of a batch live in a buffer that the next batch overwrites.
 
@@ -236,7 +235,7 @@ class BatchStream:
         table : RowTable
             Training rows of the members.
         orders : sequence of (int, int)
-            Order seed and number of the pass of every member.
+            Order seed and number of the epoch of every member.
         """
         if self.n_steps == 1:
             if self._whole is None or self._whole[0] is not table:
@@ -283,7 +282,7 @@ class BatchStream:
         )
 
     def _shuffle(self, order: tuple[int, int], length: int) -> NDArray[np.int64]:
-        """Return a member's order of rows, kept for the members that reach the same pass later."""
+        """Return a member's order of rows, kept for the members that reach the same epoch later."""
         if len(self._shuffles) * length > _KEPT_POSITIONS:
             self._shuffles.clear()
         if order not in self._shuffles:

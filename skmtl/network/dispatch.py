@@ -10,7 +10,7 @@ import torch
 from joblib import Parallel, delayed
 from sklearn.exceptions import ConvergenceWarning
 
-from skmtl.base import Aggregator, FairnessTerm, GradientWeighting
+from skmtl.base import Aggregator, FairnessTerm
 from skmtl.network.architecture import Architecture
 from skmtl.network.batches import DeviceData
 from skmtl.network.devices import resolve_device
@@ -184,16 +184,10 @@ def _on_device(problem: TrainingProblem) -> DeviceData:
 
 
 def _check_aggregator(problem: TrainingProblem, members: Sequence[Member]) -> None:
-    """Raise where an aggregator cannot be used with these data."""
-    aggregator = problem.aggregator
-    at = aggregator.use().at if isinstance(aggregator, GradientWeighting) else None
-    own_rows = not problem.data.shared_rows and any(len(member.train) > 1 for member in members)
-    if at == "representation" and own_rows:
-        raise ValueError(
-            f"{aggregator} weighs gradients at the representation, which only tasks that share "
-            "rows have in common; "
-            'here each task has rows of its own. Set at="parameters".'
-        )
+    """Raise where a parameter of an aggregator cannot be used with the numbers of tasks."""
+    if problem.aggregator is not None:
+        for n_tasks in {problem.n_tasks_of(member) for member in members}:
+            problem.aggregator.check(n_tasks)
 
 
 def _ignore(count: int) -> None:

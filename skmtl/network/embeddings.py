@@ -9,8 +9,7 @@ from skmtl.network.architecture import Architecture
 
 
 class Embeddings:
-    """Vectors that fill the last columns of the inputs: those of the categories, then that of the
-    task.
+    """Vectors of categories, then of the task, that fill the last columns of the inputs.
 
     Parameters
     ----------
@@ -35,8 +34,9 @@ class Embeddings:
         self.indices: list[Tensor] = []
 
     def fill(self, x: Tensor, codes: Tensor | None) -> None:
-        """Write the vectors into the last columns of the inputs, (E, columns, rows), for category
-        codes (E, c, rows).
+        """Write the vectors into the last columns of the inputs, (E, columns, rows).
+
+        Category codes have shape (E, c, rows).
         """
         start = self.first
         self.codes, self.indices = codes, []
@@ -80,10 +80,9 @@ class Embeddings:
             )
 
     def jacobian(self, dx: Tensor, *, shared_rows: bool) -> list[Tensor]:
-        """Return the tables' gradients task by task, (E, T, levels * width), from derivatives (E,
-        T, width, B).
+        """Return the tables' gradients task by task, (E, T, levels * width).
 
-        A task's own vector depends on its own loss alone: its gradient is filled in.
+        Derivatives have shape (E, T, width, B). A task's own vector depends on its own loss alone: its gradient is filled in.
         """
         e, t, _, n_rows = dx.shape
         start, blocks = 0, []

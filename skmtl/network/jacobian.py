@@ -55,17 +55,16 @@ class TrunkJacobian:
         self._sources: list[Tensor] = []
 
     def rows(self, derivative: Tensor) -> Tensor:
-        """Return the gradients, (E, T, P), from the derivative of every task's loss in what its
-        head sees, (E, T, width, B).
-        """
+        """Return the gradients, (E, T, P), from those in the heads' inputs, (E, T, width, B)."""
         blocks = (
             self._of_shared_rows(derivative) if self.shared_rows else self._of_own_rows(derivative)
         )
         return torch.cat(blocks, 2) if blocks else derivative.new_zeros(*derivative.shape[:2], 0)
 
     def rows_below_linear_heads(self, weight: Tensor, dscores: Tensor) -> Tensor:
-        """Return the gradients, (E, T, P), of tasks that share rows, from the weights of heads with
-        one score, (E, T, width), and dscores, (E, T, B).
+        """Return the gradients, (E, T, P), of tasks that share rows and have linear heads.
+
+        Weights of heads with one score have shape (E, T, width), dscores (E, T, B).
         """
         if not self._buffers:
             self._allocate(weight, dscores.shape[2])
@@ -111,8 +110,9 @@ class TrunkJacobian:
         return blocks
 
     def _allocate(self, like: Tensor, n_rows: int) -> None:
-        """Lay out derivatives, (E, width, T, B), in the embedded inputs and in every layer's
-        output; and sources above a row of ones.
+        """Allocate derivatives, (E, width, T, B), and sources above a row of ones.
+
+        The derivatives are those in the embedded inputs and in every layer's output.
         """
         e, t = like.shape[:2]
         widths = [self.embeddings.width, *(layer.out.shape[1] for layer in self.trunk)]

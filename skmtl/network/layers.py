@@ -9,8 +9,9 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Layer:
-    """Tensors of one layer for one shape of batch; all are views of parameters, gradients or
-    buffers, (items, width, rows).
+    """Tensors of one layer for one shape of batch, (items, width, rows).
+
+    All are views of parameters, gradients or buffers.
     """
 
     weight: Tensor

@@ -74,7 +74,7 @@ class Member:
     Attributes
     ----------
     train : sequence of ndarray of int
-        Training rows: one array a task, or a single array where tasks share rows.
+        Training rows: one array per task, or a single array where tasks share rows.
     validation : sequence of ndarray of int
         Rows that early stopping watches, in the form of ``train``; empty = none.
     evaluation : sequence of ndarray of int
@@ -83,7 +83,7 @@ class Member:
         Seeds of the initial weights and of the order of rows. Members that share them start from
         the same trunk and see equally many rows in the same order.
     learning_rate, alpha : float
-        Step size; L2 penalty, alpha / 2 * ||W||^2 added to the loss (decoupled for adamw).
+        Learning rate; L2 penalty, alpha / 2 * ||W||^2 added to the loss (decoupled for adamw).
     task_weights : ndarray of shape (T,), optional
         Weights of the tasks in the loss; None = all equal.
     n_scores : ndarray of shape (T,), optional
@@ -94,9 +94,9 @@ class Member:
         What to go on from: its parameters and, where it has them, the states of its solver and its
         aggregator; None = a fresh draw.
     baselines : ndarray of shape (T,), optional
-        Validation losses that aggregators which read scores hold the tasks against; None = none.
+        Validation losses that aggregators compare the tasks with; None = none.
     ensemble : int, optional
-        Members with one number take as many steps a pass as the largest of them; None = as many as
+        Members with one number take as many steps per epoch as the largest of them; None = as many as
         its own rows need.
     term_weights : ndarray of shape (2, T), optional
         What terms of single tasks are multiplied by, as the trunk and as the heads see them; None =
@@ -142,17 +142,17 @@ class Training:
     loss : TaskLoss
         Loss of every task.
     solver : {"adam", "adamw", "adagrad", "sgd"}
-        Optimiser.
+        Optimizer.
     batch_size : int or None
         Rows of every task in a step; None = all of them.
     max_iter : int
-        Largest number of passes over the data.
+        Largest number of epochs.
     n_iter_no_change : int
-        Passes without an improvement of ``tol`` after which a member stops.
+        Epochs without an improvement of ``tol`` after which a member stops.
     tol : float
         Smallest decrease of the watched loss that counts as an improvement.
     record : bool
-        Keep every task's training loss of every pass (needed where there are no validation rows to
+        Keep every task's training loss of every epoch (needed where there are no validation rows to
         watch).
     train_trunk : bool
         False keeps the trunk as it started.
@@ -197,19 +197,19 @@ class TrainedMember:
         Weights and biases, tasks first in the heads; the best ones on the validation rows where
         there are any.
     n_iter, best_iteration : int
-        Passes made, and the pass that the parameters stem from (counted from 1; 0 = the initial
+        Epochs trained, and the epoch that the parameters stem from (counted from 1; 0 = the initial
         ones).
     task_loss_curve : ndarray of shape (n_iter, T)
-        Training loss of every task and pass; empty unless recorded.
+        Training loss of every task and epoch; empty unless recorded.
     validation_curve : ndarray of shape (n_iter,)
         Watched validation loss, weighted mean over tasks; empty without validation rows.
     scores : list of ndarray of shape (n_t, k)
-        Scores of the evaluation rows, one array a task.
+        Scores of the evaluation rows, one array per task.
     aggregation_weights : ndarray of shape (n_iter, T)
-        Mean weight of every task in the steps of a pass; NaN where a method has none; empty unless
+        Mean weight of every task in the steps of an epoch; NaN where a method has none; empty unless
         losses are recorded.
     diagnostics : list of dict
-        What the aggregator says of the task gradients, pass by pass; empty unless losses are
+        What the aggregator says of the task gradients, epoch by epoch; empty unless losses are
         recorded.
     diverged : bool
         Whether a loss or weight became infinite or NaN; the parameters are the last good ones.

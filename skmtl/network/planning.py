@@ -9,7 +9,6 @@ import joblib
 import numpy as np
 import torch
 
-from skmtl.base import GradientWeighting, JacobianAggregator
 from skmtl.network.batches import batch_shape
 from skmtl.network.devices import free_bytes
 from skmtl.network.members import Member, any_rows
@@ -147,7 +146,7 @@ def _groups(
 
 
 def _reads_task_gradients(problem: TrainingProblem) -> bool:
-    return isinstance(problem.aggregator, (GradientWeighting, JacobianAggregator))
+    return problem.aggregator is not None and problem.aggregator.kind != "loss_weights"
 
 
 def _products_per_step(problem: TrainingProblem, n_tasks: int, n_rows: int) -> int:

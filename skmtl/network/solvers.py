@@ -1,4 +1,4 @@
-"""First-order solvers over stacked parameters, with a step size and a step count for every member.
+"""First-order solvers over stacked parameters, with a learning rate and a step count for every member.
 
 PyTorch's optimisers count steps once for a whole tensor, so members could not enter a stack that is
 under way; these follow the same formulae (Adam in the efficient order of Kingma and Ba, as
@@ -22,10 +22,9 @@ _BETA1, _BETA2, _EPSILON, _MOMENTUM, _ACCUMULATOR = 0.9, 0.999, 1e-8, 0.9, 0.1
 
 
 class ParameterBlock:
-    """One flat buffer cut into contiguous tensors of given shapes, so that a solver works on all of
-    them at once.
+    """One flat buffer cut into contiguous tensors of given shapes.
 
-    It ends in zeros up to a multiple of 64 numbers: kernels treat what is left over by other
+    A solver works on all of them at once. The buffer ends in zeros up to a multiple of 64 numbers: kernels treat what is left over by other
     instructions, which round otherwise, and what a network becomes must not depend on where in the
     buffer it lies.
     """
@@ -55,8 +54,9 @@ class ParameterBlock:
 
 
 class StackedSolver:
-    """Base of the solvers: parameters and gradients in blocks, step sizes and step counts of shape
-    (E,), float64.
+    """Base of the solvers of many networks.
+
+    Parameters and gradients are in blocks; learning rates and step counts have shape (E,), float64.
     """
 
     n_states = 1
@@ -87,8 +87,9 @@ class StackedSolver:
     def resume(
         self, lane: int, n_steps: int, states: Sequence[Sequence[NDArray[np.floating]]]
     ) -> None:
-        """Go on in a lane from a state that :meth:`state_of` has given; of another kind of solver
-        it is left aside.
+        """Go on in a lane from what :meth:`state_of` gave.
+
+        The state of another kind of solver is ignored.
         """
         if len(states) == self.n_states:
             self.steps[lane] = n_steps
@@ -106,8 +107,9 @@ class StackedSolver:
     def select(
         self, keep: Tensor, parameters: ParameterBlock, gradients: ParameterBlock
     ) -> StackedSolver:
-        """Return a solver of the members ``keep``, whose parameters and gradients are given, with
-        their state.
+        """Return a solver of the members ``keep``, with their state.
+
+        ``parameters`` and ``gradients`` are theirs.
         """
         positions = keep.cpu().numpy()
         rest = type(self)(parameters, gradients, torch.as_tensor(self.learning_rates[positions]))
@@ -121,7 +123,7 @@ class StackedSolver:
 
     @property
     def in_step(self) -> bool:
-        """Whether all lanes have taken equally many steps and have one step size."""
+        """Whether all lanes have taken equally many steps and have one learning rate."""
         if self._in_step is None:
             self._in_step = bool(
                 (self.steps == self.steps[0]).all()
@@ -167,8 +169,9 @@ class Adam(StackedSolver):
         self._move(self.learning_rates * np.sqrt(1 - _BETA2**self.steps) / (1 - _BETA1**self.steps))
 
     def _fused_step(self, first: Tensor, second: Tensor) -> None:
-        """Take the step in one pass over the memory; PyTorch's kernel has epsilon beside the
-        corrected root, hence its factor.
+        """Take the step in one run over the memory.
+
+        PyTorch's kernel has epsilon beside the corrected root, hence its factor.
         """
         k = float(self.steps[0])
         self._count.fill_(k)
@@ -218,8 +221,9 @@ class SGD(StackedSolver):
 def build_solver(
     name: str, parameters: ParameterBlock, gradients: ParameterBlock, learning_rates: Tensor
 ) -> StackedSolver:
-    """Return the solver of a name; the decoupled decay of adamw is applied by the stack, to weights
-    only.
+    """Return the solver of a name.
+
+    The lanes apply the decoupled decay of adamw, to weights only.
     """
     kinds: dict[str, type[StackedSolver]] = {
         "adam": Adam,

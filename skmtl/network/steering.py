@@ -4,15 +4,21 @@ and what all other ways share.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from skmtl.network.steps import Step
+from skmtl.base import Aggregator, Signals
+from skmtl.network.epoch_losses import EpochLosses
+from skmtl.network.epoch_notes import EpochNotes
+from skmtl.network.lane_memory import LaneMemory, Lanes, State
+from skmtl.network.steps import Step, gramian_of, norms_of
+
+# Prefix of entries of a saved state that the loop keeps for the aggregator.
+_OWN = "_"
 
 
 class Steering:
@@ -21,110 +27,76 @@ class Steering:
     Parameters
     ----------
     aggregator : Aggregator or None
-        What to do with the tasks' losses or gradients.
+        What to do with the tasks' losses or gradients; None = their mean.
     n_tasks : int
         Number of tasks.
     device : torch.device
         Where the networks lie.
     """
 
-    def __init__(self, aggregator: Any, n_tasks: int, device: torch.device):
-        self.aggregator, self.n_tasks, self.device = aggregator, n_tasks, device
-        self.state: dict[str, Any] = {}  # what the aggregator remembers
-        self.own: dict[str, Any] = {}  # what the loop remembers for it
+    def __init__(self, aggregator: Aggregator | None, n_tasks: int, device: torch.device):
+        self.aggregator = Aggregator() if aggregator is None else aggregator
+        self.name = str(aggregator)
+        self.n_tasks, self.device = n_tasks, device
+        self.memory = LaneMemory(self._fresh)  # of the aggregator
+        self.own = LaneMemory(self.fresh_own)  # of the loop for it
         self.generators: list[torch.Generator] = []
-        self._constant = self._weight_sums = self._weight_counts = torch.zeros(0)
-        self._gramian: Tensor | None = None
-        self._unsolved = self._asked = torch.zeros(0)
+        self.epoch = EpochNotes(0, n_tasks, device)
+        kind = type(self.aggregator)
+        self.learns_after_step = kind.after_step is not Aggregator.after_step
+        self.learns_from_epochs = kind.end_epoch is not Aggregator.end_epoch
+        self.epoch_losses = EpochLosses(0, n_tasks, device)
+        self.signals: Signals | None = None  # of the last step
+        self._constant = torch.zeros(0)
 
     # ------------------------------------------------------------------ lanes
     def open(self, order_seeds: Sequence[int]) -> None:
         """Lay out a lane for each order seed."""
-        self.state, self.own = self._fresh(len(order_seeds)), self._fresh_own(len(order_seeds))
-        self.generators = [self._generator(seed) for seed in order_seeds]
+        self.memory.open(len(order_seeds))
+        self.own.open(len(order_seeds))
+        self.generators = [_generator(seed) for seed in order_seeds]
 
     def enter(self, lanes: NDArray[np.intp], order_seeds: Sequence[int]) -> None:
         """Start lanes afresh."""
-        for memory, fresh in (
-            (self.state, self._fresh(len(lanes))),
-            (self.own, self._fresh_own(len(lanes))),
-        ):
-            for name, values in memory.items():
-                memory[name] = replaced(values, lanes, fresh[name])
+        self.memory.enter(lanes)
+        self.own.enter(lanes)
         for lane, seed in zip(lanes, order_seeds, strict=True):
-            self.generators[lane] = self._generator(seed)
+            self.generators[lane] = _generator(seed)
 
     def select(self, keep: NDArray[np.intp]) -> None:
         """Go on with these lanes."""
-        self.state, self.own = (
-            {name: values[keep] for name, values in memory.items()}
-            for memory in (self.state, self.own)
-        )
+        self.memory.select(keep)
+        self.own.select(keep)
         self.generators = [self.generators[lane] for lane in keep]
 
-    def state_of(self, lane: int) -> dict[str, NDArray[Any]]:
-        """Return what is remembered in a lane in numpy; what is no array is left aside."""
-        both = {**self.state, **{f"_{name}": values for name, values in self.own.items()}}
-        return {
-            name: values[lane].cpu().numpy().copy()
-            for name, values in both.items()
-            if isinstance(values, Tensor)
-        }
+    def state_of(self, lane: int) -> dict[str, NDArray[np.generic]]:
+        """Return what is remembered in a lane in numpy; what is no tensor is left aside."""
+        own = {f"{_OWN}{name}": values for name, values in self.own.of(lane).items()}
+        return {**self.memory.of(lane), **own}
 
-    def resume(self, lane: int, name: str, state: dict[str, NDArray[Any]]) -> None:
+    def resume(self, lane: int, name: str, state: dict[str, NDArray[np.generic]]) -> None:
         """Go on in a lane from what :meth:`state_of` gave; what another aggregator remembers is
         left aside.
         """
         if name != self.name:
             return
         for key, saved in state.items():
-            memory = self.own if key.startswith("_") else self.state
-            values = memory.get(key.removeprefix("_"))
-            if isinstance(values, Tensor) and tuple(values.shape[1:]) == np.shape(saved):
-                memory[key.removeprefix("_")] = replaced(
-                    values, np.array([lane]), torch.as_tensor(saved).to(values).unsqueeze(0)
-                )
+            memory = self.own if key.startswith(_OWN) else self.memory
+            memory.resume(lane, key.removeprefix(_OWN), saved)
 
-    @property
-    def name(self) -> str:
-        """Which aggregator the state belongs to."""
-        return str(self.aggregator)
-
-    def _fresh(self, n_members: int) -> dict[str, Any]:
-        return (
-            {}
-            if self.aggregator is None
-            else self.aggregator.initial_state(n_members, self.n_tasks, device=self.device)
-        )
-
-    def _fresh_own(self, n_members: int) -> dict[str, Any]:
+    def fresh_own(self, n_lanes: int) -> State:
+        """Return what the loop remembers for the aggregator in new lanes."""
         return {}
 
-    def _generator(self, order_seed: int) -> torch.Generator:
-        return torch.Generator().manual_seed(order_seed)
-
-    def _drawing(self, lanes: NDArray[np.intp] | None = None) -> dict[str, Any]:
-        """Return the argument of methods that draw."""
-        if not self.aggregator.random:
-            return {}
-        return {
-            "generator": self.generators
-            if lanes is None
-            else [self.generators[lane] for lane in lanes]
-        }
+    def _fresh(self, n_lanes: int) -> State:
+        return self.aggregator.init(n_lanes, self.n_tasks, device=self.device)
 
     # ------------------------------------------------------------------ steps
     def begin_pass(self, n_members: int) -> None:
-        """Start the notes of a pass."""
-        self._weight_sums = torch.zeros(
-            (n_members, self.n_tasks), dtype=torch.float64, device=self.device
-        )
-        self._weight_counts = torch.zeros_like(self._weight_sums)
-        self._unsolved, self._asked = (
-            torch.zeros_like(self._weight_sums[:, 0]),
-            torch.zeros_like(self._weight_sums[:, 0]),
-        )
-        self._gramian = None
+        """Start the notes of an epoch."""
+        self.epoch = EpochNotes(n_members, self.n_tasks, self.device)
+        if self.learns_from_epochs:
+            self.epoch_losses = EpochLosses(n_members, self.n_tasks, self.device)
 
     def gradients(self, step: Step) -> None:
         """Fill the networks' gradients."""
@@ -136,42 +108,120 @@ class Steering:
 
     def after_step(self, step: Step, scores_after: Callable[[], Tensor]) -> None:
         """Learn from a step that has been taken."""
+        signals = self.signals
+        if signals is None:
+            return
+        if self.learns_from_epochs:
+            self.epoch_losses.add(signals.losses, *step.presence)
+        if self.learns_after_step:
+            known = Signals(
+                generators=self.generators,
+                losses=signals.losses,  # read before the scores after the step replace these
+                present=signals.present,
+                scores=signals.scores,
+                steps=signals.steps,
+                losses_after=lambda: step.mean_losses(scores_after()),
+            )
+            self._learn(self.aggregator.after_step, known)
 
     def end_pass(self, scores: Tensor | None) -> None:
-        """Learn from a pass; scores, (E, T), tell how far each task is behind its baseline, in
+        """Learn from an epoch; scores, (E, T), tell how far each task is behind its baseline, in
         percent.
         """
-
-    def _note(self, weights: Tensor, present: Tensor) -> None:
-        """Add the weights of a step to the notes."""
-        self._weight_sums += torch.where(present, weights, 0.0)
-        self._weight_counts += present
+        own = self.own.state
+        if not own:
+            return
+        if scores is not None:
+            own["scores"] = torch.where(scores.isfinite(), scores.double(), 0.0)
+        if self.learns_from_epochs:
+            losses, present = self.epoch_losses.means()
+            known = Signals(
+                generators=self.generators, losses=losses, present=present, scores=own["scores"]
+            )
+            self._learn(self.aggregator.end_epoch, known)
 
     def notes(self) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]]:
-        """Return the mean weights of the pass, (E, T), NaN where there were none, and diagnostics
+        """Return the mean weights of the epoch, (E, T), NaN where there were none, and diagnostics
         (E,).
         """
-        if self.aggregator is None:
+        if self._constant.numel():
             return self._constant.double().cpu().numpy(), {}
-        counts = self._weight_counts
-        weights = (
-            torch.where(counts > 0, self._weight_sums / counts.clamp(min=1), torch.nan)
-            .cpu()
-            .numpy()
+        notes = self.epoch.diagnostics(self.aggregator)
+        if self.epoch.gramian is not None and "unsolved" in self.memory.state:
+            notes["unsolved"] = self.epoch.unsolved_share()
+        return self.epoch.mean_weights(), notes
+
+    # ------------------------------------------------------------------ calls of the aggregator
+    def signals_of(self, step: Step, derivative: Tensor, heads: Tensor | None = None) -> Signals:
+        """Return the signals of a step, from the derivative of the tasks' losses in the scores;
+        the gradients of the heads follow ``heads`` once a Jacobian is read.
+        """
+        network, own = step.network, self.own.state
+
+        def representation_gramian() -> Tensor:
+            if not network.shared_rows:
+                raise ValueError(
+                    f"{self.aggregator} weighs gradients at the representation, which only tasks "
+                    "that share rows have in common; here each task has rows of its own. Set "
+                    'at="parameters".'
+                )
+            return network.representation_gramian(derivative)
+
+        self.signals = signals = Signals(
+            generators=self.generators,
+            losses=step.mean_losses,
+            present=step.presence[1],
+            jacobian=lambda: network.trunk_jacobian(derivative, heads),
+            gramian=lambda: gramian_of(signals.jacobian),
+            gradient_norms=lambda: norms_of(signals.gramian),
+            representation_gramian=representation_gramian,
+            scores=own["scores"],
+            steps=own["steps"],
         )
-        if self._gramian is None:
-            return weights, {}
-        notes = {
-            name: values.double().cpu().numpy()
-            for name, values in self.aggregator.diagnostics(self._gramian).items()
-        }
-        if "unsolved" in self.state:
-            notes["unsolved"] = (self._unsolved / self._asked.clamp(min=1)).cpu().numpy()
-        return weights, notes
+        own["steps"] = own["steps"] + 1
+        return signals
+
+    def calls(self, signals: Signals) -> Iterator[tuple[Lanes, Lanes, Tensor]]:
+        """Ask the aggregator: yield lanes, tasks, and its result for them, and keep its state."""
+        for lanes, tasks, shown, own in self._shown(signals):
+            result, new = self.aggregator.step(shown, own)
+            if "unsolved" in new:
+                self.epoch.solve(new["unsolved"], lanes)
+            self._keep(new, own, lanes, tasks)
+            yield lanes, tasks, result
+
+    def _learn(self, learn: Callable[[Signals, State], State], signals: Signals) -> None:
+        for lanes, tasks, shown, own in self._shown(signals):
+            self._keep(learn(shown, own), own, lanes, tasks)
+
+    def _shown(self, signals: Signals) -> Iterator[tuple[Lanes, Lanes, Signals, State]]:
+        """Yield lanes and tasks with their signals and state: all at once, or lane by lane the
+        tasks that are present.
+        """
+        present = signals.present
+        everyone = np.arange(present.shape[0]), np.arange(present.shape[1])
+        if self.aggregator.sees_absent_tasks or bool(present.all()):
+            yield *everyone, signals, self.memory.state
+            return
+        for lanes, tasks in _patterns(present):
+            yield lanes, tasks, signals.part(lanes, tasks), self.memory.part(lanes, tasks)
+
+    def _keep(self, new: State, own: State, lanes: Lanes, tasks: Lanes) -> None:
+        if own is self.memory.state:
+            self.memory.state = {**own, **new}
+        else:
+            self.memory.put(new, lanes, tasks)
 
 
-def replaced(values: Any, lanes: NDArray[np.intp], by: Any) -> Any:
-    """Return a copy in which some lanes hold other values."""
-    values = values.clone() if isinstance(values, Tensor) else values.copy()
-    values[lanes] = by
-    return values
+def _generator(order_seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(order_seed)
+
+
+def _patterns(present: Tensor) -> list[tuple[Lanes, Lanes]]:
+    """Return lanes by the tasks that are present in their batch; none for a batch without any."""
+    patterns, which = np.unique(present.cpu().numpy(), axis=0, return_inverse=True)
+    groups = [
+        (np.flatnonzero(which.reshape(-1) == k), np.flatnonzero(pattern))
+        for k, pattern in enumerate(patterns)
+    ]
+    return [(lanes, tasks) for lanes, tasks in groups if len(tasks)]

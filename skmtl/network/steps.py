@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -47,7 +48,28 @@ class Step:
     train_trunk: bool
     record: bool
     sums: Tensor | None = None
-    signals: dict[str, Tensor] = field(default_factory=dict)
+
+    @cached_property
+    def presence(self) -> tuple[Tensor, Tensor]:
+        """Weight of each task's labels in the batch, (E, T), and which tasks take part."""
+        shares = self.batch.weights.sum(2).double()
+        present = shares > 0
+        return shares, present if self.importance is None else present & (self.importance > 0)
+
+    def mean_losses(self, scores: Tensor | None = None) -> Tensor:
+        """Return the mean losses of the tasks' rows in the batch, times the tasks' importance, for
+        these scores or those of the step.
+        """
+        if scores is not None:
+            sums = self._sums(scores)
+        else:
+            sums = self.sums = self._sums(self.scores) if self.sums is None else self.sums
+        shares, present = self.presence
+        losses = torch.where(present, sums.double() / torch.where(present, shares, 1.0), 0.0)
+        return losses if self.importance is None else losses * self.importance
+
+    def _sums(self, scores: Tensor) -> Tensor:
+        return (self.loss.values(scores, self.batch.labels) * self.batch.weights).sum(2)
 
     def derivative(self, *, losses: bool = False) -> Tensor:
         """Return the derivative of the tasks' losses in the scores; note the losses down where they
@@ -105,13 +127,6 @@ def _times(derivative: Tensor, *factors: Tensor | None) -> Tensor:
     return derivative * castable(math.prod(given[1:], start=given[0]), derivative)[..., None, None]
 
 
-def presence(step: Step) -> tuple[Tensor, Tensor]:
-    """Return the weight of each task's labels in the batch, (E, T), and which tasks take part."""
-    shares = step.batch.weights.sum(2).double()
-    present = shares > 0
-    return shares, present if step.importance is None else present & (step.importance > 0)
-
-
 def castable(weights: Tensor, like: Tensor) -> Tensor:
     """Return weights in the precision of a tensor, cut to what it can hold."""
     limit = torch.finfo(like.dtype).max
@@ -122,3 +137,8 @@ def gramian_of(rows: Tensor) -> Tensor:
     """Return inner products in double precision, so that rounding makes no Gramian indefinite."""
     exact = rows.double()
     return exact @ exact.mT
+
+
+def norms_of(gramian: Tensor) -> Tensor:
+    """Return the lengths of task gradients, (E, T), from their inner products."""
+    return gramian.diagonal(dim1=1, dim2=2).clamp(min=0).sqrt()

@@ -1,4 +1,4 @@
-"""When each member of a stack stops, and which of its weights are kept."""
+"""When each network stops, and which of its parameters are kept."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from numpy.typing import NDArray
 
 
 class Watch:
-    """Book of a stack's members: passes made, best loss, passes without improvement, divergence.
+    """Epochs, best loss, epochs without improvement, and divergence of many networks.
 
     Parameters
     ----------
     n_members : int
-        Members of the stack.
+        Number of networks.
     tol : float
         Smallest decrease of the watched loss that counts as an improvement.
     n_iter_no_change : int
-        Passes without improvement after which a member stops.
+        Epochs without improvement after which a network stops.
     max_iter : int
-        Passes after which a member stops in any case.
+        Epochs after which a network stops in any case.
     keep_best : bool
-        True: the weights of the lowest watched loss are kept (validation). False: the latest finite
-        ones.
+        True: the parameters of the lowest watched loss are kept (validation). False: the latest
+        finite ones.
     """
 
     def __init__(
@@ -43,21 +43,21 @@ class Watch:
     def update(
         self, ids: NDArray[np.intp], watched: NDArray[np.float64] | None, finite: NDArray[np.bool_]
     ) -> NDArray[np.bool_]:
-        """Enter one pass.
+        """Record one epoch.
 
         Parameters
         ----------
         ids : ndarray of shape (E,)
-            Members that made the pass; those that have finished are left as they are.
+            Networks that trained the epoch; those that have finished stay as they are.
         watched : ndarray of shape (E,) or None
-            Watched loss; None = nothing to watch, nobody stops early.
+            Watched loss; None = nothing to watch, no network stops early.
         finite : ndarray of shape (E,) of bool
-            Whether all weights are finite.
+            Whether all parameters are finite.
 
         Returns
         -------
         ndarray of shape (E,) of bool
-            Members whose present weights are to be kept.
+            Networks whose present parameters are to be kept.
         """
         running = ~self.finished[ids]
         good = finite if watched is None else finite & np.isfinite(watched)

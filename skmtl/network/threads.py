@@ -39,9 +39,8 @@ def numeric_mode(n_threads: int) -> Iterator[None]:
     torch.set_num_threads(n_threads)
     torch.set_flush_denormal(True)
     try:
-        with threadpool_limits(
-            limits=1, user_api="blas"
-        ):  # numpy's threads, waiting between small systems, would hold torch's up
+        # numpy's threads, waiting between small systems, would delay torch's.
+        with threadpool_limits(limits=1, user_api="blas"):
             yield
     finally:
         torch.set_flush_denormal(flushed)

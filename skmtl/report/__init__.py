@@ -4,4 +4,7 @@ from skmtl.report.content import GroupingReport
 from skmtl.report.page import render_report, write_report
 from skmtl.report.wording import headline, reliability_sentence
 
-__all__ = ["GroupingReport", "headline", "reliability_sentence", "render_report", "write_report"]
+__all__ = ["GroupingReport", "render_report", "write_report"]
+
+# What other packages of skmtl use; no promise to users.
+__shared__ = ["headline", "reliability_sentence"]

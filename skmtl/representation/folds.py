@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.utils import check_random_state
@@ -16,6 +15,8 @@ from sklearn.utils import check_random_state
 from skmtl.data import (
     encode_task_ids,
     known_task_codes,
+    numeric_targets,
+    one_column,
     take_column,
     take_rows,
     wide_columns,
@@ -71,12 +72,13 @@ class Labels:
             names, codes = encode_task_ids(
                 take_column(X, model.task_column, "task_column")[0], "task_column"
             )
-            return cls(names, np.arange(len(codes)), codes, np.asarray(y, dtype=float), wide=False)
-        names, columns = wide_columns(y)
+            values = numeric_targets(one_column(y, "y"), "y")
+            return cls(names, np.arange(len(codes)), codes, values, wide=False)
+        names, columns = wide_columns(y, "y")
         table = np.column_stack(
             [
-                pd.to_numeric(pd.Series(column)).to_numpy(dtype=float, na_value=np.nan)
-                for column in columns
+                numeric_targets(column, f"y[{name!r}]")
+                for name, column in zip(names, columns, strict=True)
             ]
         )
         rows, tasks = np.nonzero(~np.isnan(table))

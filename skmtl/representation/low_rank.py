@@ -31,7 +31,7 @@ class LowRankMultiTaskRegressor(
     r"""Linear regression of many tasks with one shared linear representation.
 
     .. math:: \min_{B,\, h_1, \dots, h_T} \frac{1}{\sum_t w_t} \sum_t w_t \Bigl( \frac{1}{N_t}
-    \lVert y_t - X_t B^\top h_t \rVert^2
+        \lVert y_t - X_t B^\top h_t \rVert^2
               + \alpha \lVert h_t \rVert^2 \Bigr), \qquad B \in \mathbb{R}^{rank \times p}, \quad B
               B^\top = I
 
@@ -71,6 +71,8 @@ class LowRankMultiTaskRegressor(
         Coefficients of every task in the inputs: ``heads_ @ components_``.
     intercept_ : ndarray of shape (T,)
         Intercepts; zeros without `fit_intercept`.
+    model_ : LinearTasks
+        The fitted coefficients, as `predict` reads them.
     n_iter_ : int
         Steps taken.
     task_names_ : list of str

@@ -79,7 +79,7 @@ def minority_risk_bounds(
     :math:`H = \frac1T \sum_t h_t h_t^\top` of either group, at the population minimum
 
     .. math:: R_{maj} \le \kappa_0 \frac{T_{min}}{T_{maj}} m, \quad R_{min} \ge m \Bigl(1 - \kappa_1
-    \frac{T_{min}}{T_{maj}}\Bigr), \quad
+        \frac{T_{min}}{T_{maj}}\Bigr), \quad
               \kappa_0 = \frac{\lambda_{max}(H_{maj})}{\lambda_{min}(H_{maj})}, \quad \kappa_1 =
               \frac{\lambda_{max}(H_{min})}{\lambda_{min}(H_{maj})},
 

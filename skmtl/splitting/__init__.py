@@ -2,4 +2,5 @@
 
 from skmtl.splitting.splitters import MultiTaskKFold
 
-__all__ = ["MultiTaskKFold"]
+# What other packages of skmtl use; no promise to users.
+__shared__ = ["MultiTaskKFold"]

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from heapq import heapify, heappop, heappush
+
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
-from skmtl.splitting.row_swaps import bring_tasks_to_all_folds, spread_labels
+from skmtl.splitting.row_swaps import LabelTable, bring_tasks_to_all_folds, spread_labels
 
 # Starting points that are tried where a task misses from a fold that could have it.
 _STARTS = 10
+# Rows times labels up to which their table is an array; a larger one is sparse.
+_MOST_CELLS = 4_000_000
 
 
 def deal_in_turn(
@@ -52,10 +57,21 @@ def _dealt(codes: list[NDArray[np.intp]], n_folds: int) -> tuple[NDArray[np.intp
     labels, n_labels = _label_numbers(codes)
     n_classes = n_labels - len(codes)
     folds = _rarest_first(labels, n_labels, n_classes, n_folds)
-    held = np.zeros((len(labels), n_labels + 1))
-    np.put_along_axis(held, labels, 1.0, axis=1)  # the last column collects what is no label
-    spread_labels(held[:, :-1], folds, n_folds)
-    return folds, bring_tasks_to_all_folds(held[:, n_classes:-1], folds, n_folds)
+    spread_labels(_label_table(labels, n_labels), folds, n_folds)
+    known = (labels[:, len(codes) :] >= 0).astype(np.float64)
+    return folds, bring_tasks_to_all_folds(known, folds, n_folds)
+
+
+def _label_table(labels: NDArray[np.intp], n_labels: int) -> LabelTable:
+    """Return which row has which label, (n, L): an array, or a sparse one where it would be large."""
+    rows, columns = np.nonzero(labels >= 0)
+    found = labels[rows, columns]
+    if len(labels) * n_labels > _MOST_CELLS:
+        shape = (len(labels), n_labels)
+        return csr_array((np.ones(len(rows)), (rows, found)), shape=shape)
+    held = np.zeros((len(labels), n_labels))
+    held[rows, found] = 1.0
+    return held
 
 
 def _rarest_first(
@@ -67,20 +83,49 @@ def _rarest_first(
     Among equals it goes to the fold that lacks the row's other labels most, then to the smallest.
     """
     folds = np.full(len(labels), -1, dtype=np.intp)
+    own_labels, rows_of_class = _by_row(labels), _by_class(labels, n_classes)
     left = np.bincount(labels[labels >= 0], minlength=n_labels)
     wanted = np.repeat(left[:, None] / n_folds, n_folds, axis=1)
     room = _Room(len(labels), n_folds)
-    while (left[:n_classes] > 0).any():
-        rarest = int(np.argmin(np.where(left[:n_classes] > 0, left[:n_classes], len(labels) + 1)))
-        for row in np.flatnonzero((labels == rarest).any(axis=1) & (folds < 0)):
-            own = labels[row][labels[row] >= 0]
+    # The queue may hold numbers of a class that have fallen since; each fall has an entry.
+    queue = [(int(count), label) for label, count in enumerate(left[:n_classes]) if count > 0]
+    heapify(queue)
+    while queue:
+        count, rarest = heappop(queue)
+        if count != left[rarest]:
+            continue
+        touched = []
+        for row in rows_of_class[rarest]:
+            if folds[row] >= 0:
+                continue
+            own = own_labels[row]
             fold = room.best(wanted[rarest], wanted[own].sum(axis=0))
             folds[row] = fold
             wanted[own, fold] -= 1
             left[own] -= 1
+            touched.append(own)
+        if touched:
+            changed = np.unique(np.concatenate(touched))
+            for label in changed[(changed < n_classes) & (left[changed] > 0)].tolist():
+                heappush(queue, (int(left[label]), label))
     for row in np.flatnonzero(folds < 0):
         folds[row] = room.best()
     return folds
+
+
+def _by_row(labels: NDArray[np.intp]) -> list[NDArray[np.intp]]:
+    """Labels of every row."""
+    known = labels >= 0
+    return np.split(labels[known], np.cumsum(known.sum(axis=1))[:-1])
+
+
+def _by_class(labels: NDArray[np.intp], n_classes: int) -> list[NDArray[np.intp]]:
+    """Rows of every class, in rising order."""
+    rows, columns = np.nonzero((labels >= 0) & (labels < n_classes))
+    classes = labels[rows, columns]
+    order = np.argsort(classes, kind="stable")
+    ends = np.cumsum(np.bincount(classes, minlength=n_classes))[:-1]
+    return np.split(rows[order], ends)
 
 
 class _Room:
@@ -103,8 +148,8 @@ class _Room:
 
 
 def _label_numbers(codes: list[NDArray[np.intp]]) -> tuple[NDArray[np.intp], int]:
-    """Numbers of every row's labels, -1 for none: one a class of a task, and, after all classes,
-    one a task for having any.
+    """Numbers of every row's labels, -1 for none: one per class of a task, and, after all
+    classes, one per task for having any.
     """
     sizes = [int(own.max(initial=-1)) + 1 for own in codes]
     starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.intp)

@@ -13,6 +13,14 @@ from numpy.typing import NDArray
 from sklearn.model_selection import BaseCrossValidator
 from sklearn.utils import check_random_state, indexable
 
+from skmtl.data import (
+    as_pandas,
+    encode_task_ids,
+    n_rows_of,
+    shown_names,
+    take_column,
+    wide_columns,
+)
 from skmtl.splitting.dealing import deal_in_turn, deal_label_sets
 
 
@@ -35,7 +43,8 @@ class MultiTaskKFold(BaseCrossValidator):
         Number of folds, at least 2.
     task_column : str, int or None, default=None
         Column of X, by name or position, that holds each row's task (long form); None = y has one
-        column a task.
+        column per task. With None a 1-D y counts as one task, whatever X holds: its rows are not
+        stratified by task, since nothing says which column has the tasks.
     shuffle : bool, default=True
         Whether rows are drawn at random within tasks and classes; else they are dealt in the order
         of the data.
@@ -51,7 +60,8 @@ class MultiTaskKFold(BaseCrossValidator):
     Warns
     -----
     UserWarning
-        In ``split``, if a task has a single label: the training part of one fold has none.
+        In ``split``, if a task has a single label, or all its labels are in one test part: the
+        training part of one fold has none, and an estimator cannot learn the task there.
 
     Notes
     -----
@@ -127,7 +137,7 @@ class MultiTaskKFold(BaseCrossValidator):
                 UserWarning,
                 stacklevel=2,
             )
-        folds = self._folds(*indexable(X, y))
+        folds = self._folds(*indexable(as_pandas(X), as_pandas(y)))
         return (
             (np.flatnonzero(folds != fold), np.flatnonzero(folds == fold))
             for fold in range(self.n_splits)
@@ -135,7 +145,7 @@ class MultiTaskKFold(BaseCrossValidator):
 
     def _folds(self, X: Any, y: Any) -> NDArray[np.intp]:
         """Fold of every row."""
-        n = X.shape[0] if hasattr(X, "shape") else len(X)
+        n = n_rows_of(X)
         self._check(n)
         order = (
             check_random_state(self.random_state).permutation(n) if self.shuffle else np.arange(n)
@@ -143,19 +153,29 @@ class MultiTaskKFold(BaseCrossValidator):
         names, columns = _targets(y, n)
         codes = [_class_codes(column) for column in columns]
         if self.task_column is None and len(columns) > 1:
-            _warn_of_single_labels(names, [int((own >= 0).sum()) for own in codes])
-            return deal_label_sets(codes, order, self.n_splits)
+            return self._wide_folds(names, codes, order)
         if len(columns) > 1:
             raise ValueError(
-                f"With task_column, y must have shape (n,). Got {len(columns)} columns."
+                f"With task_column, y must have shape (n,). Got {len(columns)} columns. Leave "
+                "task_column out where y has one column per task."
             )
         tasks = np.zeros(n, dtype=np.intp)
         if self.task_column is not None:
-            names, tasks = _tasks(X, self.task_column)
+            ids = take_column(X, self.task_column, "task_column")[0]
+            names, tasks = encode_task_ids(ids, "task_column")
         _warn_of_single_labels(
             names, np.bincount(tasks[codes[0] >= 0], minlength=len(names)).tolist()
         )
         return deal_in_turn(tasks, codes[0], order, self.n_splits)
+
+    def _wide_folds(
+        self, names: list[str], codes: list[NDArray[np.intp]], order: NDArray[np.intp]
+    ) -> NDArray[np.intp]:
+        counts = [int((own >= 0).sum()) for own in codes]
+        _warn_of_single_labels(names, counts)
+        folds = deal_label_sets(codes, order, self.n_splits)
+        _warn_of_untrained(names, counts, [len(np.unique(folds[own >= 0])) for own in codes])
+        return folds
 
     def _check(self, n: int) -> None:
         if (
@@ -184,10 +204,7 @@ def _targets(y: Any, n: int) -> tuple[list[str], list[NDArray[Any]]]:
         return ["0"], [np.zeros(n)]
     if np.ndim(y) not in (1, 2) or 0 in np.shape(y):
         raise ValueError(f"y must have shape (n,) or (n, T). Got shape {np.shape(y)}.")
-    frame = pd.DataFrame(y)
-    return [str(name) for name in frame.columns], [
-        frame.iloc[:, t].to_numpy() for t in range(frame.shape[1])
-    ]
+    return wide_columns(y, "y")
 
 
 def _class_codes(column: NDArray[Any]) -> NDArray[np.intp]:
@@ -205,34 +222,26 @@ def _class_codes(column: NDArray[Any]) -> NDArray[np.intp]:
     return np.asarray(codes, dtype=np.intp)
 
 
-def _tasks(X: Any, column: Any) -> tuple[list[str], NDArray[np.intp]]:
-    """Names of the tasks and the number of every row's, from the task column of X."""
-    if hasattr(X, "columns") and column in X.columns:
-        ids = X[column].to_numpy(dtype=object)
-    else:
-        n_columns = np.shape(X)[1] if np.ndim(X) == 2 else 0
-        if isinstance(column, str) or not -n_columns <= column < n_columns:
-            known = (
-                f"the columns {list(X.columns)[:8]}"
-                if hasattr(X, "columns")
-                else f"{n_columns} columns without names"
-            )
-            raise ValueError(f"task_column={column!r} is not a column of X, which has {known}.")
-        ids = (X.iloc[:, column] if hasattr(X, "iloc") else np.asarray(X)[:, column]).astype(object)
-    codes, values = pd.factorize(np.asarray(ids, dtype=object))
-    if (codes < 0).any():
-        raise ValueError(f"task_column has {int((codes < 0).sum())} missing task ids.")
-    return [str(value) for value in values], np.asarray(codes, dtype=np.intp)
-
-
 def _warn_of_single_labels(names: list[str], counts: list[int]) -> None:
     single = [name for name, count in zip(names, counts, strict=True) if count == 1]
     if single:
-        shown = ", ".join(repr(name) for name in single[:6]) + (
-            f" and {len(single) - 6} more" if len(single) > 6 else ""
-        )
         message = (
-            f"A single row has a label for task {shown}: the training part of the fold that "
-            "tests it has none. Drop the task, or collect more labels."
+            f"A single row has a label for task {shown_names(single)}: the training part of the "
+            "fold that tests it has none. Drop the task, or collect more labels."
         )
-        warnings.warn(message, UserWarning, stacklevel=4)
+        warnings.warn(message, UserWarning, stacklevel=5)
+
+
+def _warn_of_untrained(names: list[str], counts: list[int], n_tested: list[int]) -> None:
+    """Warn of tasks with several labels that are all in one test part."""
+    lost = [
+        name
+        for name, count, n_folds in zip(names, counts, n_tested, strict=True)
+        if count > 1 and n_folds == 1
+    ]
+    if lost:
+        message = (
+            f"All labels of task {shown_names(lost)} are in one test part, since tasks share "
+            "rows: the training part of this fold has none. Use fewer folds, or drop the task."
+        )
+        warnings.warn(message, UserWarning, stacklevel=5)

@@ -15,7 +15,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skmtl._sklearn_compat import Interval, StrOptions, fit_context
-from skmtl.data import as_pandas
+from skmtl.data import as_pandas, checked_weight
 from skmtl.estimators import MultiTaskClassifier
 from skmtl.spurious.adversary import AdversarialTraining, LabelAdversary
 from skmtl.spurious.detector import SpuriousTaskDetector
@@ -218,16 +218,7 @@ class DebiasedClassifier(
             self.estimator_.classes_,
         )
         codes = label_codes(self.estimator_, y)
-        weight = (
-            np.ones(len(codes))
-            if sample_weight is None
-            else np.asarray(sample_weight, dtype=np.float64)
-        )
-        if weight.shape != (len(codes),):
-            raise ValueError(
-                f"sample_weight must have shape ({len(codes)},), one weight per row. Got shape "
-                f"{weight.shape}."
-            )
+        weight = checked_weight(sample_weight, len(codes))
         self.spurious_ = self._detected(codes, None if sample_weight is None else weight, seeds[1])
         self.debiased_ = self._retrained(X, codes, weight, seeds[2])
         return self

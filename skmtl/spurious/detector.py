@@ -8,12 +8,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
-from skmtl._sklearn_compat import Interval, check_sample_weight, fit_context
-from skmtl.data import as_pandas, tidy_labels, wide_columns
+from skmtl._sklearn_compat import Interval, fit_context
+from skmtl.data import as_pandas, check_label_types, checked_weight, tidy_labels, wide_columns
 from skmtl.spurious.pair_names import shown_pairs
 from skmtl.spurious.prior_shift import Array, Indicators, correlation_and_shift
 from skmtl.support import DocLinks, VersionedState
@@ -36,7 +35,7 @@ class SpuriousTaskDetector(VersionedState, DocLinks, BaseEstimator):
     labels. With :math:`\beta_c = P(Y_j = 1 \mid Y_i = c)`, which resampling does not change,
 
     .. math:: \rho_{ij}(p) = (\beta_1 - \beta_0) \sqrt{\frac{p (1 - p)}{q (1 - q)}}, \quad q =
-    \beta_0 + (\beta_1 - \beta_0) p, \qquad
+        \beta_0 + (\beta_1 - \beta_0) p, \qquad
               \text{shift}_{ij} = \max_{p'} \lvert \rho_{ij}(p') - \rho_{ij}(p_i) \rvert .
 
     For tasks of more than two classes each class c of i is compared with the rest, and :math:`\rho`
@@ -191,13 +190,7 @@ class SpuriousTaskDetector(VersionedState, DocLinks, BaseEstimator):
         """
         priors, Y = self._checked_priors(), as_pandas(Y)
         names, codes, n_classes = _coded(Y)
-        weight = (
-            np.ones(len(codes))
-            if sample_weight is None
-            else check_sample_weight(
-                sample_weight, codes, dtype=np.float64, ensure_non_negative=True
-            )
-        )
+        weight = checked_weight(sample_weight, len(codes))
         self.task_names_, self.n_features_in_ = names, len(names)
         if isinstance(Y, pd.DataFrame) and all(isinstance(name, str) for name in Y.columns):
             self.feature_names_in_ = np.array(names, dtype=object)
@@ -277,8 +270,6 @@ class SpuriousTaskDetector(VersionedState, DocLinks, BaseEstimator):
 
 def _coded(Y: Any) -> tuple[list[str], Array, list[int]]:
     """Return the names of the tasks, class codes, (n, T), NaN if missing, and numbers of classes."""
-    if not hasattr(Y, "columns"):
-        Y = np.asarray(Y, dtype=object) if isinstance(Y, (list, tuple)) else Y
     if np.shape(Y)[:1] == (0,):
         raise ValueError(
             f"Found array with 0 sample(s) (shape={np.shape(Y)}) while a minimum of 1 is required by "
@@ -290,7 +281,8 @@ def _coded(Y: Any) -> tuple[list[str], Array, list[int]]:
         known = ~pd.isna(column)
         if not known.any():
             raise ValueError(f"Task {name!r} has no labeled row in Y.")
-        labels = _labels(np.asarray(column)[known], name)
+        check_label_types(column[known], f"Task {name!r}")
+        labels = tidy_labels(column[known], f"Task {name!r}")
         if labels.dtype.kind == "f":
             raise ValueError(
                 f"Task {name!r} has the label {labels[labels != np.floor(labels)][:1].tolist()} in "
@@ -304,20 +296,6 @@ def _coded(Y: Any) -> tuple[list[str], Array, list[int]]:
             )
         n_classes.append(len(classes))
     return names, codes, n_classes
-
-
-def _labels(values: NDArray[Any], name: str) -> NDArray[Any]:
-    """Return the labels of a task in a type of their own; raise where they have no order."""
-    try:
-        labels = tidy_labels(values)
-        np.unique(labels)
-    except TypeError:
-        kinds = ", ".join(sorted({type(value).__name__ for value in values}))
-        raise ValueError(
-            f"Task {name!r} has labels of the types {kinds} in Y, which cannot be sorted; "
-            "SpuriousTaskDetector needs classes such as strings or integers."
-        ) from None
-    return labels
 
 
 def _draw(rng: np.random.RandomState, n: int) -> Array:

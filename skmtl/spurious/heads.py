@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from skmtl.data import tidy_labels, wide_columns
+from skmtl.data import in_task_order, tidy_labels, wide_columns
 from skmtl.estimators import FitJob, MultiTaskClassifier, read_settings, remember, train_job
 from skmtl.network import Architecture, FleetData, Member, TrainedMember, Training
 from skmtl.spurious.adversary import AdversarialTraining
@@ -25,17 +25,9 @@ def label_codes(network: MultiTaskClassifier, y: Any) -> Array:
 
     A frame tells its tasks by name, an array by position.
     """
-    names, columns = wide_columns(y)
     known = network.task_names_
-    if isinstance(y, pd.DataFrame):
-        missing = [name for name in known if name not in names]
-        if missing or len(names) != len(known):
-            raise ValueError(
-                f"y must have the columns of the frozen estimator's tasks: {', '.join(known)}. Got "
-                f"{', '.join(names)}."
-            )
-        columns = [columns[names.index(name)] for name in known]
-    elif len(columns) != len(known):
+    columns = wide_columns(in_task_order(y, known, "y", "the tasks of the frozen estimator"))[1]
+    if len(columns) != len(known):
         raise ValueError(
             f"y must have one column for each of the {len(known)} tasks of the frozen estimator. "
             f"Got {len(columns)}."
@@ -44,9 +36,8 @@ def label_codes(network: MultiTaskClassifier, y: Any) -> Array:
     for t, (name, column) in enumerate(zip(known, columns, strict=True)):
         labelled = ~pd.isna(column)
         if labelled.any():
-            codes[labelled, t] = network.model_.intake.targets.encode(
-                name, tidy_labels(column[labelled])
-            )
+            labels = tidy_labels(column[labelled], f"Task {name!r}")
+            codes[labelled, t] = network.model_.intake.targets.encode(name, labels)
     return codes
 
 

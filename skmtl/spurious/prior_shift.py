@@ -59,7 +59,7 @@ def correlation_and_shift(
     of the indicator of c with the label of j is
 
     .. math:: \rho_c(p)^2 = p (1 - p) \sum_d \frac{(\beta_{1d} - \beta_{0d})^2}{\beta_{0d} +
-    (\beta_{1d} - \beta_{0d}) p}.
+        (\beta_{1d} - \beta_{0d}) p}.
 
     The shift is the largest change over classes and priors. Moments are taken over the rows that
     have labels for both tasks. NaN where a task has one class only in them.

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils import check_consistent_length, check_random_state
 
-from skmtl.data import take_rows, tidy_labels, wide_columns
+from skmtl.data import check_label_types, shown_names, take_rows, tidy_labels, wide_columns
 
 Rows = NDArray[np.intp]
 
@@ -148,7 +148,7 @@ def _chosen(Y: Any, tasks: Sequence[Any] | None) -> tuple[list[str], NDArray[np.
             ):
                 raise ValueError(
                     f"tasks names {task!r}, which is no column of Y. Its columns: "
-                    f"{', '.join(names)}."
+                    f"{shown_names(names)}."
                 )
         positions = [names.index(task) if task in names else int(task) for task in tasks]
     if len(set(positions)) < max(len(positions), 2):
@@ -159,9 +159,9 @@ def _chosen(Y: Any, tasks: Sequence[Any] | None) -> tuple[list[str], NDArray[np.
     codes = np.full((len(columns[0]), len(positions)), np.nan)
     for k, t in enumerate(positions):
         known = ~pd.isna(columns[t])
-        codes[known, k] = np.unique(
-            tidy_labels(np.asarray(columns[t])[known]), return_inverse=True
-        )[1]
+        check_label_types(columns[t][known], f"Task {names[t]!r}")
+        labels = tidy_labels(columns[t][known], f"Task {names[t]!r}")
+        codes[known, k] = np.unique(labels, return_inverse=True)[1]
     return [names[t] for t in positions], codes
 
 

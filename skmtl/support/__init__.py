@@ -19,14 +19,16 @@ from skmtl.support.state import (
 )
 from skmtl.support.terminal import progress_bar
 
-__all__ = [
+__all__ = ["VersionMismatchWarning", "running_versions"]
+
+# What other packages of skmtl use; no promise to users.
+__shared__ = [
     "DOCS_URL",
     "CallbackSupport",
     "DocLinks",
     "OnPass",
     "Reconstruct",
     "Stage",
-    "VersionMismatchWarning",
     "VersionedState",
     "fit_callbacks",
     "frame_from_arrays",
@@ -34,8 +36,4 @@ __all__ = [
     "progress_bar",
     "progress_to",
     "registered_callbacks",
-    "running_versions",
 ]
-
-# What other packages of skmtl use; no promise to users.
-__shared__ = ["registered_callbacks"]

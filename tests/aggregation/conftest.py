@@ -9,6 +9,8 @@ import pytest
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
+from skmtl.base import Signals
+
 
 def tensor(values):
     return torch.as_tensor(np.asarray(values), dtype=torch.float64)
@@ -109,3 +111,30 @@ def projected_by_cvxpy(jacobian, wanted):
         cp.Minimize(cp.sum_squares(direction - wanted.numpy() / scale)), [rows @ direction >= 0]
     ).solve(solver="CLARABEL", tol_gap_abs=1e-11, tol_gap_rel=1e-11, tol_feas=1e-10)
     return scale * tensor(direction.value)
+
+
+# ---------------------------------------------------------------------- loss weightings
+def after_a_step(method, losses, state=None, *, generator=None, **sources):
+    """Weights of a step for losses (..., T), and the state after it and after an epoch of this step
+    alone; what is None is not given.
+    """
+    given = {name: value for name, value in sources.items() if value is not None}
+    n_tasks = losses.shape[-1] if losses.ndim else 1
+    method.check(n_tasks)
+    if state is None:
+        state = method.init(losses.numel() // n_tasks, n_tasks)
+    signals = Signals(losses=losses, generators=generator, **given)
+    weights, state = method.step(signals, state)
+    state = method.after_step(signals, state) if "losses_after" in given else state
+    return weights, method.end_epoch(signals, state)
+
+
+def loss_weights(method, losses, state=None, **options):
+    """Weights of a step; None = in the state before the first."""
+    options.setdefault("gradient_norms", torch.ones_like(losses))
+    return after_a_step(method, losses, state, **options)[0]
+
+
+def advance(method, losses, state=None, **options):
+    """State after a step."""
+    return after_a_step(method, losses, state, **options)[1]

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from skmtl.aggregation import DWA
-from tests.aggregation.conftest import tensor
+from skmtl.base import Signals
+from tests.aggregation.conftest import advance, loss_weights, tensor
 
 
 @pytest.mark.parametrize("temperature", [0.5, 2.0])
@@ -20,28 +21,31 @@ def test_six_passes_are_those_of_a_plain_loop(rng, temperature):
             expected = np.exp(passes[p - 1] / passes[p - 2] / temperature)
             expected *= 4 / expected.sum()
         assert torch.allclose(
-            method.loss_weights(torch.ones(4), state), tensor(expected), rtol=1e-12
+            loss_weights(method, torch.ones(4), state), tensor(expected), rtol=1e-12
         )
-        state = method.advance(tensor(losses), state)
+        state = advance(method, tensor(losses), state)
 
 
 def test_a_task_that_was_zero_before_counts_as_unchanged():
-    state = DWA().advance(tensor([1.0, 2.0]), DWA().advance(tensor([0.0, 2.0])))
-    assert torch.equal(DWA().loss_weights(torch.ones(2), state), tensor([1.0, 1.0]))
+    state = advance(DWA(), tensor([1.0, 2.0]), advance(DWA(), tensor([0.0, 2.0])))
+    assert torch.equal(loss_weights(DWA(), torch.ones(2), state), tensor([1.0, 1.0]))
 
 
 def test_a_ratio_beyond_the_range_of_doubles_takes_all_the_weight():
-    state = DWA().advance(tensor([1e200, 1.0]), DWA().advance(tensor([1e-200, 1.0])))
-    assert torch.equal(DWA().loss_weights(torch.ones(2), state), tensor([2.0, 0.0]))
+    state = advance(DWA(), tensor([1e200, 1.0]), advance(DWA(), tensor([1e-200, 1.0])))
+    assert torch.equal(loss_weights(DWA(), torch.ones(2), state), tensor([2.0, 0.0]))
 
 
-def test_it_is_advanced_at_the_end_of_a_pass():
-    assert DWA.advances == "pass"
-    assert DWA.needs == ()
+def test_steps_within_an_epoch_change_nothing():
+    method = DWA()
+    state = method.init(1, 2)
+    weights, new = method.step(Signals(losses=torch.ones(1, 2)), state)
+    assert new is state
+    assert torch.equal(weights, torch.ones(1, 2, dtype=torch.float64))
 
 
 def test_a_temperature_of_zero_is_refused():
     with pytest.raises(
         ValueError, match="'temperature' parameter of DWA must be a finite number greater than 0"
     ):
-        DWA(0.0).loss_weights(torch.ones(2))
+        loss_weights(DWA(0.0), torch.ones(2))

@@ -26,8 +26,8 @@ from skmtl.aggregation import (
     ShapleyWeighted,
     Sum,
 )
-from skmtl.base import LossWeighting
-from tests.aggregation.conftest import tensor
+from skmtl.base import Aggregator, Signals
+from tests.aggregation.conftest import advance, after_a_step, loss_weights, tensor
 
 FAMILY = [
     SI(),
@@ -47,7 +47,7 @@ FAMILY = [
     ShapleyWeighted("dwa"),
     ShapleyWeighted(UW(learning_rate=0.1)),
 ]
-LEARNING = [method for method in FAMILY if method.initial_state(1, 2)]
+LEARNING = [method for method in FAMILY if method.init(1, 2)]
 # Multiplying one task's losses by a constant multiplies its weight by the inverse, or leaves the
 # weights as they are.
 INVERSE = [SI(), STCH(0.5, warmup=1), IGB()]
@@ -74,24 +74,24 @@ def course(rng, n_members=N_MEMBERS, n_tasks=N_TASKS, n_steps=N_STEPS):
 
 def step(method, losses, rows, state, draw, present=None):
     """Take a step; the losses after it are a tenth less, by a different amount for each task."""
-    reads = {"gramian": rows @ rows.mT} if method.reads else {}
-    weights = method.loss_weights(losses, state, present=present, generator=draw, **reads)
     fall = torch.linspace(0.85, 0.95, 7, dtype=torch.float64)[
         (losses * 1e3 % 7).nan_to_num(0.0, 0.0, 0.0).long()
     ]
-    signals = {
-        "losses_after": losses * fall,
-        "gradient_norms": rows.norm(dim=-1),
-        "weights": weights,
-    }
-    return weights, method.advance(
-        losses, state, present=present, **{name: signals[name] for name in method.needs}
+    return after_a_step(
+        method,
+        losses,
+        state,
+        present=present,
+        generator=draw,
+        losses_after=losses * fall,
+        gradient_norms=rows.norm(dim=-1),
+        gramian=rows @ rows.mT,
     )
 
 
 def run(method, losses, rows, *, draw=None, state=None):
     """Train for some steps; return the weights of all steps and the last state."""
-    state = method.initial_state(losses.shape[1], losses.shape[2]) if state is None else state
+    state = method.init(losses.shape[1], losses.shape[2]) if state is None else state
     weights = []
     for values, gradients in zip(losses, rows, strict=True):
         new, state = step(method, values, gradients, state, draw)
@@ -109,20 +109,14 @@ def same_states(one, other):
 # ---------------------------------------------------------------------- configuration and history
 @each([*FAMILY, Mean(), Sum()])
 def test_it_is_a_loss_weighting_that_can_be_cloned(method):
-    assert isinstance(method, LossWeighting)
+    assert isinstance(method, Aggregator)
+    assert method.kind == "loss_weights"
     assert repr(clone(method)) == repr(method)
 
 
 @each(FAMILY)
-def test_it_states_when_and_with_what_it_is_advanced(method):
-    assert method.advances in ("step", "pass")
-    assert set(method.needs) <= {"losses_after", "gradient_norms", "weights"}
-    assert set(method.reads) <= {"gramian"}
-
-
-@each(FAMILY)
 def test_the_state_is_of_float64_and_member_first(method):
-    for value in method.initial_state(N_MEMBERS, N_TASKS).values():
+    for value in method.init(N_MEMBERS, N_TASKS).values():
         assert value.dtype == torch.float64
         assert value.shape in ((N_MEMBERS, N_TASKS), (N_MEMBERS,))
 
@@ -148,23 +142,23 @@ def test_no_state_is_the_initial_state(method, rng):
     losses, rows = course(rng)
     one, other = (
         step(method, losses[0], rows[0], state, generators())
-        for state in (None, method.initial_state(N_MEMBERS, N_TASKS))
+        for state in (None, method.init(N_MEMBERS, N_TASKS))
     )
     assert torch.equal(one[0], other[0])
     assert same_states(one[1], other[1])
 
 
-@each(
-    [
-        method
-        for method in LEARNING
-        if method.advances == "step" and not isinstance(method, ShapleyWeighted)
-    ]
-)
+BY_STEP = (UW, FAMO, GradNorm, MinMax, ReLoBRaLo)
+
+
+@each([method for method in LEARNING if isinstance(method, BY_STEP)])
 def test_history_matters(method, rng):
     losses, rows = course(rng)
     _, state = run(method, losses, rows)
-    assert not torch.allclose(method.loss_weights(losses[0], state), method.loss_weights(losses[0]))
+    assert not torch.allclose(
+        step(method, losses[0], rows[0], state, None)[0],
+        step(method, losses[0], rows[0], None, None)[0],
+    )
 
 
 # ---------------------------------------------------------------------- members
@@ -189,7 +183,7 @@ def test_members_that_change_lanes_go_on_as_before_and_a_fresh_lane_starts_anew(
     moved = {name: value[lanes] for name, value in state.items()}
     got, _ = run(method, losses[:, lanes], rows[:, lanes], state=moved)
     assert torch.allclose(got, expected[:, lanes], rtol=1e-9)
-    for name, value in method.initial_state(1, N_TASKS).items():
+    for name, value in method.init(1, N_TASKS).items():
         state[name][1:2] = value
     got, _ = run(method, losses, rows, state=state)
     assert torch.allclose(got[:, 1], weights[:, 1], rtol=1e-9)
@@ -329,18 +323,20 @@ def test_a_member_that_diverged_gets_nan_keeps_its_state_and_disturbs_no_other(m
     )
 
 
-@each([method for method in LEARNING if method.needs])
-def test_a_signal_that_is_not_finite_leaves_its_members_state_alone(method, rng):
+@each([FAMO(), GradNorm(), ShapleyWeighted(UW(learning_rate=0.1))])
+def test_a_signal_that_is_not_finite_leaves_its_networks_state_alone(method, rng):
     losses, _ = course(rng)
-    signals = {name: torch.ones(N_MEMBERS, N_TASKS, dtype=torch.float64) for name in method.needs}
+    signals = {
+        name: torch.ones(N_MEMBERS, N_TASKS, dtype=torch.float64)
+        for name in ("losses_after", "gradient_norms")
+    }
+    signals["gramian"] = torch.eye(N_TASKS, dtype=torch.float64).repeat(N_MEMBERS, 1, 1)
     for signal in signals.values():
         signal[0, 0] = torch.nan
-    new = method.advance(losses[0], **signals)
-    assert same_states(
-        {name: value[:1] for name, value in new.items()}, method.initial_state(1, N_TASKS)
-    )
+    new = advance(method, losses[0], **signals)
+    assert same_states({name: value[:1] for name, value in new.items()}, method.init(1, N_TASKS))
     assert not same_states(
-        {name: value[1:] for name, value in new.items()}, method.initial_state(2, N_TASKS)
+        {name: value[1:] for name, value in new.items()}, method.init(2, N_TASKS)
     )
 
 
@@ -370,14 +366,12 @@ def test_all_losses_in_another_unit_get_the_same_weights(method, scale, rng):
     states, weights = [None, None], [None, None]
     for values, gradients in zip(losses, rows, strict=True):
         for i, factor in enumerate((1.0, scale)):
-            weights[i] = method.loss_weights(factor * values, states[i])
-            signals = {
-                "losses_after": factor * values * torch.linspace(0.8, 0.9, N_TASKS),
-                "gradient_norms": factor * gradients.norm(dim=-1),
-                "weights": weights[i],
-            }
-            states[i] = method.advance(
-                factor * values, states[i], **{name: signals[name] for name in method.needs}
+            weights[i], states[i] = after_a_step(
+                method,
+                factor * values,
+                states[i],
+                losses_after=factor * values * torch.linspace(0.8, 0.9, N_TASKS),
+                gradient_norms=factor * gradients.norm(dim=-1),
             )
         assert torch.allclose(*weights, rtol=1e-9)
 
@@ -389,25 +383,30 @@ def test_asked_for_weights_by_a_gramian_it_names_its_kind_and_what_to_use(method
         with pytest.raises(
             TypeError,
             match=rf"{type(method).__name__} is a loss weighting.*Call "
-            r"loss_weights.*aggregator=.*UPGrad",
+            r"step.*aggregator=.*UPGrad",
         ):
             call(torch.eye(2))
 
 
-@each([method for method in FAMILY if method.needs])
-def test_a_missing_signal_is_named(method):
-    with pytest.raises(
-        TypeError,
-        match=rf"{type(method).__name__}.advance needs {method.needs[0]}. Got nothing else",
-    ):
-        method.advance(torch.ones(2))
+@pytest.mark.parametrize(
+    ("method", "missing"),
+    [
+        (FAMO(), "losses_after"),
+        (GradNorm(), "gradient_norms"),
+        (ShapleyWeighted("rlw"), "gramian"),
+        (SI(), "losses"),
+    ],
+    ids=repr,
+)
+def test_a_missing_signal_is_named(method, missing):
+    signals = Signals() if missing == "losses" else Signals(losses=torch.ones(1, 2))
+    with pytest.raises(ValueError, match=f"There is no signal '{missing}' here. Given: "):
+        method.after_step(signals, method.step(signals, method.init(1, 2))[1])
 
 
-def test_a_signal_that_is_not_needed_is_refused():
-    with pytest.raises(
-        TypeError, match="DWA.advance needs nothing besides losses and state. Got losses_after"
-    ):
-        DWA().advance(torch.ones(2), losses_after=torch.ones(2))
+def test_an_unknown_signal_is_refused():
+    with pytest.raises(TypeError, match="Signals has no loss. There are losses, present, gramian"):
+        Signals(loss=torch.ones(1, 2))
 
 
 def test_a_negative_loss_is_refused_where_logarithms_or_ratios_are_taken():
@@ -417,21 +416,21 @@ def test_a_negative_loss_is_refused_where_logarithms_or_ratios_are_taken():
             match=rf"{type(method).__name__} needs losses of at least 0. Got -1 for the task at "
             r"position 1",
         ):
-            method.loss_weights(tensor([1.0, -1.0]))
+            loss_weights(method, tensor([1.0, -1.0]))
     for method in (RLW(), UW(), STCH(form="raw"), MinMax()):
-        assert method.loss_weights(tensor([1.0, -1.0])).isfinite().all()
+        assert loss_weights(method, tensor([1.0, -1.0])).isfinite().all()
 
 
 def test_a_state_or_mask_of_another_shape_is_refused():
     with pytest.raises(
         ValueError,
-        match=r"state of UW must be of 1 members and 2 tasks, as the losses are. Got 'value' of "
+        match=r"state of UW must be of 1 networks and 2 tasks, as the losses are. Got 'value' of "
         r"shape \(2, 2\)",
     ):
-        UW().loss_weights(torch.ones(2), UW().initial_state(2, 2))
+        loss_weights(UW(), torch.ones(2), UW().init(2, 2))
     with pytest.raises(
         ValueError, match=r"present must have the shape of losses, \(2,\). Got \(3,\)"
     ):
-        SI().loss_weights(torch.ones(2), present=torch.ones(3, dtype=torch.bool))
+        loss_weights(SI(), torch.ones(2), present=torch.ones(3, dtype=torch.bool))
     with pytest.raises(ValueError, match="SI needs losses of shape"):
-        SI().loss_weights(torch.tensor(1.0))
+        loss_weights(SI(), torch.tensor(1.0))

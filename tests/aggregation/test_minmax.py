@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 
 from skmtl.aggregation import MinMax
-from tests.aggregation.conftest import tensor
+from tests.aggregation.conftest import advance, loss_weights, tensor
 
 
 def test_all_weight_is_on_the_largest_loss_and_shared_where_it_is_shared():
     assert torch.equal(
-        MinMax().loss_weights(tensor([[0.1, 3.0, 2.0], [2.0, 1.0, 2.0]])),
+        loss_weights(MinMax(), tensor([[0.1, 3.0, 2.0], [2.0, 1.0, 2.0]])),
         tensor([[0.0, 1.0, 0.0], [0.5, 0.0, 0.5]]),
     )
 
@@ -20,8 +20,8 @@ def test_five_online_steps_multiply_the_weights(rng):
     for losses in tensor(rng.uniform(0.1, 5.0, size=(5, 3))):
         weights = weights * (0.3 * losses).exp()
         weights = weights / weights.sum()
-        assert torch.allclose(method.loss_weights(losses, state), weights, rtol=1e-12)
-        state = method.advance(losses, state)
+        assert torch.allclose(loss_weights(method, losses, state), weights, rtol=1e-12)
+        state = advance(method, losses, state)
 
 
 def test_online_training_ends_where_the_two_largest_losses_meet():
@@ -31,8 +31,8 @@ def test_online_training_ends_where_the_two_largest_losses_meet():
     mean = 0.0
     for step in range(4000):
         losses = tensor([(x - 1) ** 2, 4 * (x + 1) ** 2 + 1, 0.1])
-        weights = method.loss_weights(losses, state)
-        state = method.advance(losses, state)
+        weights = loss_weights(method, losses, state)
+        state = advance(method, losses, state)
         x -= 0.02 * (weights[0] * 2 * (x - 1) + weights[1] * 8 * (x + 1)).item()
         mean += max(step - 1999, 0) and x / 2000
     assert abs(mean - (-10 + 52**0.5) / 6) < 0.01

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from skmtl.aggregation import ReLoBRaLo
-from tests.aggregation.conftest import tensor
+from tests.aggregation.conftest import advance, after_a_step, loss_weights, tensor
 
 
 def balance(now, then, temperature):
@@ -30,25 +30,24 @@ def test_ten_steps_are_those_of_a_plain_loop(rng, rho):
             )
         past = keeps * weights + (1 - keeps) * balance(losses, history[0], 0.5)
         weights = alpha * past + (1 - alpha) * balance(losses, history[max(t - 1, 0)], 0.5)
-        got = method.loss_weights(tensor(losses), state, generator=ours)
+        got, state = after_a_step(method, tensor(losses), state, generator=ours)
         assert torch.allclose(got, tensor(weights), rtol=1e-12)
-        state = method.advance(tensor(losses), state, weights=got)
 
 
 def test_without_a_generator_the_look_back_is_its_mean(rng):
     state, losses = None, tensor(rng.uniform(0.5, 3.0, size=(3, 2)))
     method = ReLoBRaLo(0.8, rho=0.25)
     for values in losses[:2]:
-        state = method.advance(values, state, weights=method.loss_weights(values, state))
+        state = advance(method, values, state)
     forward, back = ReLoBRaLo(0.8, rho=1.0), ReLoBRaLo(0.8, rho=0.0)
-    expected = 0.25 * forward.loss_weights(losses[2], state) + 0.75 * back.loss_weights(
-        losses[2], state
+    expected = 0.25 * loss_weights(forward, losses[2], state) + 0.75 * loss_weights(
+        back, losses[2], state
     )
-    assert torch.allclose(method.loss_weights(losses[2], state), expected)
+    assert torch.allclose(loss_weights(method, losses[2], state), expected)
 
 
 def test_a_share_above_one_is_refused():
     with pytest.raises(
         ValueError, match="'rho' parameter of ReLoBRaLo must be between 0 and 1. Got 1.5"
     ):
-        ReLoBRaLo(rho=1.5).loss_weights(torch.ones(2))
+        loss_weights(ReLoBRaLo(rho=1.5), torch.ones(2))

@@ -217,10 +217,10 @@ def test_leading_axes_are_games_of_their_own(rng, utility, method):
         )
 
 
-def test_a_gramian_that_is_not_finite_gives_nan_for_its_member_only(rng):
+def test_in_training_a_gramian_that_is_not_finite_gives_nan_for_its_network_only(rng):
     batch = torch.stack([gramian(rng, "random", 4)] * 3)
     batch[1, 0, 2] = torch.inf
-    assert shapley_values(batch).isnan().any(-1).tolist() == [False, True, False]
+    assert shapley.shapley_shares(batch).isnan().any(-1).tolist() == [False, True, False]
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -317,7 +317,7 @@ def test_global_generators_are_not_touched(rng):
             {"method": "monte_carlo"},
             r"method must be one of \('auto', 'exact', 'enumerate', 'permutation'\)",
         ),
-        ({"n_permutations": 0}, "n_permutations must be at least 1"),
+        ({"n_permutations": 0}, "n_permutations must be a whole number of at least 1"),
     ],
 )
 def test_an_unknown_choice_is_refused(arguments, message):

@@ -10,7 +10,7 @@ from sklearn.base import clone
 from skmtl import MultiTaskRegressor
 from skmtl.aggregation import PIVRG, GradDrop, GradVac, PCGrad, SVFair, TaskGradients, UPGrad
 from skmtl.aggregation.task_gradients import GRADIENT_METHODS
-from skmtl.base import GradientUse, GradientWeighting
+from skmtl.base import Aggregator, Signals, TrunkStep
 from skmtl.network import Architecture, FleetData, Member, StackedNetwork, Training, train_fleet
 from tests.aggregation.conftest import gaussian, gramian
 
@@ -21,9 +21,9 @@ class Spied(UPGrad):
     def __init__(self):
         self.shown = []
 
-    def weights(self, gramian, *, generator=None):
-        self.shown.append(gramian.clone())
-        return super().weights(gramian)
+    def step(self, signals, state):
+        self.shown.append(signals.gramian.clone())
+        return super().step(signals, state)
 
 
 def problem(rng, hidden=(6, 5), heads=(), task_rows=None, **settings):
@@ -56,15 +56,17 @@ def test_weights_direction_state_and_diagnostics_are_the_methods(name, rng):
     matrix = gramian(jacobian)
     assert torch.equal(ours.weights(matrix), method.weights(matrix))
     assert torch.equal(ours.aggregate(jacobian), method.aggregate(jacobian))
-    assert (ours.random, ours.reads, ours.use()) == (method.random, method.reads, method.use())
-    states = [of.initial_state(2, 5) for of in (ours, method)]
-    drawing = [
-        {"generator": [torch.Generator().manual_seed(k) for k in range(2)]} if method.random else {}
-        for _ in states
-    ]
+    assert (ours.needs_baselines, ours.trunk_step) == (method.needs_baselines, method.trunk_step)
     first, second = (
-        of.weights_and_state(matrix, state, **own)
-        for of, state, own in zip((ours, method), states, drawing, strict=True)
+        of.step(
+            Signals(
+                gramian=matrix,
+                scores=torch.zeros(2, 5),
+                generators=[torch.Generator().manual_seed(k) for k in range(2)],
+            ),
+            of.init(2, 5),
+        )
+        for of in (ours, method)
     )
     assert torch.equal(first[0], second[0])
     assert all(torch.equal(first[1][key], second[1][key]) for key in second[1])
@@ -110,12 +112,13 @@ def test_weights_are_asked_for_every_so_many_steps(rng, every):
 
 @pytest.mark.parametrize("at", ["parameters", "representation"])
 def test_weights_that_never_change_may_be_kept_for_any_number_of_steps(rng, at):
-    class Fixed(GradientWeighting):
-        def weights(self, gramian):
-            return torch.tensor([0.2, 0.5, 1.5], dtype=torch.float64).expand(gramian.shape[:-1])
+    class Fixed(Aggregator):
+        kind = "gradient_weights"
+        trunk_step = TrunkStep(max_norm=0.3, head_gradient="weighted", times_tasks=True)
 
-        def use(self):
-            return GradientUse(max_norm=0.3, head_gradient="weighted", times_tasks=True)
+        def step(self, signals, state):
+            weights = torch.tensor([0.2, 0.5, 1.5], dtype=torch.float64)
+            return weights.expand(signals.gramian.shape[:-1]), state
 
     arguments = problem(rng)
     once, always = (
@@ -213,14 +216,16 @@ def test_an_estimator_refuses_the_representation_in_long_form_and_takes_every(rn
 
 # ---------------------------------------------------------------------- length and heads
 def test_the_length_is_the_methods_or_that_which_is_set(rng):
-    assert TaskGradients("svfair").use() == GradientUse(max_norm=1.0, times_tasks=True)
-    assert TaskGradients("svfair", max_norm=None).use() == GradientUse(
+    assert TaskGradients("svfair").trunk_step == TrunkStep(max_norm=1.0, times_tasks=True)
+    assert TaskGradients("svfair", max_norm=None).trunk_step == TrunkStep(
         max_norm=None, times_tasks=True
     )
-    assert TaskGradients("svfair", max_norm=2).use().max_norm == 2.0
-    assert TaskGradients(SVFair(head_gradient="weighted")).use().head_gradient == "weighted"
+    assert TaskGradients("svfair", max_norm=2).trunk_step.max_norm == 2.0
+    assert TaskGradients(SVFair(head_gradient="weighted")).trunk_step.head_gradient == "weighted"
     assert (
-        TaskGradients(SVFair(head_gradient="weighted"), head_gradient="own").use().head_gradient
+        TaskGradients(
+            SVFair(head_gradient="weighted"), head_gradient="own"
+        ).trunk_step.head_gradient
         == "own"
     )
     arguments = problem(rng, batch_size=None, max_iter=1)

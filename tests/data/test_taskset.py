@@ -311,7 +311,7 @@ def test_two_target_columns_with_one_name_raise(columns):
         (lambda: TaskSet.from_wide(np.zeros((2, 1)), [1.0, 2.0], kind="ranking"), "kind must be"),
         (
             lambda: TaskSet.from_wide(np.zeros((2, 1)), [[1.0, np.nan], [2.0, np.nan]]),
-            "Task '1' has no labelled row",
+            "Task '1' has no labeled row",
         ),
         (lambda: TaskSet.from_wide(np.zeros((2, 1)), np.zeros((2, 0))), "no columns"),
         (lambda: TaskSet.from_wide(np.zeros((2, 1)), np.zeros((2, 2, 2))), "3 dimensions"),
@@ -592,7 +592,7 @@ def test_a_task_with_one_row_cannot_be_split_and_is_named(rng):
 
 
 def test_its_text_tells_how_many_tasks_features_and_rows(rng):
-    assert repr(long_set(rng)[0]) == "TaskSet(3 regression tasks, 3 features, 5..13 rows a task)"
+    assert repr(long_set(rng)[0]) == "TaskSet(3 regression tasks, 3 features, 5..13 rows per task)"
 
 
 @pytest.mark.parametrize("kind", ["regression", "classification"])

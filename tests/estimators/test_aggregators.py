@@ -24,7 +24,6 @@ from skmtl.aggregation import (
     TaskGradients,
     UPGrad,
 )
-from skmtl.base import GradientWeighting
 
 NAMES = sorted(AGGREGATORS)
 WRAPPERS = [
@@ -288,7 +287,7 @@ def test_the_labels_of_a_task_of_weight_zero_are_of_no_influence(X, Y, aggregato
 # ---------------------------------------------------------------------- what history tells
 @pytest.mark.parametrize(
     "name",
-    sorted(name for name, kind in AGGREGATORS.items() if issubclass(kind, GradientWeighting)),
+    sorted(name for name, kind in AGGREGATORS.items() if kind.kind == "gradient_weights"),
 )
 def test_history_tells_how_far_gradients_are_in_conflict(X, Y, name):
     history = regressor(name).fit(X, Y).history_
@@ -324,9 +323,9 @@ def test_a_task_behind_its_single_task_network_gets_the_higher_priority(rng, mon
     seen = []
 
     class Spied(PIVRG):
-        def weights_and_state(self, gramian, state, *, scores):
-            seen.append(scores.clone())
-            return super().weights_and_state(gramian, state, scores=scores)
+        def step(self, signals, state):
+            seen.append(signals.scores.clone())
+            return super().step(signals, state)
 
     X = rng.normal(size=(120, 3))
     Y = np.column_stack([X[:, 0], np.sin(3 * X[:, 1])]) + 0.05 * rng.normal(size=(120, 2))

@@ -167,7 +167,7 @@ def test_what_leaves_a_term_without_effect_is_said(people):
     one_sided[group == 1, 1] = np.nan
     with pytest.warns(
         UserWarning,
-        match="Task '1' has no labelled row of the group 1; the fairness term has no effect on the "
+        match="Task '1' has no labeled row of the group 1; the fairness term has no effect on the "
         "task",
     ):
         model.fit(inputs, one_sided, sensitive_features=group)

@@ -125,7 +125,7 @@ def test_tables_that_scikit_learn_refuses_are_refused_in_its_words(X, message, t
         (
             pd.DataFrame({"a": [1.0], "t": [1]}),
             "s",
-            r"task_column='s' is not a column of X, which has \['a', 't'\]",
+            r"task_column='s' is not a column of X, which has the columns 'a', 't'",
         ),
         (pd.DataFrame({"a": [1.0], "t": [1]}), 2, "task_column=2 is out of range: X has 2 columns"),
         (np.ones((2, 2)), "t", "X is not a DataFrame. Give the column's index instead"),

@@ -112,14 +112,14 @@ BAD_DATA = {
         TINY,
         {},
         {"sample_weight": np.r_[np.zeros(9), np.ones(31)]},
-        "sample_weight is zero for every labelled row of task '1'",
+        "sample_weight is zero for every labeled row of task '1'",
     ),
     "a task of weight zero in long form": (
         long(),
         Y[:, 0],
         {"task_column": -1},
         {"sample_weight": IDS},
-        "every labelled row of task '0'",
+        "every labeled row of task '0'",
     ),
     "a task too small to hold out": (
         X,

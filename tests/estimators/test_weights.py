@@ -105,7 +105,7 @@ def test_equal_weights_are_no_weights(X, Y):
 def test_a_task_of_weight_zero_alone_raises_and_is_named(X):
     Y = X[:, :2].copy()
     Y[5:, 1] = np.nan
-    with pytest.raises(ValueError, match="zero for every labelled row of task '1'"):
+    with pytest.raises(ValueError, match="zero for every labeled row of task '1'"):
         MultiTaskRegressor(**FULL).fit(X, Y, sample_weight=np.r_[np.zeros(5), np.ones(len(X) - 5)])
 
 

@@ -230,7 +230,7 @@ def test_it_serves_as_a_scorer_that_asks_for_the_groups():
             {"rate": "ppv"},
             "rate must be one of fpr, tpr, equalized_odds. Got 'ppv'",
         ),
-        (([0, 1], [0, 1], [0, 1, 1]), {}, "sensitive_features has 3 rows"),
+        (([0, 1], [0, 1], [0, 1, 1]), {}, "one entry per row of X: 2 are needed. Got 3"),
         (([0, 1], [0, 1], 1), {}, "sensitive_features must have shape"),
         (([1, 2], [1, 2], [0, 1]), {}, "y_true of task '0' holds 1, 2: without pos_label"),
         (

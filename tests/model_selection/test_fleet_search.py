@@ -433,7 +433,7 @@ def test_fairness_terms_of_different_weights_score_as_in_a_grid_search_and_share
     assert sizes == [3 * 2 * 2]
 
 
-@pytest.mark.filterwarnings("ignore:Task .* has no (negative|labelled) row of the group")
+@pytest.mark.filterwarnings("ignore:Task .* has no (negative|labell?ed) row of the group")
 def test_weight_zero_is_searched_as_the_network_without_a_term(people, monkeypatch):
     X, Y, group = people
     sizes = fleets_of(monkeypatch)
@@ -445,7 +445,7 @@ def test_weight_zero_is_searched_as_the_network_without_a_term(people, monkeypat
 
 
 @pytest.mark.filterwarnings(
-    "ignore:Task .* has no (negative|labelled) row of the group"
+    "ignore:Task .* has no (negative|labell?ed) row of the group"
 )  # folds of 30 rows
 @pytest.mark.parametrize("routing", [False, True])
 def test_sensitive_features_reach_the_last_step_of_a_pipeline(routing, people):

@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
-from skmtl.base import FairnessTerm, GradientWeighting, JacobianAggregator, LossWeighting
+from skmtl.base import Aggregator, FairnessTerm
 from skmtl.network import Architecture, FleetData, Member, Training, train_fleet
 from skmtl.network.batches import BatchStream, DeviceData, batch_shape, build_table
 
@@ -13,34 +13,45 @@ LAYOUTS = pytest.mark.parametrize("layout", ["wide", "long"])
 CLOSE = dict(rtol=1e-9, atol=1e-9)
 
 
-class UniformLosses(LossWeighting):
-    def loss_weights(self, losses, state=None, *, present=None):
-        return torch.full_like(losses, 1.0 / losses.shape[-1])
+class UniformLosses(Aggregator):
+    sees_absent_tasks = True
+
+    def step(self, signals, state):
+        return torch.full_like(signals.losses, 1.0 / signals.losses.shape[-1]), state
 
 
-class UniformGradients(GradientWeighting):
-    def weights(self, gramian):
-        return torch.full_like(gramian[..., 0], 1.0 / gramian.shape[-1])
+class UniformGradients(Aggregator):
+    kind = "gradient_weights"
+
+    def step(self, signals, state):
+        gramian = signals.gramian
+        return torch.full_like(gramian[..., 0], 1.0 / gramian.shape[-1]), state
 
 
-class MeanOfRows(JacobianAggregator):
-    def aggregate(self, jacobian):
-        return jacobian.mean(-2)
+class MeanOfRows(Aggregator):
+    kind = "direction"
+
+    def step(self, signals, state):
+        return signals.jacobian.mean(-2), state
 
 
-class LargeLossesFirst(LossWeighting):
-    def loss_weights(self, losses, state=None, *, present=None):
-        return torch.softmax(losses, -1)
+class LargeLossesFirst(Aggregator):
+    def step(self, signals, state):
+        return torch.softmax(signals.losses, -1), state
 
 
-class ShortGradientsFirst(GradientWeighting):
-    def weights(self, gramian):
-        return torch.softmax(-torch.diagonal(gramian, dim1=-2, dim2=-1).sqrt(), -1)
+class ShortGradientsFirst(Aggregator):
+    kind = "gradient_weights"
+
+    def step(self, signals, state):
+        return torch.softmax(-signals.gradient_norms, -1), state
 
 
-class Signs(JacobianAggregator):
-    def aggregate(self, jacobian):
-        return jacobian.sign().sum(-2)
+class Signs(Aggregator):
+    kind = "direction"
+
+    def step(self, signals, state):
+        return signals.jacobian.sign().sum(-2), state
 
 
 class Gap(FairnessTerm):
@@ -236,7 +247,7 @@ def test_loss_weighting_equals_autograd_of_the_weighted_loss(random_fleet, plain
             fleet.training,
             5,
             plain_scores,
-            weigh_losses=LargeLossesFirst().loss_weights,
+            weigh_losses=lambda losses: torch.softmax(losses, -1),
         )
         for a, b in zip(own.parameters, reference, strict=True):
             np.testing.assert_allclose(a, b, **CLOSE)
@@ -248,9 +259,9 @@ def test_loss_weighting_equals_autograd_of_the_weighted_loss(random_fleet, plain
     [
         (
             ShortGradientsFirst(),
-            lambda jacobian: ShortGradientsFirst().weights(jacobian @ jacobian.T) @ jacobian,
+            lambda jacobian: torch.softmax(-jacobian.norm(dim=-1), -1) @ jacobian,
         ),
-        (Signs(), Signs().aggregate),
+        (Signs(), lambda jacobian: jacobian.sign().sum(-2)),
     ],
     ids=["weights", "jacobian"],
 )
@@ -300,11 +311,13 @@ def test_aggregated_members_do_not_depend_on_their_neighbours(random_fleet, layo
 def test_an_infinite_weight_that_a_saturated_unit_hides_from_the_loss_is_divergence(
     random_fleet, layout, split
 ):
-    class InfiniteBias(JacobianAggregator):
-        def aggregate(self, jacobian):
-            direction = jacobian.mean(-2)
+    class InfiniteBias(Aggregator):
+        kind = "direction"
+
+        def step(self, signals, state):
+            direction = signals.jacobian.mean(-2)
             direction[:, -1] = torch.inf
-            return direction
+            return direction, state
 
     fleet = random_fleet(layout, "squared_error", 1, split=split, solver="sgd")
     with pytest.warns(ConvergenceWarning, match="member 0"):

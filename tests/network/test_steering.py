@@ -35,13 +35,7 @@ from skmtl.aggregation import (
     TaskGradients,
     UPGrad,
 )
-from skmtl.base import (
-    FairnessTerm,
-    GradientUse,
-    GradientWeighting,
-    JacobianAggregator,
-    LossWeighting,
-)
+from skmtl.base import Aggregator, FairnessTerm, Signals
 from skmtl.network import Architecture, FleetData, Member, Training, train_fleet
 from skmtl.network.batches import BatchStream, DeviceData, batch_shape, build_table
 
@@ -105,7 +99,7 @@ class PlainNetwork:
         self.optimiser = torch.optim.SGD(
             self.parameters, lr=member.learning_rate, momentum=0.9, nesterov=True
         )
-        self.state = aggregator.initial_state(1, self.n_tasks)
+        self.state = aggregator.init(1, self.n_tasks)
         self.generator = torch.Generator().manual_seed(member.order_seed)
         given = (
             torch.ones(self.n_tasks)
@@ -140,13 +134,15 @@ class PlainNetwork:
                 self.present = (self.shares > 0) & (self.importance > 0)
                 (
                     self.step_by_losses
-                    if isinstance(self.aggregator, LossWeighting)
+                    if self.aggregator.kind == "loss_weights"
                     else self.step_by_gradients
                 )()
                 self.noted.append(torch.where(self.present, self.weights, torch.nan).numpy())
-            if isinstance(self.aggregator, LossWeighting) and self.aggregator.advances == "pass":
+            if self.aggregator.kind == "loss_weights":
                 sums, shares = (torch.stack(part).sum(0) for part in zip(*self.seen, strict=True))
-                self.advance(torch.where(shares > 0, sums / shares, 0.0), shares > 0)
+                means = torch.where(shares > 0, sums / shares, 0.0)
+                known = Signals(losses=means[None], present=(shares > 0)[None])
+                self.state = self.aggregator.end_epoch(known, self.state)
             noted = np.array(self.noted)
             labelled = ~np.isnan(noted)
             self.curve.append(
@@ -177,40 +173,25 @@ class PlainNetwork:
         ]
         return torch.stack([torch.cat([part.flatten() for part in row]) for row in rows])
 
-    def drawing(self):
-        return {"generator": [self.generator]} if self.aggregator.random else {}
-
     def step_by_losses(self):
         sums = self.sums()
-        losses, reading = self.means(sums), {}
-        if "gramian" in self.aggregator.reads or "gradient_norms" in self.aggregator.needs:
-            rows = self.jacobian(sums)
-            reading = (
-                {"gramian": (rows @ rows.T)[None]} if "gramian" in self.aggregator.reads else {}
-            )
-            signals = {"gradient_norms": rows.norm(dim=1)}
-        else:
-            signals = {}
-        self.weights = self.aggregator.loss_weights(
-            losses[None], self.state, present=self.present[None], **self.drawing(), **reading
-        )[0]
-        self.apply(torch.autograd.grad((self.weights * sums).sum(), self.parameters))
-        if self.aggregator.advances == "pass":
-            shares = torch.where(self.present, self.shares, 0.0)
-            self.seen.append((losses * shares, shares))
-            return
-        signals |= {"weights": self.weights, "losses_after": self.means(self.sums())}
-        self.advance(
-            losses, self.present, **{name: signals[name] for name in self.aggregator.needs}
-        )
-
-    def advance(self, losses, present, **signals):
-        self.state = self.aggregator.advance(
-            losses[None],
+        losses, rows = self.means(sums), self.jacobian(sums)
+        known = dict(losses=losses[None], present=self.present[None])
+        weights, self.state = self.aggregator.step(
+            Signals(
+                generators=[self.generator],
+                gramian=(rows @ rows.T)[None],
+                gradient_norms=rows.norm(dim=1)[None],
+                **known,
+            ),
             self.state,
-            present=present[None],
-            **{name: value[None] for name, value in signals.items()},
         )
+        self.weights = weights[0]
+        self.apply(torch.autograd.grad((self.weights * sums).sum(), self.parameters))
+        shares = torch.where(self.present, self.shares, 0.0)
+        self.seen.append((losses * shares, shares))
+        after = Signals(losses_after=self.means(self.sums())[None], **known)
+        self.state = self.aggregator.after_step(after, self.state)
 
     def step_by_gradients(self):
         sums = self.sums()
@@ -221,27 +202,35 @@ class PlainNetwork:
                 sums.sum(), self.parameters[self.split :], retain_graph=True
             )
         ]
-        use = (
-            self.aggregator.use()
-            if isinstance(self.aggregator, GradientWeighting)
-            else GradientUse()
-        )
-        due, direction = self.age % use.every == 0, None
+        use, every = self.aggregator.trunk_step, getattr(self.aggregator, "every", 1)
+        due, direction = self.age % every == 0, None
+        method = self.aggregator
+        if isinstance(method, TaskGradients):
+            own = method.method
+            method = AGGREGATORS[own]() if isinstance(own, str) else own
         self.age += 1
         if due and len(here):
             own = {
-                name: value[np.ix_([0], *[here] * (value.ndim - 1))]
-                for name, value in self.state.items()
+                name: self.state[name][np.ix_([0], *[here] * (self.state[name].ndim - 1))]
+                for name in method.init(1, self.n_tasks)
             }
-            if isinstance(self.aggregator, GradientWeighting):
-                weights, new = self.aggregator.weights_and_state(
-                    (rows[here] @ rows[here].T)[None], own, **self.drawing()
-                )
-                self.held[here] = weights[0]
-                for name, value in new.items():
-                    self.state[name][np.ix_([0], *[here] * (value.ndim - 1))] = value
+            shown = rows[here]
+            result, new = method.step(
+                Signals(
+                    generators=[self.generator],
+                    jacobian=shown[None],
+                    gramian=(shown @ shown.T)[None],
+                    scores=torch.zeros_like(shown[None, :, 0]),
+                    tasks=here.numpy(),
+                ),
+                own,
+            )
+            for name, value in new.items():
+                self.state[name][np.ix_([0], *[here] * (value.ndim - 1))] = value
+            if method.kind == "gradient_weights":
+                self.held[here] = result[0]
             else:
-                direction = self.aggregator.aggregate(rows[here][None], **self.drawing())[0]
+                direction = result[0]
         if direction is None:
             known = self.held[~self.held.isnan()]
             self.weights = self.held.nan_to_num(known.mean().item() if len(known) else 0.0)
@@ -264,7 +253,7 @@ class PlainNetwork:
                 *heads,
             ]
         )
-        if isinstance(self.aggregator, JacobianAggregator):
+        if self.aggregator.kind == "direction":
             self.weights = torch.full((self.n_tasks,), torch.nan, dtype=torch.float64)
 
     def apply(self, gradients):
@@ -332,15 +321,13 @@ def test_shapley_weighting_and_gradient_norms_leave_terms_out_but_training_follo
         def values(self, scores, labels, weights, groups):
             return scores.sum((1, 2, 3)), 2 * scores.sum((1, 2, 3))
 
-    class Keep(LossWeighting):
-        reads = ("gramian",)
-
+    class Keep(Aggregator):
         def __init__(self):
             self.seen = []
 
-        def loss_weights(self, losses, state=None, *, present=None, gramian=None):
-            self.seen.append(gramian)
-            return torch.ones_like(losses)
+        def step(self, signals, state):
+            self.seen.append(signals.gramian)
+            return torch.ones_like(signals.losses), state
 
     fleet = steered_fleet(random_fleet, "wide", max_iter=1)
     plain, pushed = Keep(), Keep()
@@ -409,9 +396,9 @@ class Spied(MGDA):
     def __init__(self):
         self.shown = []
 
-    def weights(self, gramian, *, generator=None):
-        self.shown.append(gramian.clone())
-        return super().weights(gramian)
+    def step(self, signals, state):
+        self.shown.append(signals.gramian.clone())
+        return super().step(signals, state)
 
 
 def halves(rng, y):
@@ -541,12 +528,14 @@ def test_a_parameter_with_one_entry_for_each_task_holds_where_a_task_is_absent(r
 
 
 def test_weights_that_a_plug_in_keeps_are_not_written_to(random_fleet):
-    class Constant(GradientWeighting):
+    class Constant(Aggregator):
+        kind = "gradient_weights"
+
         def __init__(self, weight):
             self.weight = weight
 
-        def weights(self, gramian):
-            return self.weight.expand(gramian.shape[:-1])
+        def step(self, signals, state):
+            return self.weight.expand(signals.gramian.shape[:-1]), state
 
     fleet = steered_fleet(random_fleet, "wide", 3, rare=True)
     weight = torch.tensor(0.5, dtype=torch.float64)
@@ -613,13 +602,16 @@ def test_a_long_member_depends_on_no_neighbour_and_no_lane(random_fleet, monkeyp
     assert_same(train(fleet, aggregator), alone)
 
 
-class Unsure(GradientWeighting):
+class Unsure(Aggregator):
     """Has no solution for members whose first gradient is longer than the second."""
 
-    def initial_state(self, n_members, n_tasks, *, device=None):
-        return {"unsolved": torch.zeros(n_members)}
+    kind = "gradient_weights"
 
-    def weights_and_state(self, gramian, state):
+    def init(self, n_networks, n_tasks, *, device=None):
+        return {"unsolved": torch.zeros(n_networks)}
+
+    def step(self, signals, state):
+        gramian = signals.gramian
         return torch.ones_like(gramian[..., 0]), {
             "unsolved": (gramian[:, 0, 0] > gramian[:, 1, 1]).double()
         }
@@ -652,10 +644,12 @@ def test_what_is_said_of_a_member_does_not_depend_on_its_neighbours(rng):
 
 
 def test_warnings_that_are_not_of_a_solver_reach_the_user(random_fleet):
-    class Chatty(GradientWeighting):
-        def weights(self, gramian):
+    class Chatty(Aggregator):
+        kind = "gradient_weights"
+
+        def step(self, signals, state):
             warnings.warn("this weighting is deprecated", FutureWarning, stacklevel=1)
-            return torch.ones_like(gramian[..., 0])
+            return torch.ones_like(signals.gramian[..., 0]), state
 
     fleet = steered_fleet(random_fleet, "wide", 1, max_iter=1, batch_size=None)
     with warnings.catch_warnings(record=True) as caught:
@@ -670,9 +664,9 @@ def test_scores_reach_the_weighting_in_percent_above_the_baselines(random_fleet)
     class Seen(PIVRG):
         given = []
 
-        def weights_and_state(self, gramian, state, *, scores):
-            self.given.append(scores.clone())
-            return super().weights_and_state(gramian, state)
+        def step(self, signals, state):
+            self.given.append(signals.scores.clone())
+            return super().step(signals.replaced(scores=0 * signals.scores), state)
 
     fleet = steered_fleet(random_fleet, "wide", 1, split=True, batch_size=None)
     rows = fleet.members[0].validation

@@ -1,3 +1,6 @@
+import time
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -224,6 +227,53 @@ def test_a_task_with_a_single_row_is_named_in_a_warning_and_tested_once(y):
     assert sum(0 in test for _, test in parts) == 1
 
 
+@pytest.mark.filterwarnings("ignore:A single row has a label")
+def test_all_labels_of_a_task_in_one_test_part_are_warned_of(monkeypatch):
+    Y = np.where(np.eye(6, 6) > 0, 1.5, np.nan)
+    Y[1, 0] = 2.5
+    dealt = np.array([0, 0, 1, 1, 2, 2])
+    monkeypatch.setattr("skmtl.splitting.splitters.deal_label_sets", lambda *_: dealt)
+    with pytest.warns(UserWarning, match="All labels of task '0' are in one test part"):
+        folds = fold_of_rows(MultiTaskKFold(3), np.zeros((6, 1)), Y)
+    np.testing.assert_array_equal(folds, dealt)
+
+
+# ---------------------------------------------------------------------- large targets
+def split_in_five(Y):
+    list(MultiTaskKFold(5, random_state=0).split(np.zeros((len(Y), 1)), Y))
+
+
+def test_whole_numbers_of_many_values_take_memory_in_proportion_to_the_rows(rng):
+    Y = rng.integers(0, 2000, size=(4000, 3))
+    tracemalloc.start()
+    split_in_five(Y)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < len(Y) * 2000 * 8  # far less than one number per row and value
+
+
+def test_many_values_and_many_tasks_are_dealt_in_seconds(rng):
+    Y = (rng.random((1500, 600)) < 0.05).astype(float)
+    Y[rng.random(Y.shape) < 0.85] = np.nan
+    start = time.process_time()
+    split_in_five(Y)
+    split_in_five(rng.integers(0, 1200, size=(2500, 5)))
+    assert time.process_time() - start < 15  # a guard against minutes: it takes two seconds
+
+
+def test_a_sparse_table_of_labels_deals_as_a_dense_one_does(rng, monkeypatch):
+    Y = with_gaps(rng.integers(0, 3, size=(90, 6)), rng, 0.4)
+    cv = MultiTaskKFold(4, random_state=0)
+    dense = fold_of_rows(cv, np.zeros((90, 1)), Y)
+    monkeypatch.setattr("skmtl.splitting.dealing._MOST_CELLS", 0)
+    monkeypatch.setattr("skmtl.splitting.row_swaps._FEW_ROUNDS", 10)
+    monkeypatch.setattr("skmtl.splitting.row_swaps._FEW_SWAPS", 1000)
+    sparse = fold_of_rows(cv, np.zeros((90, 1)), Y)
+    for column in Y.T:
+        for value in (0, 1, 2):
+            assert spread(sparse, column == value, 4) <= spread(dense, column == value, 4) + 1
+
+
 # ---------------------------------------------------------------------- errors
 @pytest.mark.parametrize(
     ("options", "error", "message"),
@@ -237,7 +287,7 @@ def test_a_task_with_a_single_row_is_named_in_a_warning_and_tested_once(y):
         (
             {"task_column": "school"},
             ValueError,
-            "task_column='school' is not a column of X, which has 2 columns without names",
+            "task_column='school' names a column, but X is not a DataFrame",
         ),
         ({"task_column": 2}, ValueError, "task_column=2"),
         ({"task_column": 1}, ValueError, "task_column has 1 missing"),

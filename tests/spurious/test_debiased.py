@@ -341,7 +341,7 @@ def test_bad_parameters_are_named(shifted, parameters, error, message):
 def test_labels_that_a_frozen_network_does_not_know_are_named(shifted, trained):
     model = DebiasedClassifier(FrozenEstimator(trained))
     with pytest.raises(
-        ValueError, match=r"columns of the frozen estimator's tasks: task_0, task_1, task_2"
+        ValueError, match=r"names of the tasks of the frozen estimator. Missing: 'task_2'"
     ):
         model.fit(shifted.data, shifted.target[["task_0", "task_1"]])
     with pytest.raises(ValueError, match="one column for each of the 3 tasks"):

@@ -18,7 +18,7 @@ def rank_divergence(
     ``scipy.stats.rankdata``), the gap of a feature is
 
     .. math:: \frac{\bar r_i - \bar r_j}{n_i + n_j} = P(x_i > x_j) + \tfrac12 P(x_i = x_j) -
-    \tfrac12,
+        \tfrac12,
 
     the area under the ROC curve less one half: no ranking of any pair is needed, only every task's
     distribution function at the values of all others.

@@ -19,7 +19,7 @@ class SizedValue:
     r"""What a group is worth.
 
     .. math:: V(G) = \sum_{i \in G} b_{i, |G|} + \frac{s_{|G|}}{|G| - 1} \sum_{i, j \in G} P_{ij},
-    \qquad V(\{i\}) = 0
+        \qquad V(\{i\}) = 0
 
     Attributes
     ----------

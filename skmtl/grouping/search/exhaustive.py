@@ -20,7 +20,7 @@ def exhaustive_groups(
     tasks U and k groups is
 
     .. math:: F_k(U) = \max\Big(F_{k-1}(U),\ \max_{S \subseteq U,\, S \ni \min U} v(S) + F_{k-1}(U
-    \setminus S)\Big)
+        \setminus S)\Big)
 
     a recursion over all subsets, :math:`O(3^T)`, exact for overlapping groups.
 

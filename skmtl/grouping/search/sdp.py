@@ -26,7 +26,7 @@ def sdp_groups(
     Solves, for :math:`S = (A + A') / 2` with a diagonal of 0 and k groups,
 
     .. math:: \max_X \langle S, X \rangle \quad \text{s.t.}\quad X = X' \succeq 0,\ X \ge 0,\ X 1 =
-    1,\ \operatorname{tr} X = k
+        1,\ \operatorname{tr} X = k
 
     whose ideal solution is :math:`X = \sum_c 1_c 1_c' / |c|`, and rounds X
     (:func:`round_solution`). One group and T groups need no solver.

@@ -22,7 +22,7 @@ def spectral_groups(
     Spectral clustering needs similarities that are not negative: it cuts the graph with weights
 
     .. math:: W_{ij} = \varepsilon + (1 - \varepsilon) \frac{S_{ij} - \min S}{\max S - \min S},
-    \qquad S = (A + A') / 2
+        \qquad S = (A + A') / 2
 
     over pairs i != j, with a floor of 1e-6 that keeps the graph connected. The shift keeps the
     order of the pairs but forgets which gains are negative; like every normalised cut it favours

@@ -31,7 +31,7 @@ class TaskGrouper(VersionedState, DocLinks, ClusterMixin, BaseEstimator):
     The gain of a task in a group is predicted by the mean of its gains from the other members [1]_,
 
     .. math:: \hat g_{G \to i} = \frac{1}{|G| - 1} \sum_{j \in G, j \ne i} A_{ij}, \qquad \hat
-    g_{\{i\} \to i} = 0,
+        g_{\{i\} \to i} = 0,
 
     a task is served by the chosen group in which that is largest, and the total over all tasks is
     to be large. Every task is in at least one group.
@@ -112,8 +112,7 @@ class TaskGrouper(VersionedState, DocLinks, ClusterMixin, BaseEstimator):
     References
     ----------
     .. [1] "Task affinity from data divergence", equation (15) and appendix A.6; after Standley et
-       al., "Which tasks should be
-           learned together in multi-task learning?", ICML 2020.
+       al., "Which tasks should be learned together in multi-task learning?", ICML 2020.
     .. [2] Song et al., "Efficient and effective multi-task grouping via meta learning on task
        combinations", NeurIPS 2022.
     .. [3] Li, Sharma and Zhang, "Scalable multitask learning using gradient-based estimation of

@@ -9,6 +9,8 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 
+from skmtl.metrics.by_name import in_order_of_index
+
 
 def delta_m(
     scores: ArrayLike, baseline: ArrayLike, higher_is_better: ArrayLike
@@ -16,14 +18,14 @@ def delta_m(
     r"""Mean relative change against a baseline, in percent; negative is better.
 
     .. math:: \Delta m\% = \frac{100}{K} \sum_{k=1}^K (-1)^{\delta_k} \frac{M_{m,k} -
-    M_{b,k}}{|M_{b,k}|}
+        M_{b,k}}{|M_{b,k}|}
 
     with :math:`\delta_k = 1` where a higher value of metric k is better.
 
     Parameters
     ----------
     scores : array-like of shape (K,) or (methods, K)
-        Scores of the method, one a metric, or of several methods.
+        Scores of the method, one per metric, or of several methods.
     baseline : array-like of shape (K,)
         Scores of the baseline, most often of single-task networks.
     higher_is_better : bool or array-like of bool of shape (K,)
@@ -55,6 +57,8 @@ def delta_m(
     >>> delta_m([0.55, 9.0], [0.5, 10.0], higher_is_better=[True, False])
     -10.0
     """
+    scores = in_order_of_index(scores, baseline, "scores", "baseline")
+    higher_is_better = in_order_of_index(higher_is_better, baseline, "higher_is_better", "baseline")
     table, _ = _numbers(scores, "scores")
     base, names = _numbers(baseline, "baseline")
     if base.ndim != 1 or table.ndim not in (1, 2) or table.shape[-1] != len(base):
@@ -143,6 +147,6 @@ def _directions(higher_is_better: Any, n_metrics: int) -> NDArray[np.bool_]:
         if given.ndim == 0:
             return np.full(n_metrics, bool(given))
     raise ValueError(
-        f"higher_is_better must be a bool or have shape ({n_metrics},), one bool a metric. Got "
+        f"higher_is_better must be a bool or have shape ({n_metrics},), one bool per metric. Got "
         f"{higher_is_better!r}."
     )

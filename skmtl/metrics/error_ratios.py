@@ -11,7 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import accuracy_score
 
-from skmtl.metrics.labelled import Score, columns_of, labelled_tasks, score_tasks
+from skmtl.data import column_task_name, shown_names
+from skmtl.metrics.by_name import in_order_of_index
+from skmtl.metrics.labeled_tasks import Score, labeled_tasks, predicted_columns, score_tasks
 
 
 def error_rate(y_true: Any, y_pred: Any, *, task: Any = None) -> Score:
@@ -46,7 +48,7 @@ def error_rate(y_true: Any, y_pred: Any, *, task: Any = None) -> Score:
     ... ).round(2).tolist()
     [0.33, 0.0]
     """
-    tasks = labelled_tasks(y_true, columns_of(y_pred), task, None)
+    tasks = labeled_tasks(y_true, predicted_columns(y_true, y_pred, task), task, None)
     return as_given(
         y_true,
         task,
@@ -164,6 +166,7 @@ def as_given(y_true: Any, task: Any, values: Any) -> Any:
 def _mean_ratio(
     values: Any, baseline: Any, what: str, of_baseline: str
 ) -> float | NDArray[np.float64]:
+    values = in_order_of_index(values, baseline, what, of_baseline)
     table, base = np.asarray(values, dtype=float), np.asarray(baseline, dtype=float)
     if base.ndim != 1 or len(base) == 0 or table.ndim not in (1, 2) or table.shape[-1] != len(base):
         raise ValueError(
@@ -204,12 +207,12 @@ def _mean_ratio(
 def _task_names(values: Any, baseline: Any, n_tasks: int) -> list[str]:
     for given in (baseline, values):
         if isinstance(given, pd.Series):
-            return [str(name) for name in given.index]
+            return [column_task_name(name) for name in given.index]
         if isinstance(given, pd.DataFrame):
-            return [str(name) for name in given.columns]
+            return [column_task_name(name) for name in given.columns]
     return [str(t) for t in range(n_tasks)]
 
 
 def _listed(names: list[str], mask: NDArray[np.bool_]) -> str:
-    chosen = [repr(name) for name, own in zip(names, mask, strict=True) if own]
-    return f"task {chosen[0]}" if len(chosen) == 1 else f"tasks {', '.join(chosen)}"
+    chosen = [name for name, own in zip(names, mask, strict=True) if own]
+    return f"task{'s' * (len(chosen) > 1)} {shown_names(chosen)}"

@@ -1,16 +1,15 @@
-"""Categories as a network reads them: which columns hold them, and the code of every level."""
+"""Which columns of X are categorical."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from numbers import Integral
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-Level = Hashable
+from skmtl.data.messages import shown_names
 
 
 def resolve_categorical(
@@ -44,7 +43,7 @@ def resolve_categorical(
 
     Examples
     --------
-    >>> from skmtl.estimators.categories import resolve_categorical
+    >>> from skmtl.data import resolve_categorical
     >>> resolve_categorical(["city", "sex"], ["school", "city", "age", "sex"], task_position=0)
     [0, 2]
     """
@@ -105,7 +104,7 @@ def _position(entry: Any, names: list[Any] | None, width: int) -> int:
         reason = (
             "stands for more than one column of X"
             if entry in names
-            else f"is not a column of X, which has {names[:8]}"
+            else f"is not a column of X, which has the columns {shown_names(names, 8)}"
         )
         raise ValueError(f"categorical_features holds {entry!r}, which {reason}.")
     return names.index(entry)
@@ -118,40 +117,3 @@ def is_categorical(dtype: Any) -> bool:
     return isinstance(dtype, pd.CategoricalDtype) or (
         isinstance(dtype, pd.ArrowDtype) and str(dtype).startswith("dictionary")
     )
-
-
-def learn_levels(column: Any, name: Any) -> list[Level]:
-    """Return the levels present in a column: sorted where they can be compared, else in order of
-    appearance.
-    """
-    _, found = _factorize(column, name)
-    levels = list(dict.fromkeys(found))
-    try:
-        return sorted(levels)  # type: ignore[type-var]
-    except TypeError:
-        return levels
-
-
-def codes_of(column: Any, levels: list[Level], name: Any) -> NDArray[np.int64]:
-    """Return the code of every entry: 1 + position among the levels, 0 for a missing entry and a
-    level that is not among them.
-    """
-    positions, found = _factorize(column, name)
-    known = {level: code for code, level in enumerate(levels, start=1)}
-    # The 0 at the end is for missing entries, whose position is -1.
-    return np.array([*(known.get(level, 0) for level in found), 0], dtype=np.int64)[positions]
-
-
-def _factorize(column: Any, name: Any) -> tuple[NDArray[np.intp], list[Level]]:
-    """Position of every entry among the different ones, -1 where missing, and these as plain
-    values.
-    """
-    if isinstance(getattr(column, "dtype", None), pd.ArrowDtype) and is_categorical(column.dtype):
-        column = column.astype(object)  # pandas cannot list the distinct values of a dictionary
-    try:
-        positions, found = pd.factorize(column)
-    except TypeError as error:
-        raise ValueError(
-            f"Column {name!r} of X is categorical, but holds values that cannot be levels: {error}."
-        ) from error
-    return positions, found.tolist()

@@ -1,53 +1,50 @@
-"""What all methods share: checked inputs in double precision, relative thresholds, scalings."""
+"""Gramians in double precision: those of diverged networks, relative thresholds, scalings."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import math
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-Generators = torch.Generator | Sequence[torch.Generator] | None
-
 # Rounding noise of a Gramian, per task and relative to its largest eigenvalue, is a few units in
 # the last place of what it was computed in.
 NOISE = 16.0
 
 
-def checked_gramian(gramian: Any, owner: str) -> Tensor:
-    """Return the Gramian detached and in float64, (..., T, T); raise ValueError where it is not
-    square.
+def settled(gramian: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Return a float64 copy in which the Gramian of a diverged network is the identity, and which
+    are finite, (...); None = all.
     """
-    matrix = torch.as_tensor(gramian).detach()
-    if matrix.ndim < 2 or matrix.shape[-1] != matrix.shape[-2] or matrix.shape[-1] == 0:
-        raise ValueError(
-            f"{owner} needs a Gramian of shape (..., T, T), inner products of the T task "
-            f"gradients. Got shape {tuple(matrix.shape)}."
-        )
-    return matrix.to(torch.float64)
+    matrix = gramian.detach().to(torch.float64)
+    if math.isfinite(matrix.sum().item()):
+        return matrix, None
+    finite = matrix.isfinite().all(-1).all(-1)
+    identity = torch.eye(matrix.shape[-1], dtype=matrix.dtype, device=matrix.device)
+    return torch.where(finite[..., None, None], matrix, identity), finite
 
 
-def checked_jacobian(jacobian: Any, owner: str) -> Tensor:
-    """Return the Jacobian detached, (..., T, P), in the floating dtype it has; raise ValueError
-    where it has no rows.
-    """
-    matrix = torch.as_tensor(jacobian).detach()
-    if matrix.ndim < 2 or matrix.shape[-2] == 0:
-        raise ValueError(
-            f"{owner} needs a Jacobian of shape (..., T, P), one row a task. Got shape "
-            f"{tuple(matrix.shape)}."
-        )
-    return matrix if matrix.is_floating_point() else matrix.to(torch.float64)
+def nan_unless(finite: Tensor | None, values: Tensor) -> Tensor:
+    """Return values, NaN for the networks that are not finite."""
+    if finite is None:
+        return values
+    shape = (*finite.shape, *[1] * (values.ndim - finite.ndim))
+    return torch.where(finite.reshape(shape), values, torch.nan)
 
 
-def rank_tolerance(gramian: Any) -> float:
+def uniform(gramian: Tensor) -> Tensor:
+    """Return weights 1/T, (..., T)."""
+    n_tasks = gramian.shape[-1]
+    return torch.full(gramian.shape[:-1], 1.0 / n_tasks, dtype=torch.float64, device=gramian.device)
+
+
+def rank_tolerance(gramian: Tensor) -> float:
     """Eigenvalues below this share of the largest one are rounding noise of the dtype that the
     Gramian comes in.
     """
-    dtype = torch.as_tensor(gramian).dtype
+    dtype = gramian.dtype
     precision = torch.finfo(dtype if dtype.is_floating_point else torch.float64).eps
     return NOISE * gramian.shape[-1] * precision
 
@@ -93,31 +90,3 @@ def cosines_and_norms(
     np.clip(cosines, -1.0, 1.0, out=cosines)
     cosines[..., diagonal, diagonal] = 1.0
     return cosines, norms
-
-
-def draws(
-    shape: tuple[int, ...],
-    generator: torch.Generator | Sequence[torch.Generator],
-    like: Tensor,
-    *,
-    normal: bool,
-) -> Tensor:
-    """Draw standard normal or uniform numbers, members first: from one generator, or each member's
-    from its own.
-    """
-    draw = torch.randn if normal else torch.rand
-    if isinstance(generator, torch.Generator):
-        return draw(shape, generator=generator, device=generator.device, dtype=torch.float64).to(
-            like.device
-        )
-    if len(generator) != shape[0]:
-        raise ValueError(
-            f"generator must be one torch.Generator, or one for each of the {shape[0]} members. "
-            f"Got {len(generator)}."
-        )
-    return torch.stack(
-        [
-            draw(shape[1:], generator=own, device=own.device, dtype=torch.float64).to(like.device)
-            for own in generator
-        ]
-    )

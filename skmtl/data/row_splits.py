@@ -1,41 +1,12 @@
-"""Rows of tables and targets: taking, checking and splitting them."""
+"""Splitting the rows of tasks into a training and a test part."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
-
-Kind = Literal["regression", "classification"]
-
-
-def take_rows(table: Any, index: NDArray[Any]) -> Any:
-    """Rows of an array or DataFrame by position.
-
-    Parameters
-    ----------
-    table : ndarray or DataFrame of shape (n, p)
-        Rows to take from.
-    index : ndarray of shape (k,)
-        Positions, or a mask of shape (n,).
-
-    Returns
-    -------
-    ndarray or DataFrame of shape (k, p)
-        The rows, in the order of ``index``.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skmtl.data import take_rows
-    >>> take_rows(np.arange(6).reshape(3, 2), np.array([2, 0]))
-    array([[4, 5],
-           [0, 1]])
-    """
-    return table.iloc[index] if hasattr(table, "iloc") else table[index]
 
 
 class RowOrder:
@@ -55,7 +26,7 @@ class RowOrder:
     Examples
     --------
     >>> import numpy as np
-    >>> from skmtl.data.rows import RowOrder
+    >>> from skmtl.data.row_splits import RowOrder
     >>> order = RowOrder(np.arange(5), seed=0)
     >>> order.permutation(5).tolist()
     [4, 0, 1, 2, 3]
@@ -131,37 +102,6 @@ def split_rows(
     return mask
 
 
-def tidy_labels(labels: NDArray[Any]) -> NDArray[Any]:
-    """Give labels that NaN had turned into floats or objects their own type back.
-
-    Parameters
-    ----------
-    labels : ndarray of shape (n,)
-        Class labels without missing values.
-
-    Returns
-    -------
-    ndarray of shape (n,)
-        Whole numbers as int64, objects as what numpy makes of them, everything else as it came.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skmtl.data import tidy_labels
-    >>> tidy_labels(np.array([0.0, 1.0]))
-    array([0, 1])
-    """
-    if (
-        labels.dtype.kind == "f"
-        and np.isfinite(labels).all()
-        and (labels == np.floor(labels)).all()
-    ):
-        return labels.astype(np.int64)
-    if labels.dtype.kind == "O":
-        return np.array(labels.tolist())
-    return labels
-
-
 def check_fraction(value: Any, what: str) -> None:
     """Raise unless a value is a number strictly between 0 and 1.
 
@@ -194,32 +134,6 @@ def check_fraction(value: Any, what: str) -> None:
         )
     if not 0 < value < 1:
         raise ValueError(f"{what} must be a float strictly between 0 and 1. Got {value!r}.")
-
-
-def check_target_column(y: Any, kind: Kind, what: str) -> NDArray[Any]:
-    """Return targets as a column: float64 with NaN for regression, as they came for classification;
-    raise on other shapes and on infinity.
-    """
-    values = np.asarray(y)
-    if values.ndim != 1:
-        raise ValueError(
-            f"{what} must have shape (n,). Got an array with {values.ndim} dimensions."
-        )
-    if kind == "classification":
-        return values
-    if values.dtype.kind in "mM":
-        raise ValueError(f"{what} holds dates; kind='regression' needs numeric targets.")
-    try:
-        numbers: NDArray[Any] = pd.to_numeric(pd.Series(values)).to_numpy(
-            dtype=float, na_value=np.nan
-        )
-    except (ValueError, TypeError):
-        raise ValueError(
-            f"{what} holds values that are not numbers; kind='regression' needs numeric targets."
-        ) from None
-    if np.isinf(numbers).any():
-        raise ValueError(f"{what} contains infinity; targets must be finite or NaN.")
-    return numbers
 
 
 def split_shared_rows(

@@ -1,4 +1,4 @@
-"""What a user gives as y and sample_weight, and the tasks that it makes with X."""
+"""Targets of an estimator's fit, and the tasks that they make with X."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils import check_array
 
-from skmtl._sklearn_compat import check_sample_weight
-from skmtl.data.inputs import as_pandas
-from skmtl.data.names import encode_task_ids, task_name, wide_columns
-from skmtl.data.rows import Kind, tidy_labels
-from skmtl.data.taskset import TaskSet
+from skmtl.data.frames import array_of, as_pandas, one_column
+from skmtl.data.label_types import check_label_types, tidy_labels
+from skmtl.data.missing_text import without_missing_text
+from skmtl.data.task_ids import encode_task_ids
+from skmtl.data.task_table import Kind, as_table
+from skmtl.data.taskset import TaskSet, tasks_of_codes, tasks_of_columns
+from skmtl.data.wide_targets import wide_columns
 
 # Raises where the known labels of a named task cannot be what the estimator predicts.
 Check = Callable[[str, NDArray[Any]], None]
@@ -39,29 +41,42 @@ def wide_tasks(
         Where training goes on: whether y had two dimensions, and the names of the tasks. A frame
         then tells its tasks by name, an array by position; tasks may be absent.
     """
-    names, columns = wide_columns(y)
+    names, columns = wide_columns(y, "y")
     if known is not None:
-        two_dimensional, known_names = known
-        fewer = isinstance(y, pd.DataFrame) and len(names) < len(known_names)
-        if two_dimensional != (np.ndim(y) == 2) or not (fewer or len(names) == len(known_names)):
-            raise ValueError(
-                f"y must have the shape that it had in the first fit: {len(known_names)} tasks. "
-                f"Got shape {np.shape(y)}."
-            )
-        if not isinstance(y, pd.DataFrame):
-            names = known_names
-        labelled = {
-            name: column
-            for name, column in zip(names, columns, strict=True)
-            if not pd.isna(column).all()
-        }
-        if not labelled:
-            raise ValueError("y has no label at all: every value is missing.")
-        y = pd.DataFrame(labelled)
-        names, columns = list(labelled), list(labelled.values())
+        names, columns = _known_columns(y, names, columns, *known)
     for name, column in zip(names, columns, strict=True):
-        check(name, column[~pd.isna(column)])
-    return TaskSet.from_wide(inputs, y, kind=kind)
+        labels = column[~pd.isna(column)]
+        if kind == "classification":
+            check_label_types(labels, f"Task {name!r}")
+        check(name, labels)
+    return tasks_of_columns(as_table(inputs), names, columns, kind)
+
+
+def _known_columns(
+    y: Any,
+    names: list[str],
+    columns: list[NDArray[Any]],
+    two_dimensional: bool,
+    known: list[str],
+) -> tuple[list[str], list[NDArray[Any]]]:
+    """Return the tasks with a label, under their names in the fit that goes on."""
+    frame = isinstance(y, pd.DataFrame)
+    fewer = frame and len(names) < len(known)
+    if two_dimensional != (np.ndim(y) == 2) or not (fewer or len(names) == len(known)):
+        raise ValueError(
+            f"y must have the shape that it had in the first fit: {len(known)} tasks. "
+            f"Got shape {np.shape(y)}."
+        )
+    if not frame:
+        names = known
+    found = [
+        (name, column)
+        for name, column in zip(names, columns, strict=True)
+        if not pd.isna(column).all()
+    ]
+    if not found:
+        raise ValueError("y has no label at all: every value is missing.")
+    return [name for name, _ in found], [column for _, column in found]
 
 
 def long_tasks(inputs: Any, y: Any, ids: Any, kind: Kind, check: Check | None = None) -> TaskSet:
@@ -102,19 +117,24 @@ def long_tasks(inputs: Any, y: Any, ids: Any, kind: Kind, check: Check | None = 
             f"With task_column, y must have shape (n,). Got an array with {np.ndim(y)} dimensions."
         )
     names, codes = encode_task_ids(ids, "task_column")
-    labels = np.asarray(y)
-    if pd.isna(labels).any():
-        name = task_name(np.asarray(ids, dtype=object)[pd.isna(labels).argmax()])
+    labels = without_missing_text(one_column(y, "y"), "y")
+    missing = pd.isna(labels)
+    if missing.any():
         raise ValueError(
-            f"Task {name!r} has a missing target in y; in long form every row needs one. Drop such "
-            "rows first."
+            f"Task {names[codes[missing.argmax()]]!r} has a missing target in y; in long form every "
+            "row needs one. Drop such rows first."
         )
-    if check is not None:
-        for t, name in enumerate(names):
-            check(name, labels[codes == t])
-    return TaskSet.from_long(
-        inputs, tidy_labels(labels) if kind == "classification" else labels, ids, kind=kind
-    )
+    ends = np.cumsum(np.bincount(codes, minlength=len(names)))[:-1]
+    for name, own in zip(
+        names, np.split(labels[np.argsort(codes, kind="stable")], ends), strict=True
+    ):
+        if kind == "classification":
+            check_label_types(own, f"Task {name!r}")
+        if check is not None:
+            check(name, own)
+    if kind == "classification":
+        labels = tidy_labels(labels)
+    return tasks_of_codes(as_table(inputs), labels, names, codes, kind)
 
 
 def as_target(y: Any) -> Any:
@@ -145,10 +165,8 @@ def as_target(y: Any) -> Any:
     y = as_pandas(y)
     if not isinstance(y, (pd.DataFrame, pd.Series)):
         try:
-            strings = isinstance(y, (list, tuple)) and np.asarray(y).dtype.kind in "US"
-            # numpy would turn NaN and numbers among strings into strings
             y = check_array(
-                np.array(y, dtype=object) if strings else y,
+                array_of(y) if isinstance(y, (list, tuple)) else y,
                 ensure_2d=False,
                 allow_nd=True,
                 dtype=None,
@@ -180,83 +198,3 @@ def as_target(y: Any) -> Any:
             f"y must have shape (n,) or (n, T) with at least one task. Got shape {np.shape(y)}."
         )
     return y
-
-
-def checked_weight(sample_weight: Any, n_rows: int) -> NDArray[np.float64]:
-    """Return weights of the rows as scikit-learn demands them.
-
-    Parameters
-    ----------
-    sample_weight : array-like of shape (n,), float or None
-        Weights; None = all one.
-    n_rows : int
-        Number of rows.
-
-    Returns
-    -------
-    ndarray of shape (n,)
-        Finite weights of at least 0.
-
-    Raises
-    ------
-    ValueError
-        If the length differs, or a weight is negative, missing or infinite.
-
-    Examples
-    --------
-    >>> from skmtl.data import checked_weight
-    >>> checked_weight([1, 2], 2)
-    array([1., 2.])
-    """
-    try:
-        weight: NDArray[np.float64] = check_sample_weight(
-            sample_weight, np.empty((n_rows, 0)), dtype=np.float64, ensure_non_negative=True
-        )
-    except ValueError as error:
-        if "weight" in str(error):
-            raise
-        raise ValueError(f"sample_weight must hold {n_rows} finite numbers >= 0: {error}") from None
-    return weight
-
-
-def weighted_rows(tasks: TaskSet, weight: NDArray[np.float64]) -> TaskSet:
-    """Return the tasks without their rows of weight zero.
-
-    Parameters
-    ----------
-    tasks : TaskSet
-        The tasks.
-    weight : ndarray of shape (n,)
-        Weights of the rows of their table.
-
-    Returns
-    -------
-    TaskSet
-        Every task with its rows of positive weight.
-
-    Raises
-    ------
-    ValueError
-        If a task has none.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skmtl.data import weighted_rows
-    >>> from skmtl.data import TaskSet
-    >>> weighted_rows(
-    ...     TaskSet.from_wide(np.eye(3), [[1.0], [2.0], [3.0]]), np.array([1.0, 0.0, 1.0])
-    ... )["0"].y
-    array([1., 3.])
-    """
-    kept = {name: weight[tasks.rows(name)] > 0 for name in tasks.names}
-    for name, mask in kept.items():
-        if not mask.any():
-            raise ValueError(
-                f"sample_weight is zero for every labelled row of task {name!r}: no sample is left "
-                "to learn it from."
-            )
-    rows = {name: tasks.rows(name)[mask] for name, mask in kept.items()}
-    return TaskSet(
-        tasks.X, rows, {name: tasks.targets(name)[mask] for name, mask in kept.items()}, tasks.kind
-    )

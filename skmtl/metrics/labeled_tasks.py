@@ -1,4 +1,4 @@
-"""Labels and predictions of every task on its labelled rows, whatever layout they come in."""
+"""Labels and predictions of every task on its labeled rows, whatever layout they come in."""
 
 from __future__ import annotations
 
@@ -12,13 +12,23 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.exceptions import UndefinedMetricWarning
 
+from skmtl.data import (
+    as_pandas,
+    checked_weight,
+    encode_task_ids,
+    in_task_order,
+    plain_labels,
+    target_names,
+    wide_columns,
+)
+
 Average = Literal["macro"] | None
 Score = float | NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class LabelledTask:
-    """The labelled rows of one task; rows of weight zero are left out."""
+class LabeledTask:
+    """The labeled rows of one task; rows of weight zero are left out."""
 
     name: str
     y: NDArray[Any]
@@ -28,12 +38,12 @@ class LabelledTask:
 
 
 def score_tasks(
-    tasks: list[LabelledTask],
-    metric: Callable[[LabelledTask], float],
+    tasks: list[LabeledTask],
+    metric: Callable[[LabeledTask], float],
     average: Average,
     *,
     at_least: int = 1,
-    undefined: Callable[[LabelledTask], str | None] | None = None,
+    undefined: Callable[[LabeledTask], str | None] | None = None,
 ) -> Score:
     """Score of every task, NaN for those with too few labels or that ``undefined`` gives a reason
     for, or the mean of the scores.
@@ -53,20 +63,20 @@ def score_tasks(
         raise ValueError(
             f"No task can be scored. {reasons[0]}"
             if reasons
-            else f"No task has at least {at_least} labelled rows in Y_true."
+            else f"No task has at least {at_least} labeled rows in Y_true."
         )
     for reason in reasons:
         warnings.warn(reason, UndefinedMetricWarning, stacklevel=3)
     return values if average is None else float(np.nanmean(values))
 
 
-def labelled_tasks(
+def labeled_tasks(
     Y_true: Any, predictions: list[NDArray[Any]], task: Any, sample_weight: Any, labels: Any = None
-) -> list[LabelledTask]:
-    """Take labels and predictions apart: one task a column of a wide ``Y_true``, one a distinct id
-    of ``task`` in long form.
+) -> list[LabeledTask]:
+    """Take labels and predictions apart: one task per column of a wide ``Y_true``, one per distinct
+    id of ``task`` in long form.
     """
-    names, columns = named_columns(Y_true)
+    names, columns = wide_columns(Y_true, "Y_true")
     n = len(columns[0])
     masks = [np.ones(n, dtype=bool)] * len(columns)
     if task is not None:
@@ -74,9 +84,12 @@ def labelled_tasks(
             raise ValueError(f"With task, Y_true must have shape (n,). Got {len(columns)} columns.")
         if len(predictions) != 1:
             raise ValueError(
-                f"With task, Y_pred must hold one prediction a row. Got {len(predictions)} columns."
+                "With task, Y_pred must hold one prediction per row. Got "
+                f"{len(predictions)} columns."
             )
-        names, codes = task_codes(task, n)
+        names, codes = encode_task_ids(task, "task")
+        if len(codes) != n:
+            raise ValueError(f"task has {len(codes)} rows, Y_true has {n}.")
         masks = [codes == t for t in range(len(names))]
         columns, predictions = columns * len(names), predictions * len(names)
     if len(predictions) != len(columns) or any(len(p) != n for p in predictions):
@@ -85,85 +98,43 @@ def labelled_tasks(
             f"Y_true has {len(columns)} tasks and {n} rows; Y_pred has {len(predictions)} tasks "
             f"and {' or '.join(map(str, lengths))} rows."
         )
-    weights = checked_weights(sample_weight, n)
+    weights = None if sample_weight is None else checked_weight(sample_weight, n)
     classes = classes_of_tasks(labels, len(columns), shared=task is not None)
     tasks = []
     for name, column, prediction, mask, own in zip(
         names, columns, predictions, masks, classes, strict=True
     ):
         rows = np.flatnonzero(mask & ~pd.isna(column) & (True if weights is None else weights > 0))
-        y, known = _plain(column[rows]), _plain(prediction[rows])
+        y = plain_labels(column[rows], f"Task {name!r}")
+        known = plain_labels(prediction[rows], f"Task {name!r}")
         if known.dtype.kind == "f" and not np.isfinite(known).all():
             raise ValueError(
-                f"Y_pred is NaN or infinite for {int((~np.isfinite(known)).sum())} labelled values "
+                f"Y_pred is NaN or infinite for {int((~np.isfinite(known)).sum())} labeled values "
                 f"of task {name!r}; predictions must be finite."
+            )
+        if known.dtype.kind == "O" and pd.isna(known).any():
+            raise ValueError(
+                f"Y_pred is missing for {int(pd.isna(known).sum())} labeled values of task "
+                f"{name!r}; every labeled row needs a prediction."
             )
         if y.dtype.kind == "f" and known.ndim == 1 and known.dtype.kind in "iu":
             known = known.astype(float)
-        tasks.append(LabelledTask(name, y, known, None if weights is None else weights[rows], own))
+        tasks.append(LabeledTask(name, y, known, None if weights is None else weights[rows], own))
     return tasks
 
 
 # ---------------------------------------------------------------------- parts
-def named_columns(Y: Any) -> tuple[list[str], list[NDArray[Any]]]:
-    """Names and columns of a wide or 1-D target; a frame's columns give the names."""
-    if np.ndim(Y) > 2:
-        raise ValueError(
-            "Labels and predictions of tasks must have shape (n,) or (n, T). Got an array with "
-            f"{np.ndim(Y)} dimensions."
-        )
-    frame = pd.DataFrame(Y)
-    if frame.shape[1] == 0:
-        raise ValueError("Y_true has no column: at least one task is needed.")
-    return [id_name(name) for name in frame.columns], [
-        frame.iloc[:, t].to_numpy() for t in range(frame.shape[1])
-    ]
+def predicted_columns(Y_true: Any, Y_pred: Any, task: Any = None) -> list[NDArray[Any]]:
+    """Return the predictions of every task of ``Y_true``, by name where both are frames."""
+    return wide_columns(in_order_of(Y_true, Y_pred, task), "Y_pred")[1]
 
 
-def columns_of(Y: Any) -> list[NDArray[Any]]:
-    """Columns of a wide or 1-D array."""
-    return named_columns(Y)[1]
-
-
-def task_codes(task: Any, n: int) -> tuple[list[str], NDArray[np.intp]]:
-    """Names of tasks in order of first appearance, and the position in them of every row's task;
-    ids may be any hashables.
-    """
-    if hasattr(task, "to_numpy"):
-        ids = task.to_numpy(dtype=object)
-    elif isinstance(task, np.ndarray):
-        ids = task.astype(object)
-    else:  # numpy would take a list of tuples for two axes
-        ids = np.fromiter(task, dtype=object)
-    if ids.ndim != 1:
-        raise ValueError(f"task must have shape (n,). Got an array with {ids.ndim} dimensions.")
-    if len(ids) != n:
-        raise ValueError(f"task has {len(ids)} rows, Y_true has {n}.")
-    codes, found = pd.factorize(ids)
-    if (codes < 0).any():
-        raise ValueError(f"task has {(codes < 0).sum()} missing task ids.")
-    return [id_name(value) for value in found], codes
-
-
-def id_name(value: Any) -> str:
-    """Name of a task id: ``str(id)``, integral floats without the ".0"."""
-    return (
-        str(int(value))
-        if isinstance(value, (float, np.floating)) and float(value).is_integer()
-        else str(value)
-    )
-
-
-def checked_weights(sample_weight: Any, n: int) -> NDArray[np.float64] | None:
-    """Weights of the rows as numbers that are finite and not negative."""
-    if sample_weight is None:
-        return None
-    weights = np.asarray(sample_weight, dtype=float)
-    if weights.shape != (n,):
-        raise ValueError(f"sample_weight must have shape ({n},). Got shape {weights.shape}.")
-    if not np.isfinite(weights).all() or (weights < 0).any():
-        raise ValueError("sample_weight must hold finite numbers >= 0.")
-    return weights
+def in_order_of(Y_true: Any, Y_pred: Any, task: Any = None) -> Any:
+    """Return predictions with their columns in the order of those of a frame ``Y_true``."""
+    truth = as_pandas(Y_true)
+    if task is not None or not isinstance(truth, pd.DataFrame):
+        return Y_pred
+    return in_task_order(Y_pred, target_names(truth), "Y_pred", "the columns of Y_true")
 
 
 def classes_of_tasks(labels: Any, n_tasks: int, *, shared: bool) -> list[Sequence[Any] | None]:
@@ -182,18 +153,13 @@ def classes_of_tasks(labels: Any, n_tasks: int, *, shared: bool) -> list[Sequenc
     if nested or np.ndim(labels) != 1 or not (shared or n_tasks == 1):
         raise ValueError(
             "labels must be one list of classes for 1-D Y_true, and a list with one list of "
-            "classes a task for 2-D Y_true."
+            "classes per task for 2-D Y_true."
         )
     return [list(labels)] * n_tasks
 
 
-def _named(metric: Callable[[LabelledTask], float], task: LabelledTask) -> float:
+def _named(metric: Callable[[LabeledTask], float], task: LabeledTask) -> float:
     try:
         return metric(task)
     except (ValueError, TypeError) as error:
         raise type(error)(f"Task {task.name!r}: {error}") from error
-
-
-def _plain(values: NDArray[Any]) -> NDArray[Any]:
-    """Objects as what numpy makes of them."""
-    return np.array(values.tolist()) if values.dtype.kind == "O" else values

@@ -1,0 +1,70 @@
+"""Checks of the Gramians and Jacobians that users pass; training skips them."""
+
+from __future__ import annotations
+
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+# Asymmetry and negative eigenvalues below this share of the largest entry count as rounding, or the
+# square root of the precision where that is coarser.
+ROUNDING = 1e-6
+
+
+def checked_shape(gramian: Tensor | ArrayLike, owner: str) -> Tensor:
+    """Return the Gramian detached; raise ValueError where it is not square."""
+    matrix = torch.as_tensor(gramian).detach()
+    if matrix.ndim < 2 or matrix.shape[-1] != matrix.shape[-2] or matrix.shape[-1] == 0:
+        raise ValueError(
+            f"{owner} needs a Gramian of shape (..., T, T), inner products of the T task "
+            f"gradients. Got shape {tuple(matrix.shape)}."
+        )
+    return matrix
+
+
+def checked_gramian(gramian: Tensor | ArrayLike, owner: str) -> Tensor:
+    """Return the Gramian detached; raise ValueError unless it is finite, symmetric and positive
+    semidefinite up to rounding.
+    """
+    matrix = checked_shape(gramian, owner)
+    precision = torch.finfo(matrix.dtype).eps if matrix.is_floating_point() else 0.0
+    exact = matrix.to(torch.float64)
+    _refuse(owner, exact, ~exact.isfinite().all(-1).all(-1), "has NaN or infinite entries")
+    level = exact.abs().amax((-2, -1))
+    scaled = exact / torch.where(level > 0, level, 1.0)[..., None, None]
+    tolerance = max(ROUNDING, precision**0.5)
+    asymmetry = (scaled - scaled.mT).abs().amax((-2, -1))
+    _refuse(owner, exact, asymmetry > tolerance, "is not symmetric")
+    shifted = scaled + tolerance * torch.eye(
+        matrix.shape[-1], dtype=torch.float64, device=matrix.device
+    )
+    indefinite = torch.linalg.cholesky_ex(shifted).info > 0
+    _refuse(owner, exact, indefinite, "has a negative eigenvalue")
+    return matrix
+
+
+def checked_jacobian(jacobian: Tensor | ArrayLike, owner: str) -> Tensor:
+    """Return the Jacobian detached, (..., T, P), in the floating dtype it has; raise ValueError
+    where it has no rows, or entries that are not finite.
+    """
+    matrix = torch.as_tensor(jacobian).detach()
+    if matrix.ndim < 2 or matrix.shape[-2] == 0:
+        raise ValueError(
+            f"{owner} needs a Jacobian of shape (..., T, P), one row per task. Got shape "
+            f"{tuple(matrix.shape)}."
+        )
+    if not bool(matrix.isfinite().all()):
+        raise ValueError(
+            f"{owner} needs a finite Jacobian. Got one that has NaN or infinite entries."
+        )
+    return matrix if matrix.is_floating_point() else matrix.to(torch.float64)
+
+
+def _refuse(owner: str, matrices: Tensor, wrong: Tensor, what: str) -> None:
+    if not bool(wrong.any()):
+        return
+    where = "" if wrong.ndim == 0 else f" at index {tuple(torch.nonzero(wrong)[0].tolist())}"
+    raise ValueError(
+        f"{owner} needs inner products of task gradients: finite, symmetric and positive "
+        f"semidefinite. The Gramian{where} {what}."
+    )

@@ -1,0 +1,175 @@
+"""Losses of a step as loss weightings see them: absent tasks and diverged networks set aside."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from skmtl.aggregation.kinds import Device, State
+from skmtl.base import Aggregator, Signals
+
+SOLVED = 1e-30  # a loss below this share of the network's largest is zero
+LARGEST_RATIO = 1e30  # losses that grew more than that would overflow
+
+
+class LossBatch:
+    """Losses as rows, (E, T), in which those of absent tasks and diverged networks are 1.
+
+    Parameters
+    ----------
+    owner : Aggregator
+        Whom messages name.
+    signals : Signals
+        What the losses, (..., T), are read from; all tasks are present where it does not say.
+    state : dict of str to Tensor
+        The history, of tensors (E, T) or (E,).
+    nonnegative : bool, default=True
+        Whether a negative loss is an error.
+
+    Attributes
+    ----------
+    losses, present : Tensor of shape (E, T)
+        Finite losses in float64, and which tasks are present.
+    """
+
+    def __init__(
+        self, owner: Aggregator, signals: Signals, state: State, *, nonnegative: bool = True
+    ):
+        values = signals.losses.detach()
+        if values.ndim < 1 or values.shape[-1] == 0:
+            raise ValueError(
+                f"{type(owner).__name__} needs losses of shape (..., T), one per task. Got shape "
+                f"{tuple(values.shape)}."
+            )
+        self.shape = values.shape
+        rows = values.to(torch.float64).reshape(-1, values.shape[-1])
+        self.present = (
+            self._rows("present", signals.present).to(rows.device, torch.bool)
+            if "present" in signals.sources
+            else torch.ones_like(rows, dtype=torch.bool)
+        )
+        self.finite = (rows.isfinite() | ~self.present).all(-1)
+        self.losses = rows = torch.where(self.present & self.finite[:, None], rows, 1.0)
+        if nonnegative and bool((rows < 0).any()):
+            network, task = torch.nonzero(rows < 0)[0].tolist()
+            raise ValueError(
+                f"{type(owner).__name__} needs losses of at least 0. Got "
+                f"{rows[network, task].item():g} for the task at position {task}."
+            )
+        for name, tensor in state.items():
+            if tensor.shape not in (rows.shape, rows.shape[:1]):
+                raise ValueError(
+                    f"The state of {type(owner).__name__} must be of {rows.shape[0]} networks and "
+                    f"{rows.shape[1]} tasks, as the losses are. "
+                    f"Got {name!r} of shape {tuple(tensor.shape)}."
+                )
+
+    def rows(self, name: str, signal: Tensor) -> Tensor:
+        """Return a signal as rows, and count networks where it is not finite as diverged."""
+        values = self._rows(name, signal).to(self.losses)
+        self.finite = self.finite & (values.isfinite() | ~self.present).all(-1)
+        return torch.where(self.present & self.finite[:, None], values, 1.0)
+
+    def weights(self, values: Tensor) -> Tensor:
+        """Return weights in the shape of the losses: 0 for absent tasks, NaN for diverged networks."""
+        return torch.where(
+            self.finite[:, None], torch.where(self.present, values, 0.0), torch.nan
+        ).reshape(self.shape)
+
+    def advanced(self, state: State, new: State) -> State:
+        """Return the next state, in which absent tasks and diverged networks keep what they had."""
+        shown = self.present & self.finite[:, None]
+        return {
+            name: torch.where(self.finite if old.ndim == 1 else shown, new.get(name, old), old)
+            for name, old in state.items()
+        }
+
+    def _rows(self, name: str, values: Tensor) -> Tensor:
+        tensor = values.detach()
+        if tensor.shape != self.shape:
+            raise ValueError(
+                f"{name} must have the shape of losses, {tuple(self.shape)}. Got "
+                f"{tuple(tensor.shape)}."
+            )
+        return tensor.reshape(-1, self.shape[-1])
+
+
+def zeros(n_networks: int, n_tasks: int, device: Device = None) -> Tensor:
+    """Return zeros of shape (E, T) in float64."""
+    return torch.zeros((n_networks, n_tasks), dtype=torch.float64, device=device)
+
+
+def unknown(n_networks: int, n_tasks: int, device: Device = None) -> Tensor:
+    """Return NaN of shape (E, T) in float64: what has not been seen yet."""
+    return torch.full((n_networks, n_tasks), torch.nan, dtype=torch.float64, device=device)
+
+
+# ---------------------------------------------------------------------- what several methods
+# compute
+def task_softmax(values: Tensor, present: Tensor) -> Tensor:
+    """Return the softmax over the tasks that are present, 0 for others."""
+    shares = values.masked_fill(~present, -torch.inf).softmax(-1)
+    return torch.where(present, shares, 0.0)
+
+
+def balanced(values: Tensor, present: Tensor) -> Tensor:
+    """Return the softmax over the tasks that are present times their number: 1 on average."""
+    return present.sum(-1, keepdim=True) * task_softmax(values, present)
+
+
+def unsolved(losses: Tensor, present: Tensor) -> Tensor:
+    """Whether a task is present and has a loss, relative to the largest of its network; a task
+    without has no gradient and no logarithm.
+    """
+    largest = losses.masked_fill(~present, 0.0).amax(-1, keepdim=True)
+    return present & (losses > 0) & (losses >= SOLVED * largest)
+
+
+def inverse(losses: Tensor, active: Tensor) -> Tensor:
+    """Return 1 / loss, the derivative of its logarithm; 0 for tasks that are not active."""
+    return torch.where(active, 1.0 / torch.where(active, losses, 1.0), 0.0)
+
+
+def ratio(losses: Tensor, reference: Tensor) -> Tensor:
+    """Return losses / reference; 1 where the reference is unknown (NaN) or zero, and therefore says
+    nothing.
+    """
+    known = reference > 0
+    return torch.where(known, losses / torch.where(known, reference, 1.0), 1.0).clamp(
+        max=LARGEST_RATIO
+    )
+
+
+def filled(reference: Tensor, losses: Tensor) -> Tensor:
+    """Return the reference, and the losses where it is unknown (NaN)."""
+    return torch.where(reference.isnan(), losses, reference)
+
+
+def mean_over(values: Tensor, present: Tensor) -> Tensor:
+    """Return the mean over the tasks that are present, (E, 1); 0 where none is."""
+    return torch.where(present, values, 0.0).sum(-1, keepdim=True) / present.sum(
+        -1, keepdim=True
+    ).clamp(min=1)
+
+
+# ---------------------------------------------------------------------- learned entries
+def learned(n_networks: int, n_tasks: int, device: Device = None) -> State:
+    """Return the entries of a parameter for each task, "value", and of its Adam optimizer."""
+    names = ("value", "momentum", "square", "steps")
+    return {name: zeros(n_networks, n_tasks, device) for name in names}
+
+
+def adam_step(state: State, gradient: Tensor, learning_rate: float) -> State:
+    """Return the entries of `learned` after a step of Adam with its usual constants (0.9, 0.999,
+    1e-8).
+    """
+    steps = state["steps"] + 1
+    momentum = 0.9 * state["momentum"] + 0.1 * gradient
+    square = 0.999 * state["square"] + 0.001 * gradient**2
+    change = (momentum / (1 - 0.9**steps)) / ((square / (1 - 0.999**steps)).sqrt() + 1e-8)
+    return {
+        "value": state["value"] - learning_rate * change,
+        "momentum": momentum,
+        "square": square,
+        "steps": steps,
+    }

@@ -1,0 +1,68 @@
+"""Levels of categorical columns, and the code of every entry."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Hashable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from skmtl.data.categorical_columns import is_categorical
+from skmtl.data.frames import native
+from skmtl.data.messages import shown_names
+
+Level = Hashable
+
+
+def learn_levels(column: Any, name: Any) -> list[Level]:
+    """Return the levels present in a column: sorted where they can be compared, else in order of
+    appearance.
+    """
+    _, found = _factorize(column, name)
+    levels = list(dict.fromkeys(found))
+    try:
+        return sorted(levels)  # type: ignore[type-var]
+    except TypeError:
+        return levels
+
+
+def codes_of(column: Any, levels: list[Level], name: Any) -> NDArray[np.int64]:
+    """Return the code of every entry: 1 + position among the levels, 0 for a missing entry and a
+    level that is not among them.
+    """
+    positions, found = _factorize(column, name)
+    known = {level: code for code, level in enumerate(levels, start=1)}
+    if levels and found and not any(level in known for level in found):
+        warnings.warn(
+            f"No value of the categorical column {name!r} of X is one of its levels in fit: got "
+            f"{shown_names(found, 3)} ({_types(found)}), known are {shown_names(levels, 3)} "
+            f"({_types(levels)}). All its rows count as unknown.",
+            UserWarning,
+            stacklevel=2,
+        )
+    # The 0 at the end is for missing entries, whose position is -1.
+    return np.array([*(known.get(level, 0) for level in found), 0], dtype=np.int64)[positions]
+
+
+def _factorize(column: Any, name: Any) -> tuple[NDArray[np.intp], list[Level]]:
+    """Position of every entry among the different ones, -1 where missing, and these as plain
+    values.
+    """
+    if isinstance(getattr(column, "dtype", None), pd.ArrowDtype) and is_categorical(column.dtype):
+        column = column.astype(object)  # pandas cannot list the distinct values of a dictionary
+    if isinstance(column, np.ndarray):
+        column = native(column)
+    try:
+        positions, found = pd.factorize(column)
+    except TypeError as error:
+        raise ValueError(
+            f"Column {name!r} of X is categorical, but holds values that cannot be levels: {error}."
+        ) from error
+    return positions, found.tolist()
+
+
+def _types(levels: list[Level]) -> str:
+    return " and ".join(sorted({type(level).__name__ for level in levels}))

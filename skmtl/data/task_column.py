@@ -1,0 +1,95 @@
+"""A column of X that a user named or gave by its index, such as the task column."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from skmtl.data.frames import as_pandas, rows_as_given
+from skmtl.data.messages import shown_names
+
+
+def take_column(X: Any, column: Any, what: str) -> tuple[Any, Any]:
+    """Take a column out of a table.
+
+    Parameters
+    ----------
+    X : array-like, DataFrame or other frame with ``to_pandas``, of shape (n, p)
+        The table.
+    column : str or int
+        Name of the column, or its index where no column has that name.
+    what : str
+        How messages call the argument that named it.
+
+    Returns
+    -------
+    taken : ndarray or Series of shape (n,)
+        The column.
+    rest : ndarray or DataFrame of shape (n, p - 1)
+        X without it.
+
+    Raises
+    ------
+    ValueError
+        If there is no such column, or several.
+
+    Examples
+    --------
+    >>> from skmtl.data import take_column
+    >>> take_column([[1.0, "north"], [2.0, "south"]], -1, "task_column")[0]
+    array(['north', 'south'], dtype=object)
+    """
+    X = rows_as_given(X)
+    position = column_position(X, column, what)
+    if isinstance(X, pd.DataFrame):
+        return X.iloc[:, position], X.iloc[:, [k for k in range(X.shape[1]) if k != position]]
+    return X[:, position], np.delete(X, position, axis=1)
+
+
+def column_position(X: Any, column: Any, what: str) -> int:
+    """Return the position of a column of X that a user named, or gave by its index where no column
+    has that name.
+    """
+    X = as_pandas(X)
+    if isinstance(X, pd.DataFrame):
+        found = np.flatnonzero([name == column for name in X.columns])
+        if len(found) > 1:
+            raise ValueError(
+                f"{what}={column!r} stands for {len(found)} columns of X; names must be distinct."
+            )
+        if len(found):
+            return int(found[0])
+        if not isinstance(column, Integral):
+            raise ValueError(
+                f"{what}={column!r} is not a column of X, which has the columns "
+                f"{shown_names(X.columns, 8)}."
+            )
+        width = X.shape[1]
+    else:
+        if isinstance(column, str):
+            raise ValueError(
+                f"{what}={column!r} names a column, but X is not a DataFrame. Give the column's "
+                "index instead."
+            )
+        shape = rows_as_given(X).shape
+        if len(shape) != 2:
+            raise ValueError(
+                f"Expected 2D array, got {len(shape)}D array instead: X must have shape (n, p)."
+            )
+        width = shape[1]
+    if not -width <= column < width:
+        raise ValueError(f"{what}={column!r} is out of range: X has {width} columns.")
+    return int(column) % width
+
+
+def without_columns(X: Any, names: Sequence[Any]) -> Any:
+    """Return X without those of the columns that it has."""
+    X = as_pandas(X)
+    for name in names:
+        if isinstance(X, pd.DataFrame) and name in X.columns:
+            X = take_column(X, name, "sensitive_features")[1]
+    return X
