@@ -47,7 +47,7 @@ from skmtl.affinity import (
     gain_predictor,
     pairs_to_measure,
 )
-from skmtl.affinity.prediction import fit_weighted
+from skmtl.affinity.pair_prediction import fit_weighted
 from skmtl.estimators import measure_groups
 
 FRACTIONS = (0.05, 0.10, 0.25)

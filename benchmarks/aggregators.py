@@ -214,7 +214,7 @@ def train(
     data: FleetData,
     n_passes: int,
     seed: int,
-    on_pass: Callable[[int], None] = lambda k: None,
+    on_epoch: Callable[[int], None] = lambda k: None,
 ) -> None:
     """Train one network of skmtl."""
     training = Training(batch_size=BATCH, max_iter=n_passes, n_iter_no_change=n_passes + 1)
@@ -225,7 +225,7 @@ def train(
         [member],
         training,
         aggregator=aggregator,
-        on_pass=lambda k, _: bool(on_pass(k)),
+        on_epoch=lambda k, _: bool(on_epoch(k)),
     )
 
 
@@ -350,11 +350,11 @@ PLACES = {
     ],
     "Jacobian of the trunk": ["skmtl.network.stacked_network:StackedNetwork.trunk_jacobian"],
     "Gramian": [
-        "skmtl.network.by_gradients:gramian_of",
+        "skmtl.network.steering:gramian_of",
         "skmtl.network.stacked_network:StackedNetwork.representation_gramian",
     ],
     "Shapley values: eigenvectors": ["numpy.linalg:eigh", "torch.linalg:eigh"],
-    "Shapley values: the rest": ["skmtl.aggregation.svfair:shapley_values"],
+    "Shapley values: the rest": ["skmtl.aggregation.svfair:shapley_shares"],
     "priorities": ["skmtl.aggregation.svfair:priorities"],
     "Newton: linear systems": ["numpy.linalg:solve", "torch.linalg:cholesky_ex"],
     "Newton: steps, the rest": ["skmtl.aggregation.newton:_relative_step"],
@@ -363,15 +363,15 @@ PLACES = {
     "Newton: scaling": ["skmtl.aggregation.newton:solve_equation"],
     "quadratic programs": ["skmtl.aggregation.upgrad:nonnegative_minimum"],
     "weights, the rest": [
-        "skmtl.aggregation.svfair:SVFair.weights",
-        "skmtl.aggregation.kinds:GramianWeighting.weights",
+        "skmtl.aggregation.svfair:SVFair.step",
+        "skmtl.aggregation.mgda:MGDA.step",
+        "skmtl.aggregation.upgrad:UPGrad.step",
     ],
     "writing the direction": [
         "skmtl.network.stacked_network:StackedNetwork.set_trunk_gradient",
         "skmtl.network.stacked_network:StackedNetwork.scale_head_gradients",
     ],
     "clipping": ["skmtl.network.stacked_network:StackedNetwork.clip_trunk_gradient"],
-    "steering: _call": ["skmtl.network.by_gradients:GradientSteering._call"],
     "steering: the rest": [
         "skmtl.network.by_gradients:GradientSteering.gradients",
         "skmtl.network.steering:Steering.gradients",

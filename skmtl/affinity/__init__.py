@@ -1,6 +1,4 @@
-"""Which tasks help each other: features of pairs, measured gains, their prediction, and the
-published rivals.
-"""
+"""Affinity of tasks: features of pairs, measured gains, their prediction, published rivals."""
 
 from skmtl.affinity.ensemble_affinity import EnsembleAffinity
 from skmtl.affinity.featurizer import TaskRelationFeaturizer
@@ -8,11 +6,13 @@ from skmtl.affinity.gain_regressor import PairwiseGainRegressor
 from skmtl.affinity.gains import PairwiseGains
 from skmtl.affinity.gradient_affinity import GradientTaskAffinity
 from skmtl.affinity.higher_order import HigherOrderAffinity
+from skmtl.affinity.kept_results import KeptNumbers
 from skmtl.affinity.linear_surrogate import LinearSurrogate
 from skmtl.affinity.matrix import affinity_matrix
 from skmtl.affinity.measure import collect_pairwise_gains
-from skmtl.affinity.prediction import gain_predictor, out_of_fold_predictions, predict_affinity
+from skmtl.affinity.pair_prediction import gain_predictor, out_of_fold_predictions, predict_affinity
 from skmtl.affinity.sampling import pairs_to_measure
+from skmtl.affinity.shown_names import listed
 from skmtl.affinity.tagging import TaggingAffinity
 
 __all__ = [
@@ -32,4 +32,4 @@ __all__ = [
 ]
 
 # What other packages of skmtl use; no promise to users.
-__shared__ = ["out_of_fold_predictions"]
+__shared__ = ["KeptNumbers", "listed", "out_of_fold_predictions"]

@@ -4,6 +4,7 @@ rest.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -13,16 +14,24 @@ from numpy.typing import NDArray
 from sklearn.dummy import DummyRegressor
 from sklearn.linear_model import Ridge, RidgeCV
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import SplineTransformer
+from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from skmtl._sklearn_compat import Interval
+from skmtl.affinity.affinity_estimator import (
+    AffinityEstimator,
+    affinity_table,
+    group_table,
+    mean_over_others,
+    membership,
+    network_and_seed,
+)
 from skmtl.affinity.gains import PairwiseGains
 from skmtl.affinity.higher_order import check_gains
 from skmtl.affinity.joint import JointNetworks
 from skmtl.affinity.measure import collect_pairwise_gains
-from skmtl.affinity.rival import AffinityEstimator, mean_over_others
+from skmtl.affinity.storable_splines import StorableSplines
 from skmtl.affinity.tagging import average_known
 from skmtl.data import TaskSet
 from skmtl.estimators import MultiTaskNetwork
@@ -181,7 +190,8 @@ class EnsembleAffinity(AffinityEstimator):
         EnsembleAffinity
             The fitted estimate.
         """
-        estimator, seed = self._begin(tasks)
+        estimator, seed = network_and_seed(self, tasks)
+        self.task_names_ = tasks.names
         if gains is not None:
             check_gains(gains, tasks)
         self.scores_ = (
@@ -202,8 +212,27 @@ class EnsembleAffinity(AffinityEstimator):
         pairs = np.eye(len(tasks), dtype=bool)
         both = (pairs[:, None] | pairs[None, :]).reshape(-1, len(tasks))
         predicted = self._group_gains(both).reshape(len(tasks), len(tasks), -1)
-        self._finish(tasks, predicted[np.arange(len(tasks)), :, np.arange(len(tasks))])
+        own = predicted[np.arange(len(tasks)), :, np.arange(len(tasks))]
+        self.affinity_ = affinity_table(own, tasks.names)
         return self
+
+    def predict_groups(self, groups: Sequence[Sequence[str]]) -> pd.DataFrame:
+        """Predict what every task of a group gains from the others.
+
+        Parameters
+        ----------
+        groups : sequence of sequence of str
+            Names of the tasks that learn together.
+
+        Returns
+        -------
+        DataFrame of shape (n_groups, T)
+            Spline of the mean score of the other members plus the residual's correction, 0 in a group
+            of one; NaN where a task is not in the group.
+        """
+        check_is_fitted(self, "affinity_")
+        members = membership(groups, self.task_names_)
+        return group_table(self._group_gains(members), members, self.task_names_)
 
     def _scores(self, estimator: MultiTaskNetwork, tasks: TaskSet, seed: int) -> pd.DataFrame:
         """Train networks of all tasks and average what their updates have in common."""
@@ -283,5 +312,5 @@ def spline(score: NDArray[np.float64], value: NDArray[np.float64], n_knots: int)
     """
     if len(np.unique(score)) < max(_FEWEST, n_knots):
         return make_pipeline(DummyRegressor()).fit(score[:, None], value)
-    bend = SplineTransformer(n_knots, knots="quantile", extrapolation="linear")
+    bend = StorableSplines(n_knots, knots="quantile", extrapolation="linear")
     return make_pipeline(bend, RidgeCV(alphas=_ALPHAS)).fit(score[:, None], value)

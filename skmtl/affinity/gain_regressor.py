@@ -9,11 +9,11 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.preprocessing import PolynomialFeatures
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits
 
+from skmtl.affinity.gain_terms import GainTerms, finite, linear_columns
 from skmtl.affinity.penalty_choice import choose_penalty
 from skmtl.affinity.variance_components import column_blocks, fit_components
 from skmtl.support import DocLinks, VersionedState
@@ -28,9 +28,9 @@ class PairwiseGainRegressor(VersionedState, DocLinks, RegressorMixin, BaseEstima
         z_k^\top \gamma\right)^2
               + \alpha \left(\lVert\beta\rVert^2 + \lVert\gamma\rVert^2\right)
 
-    :math:`\tilde y` are the winsorised gains, :math:`\varphi` all monomials up to `degree` of the
-    standardised features, standardised once more, and :math:`z` the columns that enter linearly
-    only. The intercept is not penalised.
+    :math:`\tilde y` are the winsorized gains, :math:`\varphi` all monomials up to `degree` of the
+    standardized features, standardized once more, and :math:`z` the columns that enter linearly
+    only. The intercept is not penalized.
 
     Parameters
     ----------
@@ -42,21 +42,21 @@ class PairwiseGainRegressor(VersionedState, DocLinks, RegressorMixin, BaseEstima
         eigendecomposition; the scale :math:`s` of the linear columns is chosen along with it.
         "reml" gives every block of terms a penalty of its own, found by restricted maximum
         likelihood: the monomials of each degree, the numeric linear columns, and every set of
-        neighbouring indicators that sum to one. This is partial pooling: a task's effect is shrunk
+        neighboring indicators that sum to one. This is partial pooling: a task's effect is shrunk
         the more, the less tasks differ and the fewer pairs it took part in.
     clip : float or None, default=0.005
         The gains are clipped at this quantile from below and from above before the fit, so that a
         few ruined measurements do not bend the model. None turns it off.
     linear_features : "binary", list of int or str, or None, default="binary"
         Columns that enter linearly only, without squares and products. "binary": those that hold
-        only 0 and 1 in `fit`, such as indicators of who is the target and who is the source. A list
+        only 0 and 1 in `fit`, such as indicators of target and source. A list
         holds column indices or, for a DataFrame, column names.
 
     Attributes
     ----------
     coef_ : ndarray of shape (n_terms,)
-        Coefficients of the terms: of standardised monomials first, then of the linear columns (0/1
-        columns are centred but keep their scale).
+        Coefficients of the terms: of standardized monomials first, then of the linear columns (0/1
+        columns are centered but keep their scale).
     intercept_ : float
         Weighted mean of the clipped gains.
     alpha_ : float
@@ -85,12 +85,12 @@ class PairwiseGainRegressor(VersionedState, DocLinks, RegressorMixin, BaseEstima
 
     Notes
     -----
-    The paper states neither the penalty nor how it was chosen, standardises where is not said, and
+    The paper states neither the penalty nor how it was chosen, standardizes where is not said, and
     has no indicators. Indicators are treated as random effects: all have the same prior variance,
     whatever the number of pairs a task takes part in, and that variance relative to the
     polynomial's is the scale :math:`s`.
 
-    A weight of two counts as two rows, for the standardisation, the clipping and the penalised sum.
+    A weight of two counts as two rows, for the standardization, the clipping and the penalized sum.
     With alpha="cv" the penalties that are tried are multiples of the mean weight, so that inverse
     variances of any unit can be passed; leaving out one of two copies of a row tells nothing about
     the penalty, therefore copies of a row are not the same as a weight there, unless they share a
@@ -161,37 +161,11 @@ class PairwiseGainRegressor(VersionedState, DocLinks, RegressorMixin, BaseEstima
         used = weight > 0
         features, gains, weight, blocks = features[used], gains[used], weight[used], blocks[used]
 
-        self.linear_features_ = self._linear_columns(features)
-        self.clip_range_ = (
-            (-np.inf, np.inf)
-            if self.clip is None
-            else _weighted_range(gains, weight, float(self.clip))
-        )
-        gains = np.clip(gains, *self.clip_range_)
-        self._fit_expansion(features, weight)
-        terms = self._expand(features)
-
-        root = np.sqrt(weight)
-        self.intercept_ = float(np.average(gains, weights=weight))
-        target = root * (gains - self.intercept_)
-        polynomial = root[:, None] * terms[:, : self._n_monomials]
-        linear = root[:, None] * terms[:, self._n_monomials :]
-        # Threads that wait for each other cost more than these small decompositions: 25 times their
-        # time on two busy cores.
-        with threadpool_limits(limits=1, user_api="blas"):
-            if self.alpha == "reml":
-                self._fit_components(
-                    np.hstack([polynomial, linear]), target, features, weight.mean()
-                )
-            elif self.alpha == "cv":
-                self._fit_ridge(
-                    polynomial,
-                    linear,
-                    target,
-                    *choose_penalty(polynomial, linear, target, weight, blocks),
-                )
-            else:
-                self._fit_ridge(polynomial, linear, target, float(self.alpha), 1.0)
+        names = list(getattr(self, "feature_names_in_", ()))
+        self.linear_features_ = linear_columns(self.linear_features, features, names)
+        # What overflows is found below, and refused with the column's name.
+        with np.errstate(over="ignore", invalid="ignore"):
+            self._fit_to(features, gains, weight, blocks, [str(name) for name in names])
         return self
 
     def predict(self, X: ArrayLike) -> Array:
@@ -209,8 +183,58 @@ class PairwiseGainRegressor(VersionedState, DocLinks, RegressorMixin, BaseEstima
         """
         check_is_fitted(self)
         (features,) = _as_float(validate_data(self, X, dtype=np.float64, reset=False))
-        prediction: Array = self._expand(features) @ self.coef_ + self.intercept_
-        return prediction
+        try:
+            with np.errstate(over="ignore", invalid="ignore"):
+                return finite(self._terms.of(features) @ self.coef_ + self.intercept_)
+        except OverflowError:
+            names = getattr(self, "feature_names_in_", None)
+            raise ValueError(_too_large(features, names)) from None
+
+    def _fit_to(
+        self,
+        features: Array,
+        gains: Array,
+        weight: Array,
+        blocks: NDArray[np.intp],
+        names: list[str],
+    ) -> None:
+        """Fit to pairs of positive weight."""
+        self.clip_range_ = (
+            (-np.inf, np.inf)
+            if self.clip is None
+            else _weighted_range(gains, weight, float(self.clip))
+        )
+        gains = np.clip(gains, *self.clip_range_)
+        columns = names or [f"x{i}" for i in range(features.shape[1])]
+        self._terms = GainTerms(int(self.degree), self.linear_features_)
+        try:
+            terms = self._terms.fit(features, weight, columns).of(features)
+        except OverflowError:
+            raise ValueError(_too_large(features, columns)) from None
+        self.terms_ = self._terms.names
+        root = np.sqrt(weight)
+        self.intercept_ = float(np.average(gains, weights=weight))
+        target = root * (gains - self.intercept_)
+        if not np.isfinite(target @ target):
+            raise ValueError("The gains in y are too large: their squares overflow.")
+        polynomial = root[:, None] * terms[:, : self._terms.n_monomials]
+        linear = root[:, None] * terms[:, self._terms.n_monomials :]
+        # Threads that wait for each other cost more than these small decompositions: 25 times their
+        # time on two busy cores.
+        with threadpool_limits(limits=1, user_api="blas"):
+            if self.alpha == "reml":
+                self._fit_components(
+                    np.hstack([polynomial, linear]), target, features, weight.mean()
+                )
+            elif self.alpha == "cv":
+                self._fit_ridge(
+                    polynomial,
+                    linear,
+                    target,
+                    *choose_penalty(polynomial, linear, target, weight, blocks),
+                )
+            else:
+                self._fit_ridge(polynomial, linear, target, float(self.alpha), 1.0)
 
     def _fit_ridge(
         self, polynomial: Array, linear: Array, target: Array, alpha: float, scale: float
@@ -223,12 +247,7 @@ class PairwiseGainRegressor(VersionedState, DocLinks, RegressorMixin, BaseEstima
 
     def _fit_components(self, design: Array, target: Array, features: Array, unit: float) -> None:
         """Fit with a penalty for every block; weights in units of their mean."""
-        degrees = (
-            np.zeros(0, dtype=np.intp)
-            if self._polynomial is None
-            else self._polynomial.powers_.sum(1)
-        )
-        blocks = column_blocks(features[:, self.linear_features_], degrees)
+        blocks = column_blocks(features[:, self.linear_features_], self._terms.degrees)
         found = fit_components(design / np.sqrt(unit), target / np.sqrt(unit), blocks)
         self.coef_, self.noise_, self.linear_scale_ = found.coef, found.noise, 1.0
         self.penalties_ = np.divide(
@@ -269,74 +288,6 @@ class PairwiseGainRegressor(VersionedState, DocLinks, RegressorMixin, BaseEstima
                 f"Got {self.clip!r} instead."
             )
 
-    def _linear_columns(self, X: Array) -> NDArray[np.intp]:
-        """Find the columns that are kept out of the polynomial."""
-        wanted = self.linear_features
-        if wanted is None:
-            return np.empty(0, dtype=np.intp)
-        if isinstance(wanted, str):
-            if wanted != "binary":
-                raise ValueError(
-                    f"The 'linear_features' parameter of {type(self).__name__} must be 'binary', a "
-                    f"list of columns or None. Got {wanted!r} instead."
-                )
-            return np.flatnonzero(_is_binary(X))
-        names = list(getattr(self, "feature_names_in_", ()))
-        columns = set()
-        for column in wanted:
-            if isinstance(column, str):
-                if column not in names:
-                    raise ValueError(
-                        f"linear_features names the column {column!r}, which X does not have. "
-                        f"Columns of X: {names or 'without names'}."
-                    )
-                columns.add(names.index(column))
-            elif isinstance(column, Integral) and -X.shape[1] <= column < X.shape[1]:
-                columns.add(int(column) % X.shape[1])
-            else:
-                raise ValueError(
-                    f"linear_features holds {column!r}; X has {X.shape[1]} columns, so give "
-                    f"indices from 0 to {X.shape[1] - 1} or column names."
-                )
-        return np.array(sorted(columns), dtype=np.intp)
-
-    def _fit_expansion(self, X: Array, weight: Array) -> None:
-        """Learn the two standardisations and the names of the terms."""
-        names = [
-            str(name)
-            for name in getattr(self, "feature_names_in_", (f"x{i}" for i in range(X.shape[1])))
-        ]
-        linear = self.linear_features_
-        curved = np.setdiff1d(np.arange(X.shape[1]), linear)
-        self._curved = curved
-        self._linear_mean, self._linear_std = _weighted_moments(X[:, linear], weight)
-        self._linear_std[_is_binary(X[:, linear])] = 1.0
-        self._inner_mean, self._inner_std = _weighted_moments(X[:, curved], weight)
-        monomials, monomial_names = np.empty((len(X), 0)), []
-        self._polynomial = None
-        if len(curved):
-            standardised = (X[:, curved] - self._inner_mean) / self._inner_std
-            self._polynomial = PolynomialFeatures(int(self.degree), include_bias=False).fit(
-                standardised
-            )
-            monomials = self._polynomial.transform(standardised)
-            monomial_names = list(
-                self._polynomial.get_feature_names_out([names[i] for i in curved])
-            )
-        self._n_monomials = monomials.shape[1]
-        self._outer_mean, self._outer_std = _weighted_moments(monomials, weight)
-        self.terms_ = np.array([*monomial_names, *(names[i] for i in linear)], dtype=object)
-
-    def _expand(self, X: Array) -> Array:
-        """Terms of the model, monomials first."""
-        linear = (X[:, self.linear_features_] - self._linear_mean) / self._linear_std
-        if self._polynomial is None:
-            return linear
-        monomials = self._polynomial.transform(
-            (X[:, self._curved] - self._inner_mean) / self._inner_std
-        )
-        return np.hstack([(monomials - self._outer_mean) / self._outer_std, linear])
-
 
 def _as_float(*arrays: ArrayLike) -> tuple[Array, ...]:
     return tuple(np.asarray(array, dtype=np.float64) for array in arrays)
@@ -367,16 +318,14 @@ def _checked_groups(groups: ArrayLike, n_rows: int) -> NDArray[np.intp]:
     return np.unique(labels, return_inverse=True)[1].reshape(-1)
 
 
-def _is_binary(X: Array) -> NDArray[np.bool_]:
-    return np.asarray(((X == 0) | (X == 1)).all(axis=0))
-
-
-def _weighted_moments(X: Array, weight: Array) -> tuple[Array, Array]:
-    """Mean and standard deviation of each column; 1 in place of the deviation of a constant column."""
-    mean = weight @ X / weight.sum()
-    variance = weight @ (X - mean) ** 2 / weight.sum()
-    noise = np.finfo(np.float64).eps * len(X)
-    return mean, np.where(variance <= (noise * mean) ** 2, 1.0, np.sqrt(variance))
+def _too_large(X: Array, names: Sequence[str] | None) -> str:
+    """Message about the column with the largest number."""
+    column = int(np.abs(X).max(axis=0).argmax())
+    name = column if names is None else names[column]
+    return (
+        f"Column {name!r} of X holds {X[np.abs(X[:, column]).argmax(), column]:.3g}; the terms of "
+        "PairwiseGainRegressor overflow. Scale the column or remove the row."
+    )
 
 
 def _weighted_range(y: Array, weight: Array, quantile: float) -> tuple[float, float]:

@@ -111,7 +111,7 @@ class PairwiseGains:
 
     @property
     def table(self) -> pd.DataFrame:
-        """One row a pair: target, source, gain, gain_se, stl_loss, mtl_loss, n_repeats."""
+        """One row per pair: target, source, gain, gain_se, stl_loss, mtl_loss, n_repeats."""
         return pd.DataFrame(
             {
                 "target": self.pairs[:, 0],
@@ -152,7 +152,7 @@ class PairwiseGains:
         return float(np.corrcoef(first[known], second[known])[0, 1])
 
     def _standard_errors(self) -> NDArray[np.float64]:
-        """Return the standard error of a ratio of means, by linearisation."""
+        """Return the standard error of a ratio of means, by linearization."""
         n_repeats = self.single_losses.shape[1]
         if n_repeats == 1:
             return np.full(len(self.pairs), np.nan)

@@ -11,9 +11,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from skmtl._sklearn_compat import Interval
+from skmtl.affinity.affinity_estimator import (
+    AffinityEstimator,
+    affinity_table,
+    network_and_seed,
+)
 from skmtl.affinity.joint import JointNetworks, Sample, stacked
 from skmtl.affinity.random_groups import random_groups
-from skmtl.affinity.rival import AffinityEstimator
 from skmtl.affinity.sample_gradients import Projection, projected_gradients
 from skmtl.affinity.subset_regression import TaskRows, fit_subsets, task_losses
 from skmtl.affinity.tagging import average_known, relative_decrease
@@ -102,7 +106,7 @@ class GradientTaskAffinity(AffinityEstimator):
     - The code loads :math:`\theta^* + P \beta_S` into the network and evaluates it; here the linear
       model is evaluated, which needs no further pass.
     - The code pools rows; here tasks count alike within a set, as they do in the networks.
-    - The published table holds mean losses, negated and standardised by target. Held against the
+    - The published table holds mean losses, negated and standardized by target. Compared with the
       target alone, larger means better and 0 means no help, as for measured gains; the order of the
       sources of a target is the same.
 
@@ -170,7 +174,8 @@ class GradientTaskAffinity(AffinityEstimator):
         GradientTaskAffinity
             The fitted estimate.
         """
-        estimator, seed = self._begin(tasks)
+        estimator, seed = network_and_seed(self, tasks)
+        self.task_names_ = tasks.names
         joint = JointNetworks(
             estimator, tasks, int(self.n_repeats), seed, test_size=float(self.test_size)
         )
@@ -186,7 +191,7 @@ class GradientTaskAffinity(AffinityEstimator):
                     _task_rows(joint, stacked(member), sample, projection) for sample in samples
                 )
                 tables.append(self._affinity(joint, curvature, *_scaled(fitting, testing)))
-        self._finish(tasks, average_known(tables, tasks.names))
+        self.affinity_ = affinity_table(average_known(tables, tasks.names), tasks.names)
         return self
 
     def _draw(self, names: list[str], seed: int) -> NDArray[np.bool_]:

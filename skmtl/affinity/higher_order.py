@@ -8,9 +8,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from skmtl._sklearn_compat import Interval
+from skmtl.affinity.affinity_estimator import (
+    AffinityEstimator,
+    affinity_table,
+    network_and_seed,
+)
 from skmtl.affinity.gains import PairwiseGains
 from skmtl.affinity.measure import collect_pairwise_gains
-from skmtl.affinity.rival import AffinityEstimator
 from skmtl.data import TaskSet
 
 
@@ -123,7 +127,8 @@ class HigherOrderAffinity(AffinityEstimator):
         HigherOrderAffinity
             The fitted estimate.
         """
-        estimator, seed = self._begin(tasks)
+        estimator, seed = network_and_seed(self, tasks)
+        self.task_names_ = tasks.names
         if gains is None:
             settings = {
                 "test_size": float(self.test_size),
@@ -146,7 +151,7 @@ class HigherOrderAffinity(AffinityEstimator):
                 "EnsembleAffinity."
             )
         self.gains_ = gains
-        self._finish(tasks, known.to_numpy(dtype=np.float64))
+        self.affinity_ = affinity_table(known.to_numpy(dtype=np.float64), tasks.names)
         return self
 
 

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
 
 from skmtl._sklearn_compat import Interval
+from skmtl.affinity.affinity_estimator import (
+    AffinityEstimator,
+    affinity_table,
+    group_table,
+    membership,
+    network_and_seed,
+)
 from skmtl.affinity.random_groups import random_groups
-from skmtl.affinity.rival import AffinityEstimator
+from skmtl.affinity.shown_names import listed
 from skmtl.affinity.tagging import relative_decrease
 from skmtl.data import TaskSet
 from skmtl.estimators import MultiTaskNetwork, measure_groups
@@ -153,7 +163,8 @@ class LinearSurrogate(AffinityEstimator):
         LinearSurrogate
             The fitted estimate.
         """
-        estimator, seed = self._begin(tasks)
+        estimator, seed = network_and_seed(self, tasks)
+        self.task_names_ = tasks.names
         n_tasks = len(tasks)
         size = (
             max(2, min(_LARGEST_GROUP, n_tasks // 2))
@@ -164,7 +175,7 @@ class LinearSurrogate(AffinityEstimator):
         self.groups_ = random_groups(tasks.names, size, count, seed)
         alone, together = self._measure(estimator, tasks, seed)
         gains = relative_decrease(alone, together)
-        self.group_gains_ = self._by_group(self.groups_, gains)
+        self.group_gains_ = group_table(gains, self.groups_, tasks.names)
         coefficients, self.intercept_ = membership_ridge(self.groups_, gains, float(self.alpha))
         unknown = [
             name
@@ -175,11 +186,11 @@ class LinearSurrogate(AffinityEstimator):
             coefficients[[tasks.names.index(name) for name in unknown]] = np.nan
             warnings.warn(
                 "The affinity is NaN where the single-task test loss is zero or not finite: "
-                f"target {', '.join(unknown)}.",
+                f"target {listed(unknown)}.",
                 UserWarning,
                 stacklevel=2,
             )
-        self._finish(tasks, coefficients)
+        self.affinity_ = affinity_table(coefficients, tasks.names)
         return self
 
     def _measure(
@@ -216,10 +227,25 @@ class LinearSurrogate(AffinityEstimator):
             self.groups_, losses[len(names) :], np.nan
         )
 
-    def _group_gains(self, members: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Constant of the target and coefficients of the others; 0 in a group of one."""
+    def predict_groups(self, groups: Sequence[Sequence[str]]) -> pd.DataFrame:
+        """Predict what every task of a group gains from the others.
+
+        Parameters
+        ----------
+        groups : sequence of sequence of str
+            Names of the tasks that learn together.
+
+        Returns
+        -------
+        DataFrame of shape (n_groups, T)
+            Constant of the target plus the coefficients of the other members, 0 in a group
+            of one; NaN where a task is not in the group.
+        """
+        check_is_fitted(self, "affinity_")
+        members = membership(groups, self.task_names_)
         gains: NDArray[np.float64] = self.intercept_ + members @ self.affinity_.to_numpy().T
-        return np.where(members.sum(1, keepdims=True) > 1, gains, 0.0)
+        gains = np.where(members.sum(1, keepdims=True) > 1, gains, 0.0)
+        return group_table(gains, members, self.task_names_)
 
 
 def membership_ridge(
@@ -242,13 +268,13 @@ def membership_ridge(
     coefficients : ndarray of shape (T, T)
         Row = target, column = who is in the group; 0 on the diagonal.
     intercepts : ndarray of shape (T,)
-        Constants, which are not penalised; 0 for a task without a gain.
+        Constants, which are not penalized; 0 for a task without a gain.
     """
     known = np.isfinite(gains).astype(np.float64)
     count = np.maximum(known.sum(0), 1.0)
     X, y = members.astype(np.float64), np.where(known > 0, gains, 0.0)
     means, mean_gain = known.T @ X / count[:, None], y.sum(0) / count
-    # Sums of squares and products over each target's own groups, centred: (T, T, T) and (T, T).
+    # Sums of squares and products over each target's own groups, centered: (T, T, T) and (T, T).
     squares = (
         np.matmul(known.T[:, None, :] * X.T, X)
         - count[:, None, None] * means[:, :, None] * means[:, None, :]
@@ -258,5 +284,5 @@ def membership_ridge(
     coefficients: NDArray[np.float64] = np.linalg.solve(system, products[:, :, None])[:, :, 0]
     np.fill_diagonal(
         coefficients, 0.0
-    )  # the target is in all of its groups: nothing is learnt of it
+    )  # the target is in all of its groups: nothing is learned about it
     return coefficients, mean_gain - (means * coefficients).sum(1)

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-import itertools
 import warnings
 from collections.abc import Mapping, Sequence
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from joblib import Memory
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.metrics import log_loss, mean_squared_error, zero_one_loss
 from sklearn.utils import check_random_state
 from sklearn.utils.parallel import Parallel, delayed
-from sklearn.utils.validation import check_memory
 
 from skmtl.affinity.gains import PairwiseGains
-from skmtl.data import TaskSet, check_fraction, task_name
+from skmtl.affinity.kept_results import KeptNumbers
+from skmtl.affinity.pair_sample import resolve_pairs
+from skmtl.affinity.shown_names import listed
+from skmtl.data import TaskSet, check_fraction
 from skmtl.estimators import MultiTaskClassifier, MultiTaskRegressor, measure_groups
 from skmtl.support import Stage
 
 Group = tuple[str, ...]
+
+# A folder keeps the groups of a repeat in at most so many parts, each of at least so many groups.
+_PARTS, _SMALLEST_PART = 8, 32
 
 
 def collect_pairwise_gains(
@@ -65,11 +69,12 @@ def collect_pairwise_gains(
         Most processes that a large fleet is spread over, or joblib workers for other estimators.
         None = as many as torch may use threads, or one worker.
     memory : str, joblib.Memory or None, default=None
-        Where finished repeats are kept; a repeated call recomputes nothing.
+        Where finished measurements are kept, with checksums; a repeated call recomputes nothing,
+        and an interrupted one goes on from the last part of a repeat (an eighth, or 32 networks).
     random_state : int, RandomState or None, default=None
         Seed of pairs, splits and networks.
     verbose : int, default=0
-        1 prints a line a repeat.
+        1 prints a line per repeat.
 
     Returns
     -------
@@ -82,13 +87,15 @@ def collect_pairwise_gains(
         If ``tasks`` is not a TaskSet.
     ValueError
         If there are fewer than two tasks, a pair is unknown, doubled or of one task with itself, a
-        number is out of range, or the kind of the estimator is not that of the tasks.
+        number is out of range, the kind of the estimator is not that of the tasks, or it has a
+        fairness term.
 
     Warns
     -----
     UserWarning
         Names tasks with fewer than 10 rows, whose gains are mostly noise, and tasks whose gain is
-        undefined.
+        undefined: their single-task loss is zero, or the estimator cannot learn from their one
+        class.
 
     References
     ----------
@@ -121,16 +128,20 @@ def collect_pairwise_gains(
     together: list[Group] = list(dict.fromkeys(_in_order(pair, order_of) for pair in ordered))
     involved = sorted({name for pair in together for name in pair}, key=order_of.__getitem__)
     groups = [(name,) for name in involved] + together
-    measure = check_memory(memory).cache(_measure_repeat, ignore=["n_jobs", "stage"])
-    losses: list[dict[Group, tuple[float, ...]]] = []
+    measure = KeptNumbers(_measure_repeat, memory, ignore=["n_jobs", "stage"])
+    losses: list[dict[Group, NDArray[np.float64]]] = []
     for repeat, seed in enumerate(seeds):
         stage = Stage(f"Gains of pairs, repeat {repeat + 1} of {n_repeats}", len(groups), verbose)
-        outcome = measure(
-            tasks, clone(estimator), groups, test_size, seed, n_jobs=n_jobs, stage=stage
-        )
-        if untold := len(groups) - stage.done:
-            stage.advance(untold)
-        losses.append(dict(zip(groups, outcome, strict=True)))
+        losses.append({})
+        for part in _parts(groups) if measure.keeps else [groups]:
+            done = stage.done
+            outcome = measure(
+                tasks, clone(estimator), part, test_size, seed, n_jobs=n_jobs, stage=stage
+            )
+            if untold := done + len(part) - stage.done:
+                stage.advance(untold)
+            ends = np.cumsum([len(group) for group in part])[:-1]
+            losses[-1].update(zip(part, np.split(outcome, ends), strict=True))
     pair_of = {
         (a, b): (group, position)
         for group in together
@@ -148,42 +159,10 @@ def collect_pairwise_gains(
     return gains
 
 
-def resolve_pairs(tasks: TaskSet, pairs: Any, rng: np.random.RandomState) -> NDArray[np.object_]:
-    """Return the ordered pairs that "all", a fraction or an array of names stand for, (m, 2)."""
-    unordered = list(itertools.combinations(tasks.names, 2))
-    if isinstance(pairs, str):
-        if pairs != "all":
-            raise ValueError(
-                "pairs must be 'all', a fraction in (0, 1] or an array of names of shape (m, 2). "
-                f"Got {pairs!r}."
-            )
-        return tasks.pairs()
-    if np.ndim(pairs) == 0:
-        if isinstance(pairs, bool) or not isinstance(pairs, Real) or not 0 < float(pairs) <= 1:
-            raise ValueError(
-                "pairs must be 'all', a fraction in (0, 1] or an array of names of shape (m, 2). "
-                f"Got {pairs!r}."
-            )
-        n_drawn = max(1, round(float(pairs) * len(unordered)))
-        drawn = [unordered[i] for i in np.sort(rng.permutation(len(unordered))[:n_drawn])]
-        return np.array(
-            [direction for pair in drawn for direction in (pair, pair[::-1])], dtype=object
-        )
-    given = np.asarray(pairs, dtype=object)
-    if given.ndim != 2 or given.shape[1] != 2 or len(given) == 0:
-        raise ValueError(
-            f"pairs must have shape (m, 2): target, then source. Got shape {given.shape}."
-        )
-    named = [(task_name(target, "pairs"), task_name(source, "pairs")) for target, source in given]
-    for target, source in named:
-        for name in (target, source):
-            if name not in tasks:
-                raise ValueError(f"pairs names the task {name!r}, which is not in tasks.")
-        if target == source:
-            raise ValueError(f"pairs holds task {target!r} with itself.")
-    if len(set(named)) < len(named):
-        raise ValueError(f"pairs holds {max(named, key=named.count)} twice.")
-    return np.array(named, dtype=object)
+def _parts(groups: list[Group]) -> list[list[Group]]:
+    """Cut groups into parts that are kept one by one, so that an interruption loses little."""
+    size = max(_SMALLEST_PART, -(-len(groups) // _PARTS))
+    return [groups[start : start + size] for start in range(0, len(groups), size)]
 
 
 def _measure_repeat(
@@ -194,41 +173,44 @@ def _measure_repeat(
     seed: int,
     n_jobs: int | None = None,
     stage: Stage | None = None,
-) -> list[tuple[float, ...]]:
-    """Test losses of every group's tasks after one split."""
+) -> NDArray[np.float64]:
+    """Test losses of every group's tasks after one split, group after group."""
     train, test = tasks.train_test_split(test_size, seed)
     if isinstance(estimator, (MultiTaskRegressor, MultiTaskClassifier)):
         progress = None if stage is None else stage.advance
-        return [
-            outcome.losses
-            for outcome in measure_groups(
-                estimator, train, test, groups, seed=seed, n_workers=n_jobs, progress=progress
-            )
-        ]
-    results: list[tuple[float, ...]] = Parallel(n_jobs=n_jobs)(
+        outcomes = measure_groups(
+            estimator, train, test, groups, seed=seed, n_workers=n_jobs, progress=progress
+        )
+        return np.array([loss for outcome in outcomes for loss in outcome.losses])
+    fitted = Parallel(n_jobs=n_jobs)(
         delayed(_fit_and_score)(estimator, train, test, group, seed) for group in groups
     )
-    return results
+    return np.array([loss for losses in fitted for loss in losses])
 
 
 def _fit_and_score(
-    estimator: Any, train: TaskSet, test: TaskSet, group: Group, seed: int
+    estimator: BaseEstimator, train: TaskSet, test: TaskSet, group: Group, seed: int
 ) -> tuple[float, ...]:
-    """Fit any scikit-learn estimator on the stacked rows of a group."""
+    """Fit any scikit-learn estimator on the stacked rows of a group; NaN where it cannot learn from
+    rows of one class.
+    """
     fitted = clone(estimator)
     if "random_state" in fitted.get_params() and fitted.get_params()["random_state"] is None:
         fitted.set_params(random_state=seed)
     X, y, _ = train.subset(group).to_long()
     try:
         fitted.fit(X, y)
-    except ValueError:
-        if not is_classifier(fitted) or len(np.unique(y)) > 1:
-            raise
-        return (np.nan,) * len(group)  # many classifiers refuse a single class
+    except ValueError as error:
+        if is_classifier(estimator) and len(np.unique(y)) < 2:
+            return (np.nan,) * len(group)
+        tasks = f"task {group[0]!r}" if len(group) == 1 else f"tasks {group[0]!r} and {group[1]!r}"
+        raise ValueError(
+            f"{type(estimator).__name__} cannot be fitted to {tasks}: {error}"
+        ) from error
     return tuple(_loss(fitted, test[name].X, test[name].y) for name in group)
 
 
-def _loss(fitted: Any, X: Any, y: NDArray) -> float:
+def _loss(fitted: BaseEstimator, X: ArrayLike, y: NDArray) -> float:
     if not is_classifier(fitted):
         return float(mean_squared_error(y, fitted.predict(X)))
     if (
@@ -264,6 +246,17 @@ def _check(tasks: Any, estimator: Any, n_repeats: Any, n_jobs: Any) -> None:
             f"The tasks are of kind {tasks.kind!r}, but the estimator is a "
             f"{type(estimator).__name__}."
         )
+    check_no_fairness_term(estimator, "collect_pairwise_gains")
+
+
+def check_no_fairness_term(estimator: object, where: str) -> None:
+    """Raise if networks would be trained without the fairness term that the estimator asks for."""
+    if isinstance(estimator, MultiTaskClassifier) and estimator.fairness is not None:
+        raise ValueError(
+            f"{where} trains without sensitive features, so it cannot honor "
+            f"fairness={estimator.fairness!r}. Set fairness=None: gains are then those of the "
+            "losses alone."
+        )
 
 
 def _warn_of_weak_tasks(tasks: TaskSet, gains: PairwiseGains) -> None:
@@ -271,7 +264,7 @@ def _warn_of_weak_tasks(tasks: TaskSet, gains: PairwiseGains) -> None:
     if small:
         warnings.warn(
             "Gains of tasks with fewer than 10 rows to measure on are mostly noise: "
-            f"{', '.join(small)}.",
+            f"{listed(small)}.",
             UserWarning,
             stacklevel=3,
         )
@@ -279,7 +272,7 @@ def _warn_of_weak_tasks(tasks: TaskSet, gains: PairwiseGains) -> None:
     if undefined:
         warnings.warn(
             "The gain is NaN where the single-task test loss is zero or not finite: target "
-            f"{', '.join(undefined)}.",
+            f"{listed(undefined)}.",
             UserWarning,
             stacklevel=3,
         )

@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 
 from skmtl.affinity.gains import PairwiseGains
 from skmtl.affinity.higher_order import check_gains
-from skmtl.affinity.prediction import gain_predictor
+from skmtl.affinity.pair_prediction import gain_predictor
 from skmtl.affinity.variance_components import column_blocks, fit_components
 from skmtl.data import TaskSet
 
@@ -121,7 +121,7 @@ def pairs_to_measure(
 
 
 def _design(tasks: TaskSet, rng: np.random.RandomState) -> tuple[Array, NDArray[np.intp]]:
-    """Centred columns of all ordered pairs, features also scaled, and the number of every column's
+    """Centered columns of all ordered pairs, features also scaled, and the number of every column's
     block.
     """
     featurizer = gain_predictor(tasks, random_state=rng.randint(np.iinfo(np.int32).max))[0]

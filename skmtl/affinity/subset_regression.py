@@ -1,4 +1,4 @@
-"""Many penalised regressions on the rows of random sets of tasks, all at once."""
+"""Many penalized regressions on the rows of random sets of tasks, all at once."""
 
 from __future__ import annotations
 

@@ -11,8 +11,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from skmtl._sklearn_compat import Interval
+from skmtl.affinity.affinity_estimator import (
+    AffinityEstimator,
+    affinity_table,
+    network_and_seed,
+)
 from skmtl.affinity.joint import JointNetworks
-from skmtl.affinity.rival import AffinityEstimator
+from skmtl.affinity.shown_names import listed
 from skmtl.data import TaskSet
 
 
@@ -130,7 +135,8 @@ class TaggingAffinity(AffinityEstimator):
         TaggingAffinity
             The fitted estimate.
         """
-        estimator, seed = self._begin(tasks)
+        estimator, seed = network_and_seed(self, tasks)
+        self.task_names_ = tasks.names
         joint = JointNetworks(estimator, tasks, int(self.n_repeats), seed)
         rate = float(
             estimator.learning_rate_init if self.learning_rate is None else self.learning_rate
@@ -145,7 +151,7 @@ class TaggingAffinity(AffinityEstimator):
 
         joint.train(look_ahead, int(self.every))
         self.n_look_aheads_ = len(tables)
-        self._finish(tasks, average_known(tables, tasks.names))
+        self.affinity_ = affinity_table(average_known(tables, tasks.names), tasks.names)
         return self
 
 
@@ -172,7 +178,7 @@ def average_known(tables: list[NDArray[np.float64]], names: list[str]) -> NDArra
     if unknown:
         warnings.warn(
             "The affinity is NaN where a task's loss is zero or not finite: target "
-            f"{', '.join(unknown)}.",
+            f"{listed(unknown)}.",
             UserWarning,
             stacklevel=3,
         )

@@ -39,13 +39,15 @@ class Components:
     noise: float
 
 
+# A block without information may reach any variance; what overflows then has no weight.
+@np.errstate(over="ignore", invalid="ignore")
 def fit_components(design: Array, target: Array, blocks: NDArray[np.intp]) -> Components:
     r"""Estimate coefficients, the variance of every block's coefficients and that of the noise.
 
     .. math:: y = \sum_b Z_b u_b + e, \qquad u_b \sim N(0, \sigma_b^2 I), \qquad e \sim N(0,
         \sigma^2 I)
 
-    The restricted likelihood is maximised by MacKay's fixed point: a block of p columns has
+    The restricted likelihood is maximized by MacKay's fixed point: a block of p columns has
     :math:`\gamma_b = p - \operatorname{tr} \operatorname{Cov}(u_b \mid y) / \sigma_b^2` effective
     coefficients, and
 
@@ -123,7 +125,7 @@ def column_blocks(linear: Array, degrees: NDArray[np.intp]) -> NDArray[np.intp]:
     Parameters
     ----------
     linear : ndarray of shape (n, q)
-        Linear columns as they were given. Neighbouring columns of 0 and 1 that sum to one in every
+        Linear columns as they were given. Neighboring columns of 0 and 1 that sum to one in every
         row, such as indicators of who is the target, are one block; what is left of the columns of
         0 and 1 is one, and all others are one.
     degrees : ndarray of shape (k,)

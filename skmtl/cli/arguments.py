@@ -21,7 +21,7 @@ Find out which tasks of a table should learn together.
 A task is one thing to predict with rows of its own: a school, a shop, a
 machine. The command trains many small networks, measures which tasks help each
 other, chooses groups, and compares three ways of training on rows that were
-kept aside: one network a task, one for all tasks, and one a group.
+kept aside: one network per task, one for all tasks, and one per group.
 """
 _LARGEST_SEED = 2**32 - 1
 
@@ -118,7 +118,7 @@ def _parser() -> argparse.ArgumentParser:
         help="search that proposes the groups (default: both, with several numbers of groups)",
     )
     group.add_argument(
-        "--jobs", type=_number(int, 1), metavar="N", help="processes (default: one a core)"
+        "--jobs", type=_number(int, 1), metavar="N", help="processes (default: one per core)"
     )
     group.add_argument(
         "--out",

@@ -5,22 +5,25 @@ from __future__ import annotations
 import argparse
 import difflib
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from skmtl.cli.columns import checked_inputs, classes, inferred_kind, quantities, task_ids
 from skmtl.cli.errors import InputError
 from skmtl.cli.named import NAMED_SETS
 from skmtl.cli.tables import read_table
-from skmtl.data import Kind, TaskSet, encode_task_ids, tidy_labels
+from skmtl.data import Kind, TaskSet
 from skmtl.grouping import MIN_ROWS
 
 _SHOWN = 8
+# Warning about tasks named None or nan.
+MISSING_AS_TEXT = r".*which is what a missing value becomes"
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,10 @@ def read_data(options: argparse.Namespace) -> Data:
     InputError
         If the data cannot be read or used.
     """
-    return _named(options) if options.data in NAMED_SETS else _file(options)
+    with warnings.catch_warnings():
+        # A cell that says None or nan is an id as it stands; no conversion has made it.
+        warnings.filterwarnings("ignore", message=MISSING_AS_TEXT)
+        return _named(options) if options.data in NAMED_SETS else _file(options)
 
 
 # ---------------------------------------------------------------------- named sets
@@ -99,7 +105,7 @@ def _file(options: argparse.Namespace) -> Data:
             raise InputError(f"--{option} COLUMN is needed to read a file")
     if options.task == options.target:
         raise InputError(f"--task and --target name the same column, {options.task!r}")
-    frame, notices = read_table(path)
+    frame, notices = read_table(path, options.task)
     for option in ("task", "target"):
         _check_column(frame, getattr(options, option), option)
     target, task = frame[options.target], frame[options.task]
@@ -109,7 +115,7 @@ def _file(options: argparse.Namespace) -> Data:
         task[kept],
         frame.loc[kept].drop(columns=[options.task, options.target]),
     )
-    kind: Kind = options.kind or _inferred_kind(target)
+    kind: Kind = options.kind or inferred_kind(target)
     if options.kind is None:
         reason = (
             "its values are numbers"
@@ -123,21 +129,14 @@ def _file(options: argparse.Namespace) -> Data:
             "otherwise.",
             *notices,
         ]
-    try:
-        names, codes = encode_task_ids(task, f"task column {options.task!r}")
-    except ValueError as error:
-        raise InputError(str(error)) from None
-    if len(names) < 2:
-        raise InputError(
-            f"column {options.task!r} holds one task only, {names[0]!r}; at least two are needed"
-        )
+    names, codes = task_ids(task, options.task)
     labels = (
-        _numbers(target, options.target)
+        quantities(target, options.target)
         if kind == "regression"
-        else _classes(target, options.target)
+        else classes(target, options.target)
     )
     tasks = TaskSet.from_long(
-        _checked_inputs(inputs), labels, np.array(names, dtype=object)[codes], kind=kind
+        checked_inputs(inputs), labels, np.array(names, dtype=object)[codes], kind=kind
     )
     about = (
         f"Column {options.target!r} of {path.name}, one task for every value of {options.task!r}."
@@ -191,82 +190,6 @@ def _labelled(
     if not kept.any():
         raise InputError("no row has both a task and a target")
     return kept, notices
-
-
-def _inferred_kind(target: pd.Series) -> Kind:
-    """Text, booleans and two whole numbers are classes; other numbers are quantities."""
-    if not pd.api.types.is_numeric_dtype(target) or pd.api.types.is_bool_dtype(target):
-        return "classification"
-    values = target.unique().astype(float)
-    return (
-        "classification"
-        if len(values) <= 2 and np.all(values == np.floor(values)) and np.isfinite(values).all()
-        else "regression"
-    )
-
-
-def _numbers(target: pd.Series, column: str) -> NDArray[np.float64]:
-    numbers = pd.to_numeric(target, errors="coerce")
-    if numbers.isna().any() or pd.api.types.is_datetime64_any_dtype(target):
-        example = (
-            target.astype(object)[numbers.isna()].iloc[0]
-            if numbers.isna().any()
-            else target.iloc[0]
-        )
-        raise InputError(
-            f"target {column!r} is not numeric (it holds {example!r}); regression needs numbers, "
-            "else use --kind classification"
-        )
-    values = numbers.to_numpy(dtype=np.float64)
-    if np.isinf(values).any():
-        raise InputError(f"target {column!r} holds infinite values")
-    return values
-
-
-def _classes(target: pd.Series, column: str) -> NDArray[Any]:
-    if pd.api.types.is_bool_dtype(target):
-        return target.to_numpy(dtype=np.int64)
-    if pd.api.types.is_numeric_dtype(target):
-        values = target.to_numpy(dtype=np.float64)
-        if not np.all(np.isfinite(values) & (values == np.floor(values))):
-            raise InputError(
-                f"target {column!r} holds numbers that are not whole; they cannot be classes, use "
-                "--kind regression"
-            )
-        return tidy_labels(values)
-    numbers = pd.to_numeric(target.astype(object), errors="coerce")
-    if numbers.notna().mean() > 0.5:
-        example = target[numbers.isna()].iloc[0] if numbers.isna().any() else target.iloc[0]
-        raise InputError(
-            f"target {column!r} holds text such as {example!r} among numbers; clean the column "
-            "first"
-        )
-    return target.astype(str).to_numpy(dtype=str)
-
-
-def _checked_inputs(inputs: pd.DataFrame) -> pd.DataFrame:
-    """Return finite float64 inputs; name the column that is none."""
-    if inputs.shape[1] == 0:
-        raise InputError("there is no input column beside the task and the target")
-    for column in inputs:
-        values = inputs[column]
-        if values.dtype.kind not in "biuf":
-            what = "dates" if values.dtype.kind in "mM" else "text"
-            known = values.dropna()
-            example = f", such as {known.iloc[0]!r}" if len(known) and what == "text" else ""
-            raise InputError(
-                f"input column {column!r} holds {what}{example}; networks need numbers: encode it "
-                "(say, one 0/1 column for every value) or drop the column"
-            )
-        missing = int(values.isna().sum())
-        if missing:
-            raise InputError(
-                f"input column {column!r} has {missing:,} missing values; networks need complete "
-                "inputs for now: fill them in, or drop the column or the rows"
-            )
-        if not np.isfinite(values.to_numpy(dtype=np.float64)).all():
-            raise InputError(f"input column {column!r} holds infinite values")
-    return inputs.astype(np.float64)
 
 
 # ---------------------------------------------------------------------- tasks

@@ -10,10 +10,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from skmtl.cli.arguments import parse
-from skmtl.cli.comparison import compare
 from skmtl.cli.data import read_data
 from skmtl.cli.errors import InputError
 from skmtl.cli.files import FILES, check_folder, contents, write
+from skmtl.cli.strategies import compare
 from skmtl.cli.text import closing, opening, plain, results, say
 from skmtl.support import progress_bar
 

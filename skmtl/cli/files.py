@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skmtl.cli.comparison import Comparison, prediction_correlation
 from skmtl.cli.errors import InputError
+from skmtl.cli.strategies import Comparison, prediction_correlation
 from skmtl.plotting import GainPredictionDisplay, TaskAffinityDisplay, TaskLossDisplay, figure_png
 from skmtl.report import GroupingReport, render_report
 
@@ -60,7 +60,7 @@ def contents(comparison: Comparison) -> tuple[dict[str, bytes], str | None]:
         "groups.json": (
             json.dumps(_summary(comparison), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
         ).encode(),
-        "gains.csv": report.gains.to_csv(index=False, lineterminator="\n").encode(),
+        "gains.csv": defused(report.gains).to_csv(index=False, lineterminator="\n").encode(),
     }
     left_out = []
     try:
@@ -79,6 +79,29 @@ def contents(comparison: Comparison) -> tuple[dict[str, bytes], str | None]:
         if left_out
         else None,
     )
+
+
+def defused(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table whose texts no spreadsheet takes for a formula: ' goes before = + - @."""
+    texts = [column for column in table if not pd.api.types.is_numeric_dtype(table[column])]
+    written = table.copy()
+    for column in texts:
+        written[column] = table[column].map(_defused)
+    return written
+
+
+def _defused(cell: object) -> object:
+    if not isinstance(cell, str) or cell.lstrip()[:1] not in tuple("=+-@") or _is_number(cell):
+        return cell
+    return f"'{cell}"
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _pictures(report: GroupingReport) -> dict[str, bytes]:
@@ -143,7 +166,7 @@ def _summary(comparison: Comparison) -> dict[str, Any]:
         for name, row in zip(report.losses.index, report.losses.to_numpy(), strict=True)
     }
     summary = {
-        "tasks": comparison.labels,
+        "tasks": dict(report.served_by),
         "groups": [list(group) for group in report.groups],
         "winner": report.winner,
         "losses": {

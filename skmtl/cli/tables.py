@@ -12,7 +12,7 @@ from skmtl.cli.errors import InputError
 _PARQUET = (".parquet", ".pq")
 
 
-def read_table(path: Path) -> tuple[pd.DataFrame, list[str]]:
+def read_table(path: Path, task: str) -> tuple[pd.DataFrame, list[str]]:
     """Read a CSV or Parquet file.
 
     Parameters
@@ -20,6 +20,9 @@ def read_table(path: Path) -> tuple[pd.DataFrame, list[str]]:
     path : Path
         File; what is not named ``.parquet`` or ``.pq`` is read as text, with commas, semicolons or
         tabs.
+    task : str
+        Column of a text file that is read as it stands: 007, 1e3 and NA are ids; only an empty cell
+        has none.
 
     Returns
     -------
@@ -35,16 +38,20 @@ def read_table(path: Path) -> tuple[pd.DataFrame, list[str]]:
     """
     if path.is_dir():
         raise InputError(f"{path} is a folder; give a CSV or Parquet file")
+    parquet = path.suffix.lower() in _PARQUET
     try:
-        frame, notices = _read_parquet(path) if path.suffix.lower() in _PARQUET else _read_csv(path)
-    except ImportError:
-        raise InputError('reading Parquet files needs pyarrow: pip install "skmtl[data]"') from None
+        frame, notices = _read_parquet(path) if parquet else _read_csv(path, task)
+    except InputError:
+        raise
     except pd.errors.EmptyDataError:
         raise InputError(f"{path} is empty") from None
     except UnicodeDecodeError:
         raise InputError(f"{path} is not UTF-8 text; save it as UTF-8 CSV or as Parquet") from None
-    except (OSError, ValueError, EOFError, pd.errors.ParserWarning) as error:
-        raise InputError(f"{path} cannot be read: {error}") from None
+    except Exception as error:  # every decompressor has exceptions of its own
+        if parquet and isinstance(error, ImportError):
+            advice = 'reading Parquet files needs pyarrow: pip install "skmtl[data]"'
+            raise InputError(advice) from None
+        raise InputError(f"{path} cannot be read: {error or type(error).__name__}") from None
     if frame.empty:
         raise InputError(f"{path} has no rows")
     return frame, notices
@@ -58,7 +65,7 @@ def _read_parquet(path: Path) -> tuple[pd.DataFrame, list[str]]:
     ), []
 
 
-def _read_csv(path: Path) -> tuple[pd.DataFrame, list[str]]:
+def _read_csv(path: Path, task: str) -> tuple[pd.DataFrame, list[str]]:
     # pandas renames the second of two equal columns, so the header is read as a row first.
     header, separator = _header(path)
     _check_header([name for name in header if name], path)
@@ -67,6 +74,17 @@ def _read_csv(path: Path) -> tuple[pd.DataFrame, list[str]]:
         frame = pd.read_csv(
             path, sep=separator, encoding="utf-8-sig", index_col=False, low_memory=False
         )
+        if task in frame.columns:
+            text = pd.read_csv(
+                path,
+                sep=separator,
+                encoding="utf-8-sig",
+                index_col=False,
+                usecols=[task],
+                dtype=str,
+                keep_default_na=False,
+            )[task]
+            frame[task] = text.astype(object).mask(text.str.strip() == "")
     if header[0] == "" and len(header) > 1:
         return frame.iloc[:, 1:], [
             "The first column has no name; it is taken for row numbers and not used."

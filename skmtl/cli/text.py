@@ -10,10 +10,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from skmtl.cli.comparison import TEST_SIZE, Comparison, prediction_correlation
 from skmtl.cli.data import Data
+from skmtl.cli.strategies import TEST_SIZE, Comparison, prediction_correlation
 from skmtl.data import TaskSet
-from skmtl.report import GroupingReport, headline, reliability_sentence
+from skmtl.grouping import GroupingKind
+from skmtl.report import GroupingReport, Strategy, headline, reliability_sentence
 
 WIDTH = 80
 MOST_TASKS, EXTREMES, MOST_PLANS = 20, 5, 6
@@ -49,7 +50,7 @@ def opening(data: Data) -> list[str]:
     tasks = data.tasks
     return [
         *_wrapped(f"{data.name}: {data.about}"),
-        f"{len(tasks)} tasks ({tasks.kind}), {tasks.sizes.sum():,} rows ({_span(tasks)} a task), "
+        f"{len(tasks)} tasks ({tasks.kind}), {tasks.sizes.sum():,} rows ({_span(tasks)} per task), "
         f"{_count(tasks.n_features_in_, 'input')}",
         "",
     ]
@@ -87,13 +88,11 @@ def _notices(report: GroupingReport) -> list[str]:
 
 def _totals(report: GroupingReport) -> list[str]:
     totals, complete = report.totals, report.losses.dropna()
-    rows = [["", "total", "mean a task", "against single-task"]]
+    rows = [["", "total", "mean per task", "against single-task"]]
+    single = totals[Strategy.SINGLE.value]
     for name in report.losses.columns:
-        change = (
-            _percent(totals[name] / totals.iloc[0] - 1)
-            if name != report.losses.columns[0] and totals.iloc[0] > 0
-            else "-"
-        )
+        compared = name != Strategy.SINGLE.value and single > 0
+        change = _percent(totals[name] / single - 1) if compared else "-"
         rows.append([name, _number(totals[name]), _number(complete[name].mean()), change])
     return [
         *_wrapped(f"{headline(report)}."),
@@ -108,7 +107,8 @@ def _totals(report: GroupingReport) -> list[str]:
 
 def _tasks(comparison: Comparison) -> list[str]:
     losses = comparison.report.losses
-    change = losses["grouped"] / losses["single-task"].where(losses["single-task"] > 0) - 1
+    single = losses[Strategy.SINGLE.value]
+    change = losses[Strategy.GROUPED.value] / single.where(single > 0) - 1
     title = ["task", "rows", *losses.columns, "change"]
 
     def row(name: str) -> list[str]:
@@ -151,7 +151,13 @@ def _groups(report: GroupingReport) -> list[str]:
     lines = [f"GROUPS: {len(report.groups)}"]
     for number, group in enumerate(report.groups, start=1):
         if len(group) > 1:
-            lines += _wrapped(f"{number}: {', '.join(group)}", indent=2, hanging=6)
+            members = ", ".join(
+                name
+                if (serving := report.serving(name) + 1) == number
+                else f"{name} (predicted by {serving})"
+                for name in group
+            )
+            lines += _wrapped(f"{number}: {members}", indent=2, hanging=6)
     return lines + (_wrapped(f"alone: {', '.join(alone)}", indent=2, hanging=6) if alone else [])
 
 
@@ -164,7 +170,8 @@ def _choice(report: GroupingReport) -> list[str]:
             "share a network."
         )
     chosen = choice.index[choice["chosen"]][0]
-    simple = choice.iloc[:2]["validation_loss"].idxmin()
+    is_proposed = choice["kind"] == GroupingKind.PROPOSED.value
+    simple = choice[~is_proposed]["validation_loss"].idxmin()
     if chosen != simple:
         against, error = (
             choice.loc[simple, "candidate"],
@@ -175,17 +182,15 @@ def _choice(report: GroupingReport) -> list[str]:
             f"{_number(-choice.loc[chosen, 'difference'])}, more than chance explains "
             f"(standard error {error})."
         )
-    elif len(choice) == 2:
+    elif not is_proposed.any():
         reason = "it has the smaller total, and no grouping was proposed."
     else:
         reason = (
             "it has the smaller total of the two simple plans, and none of the "
-            f"{len(choice) - 2} proposed groupings lowers it by more than chance explains."
+            f"{is_proposed.sum()} proposed groupings lowers it by more than chance explains."
         )
-    shown = (
-        choice.index[:2].tolist()
-        + choice.iloc[2:].sort_values("validation_loss", kind="stable").index[:MOST_PLANS].tolist()
-    )
+    proposed = choice[is_proposed].sort_values("validation_loss", kind="stable")
+    shown = [*choice.index[~is_proposed], *proposed.index[:MOST_PLANS]]
     rows = [["plan", "groups", "loss", "difference", "std. error", ""]]
     for k in dict.fromkeys([*shown, chosen]):
         plan = choice.loc[k]

@@ -17,6 +17,7 @@ from skmtl.data.label_types import check_label_types, plain_labels, tidy_labels
 from skmtl.data.messages import shown_names
 from skmtl.data.missing_text import without_missing_text
 from skmtl.data.row_splits import RowOrder, check_fraction, split_rows, split_shared_rows
+from skmtl.data.stored_table import StoredTable
 from skmtl.data.task import Task
 from skmtl.data.task_ids import encode_task_ids
 from skmtl.data.task_table import Kind, as_table, check_kind, feature_names, frozen, numeric_targets
@@ -74,6 +75,7 @@ class TaskSet:
         kind: Kind,
     ):
         check_kind(kind)
+        table = table.frame() if isinstance(table, StoredTable) else table
         self._table = table
         self._rows = MappingProxyType(
             {name: frozen(np.asarray(index, dtype=np.intp)) for name, index in rows.items()}
@@ -93,6 +95,11 @@ class TaskSet:
         raise AttributeError(f"TaskSet is immutable; cannot delete {name!r}.")
 
     def __reduce__(self) -> tuple[Any, ...]:
+        # What skops stores. It calls the constructor again, and knows no DataFrame.
+        table = StoredTable(self._table) if hasattr(self._table, "iloc") else self._table
+        return TaskSet, (table, dict(self._rows), dict(self._targets), self.kind)
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         return TaskSet, (self._table, dict(self._rows), dict(self._targets), self.kind)
 
     # ------------------------------------------------------------------ construction

@@ -179,16 +179,24 @@ def download(url: str) -> bytes:
 
 
 def write_atomically(file: Path, content: bytes) -> None:
-    """Write a file so that nobody ever sees half of it."""
+    """Write a file so that nobody ever sees half of it, with the permissions that the umask asks for."""
     file.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(content)
+        Path(temporary).chmod(0o666 & ~_umask())
         os.replace(temporary, file)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def _umask() -> int:
+    """Permissions that new files of this process lack; mkstemp's files lack more."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
 
 
 def parse_csv(content: bytes) -> pd.DataFrame:

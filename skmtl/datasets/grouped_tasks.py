@@ -1,4 +1,4 @@
-"""Tasks with planted groups, and the truth about who helps whom."""
+"""Tasks with planted groups, and which tasks truly belong together."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Which tasks learn together: search for groups, and estimators that train one network a group."""
+"""Which tasks learn together: search for groups, and estimators that train one network per group."""
 
-from skmtl.grouping.candidates import loss_units
+from skmtl.grouping.candidates import GroupingKind, loss_units
 from skmtl.grouping.grouped import DEFAULT_NETWORK, MIN_ROWS
 from skmtl.grouping.grouped_classifier import TaskGroupedClassifier
 from skmtl.grouping.grouped_regressor import TaskGroupedRegressor
@@ -15,4 +15,4 @@ __all__ = [
 ]
 
 # What other packages of skmtl use; no promise to users.
-__shared__ = ["DEFAULT_NETWORK", "MIN_ROWS", "loss_units"]
+__shared__ = ["DEFAULT_NETWORK", "MIN_ROWS", "GroupingKind", "loss_units"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from enum import Enum
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,14 @@ _PROPOSED_COUNTS = (2, 3, 4, 6, 8, 12, 16, 24)
 STRONG_EVIDENCE, SOME_EVIDENCE = 2.0, 1.0
 
 
+class GroupingKind(str, Enum):
+    """What a candidate grouping is."""
+
+    SINGLE_TASK = "single-task"  # one network per task
+    JOINT = "joint"  # one network for all tasks
+    PROPOSED = "proposed"  # groups that a search proposes
+
+
 @dataclass(frozen=True)
 class Candidate:
     """A grouping: groups of names, and for every task the group that serves it.
@@ -28,28 +36,39 @@ class Candidate:
     Attributes
     ----------
     name : str
-        What the table of candidates calls it.
+        Label in the table of candidates, for readers only.
     groups : tuple of tuple of str
         Tasks that train together; groups may overlap.
     served_by : dict of str to int
         Index in ``groups`` of the group whose network serves the task.
+    kind : GroupingKind
+        Whether it is one of the two simple groupings or a proposed one.
     """
 
     name: str
     groups: tuple[tuple[str, ...], ...]
     served_by: dict[str, int]
+    kind: GroupingKind = GroupingKind.PROPOSED
+
+    @property
+    def is_simple(self) -> bool:
+        """Whether no search is needed to name it."""
+        return self.kind is not GroupingKind.PROPOSED
 
 
 def alone(names: Sequence[str]) -> Candidate:
-    """Return the grouping with one network a task."""
+    """Return the grouping with one network per task."""
     return Candidate(
-        "single-task", tuple((name,) for name in names), {name: g for g, name in enumerate(names)}
+        "single-task",
+        tuple((name,) for name in names),
+        {name: g for g, name in enumerate(names)},
+        GroupingKind.SINGLE_TASK,
     )
 
 
 def together(names: Sequence[str]) -> Candidate:
     """Return the grouping with one network for all tasks."""
-    return Candidate("all together", (tuple(names),), dict.fromkeys(names, 0))
+    return Candidate("all together", (tuple(names),), dict.fromkeys(names, 0), GroupingKind.JOINT)
 
 
 def proposed(
@@ -81,13 +100,13 @@ def proposed(
         ]
     else:
         searches = [clone(grouper)]
-    found: dict[Any, Candidate] = {}
+    found: dict[frozenset[tuple[str, ...]], Candidate] = {}
     names = list(affinity.columns)
     for search in searches:
         if "random_state" in search.get_params() and search.random_state is None:
             search.set_params(random_state=random_state)
-        search.fit(affinity.to_numpy())
-        groups = tuple(tuple(names[i] for i in group) for group in search.groups_)
+        search.fit(affinity)
+        groups = tuple(search.groups_)
         served_by = {name: int(label) for name, label in zip(names, search.labels_, strict=True)}
         if len(groups) > 1 and any(len(group) > 1 for group in groups):
             found.setdefault(
@@ -112,7 +131,7 @@ def choose(
     Parameters
     ----------
     candidates : sequence of Candidate
-        The first two are the simple ones.
+        At least one of them simple.
     losses : sequence of ndarray of shape (T,)
         Held-out loss of every task under every candidate, in comparable units.
     evidence : float, default=2.0
@@ -121,14 +140,15 @@ def choose(
     Returns
     -------
     DataFrame
-        Columns candidate, n_groups, validation_loss (total), difference and difference_se (against
-        the better of the simple ones), chosen.
+        Columns candidate (label), kind, n_groups, validation_loss (total), difference and
+        difference_se (against the better of the simple ones), chosen.
     """
     totals = np.array([loss.sum() for loss in losses])
     totals[np.isnan(totals)] = (
         np.inf
     )  # a candidate without a loss never wins against one that has one
-    simple = int(np.argmin(totals[:2]))
+    is_simple = np.array([candidate.is_simple for candidate in candidates])
+    simple = _first_smallest(totals, is_simple)
     n_tasks = len(losses[0])
     with np.errstate(invalid="ignore"):
         differences = [loss - losses[simple] for loss in losses]
@@ -139,12 +159,12 @@ def choose(
             ]
         )
         excess = totals - totals[simple]
-    strong = np.flatnonzero(excess < -evidence * errors)
-    strong = strong[strong >= 2]
+    strong = np.flatnonzero((excess < -evidence * errors) & ~is_simple)
     winner = int(strong[np.argmin(totals[strong])]) if len(strong) else simple
     return pd.DataFrame(
         {
             "candidate": [candidate.name for candidate in candidates],
+            "kind": [candidate.kind.value for candidate in candidates],
             "n_groups": [len(candidate.groups) for candidate in candidates],
             "validation_loss": totals,
             "difference": excess,
@@ -152,6 +172,12 @@ def choose(
             "chosen": np.arange(len(candidates)) == winner,
         }
     )
+
+
+def _first_smallest(values: NDArray[np.float64], allowed: NDArray[np.bool_]) -> int:
+    """Position of the smallest of some values; of equals, the first."""
+    positions = np.flatnonzero(allowed)
+    return int(positions[np.argmin(values[positions])])
 
 
 def loss_units(tasks: TaskSet, *, pooled: bool, degree: float = 2.0) -> dict[str, float]:

@@ -17,7 +17,7 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, clone
 from sklearn.utils import check_random_state
 
 from skmtl._sklearn_compat import Interval
-from skmtl.affinity import PairwiseGains, collect_pairwise_gains, predict_affinity
+from skmtl.affinity import PairwiseGains, collect_pairwise_gains, listed, predict_affinity
 from skmtl.data import TaskSet
 from skmtl.estimators import (
     MultiTaskNetwork,
@@ -31,6 +31,7 @@ from skmtl.grouping.candidates import (
     SOME_EVIDENCE,
     STRONG_EVIDENCE,
     Candidate,
+    GroupingKind,
     alone,
     choose,
     loss_units,
@@ -290,8 +291,8 @@ def _usable_tasks(tasks: TaskSet) -> TaskSet:
         if tasks.kind == "classification" and task.name not in few and len(np.unique(task.y)) < 2
     ]
     if few or one_class:
-        reasons = [f"fewer than {MIN_ROWS} rows: {', '.join(few)}"] * bool(few) + [
-            f"one class only: {', '.join(one_class)}"
+        reasons = [f"fewer than {MIN_ROWS} rows: {listed(few, 5, 24)}"] * bool(few) + [
+            f"one class only: {listed(one_class, 5, 24)}"
         ] * bool(one_class)
         warnings.warn(
             f"Some tasks take no part in the choice of groups ({'; '.join(reasons)}). "
@@ -332,6 +333,7 @@ def chosen(
         everybody = together(all_names)
         columns = {
             "candidate": [everybody.name],
+            "kind": [everybody.kind.value],
             "n_groups": [1],
             "validation_loss": [np.nan],
             "chosen": [True],
@@ -369,11 +371,11 @@ def chosen(
     left_out = [name for name in all_names if name not in rest]
     if not left_out:
         return Choice(winner, table, rounds)
-    if winner.name == "all together":
+    if winner.kind is GroupingKind.JOINT:
         return Choice(together(all_names), table, rounds)
     served_by = winner.served_by | {name: len(winner.groups) + k for k, name in enumerate(left_out)}
     groups_of_all = (*winner.groups, *((name,) for name in left_out))
-    return Choice(Candidate(winner.name, groups_of_all, served_by), table, rounds)
+    return Choice(replace(winner, groups=groups_of_all, served_by=served_by), table, rounds)
 
 
 def _proposals(

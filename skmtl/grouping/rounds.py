@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from joblib import Memory
 from numpy.typing import NDArray
 from sklearn.base import clone
-from sklearn.utils.validation import check_memory
 
+from skmtl.affinity import KeptNumbers
 from skmtl.data import TaskSet
-from skmtl.estimators import measure_groups
+from skmtl.estimators import MultiTaskClassifier, MultiTaskRegressor, measure_groups
 from skmtl.grouping.candidates import Candidate, alone, proposed, together
 from skmtl.grouping.group_model import GroupGainModel, MeasuredGains
 from skmtl.grouping.search import TaskGrouper, climb
@@ -49,13 +48,13 @@ class GroupMeasurements:
     memory : str, joblib.Memory or None
         Where finished measurements are kept.
     verbose : int
-        1 prints a line a split.
+        1 prints a line per split.
     """
 
     def __init__(
         self,
         tasks: TaskSet,
-        estimator: Any,
+        estimator: MultiTaskRegressor | MultiTaskClassifier,
         units: dict[str, float],
         seeds: Sequence[int],
         n_jobs: int | None,
@@ -65,7 +64,7 @@ class GroupMeasurements:
         self.tasks, self.estimator, self.units, self.seeds = tasks, estimator, units, seeds
         self.n_jobs, self.verbose = n_jobs, verbose
         self.losses: dict[Group, Array] = {}
-        self._measure = check_memory(memory).cache(_losses_on_split, ignore=["n_jobs"])
+        self._measure = KeptNumbers(_losses_on_split, memory, ignore=["n_jobs"])
 
     def add(self, candidates: Sequence[Candidate]) -> None:
         """Measure the groups of candidates that were not measured before."""
@@ -86,10 +85,9 @@ class GroupMeasurements:
                 self._measure(self.tasks, clone(self.estimator), new, seed, n_jobs=self.n_jobs)
             )
             stage.advance(len(new))
-        for g, group in enumerate(new):
-            self.losses[group] = np.array([split[g] for split in splits]) / [
-                self.units[name] for name in group
-            ]
+        ends = np.cumsum([len(group) for group in new])[:-1]
+        for group, losses in zip(new, np.split(np.stack(splits), ends, axis=1), strict=True):
+            self.losses[group] = losses / [self.units[name] for name in group]
 
     def gains(self) -> tuple[MeasuredGains, Array]:
         """Return the relative gains in groups of several, and the loss of every task alone, (T,)."""
@@ -269,10 +267,14 @@ def _finalists(
     model, _ = _model(measurements, affinity)
     measured, _ = measurements.gains()
     names = list(affinity.columns)
-    ranked = sorted(known[2:], key=lambda candidate: _measured_total(measurements, candidate))
+    ranked = sorted(
+        (candidate for candidate in known if not candidate.is_simple),
+        key=lambda candidate: _measured_total(measurements, candidate),
+    )
+    simple = [candidate for candidate in known if candidate.is_simple]
     pool = list(
         dict.fromkeys(
-            group for candidate in [*known[:2], *ranked[:_SERVING]] for group in candidate.groups
+            group for candidate in [*simple, *ranked[:_SERVING]] for group in candidate.groups
         )
     )
     expected = {
@@ -364,10 +366,13 @@ def _members(groups: Sequence[Group], names: list[str]) -> NDArray[np.bool_]:
 
 
 def _losses_on_split(
-    tasks: TaskSet, estimator: Any, groups: list[Group], seed: int, n_jobs: int | None = None
-) -> list[tuple[float, ...]]:
+    tasks: TaskSet,
+    estimator: MultiTaskRegressor | MultiTaskClassifier,
+    groups: list[Group],
+    seed: int,
+    n_jobs: int | None = None,
+) -> Array:
+    """Test losses of every group's tasks after one split, group after group."""
     train, test = tasks.train_test_split(TEST_SIZE, seed)
-    return [
-        outcome.losses
-        for outcome in measure_groups(estimator, train, test, groups, seed=seed, n_workers=n_jobs)
-    ]
+    outcomes = measure_groups(estimator, train, test, groups, seed=seed, n_workers=n_jobs)
+    return np.array([loss for outcome in outcomes for loss in outcome.losses])

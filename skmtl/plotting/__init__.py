@@ -1,6 +1,4 @@
-"""Pictures of gains, groups, losses, fronts, gradients and representations, in the manner of
-scikit-learn's Displays.
-"""
+"""Displays of gains, groups, losses, fronts, gradients and representations."""
 
 from skmtl.plotting.gain_prediction import GainPredictionDisplay
 from skmtl.plotting.gradient_conflict import GradientConflictDisplay

@@ -13,7 +13,7 @@ SERIES = (
     "#CC79A7",
     "#E69F00",
     "#56B4E9",
-)  # Okabe and Ito: safe for the colour-blind
+)  # Okabe and Ito: safe for the color-blind
 MARKERS = ("o", "s", "D", "^", "v", "P", "X")
 
 

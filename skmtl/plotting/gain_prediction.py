@@ -38,7 +38,7 @@ class GainPredictionDisplay:
 
     See Also
     --------
-    TaskAffinityDisplay : The gains of all pairs as a table of colours.
+    TaskAffinityDisplay : The gains of all pairs as a table of colors.
 
     Examples
     --------

@@ -9,13 +9,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from skmtl.plotting.canvas import FAINT, GRID, INK, PALE, SERIES, axes_or_new, tidy, titled
-from skmtl.plotting.panels import cut_in_the_middle, legend_above, panel_below
+from skmtl.plotting.canvas import GRID, INK, PALE, SERIES, axes_or_new, tidy, titled
+from skmtl.plotting.panels import legend_above, panel_below
+from skmtl.plotting.task_weights import (
+    MOST_LINES,
+    relative_weights,
+    weight_colors,
+    weight_lines,
+    weights_inches,
+)
 
 CONFLICT, VOLUME, UNSOLVED = "negative_cosine_fraction", "voldet", "unsolved"
-MOST_LINES, MOST_NAMES = 6, 45
 _LEAST_VOLUME = 0.02
-_HUES = SERIES[1:]
 
 
 class GradientConflictDisplay:
@@ -26,16 +31,16 @@ class GradientConflictDisplay:
     no more than between gradients that have nothing to do with each other), and the volume that the
     gradients span (1 = at right angles, 0 = one is a combination of others). Below: the weight of
     each task over the mean weight of the tasks in that pass (1 = as the mean of the gradients would
-    weigh it): lines for up to six tasks, colours for more. Build one with :meth:`from_estimator` or
+    weigh it): lines for up to six tasks, colors for more. Build one with :meth:`from_estimator` or
     :meth:`from_predictions`.
 
     Parameters
     ----------
     history : list of dict or DataFrame
-        One entry a pass with "negative_cosine_fraction" and, where known, "voldet" and "unsolved":
+        One entry per epoch with "negative_cosine_fraction" and, where known, "voldet" and "unsolved":
         ``history_`` of a fitted estimator.
     weights : DataFrame of shape (n_passes, T), array-like or None, default=None
-        Weights of the tasks, one column a task; NaN = the task had none.
+        Weights of the tasks, one column per task; NaN = the task had none.
     best_iteration : int, default=None
         Pass whose networks were kept.
 
@@ -93,7 +98,7 @@ class GradientConflictDisplay:
     def figsize(self) -> tuple[float, float]:
         """Width and height in inches that suit the number of tasks."""
         return 8.4, 3.4 + (
-            0.0 if self.weights is None else _weights_inches(np.shape(self.weights)[1])
+            0.0 if self.weights is None else weights_inches(np.shape(self.weights)[1])
         )
 
     @classmethod
@@ -112,10 +117,10 @@ class GradientConflictDisplay:
         Parameters
         ----------
         history : list of dict or DataFrame
-            One entry a pass with "negative_cosine_fraction" and, where known, "voldet" and
+            One entry per epoch with "negative_cosine_fraction" and, where known, "voldet" and
             "unsolved".
         weights : DataFrame of shape (n_passes, T), array-like or None, default=None
-            Weights of the tasks, one column a task.
+            Weights of the tasks, one column per task.
         best_iteration : int, default=None
             Pass whose networks were kept.
         ax : matplotlib Axes, default=None
@@ -199,7 +204,7 @@ class GradientConflictDisplay:
                 'Fit with one of them, such as aggregator="upgrad".'
             )
         self.relative_weights_ = (
-            None if self.weights is None else _relative(self.weights, len(notes))
+            None if self.weights is None else relative_weights(self.weights, len(notes))
         )
         self.ax_ = axes_or_new(ax, self.figsize)
         self.figure_ = self.ax_.figure
@@ -208,13 +213,12 @@ class GradientConflictDisplay:
         )
         shown = self.relative_weights_
         self.weights_ax_: Any = (
-            None if shown is None else panel_below(self.ax_, _weights_inches(shown.shape[1]) - 0.5)
+            None if shown is None else panel_below(self.ax_, weights_inches(shown.shape[1]) - 0.5)
         )
         self._draw_conflict(passes, notes, name, kwargs)
-        if shown is not None:
-            (self._draw_lines if shown.shape[1] <= MOST_LINES else self._draw_colours)(
-                passes, shown
-            )
+        if shown is not None and self.weights_ax_ is not None:
+            draw = weight_lines if shown.shape[1] <= MOST_LINES else weight_colors
+            draw(self.weights_ax_, passes, shown)
         for axes in filter(None, (self.ax_, self.weights_ax_)):
             if self.best_iteration is not None and self.best_iteration < len(passes):
                 axes.axvline(
@@ -283,125 +287,3 @@ class GradientConflictDisplay:
         if self.weights_ax_ is not None:
             ax.tick_params(labelbottom=False)
         legend_above(ax, handles)
-
-    # ------------------------------------------------------------------ below
-    def _draw_lines(self, passes: NDArray[np.float64], weights: pd.DataFrame) -> None:
-        ax = self.weights_ax_
-        ax.axhline(1, color=PALE, linewidth=1, linestyle=(0, (1, 2)), zorder=1)
-        smooth = (
-            weights
-            if len(weights) <= 30
-            else weights.rolling(max(1, len(weights) // 10), center=True, min_periods=1).mean()
-        )
-        for k, task in enumerate(weights):
-            hue = _HUES[k % len(_HUES)]
-            if smooth is not weights:
-                ax.plot(passes, weights[task], color=hue, linewidth=0.6, alpha=0.3, zorder=2)
-            look = {
-                "color": hue,
-                "linewidth": 1.6,
-                "zorder": 3,
-                "marker": "o" if len(passes) <= 30 else None,
-                "markersize": 3,
-            }
-            ax.plot(passes, smooth[task], **look, label=cut_in_the_middle(task, 24))
-        tidy(ax, title="", ylabel="Weight / mean weight")
-        values = weights.to_numpy()
-        if np.isfinite(values).any() and np.nanmin(values) >= 0:
-            ax.set_ylim(0, 1.06 * np.nanmax(values))
-        ax.grid(axis="y", color=GRID, linewidth=0.6, zorder=0)
-        ax.set_axisbelow(True)
-        ax.legend(
-            loc="upper left",
-            bbox_to_anchor=(1.0, 1.0),
-            fontsize=9,
-            frameon=False,
-            title="Tasks",
-            alignment="left",
-            title_fontsize=9,
-        )
-
-    def _draw_colours(self, passes: NDArray[np.float64], weights: pd.DataFrame) -> None:
-        """Draw a row of colours for each task, those with the largest mean weight on top."""
-        from matplotlib import colormaps
-        from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
-
-        ax = self.weights_ax_
-        ordered = weights[
-            weights.mean().sort_values(ascending=False, na_position="last", kind="stable").index
-        ]
-        values = np.log2(ordered.to_numpy().T.clip(min=2.0**-6))
-        limit = (
-            float(np.clip(np.nanquantile(np.abs(values), 0.98), 0.2, 4))
-            if np.isfinite(values).any()
-            else 1.0
-        )
-        colours = colormaps["PuOr_r"].with_extremes(bad="#d9d9d9")
-        edges = (passes[0] - 0.5, passes[-1] + 0.5, values.shape[0] - 0.5, -0.5)
-        image = ax.imshow(
-            values,
-            aspect="auto",
-            cmap=colours,
-            vmin=-limit,
-            vmax=limit,
-            interpolation="nearest",
-            extent=edges,
-        )
-        step = -(-len(values) // MOST_NAMES)
-        ticks = np.arange(0, len(values), step)
-        ax.set_yticks(
-            ticks,
-            [cut_in_the_middle(ordered.columns[k], 24) for k in ticks],
-            fontsize=float(np.clip(220 / len(ticks), 6, 9)),
-        )
-        tidy(
-            ax,
-            title="",
-            ylabel=""
-            if step == 1
-            else f"every {step}{'nd' if step == 2 else 'rd' if step == 3 else 'th'} task named",
-        )
-        ax.tick_params(axis="y", length=0, labelsize=float(np.clip(220 / len(ticks), 6, 9)))
-        for side in ax.spines.values():
-            side.set_visible(False)
-        bar = self.figure_.colorbar(
-            image,
-            ax=ax,
-            fraction=0.05,
-            pad=0.02,
-            aspect=25,
-            extend="both" if (np.abs(values) > limit).any() else "neither",
-        )
-        bar.set_label("Weight / mean weight", fontsize=9, color=INK)
-        whole = limit >= 1
-        places: list[float] = (
-            [float(k) for k in range(-int(limit), int(limit) + 1)]
-            if whole
-            else [share * limit for share in (-1.0, -0.5, 0.0, 0.5, 1.0)]
-        )
-        bar.locator = FixedLocator(places)
-        bar.formatter = FuncFormatter(
-            lambda tick, _: f"{2.0**tick:.3g}" if whole else f"{2.0**tick:.2f}"
-        )
-        bar.minorlocator = NullLocator()
-        bar.update_ticks()
-        bar.ax.tick_params(labelsize=8, colors=INK, length=3)
-        bar.outline.set_edgecolor(FAINT)
-
-
-def _relative(weights: Any, n_passes: int) -> pd.DataFrame:
-    """Weights over the mean absolute weight of their pass, NaN where a task had none."""
-    table = pd.DataFrame(weights).astype(np.float64).reset_index(drop=True)
-    if len(table) != n_passes:
-        raise ValueError(
-            f"weights must have one row a pass: history has {n_passes} entries. Got {len(table)} "
-            "rows."
-        )
-    table.columns = [str(column) for column in table.columns]
-    scale = table.abs().mean(axis=1)
-    return table.div(scale.where(scale > 0), axis=0)
-
-
-def _weights_inches(n_tasks: int) -> float:
-    """Height that suits the panel of the weights."""
-    return 2.4 if n_tasks <= MOST_LINES else float(np.clip(0.9 + 0.16 * n_tasks, 2.0, 6.5))

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from skmtl.metrics import pareto_mask, reported_point
 from skmtl.plotting.canvas import GRID, INK, MARKERS, PALE, SERIES, axes_or_new, tidy, titled
+from skmtl.plotting.front_runs import (
+    UNNAMED,
+    axis_limits,
+    front_rows,
+    read_runs,
+    reported_rows,
+)
 from skmtl.plotting.panels import cut_in_the_middle, legend_above, note_in_corner
 
 _ARE, _ARFG = "are", "arfg"
@@ -19,7 +24,6 @@ _LABELS = {
     _ARFG: "Average relative fairness gap, ARFG (smaller is better)",
 }
 _HUES = (*SERIES[1:], SERIES[0])
-_UNNAMED = "runs"
 
 
 class ParetoFrontierDisplay:
@@ -152,7 +156,7 @@ class ParetoFrontierDisplay:
         Parameters
         ----------
         estimator : GridSearchCV, RandomizedSearchCV or FleetSearchCV
-            Fitted with several metrics. Scores are turned around, because searches maximise: a
+            Fitted with several metrics. Scores are turned around, because searches maximize: a
             scorer with ``greater_is_better=False`` is shown as the metric itself, another as its
             negative. The candidate that the search chose is the one that is marked.
         metrics : tuple of str
@@ -220,9 +224,9 @@ class ParetoFrontierDisplay:
         ParetoFrontierDisplay
             The Display itself.
         """
-        runs = self._runs()
-        self.fronts_ = {method: _front(values) for method, values in runs.items()}
-        self.reported_ = self._reported(runs)
+        runs = read_runs(self.points, self.columns)
+        self.fronts_ = {method: front_rows(values) for method, values in runs.items()}
+        self.reported_ = reported_rows(runs, self.reported)
         relative = tuple(self.columns) in ((_ARE, _ARFG), (f"val_{_ARE}", f"val_{_ARFG}"))
         corner = (
             ((1.0, 1.0) if relative else None) if isinstance(self.baseline, str) else self.baseline
@@ -230,7 +234,9 @@ class ParetoFrontierDisplay:
         self.ax_ = axes_or_new(ax, self.figsize)
         self.figure_ = self.ax_.figure
 
-        (left, right), (low, high) = (self._limits(runs, corner, axis) for axis in (0, 1))
+        (left, right), (low, high) = (
+            axis_limits(runs, self.fronts_, self.reported_, corner, axis) for axis in (0, 1)
+        )
         handles = [
             self._draw(k, method, values, (right, high), kwargs)
             for k, (method, values) in enumerate(runs.items())
@@ -264,86 +270,6 @@ class ParetoFrontierDisplay:
             note_in_corner(self.ax_, f"{outside:,} run{'s' * (outside > 1)} beyond the frame")
         self._legend(handles)
         return self
-
-    # ------------------------------------------------------------------ what is shown
-    def _runs(self) -> dict[str, NDArray[np.float64]]:
-        given = self.points if isinstance(self.points, Mapping) else {_UNNAMED: self.points}
-        if not given:
-            raise ValueError("points is empty: give the runs of at least one method.")
-        return {
-            str(method): self._two_columns(str(method), table) for method, table in given.items()
-        }
-
-    def _two_columns(self, method: str, table: ArrayLike | pd.DataFrame) -> NDArray[np.float64]:
-        if isinstance(table, pd.DataFrame):
-            lacking = [column for column in self.columns if column not in table.columns]
-            if lacking:
-                raise ValueError(
-                    f"points of {method!r} has no column {lacking[0]!r}; it has "
-                    f"{list(table.columns)[:8]}. Name two with columns=."
-                )
-            return table[list(self.columns)].to_numpy(dtype=np.float64)
-        values = np.asarray(table, dtype=np.float64)
-        if values.ndim != 2 or values.shape[1] != 2:
-            raise ValueError(
-                f"points of {method!r} must have shape (n, 2). Got shape {values.shape}."
-            )
-        return values
-
-    def _reported(self, runs: dict[str, NDArray[np.float64]]) -> dict[str, int]:
-        if self.reported is None:
-            return {}
-        if isinstance(self.reported, str):
-            if self.reported != "midpoint":
-                raise ValueError(
-                    f"reported must be 'midpoint', row numbers or None. Got {self.reported!r}."
-                )
-            return {
-                method: reported_point(values)
-                for method, values in runs.items()
-                if np.isfinite(values).all(axis=1).any()
-            }
-        chosen = (
-            self.reported
-            if isinstance(self.reported, Mapping)
-            else dict.fromkeys(runs, self.reported)
-        )
-        for method, row in chosen.items():
-            if method not in runs or not 0 <= row < len(runs[method]):
-                raise ValueError(
-                    f"reported marks row {row!r} of {method!r}, which points does not have."
-                )
-        return {str(method): int(row) for method, row in chosen.items()}
-
-    def _limits(
-        self, runs: dict[str, NDArray[np.float64]], corner: Any, axis: int
-    ) -> tuple[float, float]:
-        """Range that holds marked runs, the baseline, most runs and fronts as far as they do not
-        shrink the others.
-        """
-        everything = np.concatenate(
-            [values[np.isfinite(values).all(axis=1), axis] for values in runs.values()]
-        )
-        if not len(everything):
-            return 0.0, 1.0
-        fronts = np.concatenate(
-            [
-                values[rows, axis]
-                for rows, values in zip(self.fronts_.values(), runs.values(), strict=True)
-            ]
-        )
-        marked = [float(runs[method][row, axis]) for method, row in self.reported_.items()] + (
-            [] if corner is None else [float(corner[axis])]
-        )
-        marked = [value for value in marked if np.isfinite(value)]
-        low, usual = (
-            float(everything.min()),
-            float(np.quantile(everything, 0.9) if len(everything) >= 20 else everything.max()),
-        )
-        high = max([usual, min(float(fronts.max(initial=usual)), 2 * usual - low), *marked])
-        low = min([low, *marked])
-        margin = 0.06 * (high - low) or 0.05 * abs(high) or 0.05
-        return low - margin, high + margin
 
     # ------------------------------------------------------------------ drawing
     def _draw(
@@ -385,7 +311,7 @@ class ParetoFrontierDisplay:
             color=hue,
             marker=_marker(k),
             markersize=5,
-            label=count if method == _UNNAMED else f"{cut_in_the_middle(method, 32)} ({count})",
+            label=count if method == UNNAMED else f"{cut_in_the_middle(method, 32)} ({count})",
         )
 
     def _legend(self, handles: list[Any]) -> None:
@@ -415,8 +341,3 @@ class ParetoFrontierDisplay:
 def _marker(k: int) -> str:
     """Marker of a method; where hues begin again, markers are shifted."""
     return MARKERS[(k + k // len(_HUES)) % len(MARKERS)]
-
-
-def _front(values: NDArray[np.float64]) -> NDArray[np.intp]:
-    rows = np.flatnonzero(pareto_mask(values) & np.isfinite(values).all(axis=1))
-    return rows[np.lexsort((values[rows, 1], values[rows, 0]))]

@@ -47,7 +47,7 @@ class TaskAffinityDisplay:
 
     Notes
     -----
-    The colours end at the 98 % quantile of the absolute gains, so that one extreme pair does not
+    The colors end at the 98 % quantile of the absolute gains, so that one extreme pair does not
     make all others pale. Names are written out for up to 45 tasks; above that, groups are numbered,
     or names thinned out when there are no groups.
 
@@ -179,11 +179,11 @@ class TaskAffinityDisplay:
         strength = np.abs(values[np.isfinite(values)])
         limit = float(np.quantile(strength, 0.98)) if strength.size else 0.0
         limit = limit or (float(strength.max(initial=0.0)) or 0.01)
-        colours = colormaps["RdBu"].with_extremes(bad="#d9d9d9")
+        colors = colormaps["RdBu"].with_extremes(bad="#d9d9d9")
         self.im_ = self.ax_.imshow(
             values,
             **{
-                "cmap": colours,
+                "cmap": colors,
                 "vmin": -limit,
                 "vmax": limit,
                 "interpolation": "nearest",
@@ -207,7 +207,7 @@ class TaskAffinityDisplay:
 
         tidy(
             self.ax_,
-            title=titled("Who helps whom", name),
+            title=titled("Gains of training in pairs", name),
             xlabel="Source: the task trained along",
             ylabel="Target: the task that is helped",
         )

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
 import pandas as pd
 
-SINGLE, TOGETHER, GROUPED = STRATEGIES = ("single-task", "all together", "grouped")
+
+class Strategy(str, Enum):
+    """A way of training; the value is the label that readers see."""
+
+    SINGLE = "single-task"
+    JOINT = "all together"
+    GROUPED = "grouped"
+
+
+STRATEGIES = tuple(strategy.value for strategy in Strategy)
+SINGLE, TOGETHER, GROUPED = STRATEGIES
 
 
 @dataclass(frozen=True)
@@ -28,14 +39,14 @@ class GroupingReport:
     n_features : int
         Number of inputs.
     loss_name : str
-        Name of the loss, such as "mean squared error (standardised)".
+        Name of the loss, such as "mean squared error (standardized)".
     losses : DataFrame of shape (T, 3)
         Held-out loss per task; index = task names, columns "single-task", "all together",
         "grouped". NaN = not trained that way.
     winner : str
         Candidate that was chosen on validation rows.
     groups : list of tuple of str
-        Task names of each group of the winner.
+        Task names of each group of the winner; they may overlap.
     gains : DataFrame
         Measured pairs: columns target, source, gain, gain_se, stl_loss, mtl_loss, n_repeats.
     affinity : DataFrame of shape (T, T)
@@ -47,13 +58,16 @@ class GroupingReport:
         Correlation that two independent repetitions of the whole measurement would have; NaN when
         it was not repeated.
     choice : DataFrame
-        Candidates: columns candidate, n_groups, validation_loss, chosen.
+        Candidates: columns candidate (label), n_groups, validation_loss, chosen.
     notices : list of str
         What the reader must know: rows dropped, tasks too small, fallbacks.
     seconds : float
         Time that everything took.
     settings : dict
         Settings of the run, by name.
+    served_by : dict of str to int
+        Index in ``groups`` of the group whose network serves a task; a task that is not named is
+        served by the first group that holds it.
 
     Examples
     --------
@@ -108,6 +122,7 @@ class GroupingReport:
     notices: Sequence[str] = ()
     seconds: float = float("nan")
     settings: Mapping[str, Any] = field(default_factory=dict)
+    served_by: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if tuple(self.losses.columns) != STRATEGIES:
@@ -115,6 +130,30 @@ class GroupingReport:
                 f"losses must have the columns {', '.join(STRATEGIES)}. Got "
                 f"{', '.join(map(str, self.losses.columns))}."
             )
+
+        for name, group in self.served_by.items():
+            if not 0 <= group < len(self.groups) or name not in self.groups[group]:
+                raise ValueError(
+                    f"served_by says that group {group} serves task {name!r}, which it does not "
+                    "hold."
+                )
+
+    def serving(self, name: str) -> int:
+        """Return the index of the group whose network serves a task.
+
+        Parameters
+        ----------
+        name : str
+            Name of a task.
+
+        Returns
+        -------
+        int
+            Index in ``groups``.
+        """
+        if name in self.served_by:
+            return self.served_by[name]
+        return next(k for k, group in enumerate(self.groups) if name in group)
 
     @property
     def totals(self) -> pd.Series:

@@ -211,10 +211,16 @@ def _page(report: GroupingReport) -> dict[str, Any]:
             )
         ],
         "groups": [
-            {"number": k, "tasks": [str(task) for task in group]}
-            for k, group in enumerate(report.groups, start=1)
+            {"number": k + 1, "tasks": [_member(report, task, k) for task in group]}
+            for k, group in enumerate(report.groups)
         ],
-        "alone": [str(group[0]) for group in report.groups if len(group) == 1],
+        "overlap": any(
+            report.serving(task) != k for k, group in enumerate(report.groups) for task in group
+        ),
+        "single_is_best": report.best == SINGLE,
+        "alone": [
+            _member(report, group[0], k) for k, group in enumerate(report.groups) if len(group) == 1
+        ],
         "helpful": [
             _pair(row) for row in pairs[pairs["gain"] > 0].head(MOST_PAIRS).to_dict("records")
         ],
@@ -248,6 +254,12 @@ def _task(name: str, losses: np.ndarray) -> dict[str, Any]:
         "changes": [_change(loss, losses[0]) for loss in losses[1:]],
         "best": int(np.nanargmin(losses)) if known.any() else -1,
     }
+
+
+def _member(report: GroupingReport, task: str, group: int) -> dict[str, Any]:
+    """Name of a task in a group, and the number of the other group that serves it, if one does."""
+    serving = report.serving(task)
+    return {"name": str(task), "served_by": None if serving == group else serving + 1}
 
 
 def _pair(row: dict[str, Any]) -> dict[str, Any]:

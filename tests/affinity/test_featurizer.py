@@ -1,4 +1,5 @@
 import pickle
+import tracemalloc
 
 import numpy as np
 import pandas as pd
@@ -10,9 +11,9 @@ from sklearn.pipeline import make_pipeline
 
 from skmtl.affinity.featurizer import TaskRelationFeaturizer
 from skmtl.affinity.featurizer.catalogue import FEATURES
-from skmtl.affinity.featurizer.components import pca_alignments
+from skmtl.affinity.featurizer.components import pca_alignments, principal_components
 from skmtl.affinity.featurizer.distances import compare_rows
-from skmtl.affinity.featurizer.neighbours import share_of_other
+from skmtl.affinity.featurizer.neighbors import share_of_other
 from skmtl.affinity.featurizer.ranks import rank_divergence
 from skmtl.affinity.featurizer.samples import merge_identical_rows
 from skmtl.data import TaskSet
@@ -443,9 +444,9 @@ def test_the_merge_of_two_lists_of_neighbours_counts_the_other_task():
 
 def test_components_that_do_not_exist_contribute_nothing(rng):
     line = rng.normal(size=(9, 1)) * np.array([[1.0, 1.0, 0.0]])
-    np.testing.assert_allclose(
-        pca_alignments(line, [np.arange(4), np.arange(4, 9)], 3)[0, 1], 1 / 3, rtol=1e-12
-    )
+    components = np.stack([principal_components(line[:4], 3), principal_components(line[4:], 3)])
+    aligned = pca_alignments(components, np.array([4, 5]), np.array([0]), np.array([1]))
+    np.testing.assert_allclose(aligned, 1 / 3, rtol=1e-12)
 
 
 # ---------------------------------------------------------------------- subsampling
@@ -643,3 +644,50 @@ def test_infinite_inputs_and_dates_raise_and_name_the_column():
 def test_bad_pairs_raise_and_name_the_task(tasks, pairs, message):
     with pytest.raises(ValueError, match=message):
         TaskRelationFeaturizer(tasks).fit().transform(pairs)
+
+
+# ---------------------------------------------------------------------- work for some pairs only
+def test_one_pair_has_the_same_features_alone_as_among_all_pairs(rng):
+    X, y, task = draw(rng, [7, 12, 25, 4, 30])
+    tasks = TaskSet.from_long(np.round(X, 1), y, task)
+    pairs = tasks.pairs()
+    together = TaskRelationFeaturizer(tasks, features="extended").fit().transform(pairs)
+    for row in rng.permutation(len(pairs))[:6]:
+        one = TaskRelationFeaturizer(tasks, features="extended").fit()
+        np.testing.assert_allclose(
+            one.transform(pairs[row : row + 1])[0], together[row], rtol=1e-10, atol=1e-13
+        )
+
+
+def test_pairs_that_are_asked_for_twice_are_measured_once(rng, monkeypatch):
+    X, y, task = draw(rng, [7, 12, 25, 4, 30])
+    tasks = TaskSet.from_long(X, y, task)
+    calls = []
+
+    def counted(points, members, *more, **settings):
+        calls.append(len(members))
+        return compare_rows(points, members, *more, **settings)
+
+    monkeypatch.setattr("skmtl.affinity.featurizer.measured.compare_rows", counted)
+    featurizer = TaskRelationFeaturizer(tasks).fit()
+    assert not calls
+    first = featurizer.transform(tasks.pairs()[:1])
+    assert calls == [2]
+    again = featurizer.transform(tasks.pairs()[[0, 4]])  # the second is the first in reverse
+    assert calls == [2]
+    np.testing.assert_array_equal(first[0], again[0])
+    everything = featurizer.transform(tasks.pairs())
+    assert calls == [2, 5]
+    np.testing.assert_array_equal(everything, featurizer.transform(tasks.pairs()))
+
+
+def test_memory_grows_with_the_pairs_that_are_asked_for_not_with_all_pairs(rng):
+    n_tasks = 2_000
+    X = rng.normal(size=(2 * n_tasks, 2))
+    tasks = TaskSet.from_long(X, X[:, 0], np.arange(2 * n_tasks) % n_tasks)
+    featurizer = TaskRelationFeaturizer(tasks, features="extended")
+    tracemalloc.start()
+    featurizer.fit().transform([["0", "1"], ["5", "2"]])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * n_tasks**2 / 2

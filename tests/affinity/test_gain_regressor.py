@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -118,7 +120,7 @@ def test_chosen_penalty_has_the_smallest_error_when_each_group_is_left_out(
     model = PairwiseGainRegressor(clip=None).fit(
         X, y, sample_weight=weight if weighted else None, groups=groups
     )
-    terms = model._expand(X)
+    terms = model._terms.of(X)
     candidates = ALPHAS * weight.mean()
     errors = [
         left_out_error(terms, y, weight, np.arange(n_rows) if groups is None else groups, alpha)
@@ -132,7 +134,7 @@ def test_scale_of_indicators_is_chosen_by_the_same_error(rng):
     X = np.hstack([rng.normal(size=(80, 3)), np.eye(10)[source]])
     y = rng.normal(size=10)[source] + 0.3 * rng.normal(size=80)
     model = PairwiseGainRegressor(clip=None).fit(X, y)
-    terms = model._expand(X)
+    terms = model._terms.of(X)
     errors = {
         (scale, alpha): left_out_error(
             np.hstack([terms[:, :9], scale * terms[:, 9:]]), y, np.ones(80), np.arange(80), alpha
@@ -292,3 +294,35 @@ def test_wrong_weights_and_groups_are_refused(pairs):
         PairwiseGainRegressor().fit(X, y, groups=groups[:-1])
     with pytest.raises(ValueError, match="groups must have shape"):
         PairwiseGainRegressor().fit(X, y, groups=np.column_stack([groups, groups]))
+
+
+@pytest.mark.parametrize("alpha", ["cv", "reml", 1.0])
+@pytest.mark.parametrize("number", [1e80, 1e160, 1e250, -1e308])
+def test_a_huge_number_in_a_column_raises_with_its_name_or_gives_finite_predictions(
+    rng, alpha, number
+):
+    X = pd.DataFrame(rng.normal(size=(30, 3)), columns=["a", "b", "c"])
+    y, large = rng.normal(size=30), X.copy()
+    large.loc[4, "b"] = number
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for fitted_to, asked in ((large, X), (large, large), (X, large)):
+            found = finite_or_told(PairwiseGainRegressor(alpha=alpha), fitted_to, y, asked)
+            assert found is None or "'b'" in found
+
+
+def finite_or_told(model, X, y, asked):
+    """Message of the error, or None where the predictions are finite."""
+    try:
+        predicted = model.fit(X, y).predict(asked)
+    except ValueError as error:
+        return str(error)
+    assert np.isfinite(predicted).all()
+    return None
+
+
+def test_gains_too_large_to_be_squared_raise_without_a_warning(rng):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ValueError, match="gains in y are too large"):
+            PairwiseGainRegressor(clip=None).fit(rng.normal(size=(9, 2)), 1e200 * np.arange(9.0))

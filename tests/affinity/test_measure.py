@@ -1,5 +1,6 @@
 import itertools
 import pickle
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -10,12 +11,14 @@ from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import log_loss, mean_squared_error
+from sklearn.neighbors import KNeighborsRegressor
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeRegressor
 
 from skmtl import MultiTaskClassifier, MultiTaskRegressor, TaskSet
 from skmtl.affinity import TaggingAffinity, collect_pairwise_gains
 from skmtl.affinity import measure as measure_module
+from skmtl.affinity.pair_sample import sampled_pairs, unordered_pairs
 from skmtl.data import Groups
 from skmtl.datasets import make_grouped_tasks
 from skmtl.estimators import (
@@ -392,6 +395,59 @@ def test_the_outcome_of_a_group_says_how_long_it_trained(tasks):
     outcomes = measure_groups(NETWORK, train, test, [tasks.names[:2], tasks.names], seed=0)
     assert [len(outcome.losses) for outcome in outcomes] == [2, 5]
     assert all(1 <= outcome.n_iter <= 6 and not outcome.diverged for outcome in outcomes)
+
+
+# ---------------------------------------------------------------------- samples of pairs
+@pytest.mark.parametrize("n_tasks", [2, 3, 7, 40])
+def test_the_place_of_a_pair_counts_all_unordered_pairs_in_order(n_tasks):
+    everything = list(itertools.combinations(range(n_tasks), 2))
+    i, j = unordered_pairs(np.arange(len(everything)), n_tasks)
+    assert list(zip(i.tolist(), j.tolist(), strict=True)) == everything
+
+
+def test_a_small_sample_of_many_pairs_is_drawn_without_a_list_of_all(rng):
+    n_tasks = 100_000
+    names = [str(k) for k in range(n_tasks)]
+    tracemalloc.start()
+    pairs = sampled_pairs(names, 1e-6, np.random.RandomState(0))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3e7
+    assert len(pairs) == 2 * round(1e-6 * n_tasks * (n_tasks - 1) / 2)
+    assert len({frozenset(pair) for pair in pairs.tolist()}) == len(pairs) // 2
+    np.testing.assert_array_equal(pairs[::2], pairs[1::2, ::-1])
+
+
+# ---------------------------------------------------------------------- refusals
+def test_a_fairness_term_is_refused_with_a_reason_and_never_ignored(classes):
+    with pytest.raises(ValueError, match=r"without sensitive features.*Set fairness=None"):
+        collect_pairwise_gains(classes, MultiTaskClassifier(**FAST, fairness=MTAF()))
+
+
+def test_a_task_of_one_class_has_gains_of_nan_and_is_named_in_a_warning(rng):
+    X, task = rng.normal(size=(120, 3)), np.arange(120) % 4
+    y = np.where(task == 2, 1, X[:, 0] > 0).astype(int)
+    tasks = TaskSet.from_long(X, y, task, kind="classification")
+    with pytest.warns(UserWarning, match="not finite: target 2"):
+        gains = collect_pairwise_gains(tasks, LogisticRegression(), random_state=0)
+    of_two = gains.pairs[:, 0] == "2"
+    assert np.isnan(gains.values[of_two]).all()
+    assert np.isfinite(gains.values[~of_two]).all()
+
+
+def test_an_estimator_that_fails_on_a_task_says_on_which(tasks):
+    with pytest.raises(ValueError, match=r"KNeighborsRegressor cannot be .* task 'task_0'"):
+        collect_pairwise_gains(tasks, KNeighborsRegressor(algorithm="wrong"), random_state=0)
+
+
+def test_a_warning_about_hundreds_of_tasks_stays_short(rng):
+    n_tasks = 300
+    names = np.repeat([f"a task with a long name, number {k}" for k in range(n_tasks)], 4)
+    X = rng.normal(size=(len(names), 1))
+    tasks = TaskSet.from_long(X, np.ones(len(names)), names)
+    with pytest.warns(UserWarning, match=r"\.\.\. \(300 in all\)") as heard:
+        collect_pairwise_gains(tasks, Ridge(), pairs=0.01, random_state=0)
+    assert max(len(str(warning.message)) for warning in heard) <= 500
 
 
 def test_a_task_with_one_class_has_no_gain_and_is_named(rng):

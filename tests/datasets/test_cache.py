@@ -2,6 +2,7 @@ import functools
 import gzip
 import hashlib
 import http.server
+import os
 import sys
 import threading
 
@@ -204,3 +205,14 @@ def test_a_write_that_fails_leaves_no_half_file(tmp_path, monkeypatch):
     with pytest.raises(PermissionError):
         write_atomically(tmp_path / "a" / "b.gz", b"x")
     assert list((tmp_path / "a").iterdir()) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions of POSIX")
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o002, 0o664), (0o077, 0o600)])
+def test_a_written_file_can_be_read_by_whom_the_umask_allows(tmp_path, umask, mode):
+    before = os.umask(umask)
+    try:
+        write_atomically(tmp_path / "a" / "a.csv.gz", b"x")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a" / "a.csv.gz").stat().st_mode & 0o777 == mode

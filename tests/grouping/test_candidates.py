@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -178,3 +180,17 @@ def test_log_losses_are_left_as_they_are(pooled, rng):
         rng.normal(size=(6, 2)), [0, 1] * 3, ["a"] * 3 + ["b"] * 3, kind="classification"
     )
     assert loss_units(tasks, pooled=pooled) == {"a": 1.0, "b": 1.0}
+
+
+def test_the_simple_candidates_are_known_by_kind_whatever_their_place_and_label():
+    names = list("abcd")
+    plain = [alone(names), together(names), PAIRS]
+    losses = [np.array(row) for row in ([1.0, 1, 1, 1], [0.8, 0.8, 0.8, 0.8], [0.7, 0.7, 0.7, 0.7])]
+    first = choose(plain, losses)
+    order = [2, 1, 0]
+    second = choose(
+        [replace(plain[k], name=f"label {k}") for k in order], [losses[k] for k in order]
+    )
+    assert first["kind"].tolist() == ["single-task", "joint", "proposed"]
+    for column in ("kind", "validation_loss", "difference", "difference_se", "chosen"):
+        assert second[column].tolist() == first[column].tolist()[::-1]

@@ -1,3 +1,4 @@
+import itertools
 import pickle
 import warnings
 
@@ -10,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from skmtl.affinity import PairwiseGains
 from skmtl.grouping.search import TaskGrouper
 from skmtl.grouping.search.selection import RULES
 from skmtl.grouping.search.task_grouper import METHODS as ALL_METHODS
@@ -219,7 +221,8 @@ def test_a_frame_keeps_its_names(rng):
     grouper = TaskGrouper().fit(frame)
     assert grouper.feature_names_in_.tolist() == names
     assert grouper.n_features_in_ == 4
-    assert grouper.groups_ == TaskGrouper().fit(frame.to_numpy()).groups_
+    positions = TaskGrouper().fit(frame.to_numpy()).groups_
+    assert grouper.groups_ == [tuple(names[t] for t in group) for group in positions]
 
 
 def test_a_frame_whose_rows_and_columns_differ_in_order_is_refused(rng):
@@ -392,3 +395,47 @@ def test_spectral_clustering_takes_over_where_no_solver_works(monkeypatch):
     with pytest.warns(ConvergenceWarning, match="using method='spectral' instead"):
         grouper = TaskGrouper("sdp", n_groups=2).fit(A)
     assert same_partition(grouper.labels_, block)
+
+
+# ---------------------------------------------------------------------- names
+def test_groups_of_tasks_named_by_numbers_hold_the_names_not_positions(rng):
+    names = [str(k) for k in range(1, 30)]
+    frame = pd.DataFrame(rng.normal(size=(29, 29)), index=names, columns=names)
+    grouper = TaskGrouper("sdp", n_groups=4).fit(frame)
+    assert sorted(name for group in grouper.groups_ for name in group) == sorted(names)
+    for name, label in zip(names, grouper.labels_, strict=True):
+        assert name in grouper.groups_[label]
+
+
+def test_labels_on_one_axis_of_a_frame_are_names_and_counted_axes_are_positions(rng):
+    A = rng.normal(size=(4, 4))
+    for names in (list("abcd"), [10, 20, 30, 40]):
+        for frame in (pd.DataFrame(A, index=names), pd.DataFrame(A, columns=names)):
+            if isinstance(names[0], int) and isinstance(frame.index, pd.RangeIndex):
+                continue
+            assert {t for group in TaskGrouper().fit(frame).groups_ for t in group} == set(names)
+    assert {t for group in TaskGrouper().fit(pd.DataFrame(A)).groups_ for t in group} == set(
+        range(4)
+    )
+
+
+def test_measured_gains_are_taken_as_they_are(rng):
+    names = list("abcd")
+    pairs = np.array(list(itertools.permutations(names, 2)), dtype=object)
+    gains = PairwiseGains(names, pairs, np.ones((12, 1)), rng.uniform(0.5, 1.5, size=(12, 1)))
+    assert TaskGrouper().fit(gains).groups_ == TaskGrouper().fit(gains.matrix).groups_
+    some = PairwiseGains(names, pairs[1:], np.ones((11, 1)), np.ones((11, 1)))
+    with pytest.raises(ValueError, match=r"NaN as the gain of task 'a'.*'b'.*predict_affinity"):
+        TaskGrouper().fit(some)
+
+
+def test_what_is_no_matrix_is_refused_with_what_is_wanted():
+    with pytest.raises(TypeError, match=r"\(T, T\) matrix of gains or the PairwiseGains.*Got dict"):
+        TaskGrouper().fit({"a": 1})
+
+
+def test_a_description_of_tasks_by_named_rows_gives_groups_of_names(rng):
+    rows = np.concatenate([rng.normal(size=(4, 3)), rng.normal(loc=30, size=(4, 3))])
+    frame = pd.DataFrame(rows, index=list("abcdefgh"))
+    grouper = TaskGrouper("spectral", n_groups=2, affinity=rbf_kernel).fit(frame)
+    assert sorted(grouper.groups_) == [tuple("abcd"), tuple("efgh")]

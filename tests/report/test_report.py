@@ -280,3 +280,31 @@ def test_numbers_are_written_for_people():
         "2 h 1 min",
         ABSENT,
     ]
+
+
+# ---------------------------------------------------------------------- pairs and groups
+def test_only_gains_larger_than_twice_their_standard_error_are_bold():
+    report = make_report(3, n_groups=1)
+    gains = report.gains.assign(gain=[0.30, 0.20, 0.10, -0.10, -0.20, -0.30])
+    gains = gains.assign(gain_se=[0.01, 0.20, 0.20, 0.20, 0.20, 0.01])
+    page = render_report(replace(report, gains=gains))
+    bold = re.findall(r'<td class="n (?:good|bad) best">([^<]*)</td>', page)
+    assert bold == [percent(0.30, signed=True), percent(-0.30, signed=True)]
+
+
+def test_overlapping_groups_say_which_of_them_serves_a_task():
+    report = make_report(3)
+    a, b, c = report.losses.index
+    groups, served_by = [(a, b), (b, c)], {a: 0, b: 1, c: 1}
+    page = render_report(replace(report, groups=groups, served_by=served_by))
+    text = " ".join("".join(Balanced(page).text).split())
+    assert f"{b} (predicted by group 2)" in text
+    assert text.count("(predicted by group") == 1
+    assert "Groups overlap" in text
+    assert "Groups overlap" not in render_report(report)
+
+
+def test_a_group_serves_only_tasks_that_it_holds():
+    report = make_report(2)
+    with pytest.raises(ValueError, match="group 1 serves task"):
+        replace(report, served_by={report.losses.index[0]: 1})

@@ -238,7 +238,7 @@ def test_false_discoveries_are_rare_where_all_labels_are_independent():
         ({}, np.full((20, 2), np.nan), "Task '0' has no labeled row"),
         ({}, np.zeros((3, 3, 3)), "shape"),
         ({}, np.empty((0, 2)), "0 sample"),
-        ({}, pd.DataFrame({"a": [1, {}, 2], "b": [0, 1, 0]}), "Task 'a' has labels of the types"),
+        ({}, pd.DataFrame({"a": [1, {}, 2], "b": [0, 1, 0]}), "Task 'a' has labels of type dict"),
     ],
 )
 def test_bad_input_is_named(parameters, Y, message):

@@ -1,13 +1,11 @@
-"""The names of the features, and how the tables of a family of features are filled."""
+"""The names of the features, and those that follow from a few numbers per task and pair."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-Table = NDArray[np.float64]
+Values = NDArray[np.float64]
 
 SIZES = ("data_size", "data_ratio_target", "data_ratio_source", "size_gap")
 DISTANCES = (
@@ -33,62 +31,50 @@ FEATURES = SIZES + DISTANCES + REPRESENTATIONS + LINKS + LABELS
 EXTENDED = FEATURES + TRANSFERS
 
 
-def size_tables(sizes: NDArray[np.intp]) -> dict[str, Table]:
-    """Eqs. (4) and (5) for all pairs: one (T, T) table for every name in SIZES, rows = target,
-    columns = source.
-    """
-    n = sizes.astype(float)
-    total = n[:, None] + n
+def size_features(target: NDArray[np.intp], source: NDArray[np.intp]) -> dict[str, Values]:
+    """Equations (4) and (5) from the rows of targets and sources, (m,)."""
+    n, other = target.astype(float), source.astype(float)
+    total = n + other
     return {
         "data_size": total,
-        "data_ratio_target": n[:, None] / total,
-        "data_ratio_source": n[None, :] / total,
-        "size_gap": np.abs(n[:, None] - n) / total,
+        "data_ratio_target": n / total,
+        "data_ratio_source": other / total,
+        "size_gap": np.abs(n - other) / total,
     }
 
 
-def distance_tables(distances: Table) -> dict[str, Table]:
-    """Eqs. (6) to (8) and their normalised forms from mean distances (T, T): one table for every
-    name in DISTANCES.
+def distance_features(target: Values, source: Values, cross: Values) -> dict[str, Values]:
+    """Equations (6) to (8) and their normalized forms from mean distances, (m,): within targets,
+    within sources, and between them.
     """
-    intra = distances.diagonal()
-    target, source = (
-        np.broadcast_to(intra[:, None], distances.shape),
-        np.broadcast_to(intra, distances.shape),
-    )
     both = target + source
     return {
         "intra_distance_target": target,
         "intra_distance_source": source,
-        "cross_distance": distances,
+        "cross_distance": cross,
         "intra_distance_gap": quotient(np.abs(target - source), both),
-        "cross_distance_ratio": quotient(distances, np.sqrt(target) * np.sqrt(source)),
-        "cross_distance_fraction": quotient(distances, both),
-        "energy_distance": np.maximum(2 * distances - both, 0.0),
+        "cross_distance_ratio": quotient(cross, np.sqrt(target) * np.sqrt(source)),
+        "cross_distance_fraction": quotient(cross, both),
+        "energy_distance": np.maximum(2 * cross - both, 0.0),
     }
 
 
-def label_tables(means: NDArray[np.float64], deviations: NDArray[np.float64]) -> dict[str, Table]:
-    """Spread and gap of the targets: one table for every name in LABELS."""
-    shape = (len(means), len(means))
+def label_features(
+    means: Values, deviations: Values, targets: NDArray[np.intp], sources: NDArray[np.intp]
+) -> dict[str, Values]:
+    """Spread and gap of the labels of targets and sources, (m,), from moments per task, (T,)."""
     return {
-        "label_std_target": np.broadcast_to(deviations[:, None], shape),
-        "label_std_source": np.broadcast_to(deviations, shape),
-        "label_mean_gap": np.abs(means[:, None] - means),
+        "label_std_target": deviations[targets],
+        "label_std_source": deviations[sources],
+        "label_mean_gap": np.abs(means[targets] - means[sources]),
     }
 
 
-def quotient(numerator: Table, denominator: Table) -> Table:
+def quotient(numerator: Values, denominator: Values) -> Values:
     """Quotient, 0 where the denominator is 0."""
     return np.divide(numerator, denominator, out=np.zeros_like(denominator), where=denominator > 0)
 
 
-def fill(
-    tables: dict[str, Table],
-    wanted: tuple[str, ...],
-    family: tuple[str, ...],
-    compute: Callable[[], dict[str, Table]],
-) -> None:
-    """Compute a family of tables if one of them is wanted, and keep those that are."""
-    if set(family) & set(wanted):
-        tables.update((name, table) for name, table in compute().items() if name in wanted)
+def wants(features: tuple[str, ...], *families: tuple[str, ...]) -> bool:
+    """Whether one of the features belongs to one of the families."""
+    return any(name in family for name in features for family in families)

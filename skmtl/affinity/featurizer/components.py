@@ -1,66 +1,114 @@
-"""Means, directions and principal components of tasks, compared."""
+"""Means, directions and principal components of tasks, and their comparison for pairs."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
+Array = NDArray[np.float64]
+Index = NDArray[np.intp]
 
-def mean_gaps(X: NDArray[np.float64], members: list[NDArray[np.intp]]) -> NDArray[np.float64]:
-    """Euclidean distance of the tasks' mean rows, eq. (9), of shape (T, T)."""
-    means = np.stack([X[index].mean(axis=0) for index in members])
-    gaps: NDArray[np.float64] = cdist(means, means)
-    return gaps
+# Numbers that a comparison of principal components holds at a time.
+_CHUNK_ELEMENTS = 2**22
 
 
-def cosine_similarities(
-    X: NDArray[np.float64], members: list[NDArray[np.intp]]
-) -> NDArray[np.float64]:
-    """Mean cosine between rows of two tasks, eq. (10), of shape (T, T).
+def task_means(X: Array, members: list[Index]) -> Array:
+    """Mean row of every task, (T, q)."""
+    return np.stack([X[index].mean(axis=0) for index in members])
 
-    The mean of all inner products of unit vectors is the inner product of their means. A row of
-    zeros has no direction and contributes 0.
+
+def mean_directions(X: Array, members: list[Index]) -> Array:
+    """Mean of every task's rows scaled to length 1, (T, q).
+
+    A row of zeros has no direction and contributes 0.
     """
     norms = np.linalg.norm(X, axis=1, keepdims=True)
-    units = np.divide(X, norms, out=np.zeros_like(X), where=norms > 0)
-    means = np.stack([units[index].mean(axis=0) for index in members])
-    similarities: NDArray[np.float64] = means @ means.T
-    return similarities
+    return task_means(np.divide(X, norms, out=np.zeros_like(X), where=norms > 0), members)
 
 
-def pca_alignments(
-    X: NDArray[np.float64], members: list[NDArray[np.intp]], n_components: int
-) -> NDArray[np.float64]:
-    """Mean absolute cosine of principal components of the same order, eq. (11).
+def mean_gaps(means: Array, targets: Index, sources: Index) -> Array:
+    """Euclidean distance of the mean rows of pairs, equation (9), (m,)."""
+
+    def gaps(these: Array) -> Array:
+        found: Array = cdist(these, these)
+        return found
+
+    return compared(means, targets, sources, gaps, lambda a, b: np.linalg.norm(a - b, axis=1))
+
+
+def cosine_similarities(directions: Array, targets: Index, sources: Index) -> Array:
+    """Inner products of pairs, (m,).
+
+    For mean directions this is the mean cosine between rows of two tasks, equation (10): the mean
+    of all inner products of unit vectors is the inner product of their means.
+    """
+    return compared(
+        directions,
+        targets,
+        sources,
+        lambda these: these @ these.T,
+        lambda a, b: np.einsum("mq,mq->m", a, b),
+    )
+
+
+def pca_alignments(components: Array, sizes: Index, targets: Index, sources: Index) -> Array:
+    """Mean absolute cosine of principal components of the same order, equation (11).
 
     Parameters
     ----------
-    X : ndarray of shape (n, q)
-        Rows.
-    members : list of T ndarrays of shape (n_t,)
+    components : ndarray of shape (T, k, q)
+        Principal directions of every task.
+    sizes : ndarray of shape (T,)
         Rows of every task.
-    n_components : int
-        Largest number of components; a pair uses min(n_components, n_i, n_j, q).
+    targets, sources : ndarray of shape (m,)
+        Pairs of tasks.
 
     Returns
     -------
-    ndarray of shape (T, T)
-        Between 0 and 1. A component without variance has no direction of its own and contributes 0,
-        so a task with a single row has alignment 0.
+    ndarray of shape (m,)
+        Between 0 and 1. A component without variance has no direction and contributes 0, so a task
+        with a single row has alignment 0.
     """
-    k = min(n_components, X.shape[1])
-    directions = np.stack([principal_components(X[index], k) for index in members])
-    used = np.minimum(k, [len(index) for index in members])
-    cosines = np.abs(np.einsum("ilp,jlp->lij", directions, directions, optimize=True)).cumsum(
-        axis=0
-    )
-    pair = np.minimum.outer(used, used)
-    aligned: NDArray[np.float64] = np.take_along_axis(cosines, pair[None] - 1, axis=0)[0] / pair
+    k = components.shape[1]
+
+    def of_all(these: Array) -> Array:
+        return np.abs(np.einsum("ilp,jlp->ijl", these, these, optimize=True))
+
+    cosines = compared(
+        components,
+        targets,
+        sources,
+        of_all,
+        lambda a, b: np.abs(np.einsum("mlq,mlq->ml", a, b)),
+    ).cumsum(axis=1)
+    used = np.minimum(k, np.minimum(sizes[targets], sizes[sources]))
+    aligned: Array = cosines[np.arange(len(targets)), used - 1] / used
     return aligned
 
 
-def principal_components(X: NDArray[np.float64], k: int) -> NDArray[np.float64]:
+def compared(
+    values: Array,
+    targets: Index,
+    sources: Index,
+    of_all: Callable[[Array], Array],
+    of_each: Callable[[Array, Array], Array],
+) -> Array:
+    """Compare pairs of tasks by a table of all involved tasks where most of it is asked for, else
+    pair by pair.
+    """
+    involved = np.unique(np.concatenate([targets, sources]))
+    if 2 * len(targets) >= len(involved) * (len(involved) - 1):
+        i, j = np.searchsorted(involved, targets), np.searchsorted(involved, sources)
+        return of_all(values[involved])[i, j]
+    step = max(1, _CHUNK_ELEMENTS // values[0].size)
+    parts = [slice(start, start + step) for start in range(0, len(targets), step)]
+    return np.concatenate([of_each(values[targets[p]], values[sources[p]]) for p in parts])
+
+
+def principal_components(X: Array, k: int) -> Array:
     """First k principal directions of the rows, (k, q), padded with zeros."""
     directions = np.zeros((k, X.shape[1]))
     _, scales, components = np.linalg.svd(X - X.mean(axis=0), full_matrices=False)

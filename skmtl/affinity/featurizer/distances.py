@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from skmtl.affinity.featurizer.neighbours import CrossLinks
+from skmtl.affinity.featurizer.neighbors import CrossLinks
 
 BLOCK_ELEMENTS = 2**21
 CANCELLATION = 1e-4
@@ -21,7 +21,7 @@ def compare_rows(
     *,
     block_elements: int = BLOCK_ELEMENTS,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
-    """Mean distances within and between tasks, and the links of their nearest-neighbour graphs.
+    """Mean distances within and between tasks, and the links of their nearest-neighbor graphs.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def compare_rows(
     members : list of T ndarrays of shape (n_t,)
         Rows of every task, with repetitions.
     n_neighbors : int or None
-        Neighbours of a row in the graph of a pair; None leaves the graphs out.
+        Neighbors of a row in the graph of a pair; None leaves the graphs out.
     block_elements : int
         Numbers that are held in memory at a time, in each of a handful of arrays. Changes results
         by rounding only.
@@ -97,12 +97,12 @@ def squared_distance_blocks(
     squared : ndarray of shape (b, u)
         Squared distances of rows start, ..., start + b - 1 to all rows.
     """
-    centred = points - np.median(points, axis=0)
-    norms = np.einsum("ij,ij->i", centred, centred)
+    centered = points - np.median(points, axis=0)
+    norms = np.einsum("ij,ij->i", centered, centered)
     for start in range(0, len(points), step):
         block = slice(start, min(start + step, len(points)))
         scale = norms[block, None] + norms
-        squared = centred[block] @ centred.T
+        squared = centered[block] @ centered.T
         squared *= -2.0
         squared += scale
         scale *= CANCELLATION

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
+from scipy.stats import rankdata
 
 CHUNK_ELEMENTS = 2**21
 
@@ -47,6 +48,14 @@ def rank_divergence(
             divergence += np.abs(wins - wins.T)
     divergence /= 2 * X.shape[1] * np.outer(sizes, sizes)
     return divergence
+
+
+def rank_divergence_of_two(A: NDArray[np.float64], B: NDArray[np.float64]) -> float:
+    """Rank divergence of one pair of tasks from their rows."""
+    n, m = len(A), len(B)
+    ranks = rankdata(np.concatenate([A, B]), axis=0)
+    wins = ranks[:n].sum(axis=0) - n * (n + 1) / 2
+    return float(np.abs(2 * wins - n * m).sum() / (2 * A.shape[1] * n * m))
 
 
 def count_wins(

@@ -5,48 +5,73 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from skmtl.affinity.featurizer.components import cosine_similarities
+
 Array = NDArray[np.float64]
+Index = NDArray[np.intp]
 
 # For columns of variance 1: from hardly any shrinkage of ten rows to the mean for a hundred
 # thousand.
 _PENALTIES = np.logspace(-1, 5, 19)
 
 
-def transfer_tables(
-    X: Array, members: list[NDArray[np.intp]], labels: list[Array]
+def ridge_models(rows: list[Array], labels: list[Array]) -> Array:
+    """Ridge regression of every task's standardized labels on its rows, (T, q)."""
+    return np.stack([ridge_coefficients(A, y) for A, y in zip(rows, labels, strict=True)])
+
+
+def transfer_features(
+    coef: Array, rows: list[Array], labels: list[Array], targets: Index, sources: Index
 ) -> dict[str, Array]:
-    """Compare ridge regressions of the tasks, each with the penalty that predicts its left-out rows
-    best.
+    """Compare ridge regressions of the tasks of pairs.
 
     Parameters
     ----------
-    X : ndarray of shape (n, q)
-        Rows.
-    members : list of T ndarrays of shape (n_t,)
+    coef : ndarray of shape (T, q)
+        Coefficients of every task.
+    rows : list of T ndarrays of shape (n_t, q)
         Rows of every task.
     labels : list of T ndarrays of shape (n_t,)
-        Their targets.
+        Their standardized labels.
+    targets, sources : ndarray of shape (m,)
+        Pairs of tasks.
 
     Returns
     -------
-    dict of str to ndarray of shape (T, T)
-        One table for every name in ``catalogue.TRANSFERS``, rows = target, columns = source; 0
-        where a model or the labels do not vary.
+    dict of str to ndarray of shape (m,)
+        One entry for every name in ``catalogue.TRANSFERS``; 0 where a model or the labels do not
+        vary.
     """
-    rows, scaled = [X[index] for index in members], [standardised(y) for y in labels]
-    coef = np.stack([ridge_coefficients(A, y) for A, y in zip(rows, scaled, strict=True)])
-    scores = [A @ coef.T for A in rows]
-    transfer = np.stack([correlations(score, y) for score, y in zip(scores, scaled, strict=True)])
-    agreement = np.stack([correlations(score, score[:, t]) for t, score in enumerate(scores)])
+    on_target = _on_own_rows(coef, rows, labels, targets, sources)
+    on_source = _on_own_rows(coef, rows, labels, sources, targets)
     lengths = np.linalg.norm(coef, axis=1, keepdims=True)
     directions = np.divide(coef, lengths, out=np.zeros_like(coef), where=lengths > 0)
     return {
-        "transfer_to_target": transfer,
-        "transfer_to_source": transfer.T,
-        "agreement_on_target": agreement,
-        "agreement_on_source": agreement.T,
-        "coefficient_cosine": directions @ directions.T,
+        "transfer_to_target": on_target[0],
+        "transfer_to_source": on_source[0],
+        "agreement_on_target": on_target[1],
+        "agreement_on_source": on_source[1],
+        "coefficient_cosine": cosine_similarities(directions, targets, sources),
     }
+
+
+def _on_own_rows(
+    coef: Array, rows: list[Array], labels: list[Array], own: Index, other: Index
+) -> tuple[Array, Array]:
+    """Correlation, on the own task's rows, of the other's model with labels and own model, (m,)."""
+    transfer, agreement = np.zeros(len(own)), np.zeros(len(own))
+    involved = np.unique(np.concatenate([own, other]))
+    most = 2 * len(own) >= len(involved) * (len(involved) - 1)
+    order = np.argsort(own, kind="stable")
+    for at in np.split(order, np.flatnonzero(np.diff(own[order])) + 1) if len(own) else []:
+        t = own[at[0]]
+        compared = involved if most else np.unique(np.append(other[at], t))
+        column = np.searchsorted(compared, other[at])
+        scores = rows[t] @ coef[compared].T
+        transfer[at] = correlations(scores, labels[t])[column]
+        mine = scores[:, np.searchsorted(compared, t)]
+        agreement[at] = correlations(scores, mine)[column]
+    return transfer, agreement
 
 
 def ridge_coefficients(X: Array, y: Array) -> Array:
@@ -69,7 +94,7 @@ def ridge_coefficients(X: Array, y: Array) -> Array:
     return coefficients
 
 
-def standardised(values: Array) -> Array:
+def standardized(values: Array) -> Array:
     """Values with mean 0 and variance 1; zeros where they do not vary."""
     deviation = values.std()
     return np.zeros(len(values)) if np.ptp(values) == 0 else (values - values.mean()) / deviation
@@ -77,10 +102,10 @@ def standardised(values: Array) -> Array:
 
 def correlations(columns: Array, y: Array) -> Array:
     """Correlation of every column with y; 0 where one of them does not vary."""
-    centred, y = columns - columns.mean(axis=0), y - y.mean()
-    lengths = np.linalg.norm(centred, axis=0) * np.linalg.norm(y)
+    centered, y = columns - columns.mean(axis=0), y - y.mean()
+    lengths = np.linalg.norm(centered, axis=0) * np.linalg.norm(y)
     noise = 1e-12 * np.abs(columns).max(axis=0, initial=0.0) * np.linalg.norm(y) * np.sqrt(len(y))
     found: Array = np.divide(
-        centred.T @ y, lengths, out=np.zeros(columns.shape[1]), where=lengths > noise
+        centered.T @ y, lengths, out=np.zeros(columns.shape[1]), where=lengths > noise
     )
     return found

@@ -19,13 +19,14 @@ from skmtl.affinity.featurizer.checks import (
     check_single_losses,
     check_tasks,
 )
-from skmtl.affinity.featurizer.components import cosine_similarities, mean_gaps, pca_alignments
-from skmtl.affinity.featurizer.distances import compare_rows
-from skmtl.affinity.featurizer.encoding import encode_inputs
-from skmtl.affinity.featurizer.labels import label_codes, label_moments
-from skmtl.affinity.featurizer.ranks import rank_divergence
-from skmtl.affinity.featurizer.samples import merge_identical_rows, subsample
-from skmtl.affinity.featurizer.transfer import transfer_tables
+from skmtl.affinity.featurizer.components import (
+    cosine_similarities,
+    mean_gaps,
+    pca_alignments,
+)
+from skmtl.affinity.featurizer.measured import MeasuredPairs
+from skmtl.affinity.featurizer.prepared import prepare
+from skmtl.affinity.featurizer.transfer import transfer_features
 from skmtl.data import TaskSet
 from skmtl.support import DocLinks, VersionedState
 
@@ -57,7 +58,7 @@ class TaskRelationFeaturizer(VersionedState, DocLinks, TransformerMixin, BaseEst
                                 equation (11)
     ``rank_divergence``         mean over columns of the absolute gap of mean ranks, over
                                 :math:`n_i + n_j`, equation (12)
-    ``cross_link_ratio``        share of edges between tasks in the nearest-neighbour graph of
+    ``cross_link_ratio``        share of edges between tasks in the nearest-neighbor graph of
                                 both, equation (13)
     ``label_std_target``        standard deviation of the target's labels
     ``label_std_source``        standard deviation of the source's labels
@@ -97,7 +98,7 @@ class TaskRelationFeaturizer(VersionedState, DocLinks, TransformerMixin, BaseEst
         Principal components that ``pca_alignment`` compares; a pair uses at most min(n_i, n_j,
         number of encoded columns).
     n_neighbors : int, default=5
-        Neighbours of a row in the graph of ``cross_link_ratio``; a pair uses at most n_i + n_j - 1.
+        Neighbors of a row in the graph of ``cross_link_ratio``; a pair uses at most n_i + n_j - 1.
     standardize : bool, default=True
         Scale the encoded columns to mean 0 and standard deviation 1 over the rows of all tasks;
         constant columns become 0. False takes them as they are.
@@ -117,8 +118,6 @@ class TaskRelationFeaturizer(VersionedState, DocLinks, TransformerMixin, BaseEst
         Whether indicators of target and source are appended.
     single_log_losses_ : ndarray of shape (T,) or None
         Values of ``single_loss_target``.
-    pair_features_ : dict of str to ndarray of shape (T, T)
-        Every feature for all pairs, rows = target, columns = source. The diagonal has no meaning.
     n_features_in_ : int
         2, the columns of X in ``transform``.
 
@@ -147,7 +146,7 @@ class TaskRelationFeaturizer(VersionedState, DocLinks, TransformerMixin, BaseEst
       (for the ratio) or of both tasks are the same. Otherwise ``cross_distance_ratio`` is at least
       1 and ``cross_distance_fraction`` at least 1/2, so 0 cannot be mistaken.
     - ``cosine_similarity``: a row of zeros has no direction and contributes 0.
-    - ``pca_alignment``: every task is centred by itself; a component without variance contributes
+    - ``pca_alignment``: every task is centered by itself; a component without variance contributes
       0.
     - ``rank_divergence``: eq. (12) grows with the number of rows, so we divide it by n_i + n_j,
       with ties at their mean rank. It is the mean over columns of the distance between the area
@@ -157,15 +156,17 @@ class TaskRelationFeaturizer(VersionedState, DocLinks, TransformerMixin, BaseEst
       in equal parts, which is the expectation over all ways of breaking the tie; the order of rows
       does not matter.
     - Classes count by their place in the sorted union of all tasks' classes: 0 and 1 where there
-      are two. The ridge regressions of "extended" are fitted to these numbers, standardised within
+      are two. The ridge regressions of "extended" are fitted to these numbers, standardized within
       the task, each with the penalty that has the smallest leave-one-out error.
     - The paper computes input features from training and test data and label features from training
       data. Here one set of tasks serves both.
     - The paper takes a random subset of *pairs of rows* in large tasks; we take a random subset of
       rows (``max_samples``), as other features need rows.
 
-    Distances cost O(u * n) for n rows of which u are distinct, in bounded memory; all pairs of
-    tasks are served by one pass.
+    ``fit`` is linear in rows and tasks. ``transform`` measures the pairs that it is given: one pair
+    costs :math:`O((n_i + n_j)^2)` distances; where most pairs of the tasks are asked for, one pass
+    over all rows serves them, O(u * n) for n rows of which u are distinct. Memory is proportional
+    to the rows and the pairs.
 
     References
     ----------
@@ -218,7 +219,7 @@ class TaskRelationFeaturizer(VersionedState, DocLinks, TransformerMixin, BaseEst
         self.random_state = random_state
 
     def fit(self, X: Any = None, y: Any = None) -> TaskRelationFeaturizer:
-        """Compute the features of all pairs of tasks.
+        """Encode the inputs and summarize every task; no pair is looked at yet.
 
         Parameters
         ----------
@@ -232,20 +233,6 @@ class TaskRelationFeaturizer(VersionedState, DocLinks, TransformerMixin, BaseEst
             Itself.
         """
         wanted = self._check_parameters()
-        tables: dict[str, NDArray[np.float64]] = {}
-        catalogue.fill(
-            tables, wanted, catalogue.SIZES, lambda: catalogue.size_tables(self.tasks.sizes)
-        )
-        if set(wanted) & set(
-            catalogue.DISTANCES + catalogue.REPRESENTATIONS + catalogue.LINKS + catalogue.TRANSFERS
-        ):
-            tables.update(self._input_features(wanted))
-        catalogue.fill(
-            tables,
-            wanted,
-            catalogue.LABELS,
-            lambda: catalogue.label_tables(*label_moments(self.tasks)),
-        )
         self.task_names_ = list(self.tasks.names)
         self.single_log_losses_ = (
             None
@@ -253,13 +240,29 @@ class TaskRelationFeaturizer(VersionedState, DocLinks, TransformerMixin, BaseEst
             else check_single_losses(self.single_losses, self.task_names_)
         )
         self.feature_names_ = wanted
-        self.pair_features_ = {name: np.array(tables[name]) for name in wanted}
+        self._prepared = prepare(
+            self.tasks,
+            wanted,
+            n_components=int(self.n_components),
+            standardize=bool(self.standardize),
+            max_samples=int(self.max_samples),
+            seed=int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max)),
+        )
+        self._measured = MeasuredPairs(
+            len(self.tasks),
+            int(self.n_neighbors) if "cross_link_ratio" in wanted else None,
+            distances=catalogue.wants(wanted, catalogue.DISTANCES),
+            ranks="rank_divergence" in wanted,
+        )
         self.task_indicators_ = bool(self.task_indicators)
         self.n_features_in_ = 2
         return self
 
     def transform(self, X: Any) -> NDArray[np.float64]:
-        """Look the features of some pairs up.
+        """Compute the features of some pairs.
+
+        Distances, neighbor graphs and rank divergences of a pair are measured once and kept for
+        later calls.
 
         Parameters
         ----------
@@ -273,9 +276,8 @@ class TaskRelationFeaturizer(VersionedState, DocLinks, TransformerMixin, BaseEst
         """
         check_is_fitted(self)
         targets, sources = check_pairs(X, self.task_names_)
-        columns = [
-            self.pair_features_[name][targets, sources][:, None] for name in self.feature_names_
-        ]
+        found = self._pair_features(targets, sources)
+        columns = [found[name][:, None] for name in self.feature_names_]
         if self.single_log_losses_ is not None:
             columns.append(self.single_log_losses_[targets][:, None])
         if self.task_indicators_:
@@ -325,48 +327,27 @@ class TaskRelationFeaturizer(VersionedState, DocLinks, TransformerMixin, BaseEst
             )
         return wanted
 
-    def _input_features(self, wanted: tuple[str, ...]) -> dict[str, NDArray[np.float64]]:
-        """Tables of the features that look at inputs."""
-        encoded, members = encode_inputs(self.tasks, standardize=bool(self.standardize))
-        tables: dict[str, NDArray[np.float64]] = {}
-        catalogue.fill(
-            tables,
-            wanted,
-            catalogue.TRANSFERS,
-            lambda: transfer_tables(encoded, members, label_codes(self.tasks)),
-        )
-        if not set(wanted) & set(catalogue.DISTANCES + catalogue.REPRESENTATIONS + catalogue.LINKS):
-            return tables
-        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        X, members = merge_identical_rows(
-            encoded, subsample(members, self.tasks.names, self.max_samples, seed)
-        )
-        if set(wanted) & set(catalogue.DISTANCES + catalogue.LINKS):
-            distances, links = compare_rows(
-                X, members, self.n_neighbors if "cross_link_ratio" in wanted else None
+    def _pair_features(
+        self, targets: NDArray[np.intp], sources: NDArray[np.intp]
+    ) -> dict[str, NDArray[np.float64]]:
+        """Every wanted feature of pairs, (m,), and what comes along with it."""
+        wanted, tasks = self.feature_names_, self._prepared
+        found = catalogue.size_features(tasks.sizes[targets], tasks.sizes[sources])
+        if catalogue.wants(wanted, catalogue.LABELS):
+            found |= catalogue.label_features(
+                tasks.label_means, tasks.label_deviations, targets, sources
             )
-            catalogue.fill(
-                tables, wanted, catalogue.DISTANCES, lambda: catalogue.distance_tables(distances)
-            )
-            if links is not None:
-                tables["cross_link_ratio"] = links
-        catalogue.fill(tables, wanted, ("mean_gap",), lambda: {"mean_gap": mean_gaps(X, members)})
-        catalogue.fill(
-            tables,
-            wanted,
-            ("cosine_similarity",),
-            lambda: {"cosine_similarity": cosine_similarities(X, members)},
-        )
-        catalogue.fill(
-            tables,
-            wanted,
-            ("pca_alignment",),
-            lambda: {"pca_alignment": pca_alignments(X, members, self.n_components)},
-        )
-        catalogue.fill(
-            tables,
-            wanted,
-            ("rank_divergence",),
-            lambda: {"rank_divergence": rank_divergence(X, members)},
-        )
-        return tables
+        if catalogue.wants(wanted, catalogue.TRANSFERS):
+            found |= transfer_features(tasks.coef, tasks.rows, tasks.labels, targets, sources)
+        if "mean_gap" in wanted:
+            found["mean_gap"] = mean_gaps(tasks.means, targets, sources)
+        if "cosine_similarity" in wanted:
+            found["cosine_similarity"] = cosine_similarities(tasks.directions, targets, sources)
+        if "pca_alignment" in wanted:
+            sizes = np.array([len(index) for index in tasks.members], dtype=np.intp)
+            found["pca_alignment"] = pca_alignments(tasks.components, sizes, targets, sources)
+        if catalogue.wants(wanted, catalogue.DISTANCES, catalogue.LINKS, ("rank_divergence",)):
+            measured = self._measured.of(tasks.points, tasks.members, targets, sources)
+            found |= catalogue.distance_features(*measured[:, :3].T)
+            found["cross_link_ratio"], found["rank_divergence"] = measured[:, 3:].T
+        return found

@@ -143,7 +143,7 @@ def round_solution(
 
     The connected components of {X_ij >= level}, with the level swept over all values of X, are the
     steps of single linkage: its cut into `n_groups` is the partition of the levels with that many
-    components. Average linkage, which bears a few stray links, is cut as well, and the partition
+    components. Average linkage, which tolerates a few stray links, is cut as well, and the partition
     with the larger total predicted gain is returned. (The published code joins X_ij > 1/T in one
     pass over the rows, which promises no number of groups.)
 

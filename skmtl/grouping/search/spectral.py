@@ -1,4 +1,4 @@
-"""Groups by spectral clustering of the symmetrised gains."""
+"""Groups by spectral clustering of the symmetrized gains."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def spectral_groups(
         \qquad S = (A + A') / 2
 
     over pairs i != j, with a floor of 1e-6 that keeps the graph connected. The shift keeps the
-    order of the pairs but forgets which gains are negative; like every normalised cut it favours
+    order of the pairs but forgets which gains are negative; like every normalized cut it favors
     groups of similar size.
 
     Parameters

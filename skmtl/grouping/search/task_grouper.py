@@ -13,6 +13,7 @@ from sklearn.utils import assert_all_finite, check_random_state
 from sklearn.utils.validation import validate_data
 from threadpoolctl import threadpool_limits
 
+from skmtl.affinity import PairwiseGains
 from skmtl.grouping.search.beam import beam_groups
 from skmtl.grouping.search.exhaustive import exhaustive_groups
 from skmtl.grouping.search.published import published_groups
@@ -44,7 +45,7 @@ class TaskGrouper(VersionedState, DocLinks, ClusterMixin, BaseEstimator):
         - "exhaustive": the best set of groups, exactly, for at most 15 tasks. Groups may overlap.
         - "sdp": a semidefinite relaxation, rounded to a partition into exactly `n_groups` groups
           [3]_.
-        - "spectral": spectral clustering of the symmetrised gains, shifted to be non-negative; a
+        - "spectral": spectral clustering of the symmetrized gains, shifted to be non-negative; a
           partition.
         - "tag", "standley", "mtgnet": the published ways to select from a table of candidate
           groups, see
@@ -55,7 +56,7 @@ class TaskGrouper(VersionedState, DocLinks, ClusterMixin, BaseEstimator):
         Number of groups. For "sdp" and "spectral" exactly that many. For the others a budget: at
         most that many, and fewer where one more would not raise the total gain; for "standley" in
         steps of 0.5, which is the cost of a group of one task. None chooses the number with the
-        largest total gain, up to one group a task where groups may overlap. See Notes before
+        largest total gain, up to one group per task where groups may overlap. See Notes before
         relying on None.
     max_group_size : int or None, default=None
         Largest number of tasks in a group, for all methods but "sdp" and "spectral".
@@ -76,8 +77,10 @@ class TaskGrouper(VersionedState, DocLinks, ClusterMixin, BaseEstimator):
     ----------
     labels_ : ndarray of shape (T,)
         Index in `groups_` of the group that serves the task.
-    groups_ : list of tuples of int
-        Tasks of every group, in the order of their members. Every group serves at least one task.
+    groups_ : list of tuples
+        Tasks of every group, in the order of their members: names where `fit` was given names (a
+        PairwiseGains, or a DataFrame whose rows or columns have labels), else positions. Every
+        group serves at least one task.
     predicted_gain_ : ndarray of shape (T,)
         Predicted gain of the task in the group that serves it.
     total_gain_ : float
@@ -157,9 +160,11 @@ class TaskGrouper(VersionedState, DocLinks, ClusterMixin, BaseEstimator):
 
         Parameters
         ----------
-        A : array-like or DataFrame of shape (T, T)
+        A : array-like or DataFrame of shape (T, T), or PairwiseGains
             Entry [i, j] is the gain of task i when trained with task j. The diagonal is ignored.
-            With a callable `affinity`, what the callable takes: (T, p), one row a task.
+            Labels of a frame are the names of the tasks. Of a PairwiseGains its ``matrix`` is
+            taken: all pairs must have been measured. With a callable `affinity`, what the callable
+            takes: (T, p), one row per task.
         y : None
             Ignored.
 
@@ -175,7 +180,7 @@ class TaskGrouper(VersionedState, DocLinks, ClusterMixin, BaseEstimator):
             off the diagonal, or the tasks do not fit into `n_groups` groups of `max_group_size`.
         """
         self._check_parameters()
-        gains = self._read_gains(A)
+        gains, names = self._read_gains(A)
         n_tasks = len(gains)
         size = n_tasks if self.max_group_size is None else min(int(self.max_group_size), n_tasks)
         self._check_capacity(n_tasks, size)
@@ -186,7 +191,7 @@ class TaskGrouper(VersionedState, DocLinks, ClusterMixin, BaseEstimator):
         ):  # the matrices are small: threads would only wait for each other
             found = self._search(scaled, size, rng)
         groups, self.labels_, self.predicted_gain_ = serve(gains, found)
-        self.groups_ = [tuple(np.flatnonzero(group).tolist()) for group in groups]
+        self.groups_ = [tuple(names[t] for t in np.flatnonzero(group)) for group in groups]
         self.total_gain_ = float(self.predicted_gain_.sum())
         self.n_groups_ = len(self.groups_)
         return self
@@ -287,7 +292,9 @@ class TaskGrouper(VersionedState, DocLinks, ClusterMixin, BaseEstimator):
                 f"max_group_size={size}. Raise one of the two."
             )
 
-    def _read_gains(self, A: Any) -> NDArray[np.float64]:
+    def _read_gains(self, A: Any) -> tuple[NDArray[np.float64], list[Any]]:
+        """Return gains with a diagonal of 0, and what the tasks are called."""
+        hint = ""
         if callable(self.affinity):
             rows = validate_data(self, A, dtype=np.float64)
             gains = np.array(self.affinity(rows), dtype=np.float64)
@@ -296,30 +303,37 @@ class TaskGrouper(VersionedState, DocLinks, ClusterMixin, BaseEstimator):
                     "The callable 'affinity' must return an array of shape "
                     f"{(len(rows), len(rows))}. Got shape {gains.shape} instead."
                 )
-            names = [np.arange(len(rows))] * 2
+            names = _labels(A.index) if isinstance(A, pd.DataFrame) else None
         else:
+            if isinstance(A, PairwiseGains):
+                A = A.matrix
+                hint = (
+                    " Predict the pairs that were not measured with predict_affinity(tasks, gains)."
+                )
+            elif np.ndim(A) == 0 and not hasattr(A, "__array__"):
+                raise TypeError(
+                    "TaskGrouper takes a (T, T) matrix of gains or the PairwiseGains that "
+                    f"collect_pairwise_gains returns. Got {type(A).__name__}."
+                )
             gains = np.array(validate_data(self, A, dtype=np.float64, ensure_all_finite=False))
             if gains.shape[0] != gains.shape[1]:
                 assert_all_finite(gains, estimator_name="TaskGrouper", input_name="A")
                 raise ValueError(
-                    "A must be a square matrix of pairwise gains, one row and one column a task. "
+                    "A must be a square matrix of pairwise gains, one row and one column per task. "
                     f"Got shape {gains.shape} instead."
                 )
             names = _task_names(A)
+        names = list(range(len(gains))) if names is None else names
         np.fill_diagonal(gains, 0.0)
         bad = np.argwhere(~np.isfinite(gains))
         if len(bad):
             row, column = bad[0]
-            pair = tuple(
-                side[at].item() if isinstance(side[at], np.generic) else side[at]
-                for side, at in zip(names, (row, column), strict=True)
-            )
             what = "NaN" if np.isnan(gains[row, column]) else "infinity"
             raise ValueError(
-                f"A contains {what} as the gain of task {pair[0]!r} when trained with task "
-                f"{pair[1]!r} ({len(bad)} such pairs). All gains must be finite."
+                f"A contains {what} as the gain of task {names[row]!r} when trained with task "
+                f"{names[column]!r} ({len(bad)} such pairs). All gains must be finite.{hint}"
             )
-        return gains
+        return gains, names
 
 
 def _refusal(name: str, allowed: str, value: Any) -> str:
@@ -335,13 +349,19 @@ def _is_half_step(value: Any) -> bool:
     )
 
 
-def _task_names(A: Any) -> list[Any]:
+def _task_names(A: Any) -> list[Any] | None:
+    """Names of the tasks of a matrix; None where it has none."""
     if not isinstance(A, pd.DataFrame):
-        return [np.arange(len(A))] * 2
-    rows, columns = A.index, A.columns
-    if not rows.equals(columns) and set(rows) == set(columns):
+        return None
+    if not A.index.equals(A.columns) and set(A.index) == set(A.columns):
         raise ValueError(
             "The rows and the columns of A must name the tasks in the same order. Use "
             "A.loc[A.columns]."
         )
-    return [rows, columns]
+    names = _labels(A.columns)
+    return _labels(A.index) if names is None else names
+
+
+def _labels(index: pd.Index) -> list[Any] | None:
+    """Labels of an axis, None where it merely counts."""
+    return None if isinstance(index, pd.RangeIndex) else index.tolist()

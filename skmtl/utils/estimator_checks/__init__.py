@@ -1,4 +1,4 @@
-"""The contract of multi-task estimators, as checks that any estimator can be held against.
+"""The contract of multi-task estimators, as checks for any estimator.
 
 A check is a function ``check(name, estimator)``: it fits clones of ``estimator`` on small data and
 raises where a promise is broken; ``name`` is how messages call the estimator.

@@ -15,6 +15,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
+from skmtl.utils.estimator_checks.contract_registry import contract
 from skmtl.utils.estimator_checks.problems import (
     as_wide,
     assert_same,
@@ -25,7 +26,6 @@ from skmtl.utils.estimator_checks.problems import (
     takes_sample_weight,
     wide_example,
 )
-from skmtl.utils.estimator_checks.registry import contract
 
 
 @contract()
@@ -62,7 +62,7 @@ def _assert_unchanged(
 @contract()
 def check_fit_leaves_parameters_as_they_were(name: str, estimator: Any) -> None:
     """Require that ``fit`` returns the estimator and changes none of its parameters; a clone has
-    them all and nothing learnt.
+    them all and nothing learned.
     """
     for model, X, y in examples(estimator):
         before = {key: repr(value) for key, value in model.get_params(deep=True).items()}

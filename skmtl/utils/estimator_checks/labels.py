@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import is_classifier
 
+from skmtl.utils.estimator_checks.contract_registry import contract
 from skmtl.utils.estimator_checks.problems import (
     IDS,
     TASK,
@@ -24,7 +25,6 @@ from skmtl.utils.estimator_checks.problems import (
     takes_long_form,
     wide_example,
 )
-from skmtl.utils.estimator_checks.registry import contract
 
 
 @contract()
@@ -62,7 +62,7 @@ def check_gaps_in_targets_are_skipped(name: str, estimator: Any) -> None:
 
 @contract()
 def check_rows_without_labels_change_nothing(name: str, estimator: Any) -> None:
-    """Require that rows of a wide Y that are NaN for every task do not change what is learnt."""
+    """Require that rows of a wide Y that are NaN for every task do not change what is learned."""
     X, Y = wide_example(estimator)
     expected = outputs(as_wide(estimator).fit(X, Y), X)
     more, empty = np.vstack([X, 1e3 * inputs(9, seed=1)]), np.full((9, Y.shape[1]), np.nan)
@@ -176,7 +176,7 @@ def _assert_probabilities(name: str, found: Any, classes: Any, predicted: Any) -
 
 @contract()
 def check_constant_target(name: str, estimator: Any) -> None:
-    """Require that a task whose labels are all alike is learnt, and the other tasks beside it."""
+    """Require that a task whose labels are all alike is learned, and the other tasks beside it."""
     X, Y = wide_example(estimator)
     Y[~np.isnan(Y[:, 1]), 1] = 3.0
     predicted = np.asarray(as_wide(estimator).fit(X, Y).predict(X), dtype=float)

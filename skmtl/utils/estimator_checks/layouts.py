@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skmtl.utils.estimator_checks.contract_registry import contract
 from skmtl.utils.estimator_checks.problems import (
     IDS,
     INPUTS,
@@ -26,7 +27,6 @@ from skmtl.utils.estimator_checks.problems import (
     takes_long_form,
     wide_example,
 )
-from skmtl.utils.estimator_checks.registry import contract
 
 
 @contract()
@@ -67,7 +67,7 @@ def check_one_column_equals_one_dimension(name: str, estimator: Any) -> None:
 
 @contract(takes_long_form)
 def check_wide_equals_long(name: str, estimator: Any) -> None:
-    """Require that a wide Y with one label a row and the same data in long form give the same
+    """Require that a wide Y with one label per row and the same data in long form give the same
     predictions.
     """
     estimator = changed(estimator, task_embedding_dim=0)
@@ -134,7 +134,7 @@ def check_task_ids_may_be_any_hashables(name: str, estimator: Any) -> None:
 @contract(takes_long_form)
 def check_order_of_tasks_in_long_form_is_irrelevant(name: str, estimator: Any) -> None:
     """Require that the order in which tasks appear, and in which their rows stand, does not change
-    what is learnt.
+    what is learned.
     """
     frame, y = long_example(estimator)
     expected = outputs(as_long(estimator).fit(frame, y), frame)

@@ -67,7 +67,7 @@ def seeded(estimator: Any, seed: Any = 0) -> Any:
 
 
 def as_wide(estimator: Any) -> Any:
-    """Return a seeded clone for targets with one column a task."""
+    """Return a seeded clone for targets with one column per task."""
     copy = seeded(estimator)
     return copy.set_params(task_column=None) if takes_long_form(copy) else copy
 

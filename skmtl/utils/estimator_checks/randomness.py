@@ -10,6 +10,7 @@ import joblib
 import numpy as np
 from sklearn.utils import check_random_state
 
+from skmtl.utils.estimator_checks.contract_registry import contract
 from skmtl.utils.estimator_checks.problems import (
     assert_same,
     assert_that,
@@ -18,7 +19,6 @@ from skmtl.utils.estimator_checks.problems import (
     outputs,
     seeded,
 )
-from skmtl.utils.estimator_checks.registry import contract
 
 
 @contract()

@@ -14,6 +14,7 @@ from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
+from skmtl.utils.estimator_checks.contract_registry import contract
 from skmtl.utils.estimator_checks.problems import (
     as_wide,
     assert_that,
@@ -21,7 +22,6 @@ from skmtl.utils.estimator_checks.problems import (
     takes_sensitive_features,
     wide_example,
 )
-from skmtl.utils.estimator_checks.registry import contract
 
 
 @contract(takes_sample_weight)

@@ -11,6 +11,7 @@ from sklearn.base import is_classifier
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.model_selection import KFold, cross_val_score
 
+from skmtl.utils.estimator_checks.contract_registry import contract
 from skmtl.utils.estimator_checks.problems import (
     TASK,
     as_wide,
@@ -19,7 +20,6 @@ from skmtl.utils.estimator_checks.problems import (
     is_regressor,
     wide_example,
 )
-from skmtl.utils.estimator_checks.registry import contract
 
 
 @contract()
@@ -82,7 +82,7 @@ def check_score_is_never_nan(name: str, estimator: Any) -> None:
         score = model.score(X, few)
         assert_that(
             isinstance(score, float) and np.isfinite(score),
-            f"{name}: score is {score!r} where a task has {kept} labelled rows.",
+            f"{name}: score is {score!r} where a task has {kept} labeled rows.",
         )
 
 

@@ -13,7 +13,7 @@ from unittest import SkipTest
 from sklearn.base import clone
 from sklearn.exceptions import EstimatorCheckFailedWarning, SkipTestWarning
 
-from skmtl.utils.estimator_checks.registry import ENTRIES, Check
+from skmtl.utils.estimator_checks.contract_registry import ENTRIES, Check
 
 Failures = Mapping[str, str]
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skmtl.utils.estimator_checks.contract_registry import contract
 from skmtl.utils.estimator_checks.problems import (
     TASK,
     as_long,
@@ -18,12 +19,11 @@ from skmtl.utils.estimator_checks.problems import (
     takes_long_form,
     wide_example,
 )
-from skmtl.utils.estimator_checks.registry import contract
 
 
 @contract()
 def check_rare_tasks_absent_from_minibatches(name: str, estimator: Any) -> None:
-    """Require that a task of three labelled rows, which most batches of four rows do not hold,
+    """Require that a task of three labeled rows, which most batches of four rows do not hold,
     spoils neither itself nor the others.
     """
     estimator = changed(estimator, batch_size=4)
@@ -46,7 +46,7 @@ def check_rare_tasks_absent_from_minibatches(name: str, estimator: Any) -> None:
 
 @contract()
 def check_tiny_tasks_stop_early_without_error(name: str, estimator: Any) -> None:
-    """Require that tasks of one, two, three and four labelled rows can be fitted, with
+    """Require that tasks of one, two, three and four labeled rows can be fitted, with
     ``early_stopping="auto"`` where there is the parameter.
     """
     estimator = changed(estimator, early_stopping="auto")
@@ -57,7 +57,7 @@ def check_tiny_tasks_stop_early_without_error(name: str, estimator: Any) -> None
     predicted = np.asarray(as_wide(estimator).fit(X, wide).predict(X), dtype=float)
     assert_that(
         np.isfinite(predicted).all(),
-        f"{name} predicts values that are not finite where tasks have one to four labelled rows.",
+        f"{name} predicts values that are not finite where tasks have one to four labeled rows.",
     )
     if takes_long_form(estimator):
         frame = pd.concat(

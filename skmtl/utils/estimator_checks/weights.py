@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from skmtl.utils.estimator_checks.contract_registry import contract
 from skmtl.utils.estimator_checks.problems import (
     assert_same,
     assert_that,
@@ -13,7 +14,6 @@ from skmtl.utils.estimator_checks.problems import (
     outputs,
     takes_sample_weight,
 )
-from skmtl.utils.estimator_checks.registry import contract
 
 
 @contract(takes_sample_weight)

@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from skmtl.affinity import PairwiseGains, out_of_fold_predictions
-from skmtl.cli.data import Data
+from skmtl.affinity import PairwiseGains, listed, out_of_fold_predictions
+from skmtl.cli.data import MISSING_AS_TEXT, Data
 from skmtl.data import TaskSet
 from skmtl.estimators import (
     MultiTaskClassifier,
@@ -33,11 +33,10 @@ from skmtl.grouping import (
     loss_units,
 )
 from skmtl.losses import cell_log_losses
-from skmtl.report import GroupingReport
+from skmtl.report import GroupingReport, Strategy
 
 TEST_SIZE = 0.3
 TASK_COLUMN = "task"
-STRATEGIES = ("single-task", "all together", "grouped")
 LOSS_NAMES = {
     "regression": "mean squared error divided by the variance of all training targets",
     "classification": "log loss",
@@ -63,14 +62,11 @@ class Comparison:
     ----------
     report : GroupingReport
         All that the page says.
-    labels : dict of str to int
-        Index of the group that serves each task.
     sizes : dict of str to int
         Rows of each task.
     """
 
     report: GroupingReport
-    labels: dict[str, int]
     sizes: dict[str, int]
 
 
@@ -94,6 +90,7 @@ def compare(data: Data, options: argparse.Namespace) -> Comparison:
         warnings.simplefilter("always")
         # Tasks that take no part are listed below with their reasons.
         warnings.filterwarnings("ignore", message="Some tasks take no part in the choice of groups")
+        warnings.filterwarnings("ignore", message=MISSING_AS_TEXT)
         comparison = _compare(data, options)
     heard = [
         str(warning.message)
@@ -137,9 +134,9 @@ def _compare(data: Data, options: argparse.Namespace) -> Comparison:
         choice=model.choice_,
         notices=[*data.notices, *_left_out(data, train)],
         settings=_settings(data, options),
+        served_by=dict(zip(model.task_names_, map(int, model.labels_), strict=True)),
     )
-    labels = dict(zip(model.task_names_, map(int, model.labels_), strict=True))
-    return Comparison(report, labels, dict(zip(tasks.names, map(int, tasks.sizes), strict=True)))
+    return Comparison(report, dict(zip(tasks.names, map(int, tasks.sizes), strict=True)))
 
 
 # ---------------------------------------------------------------------- rows
@@ -165,16 +162,16 @@ def _left_out(data: Data, train: TaskSet) -> list[str]:
     """Say which tasks have no held-out loss, and which take no part in the choice."""
     notices = []
     if data.unusable:
-        listed = ", ".join(f"{name} ({why})" for name, why in data.unusable.items())
+        reasons = [f"{name} ({why})" for name, why in data.unusable.items()]
         notices.append(
-            f"Too little data to test or to choose by: {listed}. All their rows are used for "
+            f"Too little data to test or to choose by: {listed(reasons)}. All their rows are used for "
             "training, in the common network if that is chosen, else alone."
         )
     few = [task.name for task in train if task.name not in data.unusable and len(task) < MIN_ROWS]
     if few:
         notices.append(
             f"With the held-out rows taken away, fewer than {MIN_ROWS} rows are left of: "
-            f"{', '.join(few)}. "
+            f"{listed(few)}. "
             "These take no part in the choice of groups; they are trained in the common network if "
             "that is chosen, else alone."
         )
@@ -184,12 +181,12 @@ def _left_out(data: Data, train: TaskSet) -> list[str]:
 def _second_best(report: GroupingReport) -> list[str]:
     """Say so where the chosen plan is not the best one on the held-out rows."""
     totals, best = report.totals, report.best
-    excess = totals["grouped"] - totals[best]
+    excess = totals[Strategy.GROUPED.value] - totals[best]
     if not excess > 1e-9 * abs(totals[best]):
         return []
     return [
         f"The plan was chosen on validation rows ({report.winner}). On the held-out rows {best} "
-        f"has a total that is {excess / totals['grouped']:.1%} lower: "
+        f"has a total that is {excess / totals[Strategy.GROUPED.value]:.1%} lower: "
         "the two are close, or the choice was unlucky."
     ]
 
@@ -220,12 +217,12 @@ def _losses(model: Any, train: TaskSet, test: TaskSet, seed: int, jobs: int | No
     strategies that train a task alike give it the same loss to the last digit.
     """
     names = train.names
-    plans: list[dict[str, tuple[str, ...]]] = [
-        {name: (name,) for name in names},
-        dict.fromkeys(names, tuple(names)),
-        dict(zip(names, (model.groups_[g] for g in model.labels_), strict=True)),
-    ]
-    groups = list(dict.fromkeys(group for plan in plans for group in plan.values()))
+    plans: dict[Strategy, dict[str, tuple[str, ...]]] = {
+        Strategy.SINGLE: {name: (name,) for name in names},
+        Strategy.JOINT: dict.fromkeys(names, tuple(names)),
+        Strategy.GROUPED: dict(zip(names, (model.groups_[g] for g in model.labels_), strict=True)),
+    }
+    groups = list(dict.fromkeys(group for plan in plans.values() for group in plan.values()))
     layout, categorical = model.model_.layout, model.estimator.categorical_features
     rows = TrainingRows(layout, train, categorical=categorical)
     fitted = dict(
@@ -239,17 +236,20 @@ def _losses(model: Any, train: TaskSet, test: TaskSet, seed: int, jobs: int | No
     loss_of: dict[tuple[Any, str], float] = {}
     for group, estimator in fitted.items():
         served = [
-            name for name in group if name in test and any(plan[name] == group for plan in plans)
+            name
+            for name in group
+            if name in test and any(plan[name] == group for plan in plans.values())
         ]
         if served:
             for name, loss in zip(
                 served, _task_losses(estimator, test.subset(served)), strict=True
             ):
                 loss_of[group, name] = loss / units[name]
-    columns = [[loss_of.get((plan[name], name), np.nan) for name in names] for plan in plans]
-    return pd.DataFrame(
-        dict(zip(STRATEGIES, columns, strict=True)), index=pd.Index(names, name="task")
-    )
+    columns = {
+        strategy.value: [loss_of.get((plan[name], name), np.nan) for name in names]
+        for strategy, plan in plans.items()
+    }
+    return pd.DataFrame(columns, index=pd.Index(names, name="task"))
 
 
 def _task_losses(estimator: Any, test: TaskSet) -> list[float]:

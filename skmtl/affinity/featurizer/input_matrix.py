@@ -20,7 +20,7 @@ def encode_inputs(
     occurs (a missing value is a level of its own); an object column that holds nothing but numbers
     counts as numeric. Missing numbers take the pooled mean, 0 if all are missing. Means and
     standard deviations are taken over the rows of all tasks, one after another: a row that is
-    labelled for two tasks counts twice, so that the wide and the long form of the same data give
+    labeled for two tasks counts twice, so that the wide and the long form of the same data give
     the same features.
 
     Parameters
@@ -117,9 +117,9 @@ def zscore(X: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.f
     """Centre and scale every column; what varies by rounding only becomes 0."""
     largest = np.abs(X).max(axis=0)
     X = X / np.where(largest > 0, largest, 1.0)  # so that no square overflows or vanishes
-    centred = X - np.average(X, axis=0, weights=weights)
-    deviation = np.sqrt(np.average(centred**2, axis=0, weights=weights))
+    centered = X - np.average(X, axis=0, weights=weights)
+    deviation = np.sqrt(np.average(centered**2, axis=0, weights=weights))
     constant = (np.ptp(X, axis=0) == 0) | (deviation <= 10 * np.finfo(float).eps)
-    centred[:, constant] = 0.0
-    scaled: NDArray[np.float64] = centred / np.where(constant, 1.0, deviation)
+    centered[:, constant] = 0.0
+    scaled: NDArray[np.float64] = centered / np.where(constant, 1.0, deviation)
     return scaled

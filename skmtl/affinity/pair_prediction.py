@@ -17,7 +17,7 @@ from skmtl.affinity.gains import PairwiseGains
 from skmtl.affinity.matrix import affinity_matrix
 from skmtl.data import TaskSet
 
-# Nearest neighbours take half of the time of all features and add nothing to the others.
+# Nearest neighbors take half of the time of all features and add nothing to the others.
 _FEATURES = [name for name in EXTENDED if name != "cross_link_ratio"]
 # Measurements that the noise of all targets counts as, beside a target's own.
 _PRIOR_MEASUREMENTS = 6
@@ -127,10 +127,14 @@ def predict_affinity(
     pairs = tasks.pairs()
     if not known.any():
         return affinity_matrix(pairs, np.zeros(len(pairs)), tasks.names)
-    featurizer, regressor = fit_steps(tasks, gains, random_state)
-    affinity: pd.DataFrame = affinity_matrix(
-        pairs, regressor.predict(featurizer.transform(pairs)), tasks.names
+    featurizer, regressor = unfitted_steps(tasks, gains, random_state)
+    features = featurizer.fit(pairs).transform(pairs)
+    row = {(target, source): k for k, (target, source) in enumerate(pairs)}
+    measured = features[[row[target, source] for target, source in gains.pairs[known]]]
+    regressor = fit_weighted(
+        regressor, measured, gains.values[known], gains.groups[known], gains.pairs[known, 0]
     )
+    affinity: pd.DataFrame = affinity_matrix(pairs, regressor.predict(features), tasks.names)
     reliability = 0.5 if np.isnan(gains.reliability) else float(np.clip(gains.reliability, 0, 1))
     for (target, source), value in zip(gains.pairs[known], gains.values[known], strict=True):
         affinity.loc[target, source] = (
@@ -187,25 +191,14 @@ def out_of_fold_predictions(
     )
 
 
-def unfitted_steps(tasks: TaskSet, gains: PairwiseGains, random_state: Any) -> list[Any]:
-    """Return featurizer and regressor, with the single-task losses that came with the gains."""
-    single = gains.table.groupby("target", sort=False)["stl_loss"].first()
-    return [
-        step
-        for _, step in gain_predictor(tasks, single_losses=single, random_state=random_state).steps
-    ]
-
-
-def fit_steps(
+def unfitted_steps(
     tasks: TaskSet, gains: PairwiseGains, random_state: Any
 ) -> tuple[TaskRelationFeaturizer, PairwiseGainRegressor]:
-    """Return featurizer and regressor, fitted to the gains that are known."""
-    known = np.isfinite(gains.values)
-    featurizer, regressor = unfitted_steps(tasks, gains, random_state)
-    features = featurizer.fit(gains.pairs[known]).transform(gains.pairs[known])
-    return featurizer, fit_weighted(
-        regressor, features, gains.values[known], gains.groups[known], gains.pairs[known, 0]
-    )
+    """Return featurizer and regressor, with the single-task losses that came with the gains."""
+    single = gains.table.groupby("target", sort=False)["stl_loss"].first()
+    predictor = gain_predictor(tasks, single_losses=single, random_state=random_state)
+    featurizer, regressor = (step for _, step in predictor.steps)
+    return featurizer, regressor
 
 
 def fit_weighted(

@@ -1,6 +1,4 @@
-"""What all estimates of affinity share: checks, the network that is asked, and the prediction for
-groups.
-"""
+"""What all estimates of affinity share: checks, tables, and the prediction for groups."""
 
 from __future__ import annotations
 
@@ -14,6 +12,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from skmtl.affinity.measure import check_no_fairness_term
 from skmtl.data import TaskSet, task_name
 from skmtl.estimators import MultiTaskClassifier, MultiTaskNetwork, MultiTaskRegressor
 from skmtl.support import DocLinks, VersionedState
@@ -22,14 +21,12 @@ _LARGEST_SEED = np.iinfo(np.int32).max
 
 
 class AffinityEstimator(VersionedState, DocLinks, BaseEstimator):
-    """Base of the estimates of affinity: ``fit(tasks)`` leaves ``affinity_``, (T, T), row = target,
-    larger = helps more.
-    """
+    """Estimate of affinity: ``fit(tasks)`` leaves ``affinity_``, (T, T), row = target."""
 
     affinity_: pd.DataFrame
     task_names_: list[str]
-    estimator: Any
-    random_state: Any
+    estimator: MultiTaskNetwork | None
+    random_state: int | np.random.RandomState | None
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "estimator": [MultiTaskNetwork, None],
         "random_state": ["random_state"],
@@ -51,46 +48,44 @@ class AffinityEstimator(VersionedState, DocLinks, BaseEstimator):
         """
         check_is_fitted(self, "affinity_")
         members = membership(groups, self.task_names_)
-        return self._by_group(members, self._group_gains(members))
+        gains = mean_over_others(self.affinity_.to_numpy(), members)
+        return group_table(gains, members, self.task_names_)
 
-    def _group_gains(self, members: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Gain of every task in every group, (n_groups, T); what is outside a group does not
-        matter.
-        """
-        return mean_over_others(self.affinity_.to_numpy(), members)
 
-    def _by_group(self, members: NDArray[np.bool_], values: NDArray[np.float64]) -> pd.DataFrame:
-        return pd.DataFrame(np.where(members, values, np.nan), columns=self.task_names_)
-
-    # ------------------------------------------------------------------ fit
-    def _begin(self, tasks: Any) -> tuple[MultiTaskNetwork, int]:
-        """Check the parameters and the tasks; return the network to train and a seed."""
-        self._validate_params()
-        name = type(self).__name__
-        if not isinstance(tasks, TaskSet):
-            raise TypeError(
-                f"tasks must be a TaskSet. Got {type(tasks).__name__}; build one with "
-                "TaskSet.from_long or TaskSet.from_wide."
-            )
-        if len(tasks) < 2:
-            raise ValueError(f"{name} needs at least 2 tasks. Got {len(tasks)}.")
-        kind = MultiTaskRegressor if tasks.kind == "regression" else MultiTaskClassifier
-        if self.estimator is not None and not isinstance(self.estimator, kind):
-            raise ValueError(
-                f"The tasks are of kind {tasks.kind!r}, so the estimator of {name} must be a "
-                f"{kind.__name__}. Got {self.estimator!r}."
-            )
-        self.task_names_ = tasks.names
-        network = kind() if self.estimator is None else clone(self.estimator)
-        return network, int(check_random_state(self.random_state).randint(_LARGEST_SEED))
-
-    def _finish(self, tasks: TaskSet, affinity: NDArray[np.float64]) -> None:
-        """Keep the table with a diagonal of 0."""
-        table = np.array(affinity, dtype=np.float64)
-        np.fill_diagonal(table, 0.0)
-        self.affinity_ = pd.DataFrame(
-            table, index=pd.Index(tasks.names), columns=pd.Index(tasks.names)
+def network_and_seed(affinity: AffinityEstimator, tasks: TaskSet) -> tuple[MultiTaskNetwork, int]:
+    """Check parameters and tasks; return the network to train and a seed."""
+    affinity._validate_params()
+    name, given = type(affinity).__name__, affinity.estimator
+    if not isinstance(tasks, TaskSet):
+        raise TypeError(
+            f"tasks must be a TaskSet. Got {type(tasks).__name__}; build one with "
+            "TaskSet.from_long or TaskSet.from_wide."
         )
+    if len(tasks) < 2:
+        raise ValueError(f"{name} needs at least 2 tasks. Got {len(tasks)}.")
+    kind = MultiTaskRegressor if tasks.kind == "regression" else MultiTaskClassifier
+    if given is not None and not isinstance(given, kind):
+        raise ValueError(
+            f"The tasks are of kind {tasks.kind!r}, so the estimator of {name} must be a "
+            f"{kind.__name__}. Got {given!r}."
+        )
+    check_no_fairness_term(given, name)
+    network = kind() if given is None else clone(given)
+    return network, int(check_random_state(affinity.random_state).randint(_LARGEST_SEED))
+
+
+def affinity_table(values: NDArray[np.float64], names: list[str]) -> pd.DataFrame:
+    """Return affinities (T, T) with names and a diagonal of 0."""
+    table = np.array(values, dtype=np.float64)
+    np.fill_diagonal(table, 0.0)
+    return pd.DataFrame(table, index=pd.Index(names), columns=pd.Index(names))
+
+
+def group_table(
+    values: NDArray[np.float64], members: NDArray[np.bool_], names: list[str]
+) -> pd.DataFrame:
+    """Return values of tasks in groups, (n_groups, T), NaN where a task is not in the group."""
+    return pd.DataFrame(np.where(members, values, np.nan), columns=names)
 
 
 def membership(groups: Sequence[Sequence[str]], names: Sequence[str]) -> NDArray[np.bool_]:

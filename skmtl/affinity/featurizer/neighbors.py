@@ -1,4 +1,4 @@
-"""The cross-link ratio of all pairs from one nearest-neighbour list for every row and task."""
+"""The cross-link ratio of all pairs from one nearest-neighbor list for every row and task."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ TIE = 1e-9
 
 
 class CrossLinks:
-    """Cross-links of the nearest-neighbour graphs of all pairs of tasks.
+    """Cross-links of the nearest-neighbor graphs of all pairs of tasks.
 
     In the graph of tasks i and j every row points to its k nearest other rows of both. These k are
     among its k nearest in i and its k nearest in j, so T lists a row serve all pairs. Where several
@@ -103,7 +103,7 @@ def share_of_other(
     other: NDArray[np.float64],
     other_within: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """How many of a row's k nearest neighbours belong to the other task.
+    """How many of a row's k nearest neighbors belong to the other task.
 
     Parameters
     ----------

@@ -1,0 +1,12 @@
+"""Names of tasks in messages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def listed(names: Sequence[str], at_most: int = 8, width: int = 32) -> str:
+    """Return names as a list of bounded length: the first few, each cut, and how many there are."""
+    shown = [name if len(name) <= width else name[: width - 3] + "..." for name in names[:at_most]]
+    more = f", ... ({len(names)} in all)" if len(names) > at_most else ""
+    return ", ".join(shown) + more

@@ -1,0 +1,157 @@
+"""Columns of a table as task ids, targets and inputs; what cannot be used is named."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from skmtl.cli.errors import InputError
+from skmtl.data import Kind, encode_task_ids, tidy_labels
+
+# Most tasks: the search looks at all their pairs.
+MOST_TASKS = 2_000
+# A text column with so many levels, in more than half of its rows a new one, is no category.
+_MANY_LEVELS = 50
+
+
+def task_ids(task: pd.Series, column: str) -> tuple[list[str], NDArray[np.intp]]:
+    """Return the names of the tasks, and the task of every row."""
+    try:
+        names, codes = encode_task_ids(_ids_as_written(task), f"task column {column!r}")
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    if len(names) < 2:
+        raise InputError(
+            f"column {column!r} holds one task only, {names[0]!r}; at least two are needed"
+        )
+    if len(names) > MOST_TASKS:
+        raise InputError(
+            f"column {column!r} holds {len(names):,} tasks in {len(codes):,} rows; at most "
+            f"{MOST_TASKS:,} can be grouped. Is it the column that tells tasks apart?"
+        )
+    return names, codes
+
+
+def _ids_as_written(task: pd.Series) -> pd.Series:
+    """Return texts as they are, but numbers with decimals (7.0, 0.53) as numbers: whole ones lose
+    the ".0", others are refused.
+    """
+    texts = pd.api.types.infer_dtype(task, skipna=True) == "string"
+    decimals = texts and task.str.fullmatch(r"\s*[+-]?\d*\.\d+([eE][+-]?\d+)?\s*").all()
+    return task.astype(float) if decimals else task
+
+
+def inferred_kind(target: pd.Series) -> Kind:
+    """Text, booleans and two whole numbers are classes; other numbers are quantities."""
+    if not pd.api.types.is_numeric_dtype(target) or pd.api.types.is_bool_dtype(target):
+        return "classification"
+    values = target.unique().astype(float)
+    return (
+        "classification"
+        if len(values) <= 2 and np.all(values == np.floor(values)) and np.isfinite(values).all()
+        else "regression"
+    )
+
+
+def quantities(target: pd.Series, column: str) -> NDArray[np.float64]:
+    """Return a target as finite numbers."""
+    numbers = pd.to_numeric(target, errors="coerce")
+    if numbers.isna().any() or pd.api.types.is_datetime64_any_dtype(target):
+        example = (
+            target.astype(object)[numbers.isna()].iloc[0]
+            if numbers.isna().any()
+            else target.iloc[0]
+        )
+        raise InputError(
+            f"target {column!r} is not numeric (it holds {example!r}); regression needs numbers, "
+            "else use --kind classification"
+        )
+    values = numbers.to_numpy(dtype=np.float64)
+    if np.isinf(values).any():
+        raise InputError(f"target {column!r} holds infinite values")
+    return values
+
+
+def classes(target: pd.Series, column: str) -> NDArray[np.generic]:
+    """Return a target as labels: whole numbers or text."""
+    if pd.api.types.is_bool_dtype(target):
+        return target.to_numpy(dtype=np.int64)
+    if pd.api.types.is_numeric_dtype(target):
+        values = target.to_numpy(dtype=np.float64)
+        if not np.all(np.isfinite(values) & (values == np.floor(values))):
+            raise InputError(
+                f"target {column!r} holds numbers that are not whole; they cannot be classes, use "
+                "--kind regression"
+            )
+        return tidy_labels(values)
+    if example := _text_among_numbers(target):
+        raise InputError(
+            f"target {column!r} holds text such as {example!r} among numbers; clean the column "
+            "first"
+        )
+    return target.astype(str).to_numpy(dtype=str)
+
+
+def checked_inputs(inputs: pd.DataFrame) -> pd.DataFrame:
+    """Return inputs as estimators take them: float64, or categories for text; missing values stay.
+
+    Parameters
+    ----------
+    inputs : DataFrame of shape (n, p)
+        Columns as read.
+
+    Returns
+    -------
+    DataFrame of shape (n, p)
+        Columns of dtype float64 or category.
+    """
+    if inputs.shape[1] == 0:
+        raise InputError("there is no input column beside the task and the target")
+    return pd.DataFrame({str(name): _input(inputs[name], str(name)) for name in inputs})
+
+
+def _input(values: pd.Series, column: str) -> pd.Series:
+    kind = values.dtype.kind
+    if kind in "mM":
+        raise InputError(
+            f"input column {column!r} holds dates; turn them into numbers (say, days since a fixed "
+            "date) or drop the column"
+        )
+    if values.isna().all():
+        raise InputError(f"input column {column!r} is empty; drop it")
+    if pd.api.types.is_numeric_dtype(values):
+        numbers = pd.Series(values.to_numpy(dtype=np.float64, na_value=np.nan), values.index)
+        if np.isinf(numbers).any():
+            raise InputError(f"input column {column!r} holds infinite values")
+        return numbers
+    if example := _text_among_numbers(values):
+        raise InputError(
+            f"input column {column!r} holds text such as {example!r} among numbers; clean the "
+            "column first"
+        )
+    n_levels, known = values.nunique(), int(values.notna().sum())
+    if n_levels > _MANY_LEVELS and 2 * n_levels > known:
+        raise InputError(
+            f"input column {column!r} holds {n_levels:,} different texts in {known:,} rows, such "
+            f"as {values.dropna().iloc[0]!r}; drop the column"
+        )
+    return values if isinstance(values.dtype, pd.CategoricalDtype) else _categories(values)
+
+
+def _categories(values: pd.Series) -> pd.Series:
+    return (
+        values.astype(object)
+        .where(values.notna(), None)
+        .map(str, na_action="ignore")
+        .astype("category")
+    )
+
+
+def _text_among_numbers(values: pd.Series) -> str | None:
+    """Return a text of a column in which at least half of the values are numbers."""
+    known = values.dropna().astype(object)
+    numbers = pd.to_numeric(known, errors="coerce")
+    if numbers.isna().all() or numbers.notna().mean() < 0.5:
+        return None
+    return str(known[numbers.isna()].iloc[0] if numbers.isna().any() else known.iloc[0])
