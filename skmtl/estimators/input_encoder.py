@@ -34,13 +34,13 @@ class InputEncoder:
     """Turns tables into a block of finite numbers and codes of categories.
 
     Columns of numbers (whole, real, boolean; numpy's, pandas' nullable and pyarrow's) form the
-    numeric block in their order. They are standardised with the (weighted) mean and standard
+    numeric block in their order. They are standardized with the (weighted) mean and standard
     deviation of the known values, far ones drawn in; a constant column becomes 0, and one that
     holds only 0 and 1 is left as it is. A missing value takes the mean, and a column with missing
     and known values in training gets one more column, 1 where it is missing; these stand at the end
     of the block. A column that is first missing when transforming just takes the mean. A column
     without any known value in training becomes 0 throughout, whatever it holds later: nothing was
-    learnt about it.
+    learned about it.
 
     Columns of categories get codes: 1, 2, ... for the levels present in training, sorted where they
     can be compared, and 0 for a missing or unseen level. Levels keep their type: 1 is 1.0 but not
@@ -127,7 +127,7 @@ class InputEncoder:
         Returns
         -------
         InputEncoder
-            What was learnt.
+            What was learned.
 
         Raises
         ------
@@ -190,7 +190,7 @@ class InputEncoder:
         width = len(self.numeric_positions) + len(self.categorical_positions)
         if X.shape[1] != width:
             raise ValueError(
-                f"X has {X.shape[1]} columns, but the encoder was learnt from {width} columns."
+                f"X has {X.shape[1]} columns, but the encoder was learned from {width} columns."
             )
         numeric = as_numbers(X, self.numeric_positions, spare=len(self.indicated))
         own = numeric[:, : len(self.numeric_positions)]

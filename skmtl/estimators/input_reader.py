@@ -1,4 +1,4 @@
-"""Encoded tables as a network reads them: numbers, one column a level for small categories, codes
+"""Encoded tables as a network reads them: numbers, one column per level for small categories, codes
 of those that are embedded.
 """
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from skmtl.estimators.input_encoder import InputEncoder
 
-# Known levels up to which a category is written out as one column a level where
+# Known levels up to which a category is written out as one column per level where
 # embedding_dim="auto".
 _WRITTEN_OUT = 16
 # Widest embedding that "auto" takes.

@@ -179,6 +179,7 @@ def _prepared(
         id(y),
         *((name, id(params[name])) for name in sorted(params)),
         identity(vars(settings.reading)),
+        settings.loss,
     )
     if key in problems and not estimator.warm_start:
         seeds = settings.draw_seeds()

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-# Standard deviations beyond which a standardised value grows like a logarithm. A row of a
-# heavy-tailed column would otherwise lie hundreds of deviations away, where a network has learnt
+# Standard deviations beyond which a standardized value grows like a logarithm. A row of a
+# heavy-tailed column would otherwise lie hundreds of deviations away, where a network has learned
 # nothing and extrapolates without bound: on counts of views and votes the test error was larger
 # than that of the mean.
 FAR = 4.0

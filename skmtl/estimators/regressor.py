@@ -23,10 +23,10 @@ from skmtl.support import fit_callbacks
 
 
 class MultiTaskRegressor(RegressionOutputs, RegressorMixin, MultiTaskNetwork):
-    r"""Multi-task regression: a trunk that all tasks share and one head a task.
+    r"""Multi-task regression: a trunk that all tasks share and one head per task.
 
-    Minimises the mean over tasks (weighted by ``task_weights``) of the mean over each task's
-    labelled rows,
+    Minimizes the mean over tasks (weighted by ``task_weights``) of the mean over each task's
+    labeled rows,
 
     .. math:: \frac{1}{\sum_t w_t} \sum_t \frac{w_t}{n_t} \sum_{i=1}^{n_t}
               L\bigl(h_t(f(x_i)), z_{it}\bigr) + \frac{\alpha}{2} \sum_l \|W_l\|^2,
@@ -43,20 +43,20 @@ class MultiTaskRegressor(RegressionOutputs, RegressorMixin, MultiTaskNetwork):
     activation : {"relu", "tanh", "logistic", "identity"}, default="relu"
         Activation of all hidden layers.
     solver : {"adam", "adamw", "adagrad", "sgd"}, default="adamw"
-        Optimiser. Adagrad starts its accumulator at 0.1; sgd has Nesterov momentum 0.9.
+        Optimizer. Adagrad starts its accumulator at 0.1; sgd has Nesterov momentum 0.9.
     alpha : float or "auto", default="auto"
         L2 penalty of the weights (not the biases); for adamw the decoupled decay: a step first
         multiplies the weights by 1 - learning_rate_init * alpha. "auto" is 1 for adamw, less in
-        proportion where tasks have more than 2,000 labelled rows (their median), and 1e-4 for the
+        proportion where tasks have more than 2,000 labeled rows (their median), and 1e-4 for the
         other solvers.
     batch_size : int, "auto" or "full", default="auto"
         Rows of every task in a step. "auto" is a tenth of the rows, between 16 and 256, and in long
         form at most 512 over the number of tasks, but 4; "full" takes all rows. In long form
         smaller tasks are repeated evenly, so that each step sees every task.
     learning_rate_init : float, default=3e-3
-        Step size.
+        Learning rate.
     max_iter : int, default=200
-        Largest number of passes over the data.
+        Largest number of epochs.
     early_stopping : bool or "auto", default="auto"
         Hold out part of every task, stop when its loss no longer falls, and return to the best
         weights. "auto" holds out rows of the tasks that have at least 5; True raises where a task
@@ -64,15 +64,15 @@ class MultiTaskRegressor(RegressionOutputs, RegressorMixin, MultiTaskNetwork):
     validation_fraction : float, default=0.1
         Fraction of rows that early stopping watches.
     n_iter_no_change : int, default=20
-        Passes without an improvement of ``tol`` after which training stops.
+        Epochs without an improvement of ``tol`` after which training stops.
     tol : float, default=1e-4
-        Smallest decrease of the (standardised) loss that counts as an improvement.
+        Smallest decrease of the (standardized) loss that counts as an improvement.
     dropout : float, default=0.0
         Share of the hidden units that every training step leaves out.
     standardize : bool, default=True
-        Standardise the numeric inputs, except columns that hold only 0 and 1. Standardised values z
+        Standardize the numeric inputs, except columns that hold only 0 and 1. Standardized values z
         beyond 4 become 4 + log(z - 3), so that heavy tails do not carry the network where it has
-        learnt nothing.
+        learned nothing.
     n_members : int or "auto", default="auto"
         Networks trained as one fleet and averaged; each has seeds and a validation split of its
         own. "auto" is 8, and 4 for more than 20,000 rows.
@@ -102,7 +102,7 @@ class MultiTaskRegressor(RegressionOutputs, RegressorMixin, MultiTaskNetwork):
         training have a level of their own.
     embedding_dim : int or "auto", default="auto"
         Width of the learned vector of a category. "auto" writes categories of at most 16 levels out
-        as one column a level and gives larger ones 1.6 times the root of their number of levels,
+        as one column per level and gives larger ones 1.6 times the root of their number of levels,
         between 4 and 16.
     dtype : {"auto", "float32", "float64"}, default="auto"
         Precision of training; "auto" is float32. Predictions are always computed in float64.
@@ -113,7 +113,7 @@ class MultiTaskRegressor(RegressionOutputs, RegressorMixin, MultiTaskNetwork):
         classes; inputs and targets are read as in the first fit.
     callbacks : list or None, default=None
         Callbacks of scikit-learn (1.9 or newer), such as ``sklearn.callback.ProgressBar()``; called
-        after every pass.
+        after every epoch.
     random_state : int, RandomState or None, default=None
         Seed of weights, batches and the validation split.
     verbose : int, default=0
@@ -131,19 +131,19 @@ class MultiTaskRegressor(RegressionOutputs, RegressorMixin, MultiTaskNetwork):
     feature_names_in_ : ndarray of str
         Column names of X, where it was a DataFrame.
     n_iter_ : int
-        Passes made, the largest over members.
+        Epochs made, the largest over members.
     best_iteration_ : int
-        Pass that the weights stem from, the largest over members.
+        Epoch that the weights stem from, the largest over members.
     loss_curve_ : ndarray of shape (n_iter,)
-        Training loss of every pass, mean over the members still running.
+        Training loss of every epoch, mean over the members still running.
     task_loss_curve_ : ndarray of shape (n_iter, T)
         The same per task, in the loss's own units: for the squared error, of the task's variance.
     aggregation_weights_ : ndarray of shape (n_iter, T)
-        Weights that the aggregator gave the tasks, mean over the steps of a pass and the members
+        Weights that the aggregator gave the tasks, mean over the steps of an epoch and the members
         still running; NaN for a task that had no label, and throughout for aggregators without
         weights.
     history_ : list of dict
-        One entry a pass: iteration, loss, validation_loss; for gradient weightings also
+        One entry per epoch: iteration, loss, validation_loss; for gradient weightings also
         negative_cosine_fraction and voldet, how far the task gradients of the last step are in
         conflict, and unsolved, the share of steps at which the method's equation had no solution.
     model_ : object
@@ -158,7 +158,7 @@ class MultiTaskRegressor(RegressionOutputs, RegressorMixin, MultiTaskNetwork):
     ValueError
         In ``fit``, if a parameter is out of range, inputs are neither numbers nor categories or are
         infinite, a task has no label, or ``early_stopping=True`` and a task has fewer than 10
-        labelled rows; in ``predict``, for a task that was not in fit.
+        labeled rows; in ``predict``, for a task that was not in fit.
 
     See Also
     --------
@@ -227,7 +227,7 @@ class MultiTaskRegressor(RegressionOutputs, RegressorMixin, MultiTaskNetwork):
     def partial_fit(self, X: Any, y: Any, *, sample_weight: Any = None) -> MultiTaskRegressor:
         """Train for one epoch on these rows, from where the last call ended.
 
-        The first call learns how inputs and targets are standardised and which tasks there are.
+        The first call learns how inputs and targets are standardized and which tasks there are.
         Nothing is held out.
 
         Parameters

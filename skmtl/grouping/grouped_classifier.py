@@ -18,7 +18,7 @@ from skmtl.grouping.grouped import TaskGrouped, group_and_fit, read_plan
 
 
 class TaskGroupedClassifier(ClassificationOutputs, ClassifierMixin, TaskGrouped):
-    r"""Find out which classification tasks should learn together, and train one network a group.
+    r"""Find out which classification tasks should learn together, and train one network per group.
 
     As :class:`TaskGroupedRegressor`, with log loss in place of squared error.
 
@@ -49,12 +49,12 @@ class TaskGroupedClassifier(ClassificationOutputs, ClassifierMixin, TaskGrouped)
     random_state : int, RandomState or None, default=None
         Seed of everything random.
     verbose : int, default=0
-        1 prints a line a stage.
+        1 prints one line per stage.
 
     Attributes
     ----------
     classes_ : ndarray or list of ndarray
-        Sorted classes: a list with one array a task for 2-D y, else one array (long form: the union
+        Sorted classes: a list with one array per task for 2-D y, else one array (long form: the union
         over tasks).
     groups_ : list of tuple of str
         Names of the tasks of every group.
@@ -68,7 +68,7 @@ class TaskGroupedClassifier(ClassificationOutputs, ClassifierMixin, TaskGrouped)
         The networks of all groups with all that predictions need, as one value; its content may
         change.
     estimators_ : list of MultiTaskClassifier
-        One fitted network a group.
+        One fitted network per group.
     task_names_ : list of str
         Names of the tasks.
     n_outputs_ : int

@@ -17,7 +17,7 @@ from skmtl.grouping.grouped import TaskGrouped, group_and_fit, read_plan
 
 
 class TaskGroupedRegressor(RegressionOutputs, RegressorMixin, TaskGrouped):
-    r"""Find out which regression tasks should learn together, and train one network a group.
+    r"""Find out which regression tasks should learn together, and train one network per group.
 
     ``fit`` holds out part of every task, measures the gains of a sample of pairs by splits inside
     the rest, predicts the gains of all other pairs from task-relation features, and lets a search
@@ -61,7 +61,7 @@ class TaskGroupedRegressor(RegressionOutputs, RegressorMixin, TaskGrouped):
     random_state : int, RandomState or None, default=None
         Seed of everything random.
     verbose : int, default=0
-        1 prints a line a stage.
+        1 prints one line per stage.
 
     Attributes
     ----------
@@ -77,7 +77,7 @@ class TaskGroupedRegressor(RegressionOutputs, RegressorMixin, TaskGrouped):
         The networks of all groups with all that predictions need, as one value; its content may
         change.
     estimators_ : list of MultiTaskRegressor
-        One fitted network a group.
+        One fitted network per group.
     task_names_ : list of str
         Names of the tasks.
     n_outputs_ : int

@@ -109,7 +109,7 @@ def fold_errors(
     counts = np.bincount(seen, minlength=len(labels.names))
     if not counts.all():
         raise ValueError(
-            f"Task {labels.names[int(counts.argmin())]!r} has no labelled row in the training part "
+            f"Task {labels.names[int(counts.argmin())]!r} has no labeled row in the training part "
             "of a fold. Drop it, or give another cv."
         )
     place, tasks, values = labels.among(test)

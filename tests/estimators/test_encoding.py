@@ -174,7 +174,7 @@ def test_infinity_is_refused_by_name(dtype):
 
 
 def test_a_table_of_another_width_is_refused(mixed):
-    with pytest.raises(ValueError, match="X has 4 columns, but the encoder was learnt from 5"):
+    with pytest.raises(ValueError, match="X has 4 columns, but the encoder was learned from 5"):
         InputEncoder.learn(mixed).transform(mixed.iloc[:, :4])
 
 

@@ -173,7 +173,7 @@ def test_what_cannot_be_measured_is_refused(rng):
     Y[1:, 1] = np.nan
     with (
         pytest.warns(UserWarning, match="single row"),
-        pytest.raises(ValueError, match="Task '1' has no labelled row in the training part"),
+        pytest.raises(ValueError, match="Task '1' has no labeled row in the training part"),
     ):
         representation_path(LowRankMultiTaskRegressor(), X, Y, ranks=[1], cv=2)
     with pytest.raises(ValueError, match="rank must be one of"):
