@@ -744,7 +744,13 @@ def grouping_of(model: Any) -> list[Any]:
 
 def grouped(model: Any, X: Any, y: Any) -> list[Any]:
     model.fit(X, y)
-    found = [model.groups_, model.labels_, model.affinity_, model.gains_.table, model.choice_.drop(columns="kind", errors="ignore")]
+    found = [
+        model.groups_,
+        model.labels_,
+        model.affinity_,
+        model.gains_.table,
+        model.choice_.drop(columns="kind", errors="ignore"),
+    ]
     return [*shown(model, X), *found, [shown_curves(one) for one in model.estimators_]]
 
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from skmtl.aggregation.gramians import nan_unless, rank_tolerance, settled
 from skmtl.aggregation.kinds import GradientWeighting, State
-from skmtl.aggregation.parameters import checked_choice
+from skmtl.aggregation.parameter_checks import checked_choice
 from skmtl.base import Signals
 
 SCALES = ("min", "median", "rmse")

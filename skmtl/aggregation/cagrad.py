@@ -8,7 +8,7 @@ from torch import Tensor
 from skmtl.aggregation.gramians import nan_unless, settled, squared_norms, uniform
 from skmtl.aggregation.kinds import GradientWeighting, State
 from skmtl.aggregation.mgda import shortest_average
-from skmtl.aggregation.parameters import checked_number
+from skmtl.aggregation.parameter_checks import checked_number
 from skmtl.base import Signals
 
 

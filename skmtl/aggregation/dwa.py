@@ -6,7 +6,7 @@ from torch import Tensor
 
 from skmtl.aggregation.kinds import Device, LossWeighting, State
 from skmtl.aggregation.loss_batch import LossBatch, balanced, ratio, unknown
-from skmtl.aggregation.parameters import checked_number
+from skmtl.aggregation.parameter_checks import checked_number
 from skmtl.base import Signals
 
 

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from skmtl.aggregation.equation import EquationWeighting, equal_priorities, solve_step
 from skmtl.aggregation.kinds import State
-from skmtl.aggregation.parameters import checked_number
+from skmtl.aggregation.parameter_checks import checked_number
 from skmtl.base import Signals, TrunkStep
 
 

@@ -14,7 +14,7 @@ from skmtl.aggregation.loss_batch import (
     task_softmax,
     unsolved,
 )
-from skmtl.aggregation.parameters import PerTask, checked_number, checked_per_task
+from skmtl.aggregation.parameter_checks import PerTask, checked_number, checked_per_task
 from skmtl.base import Signals
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from skmtl.aggregation.drawing import Generators, draws
 from skmtl.aggregation.given import checked_jacobian
 from skmtl.aggregation.kinds import State
-from skmtl.aggregation.parameters import PerTask, checked_per_task
+from skmtl.aggregation.parameter_checks import PerTask, checked_per_task
 from skmtl.base import Aggregator, Signals
 
 

@@ -17,7 +17,7 @@ from skmtl.aggregation.loss_batch import (
     task_softmax,
     unknown,
 )
-from skmtl.aggregation.parameters import checked_number
+from skmtl.aggregation.parameter_checks import checked_number
 from skmtl.base import Signals
 
 

@@ -9,7 +9,7 @@ from skmtl.aggregation.drawing import Generators
 from skmtl.aggregation.given import checked_gramian
 from skmtl.aggregation.gramians import nan_unless, settled, unit_diagonal
 from skmtl.aggregation.kinds import Device, GradientWeighting, State
-from skmtl.aggregation.parameters import checked_number
+from skmtl.aggregation.parameter_checks import checked_number
 from skmtl.aggregation.pcgrad import random_order
 from skmtl.base import Signals
 

@@ -12,7 +12,7 @@ from skmtl.aggregation.drawing import Generators
 from skmtl.aggregation.equation import Array, EquationWeighting, solve_step
 from skmtl.aggregation.given import checked_gramian
 from skmtl.aggregation.kinds import State, weigh, weighted_rows
-from skmtl.aggregation.parameters import checked_number
+from skmtl.aggregation.parameter_checks import checked_number
 from skmtl.base import Signals, TrunkStep
 
 

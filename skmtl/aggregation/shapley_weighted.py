@@ -8,7 +8,7 @@ from torch import Tensor
 from skmtl.aggregation.dwa import DWA
 from skmtl.aggregation.gramians import squared_norms
 from skmtl.aggregation.kinds import Device, LossWeighting, State
-from skmtl.aggregation.parameters import checked_choice
+from skmtl.aggregation.parameter_checks import checked_choice
 from skmtl.aggregation.rlw import RLW
 from skmtl.aggregation.shapley import UTILITIES, shapley_shares
 from skmtl.aggregation.svfair import check_shapley, priorities

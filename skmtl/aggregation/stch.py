@@ -16,7 +16,7 @@ from skmtl.aggregation.loss_batch import (
     unknown,
     unsolved,
 )
-from skmtl.aggregation.parameters import (
+from skmtl.aggregation.parameter_checks import (
     PerTask,
     checked_choice,
     checked_count,

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from skmtl.aggregation.equation import Array, EquationWeighting, solve_step
 from skmtl.aggregation.kinds import State
-from skmtl.aggregation.parameters import (
+from skmtl.aggregation.parameter_checks import (
     checked_choice,
     checked_count,
     checked_max_norm,

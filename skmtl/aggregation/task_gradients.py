@@ -13,7 +13,7 @@ from torch import Tensor
 
 from skmtl.aggregation.drawing import Generators
 from skmtl.aggregation.kinds import Device, GradientWeighting, State
-from skmtl.aggregation.parameters import checked_choice, checked_count, checked_max_norm
+from skmtl.aggregation.parameter_checks import checked_choice, checked_count, checked_max_norm
 from skmtl.aggregation.registry import AGGREGATORS
 from skmtl.aggregation.torchjd import from_torchjd, is_torchjd
 from skmtl.base import Aggregator, Signals, TrunkStep

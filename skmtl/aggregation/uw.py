@@ -6,7 +6,7 @@ from torch import Tensor
 
 from skmtl.aggregation.kinds import Device, LossWeighting, State
 from skmtl.aggregation.loss_batch import LossBatch, adam_step, learned
-from skmtl.aggregation.parameters import PerTask, checked_number, checked_per_task
+from skmtl.aggregation.parameter_checks import PerTask, checked_number, checked_per_task
 from skmtl.base import Signals
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from skmtl.base import SMALLEST_PROBABILITY
 from skmtl.metrics.labeled_tasks import Average, LabeledTask, Score, labeled_tasks, score_tasks
-from skmtl.metrics.probabilities import (
+from skmtl.metrics.response_shapes import (
     classes_of_columns,
     column_of_labels,
     outputs_of_tasks,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from skmtl.metrics.labeled_tasks import Average, LabeledTask, Score, labeled_tasks, score_tasks
-from skmtl.metrics.probabilities import (
+from skmtl.metrics.response_shapes import (
     classes_of_columns,
     column_of_labels,
     outputs_of_tasks,

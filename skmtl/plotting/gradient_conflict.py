@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from skmtl.plotting.canvas import GRID, INK, PALE, SERIES, axes_or_new, tidy, titled
 from skmtl.plotting.panels import legend_above, panel_below
-from skmtl.plotting.task_weights import (
+from skmtl.plotting.weight_curves import (
     MOST_LINES,
     relative_weights,
     weight_colors,
