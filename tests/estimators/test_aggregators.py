@@ -216,7 +216,7 @@ def test_passes_and_weights_of_partial_fit_add_up(X, Y, aggregator):
         (GradVac(), "targets"),
         (FAMO(), "value"),
         (DWA(), "last"),
-        (TaskGradients("mgda", every=7), "due"),
+        (TaskGradients("mgda", every=2), "due"),
     ],
     ids=str,
 )
