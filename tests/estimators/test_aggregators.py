@@ -124,10 +124,10 @@ def test_the_mean_by_name_by_object_and_by_default_is_the_same(X, Y):
 
 def test_a_subclass_of_the_mean_is_not_taken_for_it(X, Y):
     class First(AGGREGATORS["mean"]):
-        def _weights(self, losses, state, present, generator):
-            weights = super()._weights(losses, state, present, generator)
+        def step(self, signals, state):
+            weights, state = super().step(signals, state)
             weights[:, 1:] = 0
-            return weights
+            return weights, state
 
     assert not (regressor(First()).fit(X, Y).aggregation_weights_[:, 1:] > 0).any()
 
@@ -216,7 +216,7 @@ def test_passes_and_weights_of_partial_fit_add_up(X, Y, aggregator):
         (GradVac(), "targets"),
         (FAMO(), "value"),
         (DWA(), "last"),
-        (TaskGradients("mgda", every=7), "_good_for"),
+        (TaskGradients("mgda", every=2), "due"),
     ],
     ids=str,
 )

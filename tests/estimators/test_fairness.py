@@ -156,7 +156,7 @@ def test_what_leaves_a_term_without_effect_is_said(people):
         model.fit(inputs, Y)
     with pytest.raises(
         ValueError,
-        match="sensitive_features must have one entry a row of X: 400 are needed. Got 399",
+        match="sensitive_features must have one entry per row of X: 400 are needed. Got 399",
     ):
         model.fit(inputs, Y, sensitive_features=group[:-1])
     with pytest.warns(UserWarning, match="one group only, 'f'"):
