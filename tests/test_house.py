@@ -322,7 +322,7 @@ def attributes_born_late(package: Path) -> list[str]:
         if isinstance(node, ast.ClassDef)
     }
     breaches = []
-    for module, source in sources.items():
+    for source in sources.values():
         if source.room not in BORN_EARLY:
             continue
         for owner in (node for node in ast.walk(source.tree) if isinstance(node, ast.ClassDef)):
