@@ -16,18 +16,19 @@ examples:
   python -m skmtl group pupils.csv --task school --target score --out report
 """
 _GROUP = """\
-Find out which tasks of a table should learn together.
+Find out which tasks of a table should be trained together.
 
-A task is one thing to predict with rows of its own: a school, a shop, a
-machine. The command trains many small networks, measures which tasks help each
-other, chooses groups, and compares three ways of training on rows that were
-kept aside: one network per task, one for all tasks, and one per group.
+A task is a prediction problem with its rows: a school, a shop, a machine. The
+command trains many small networks, measures which tasks help each other,
+chooses task groups, and compares three strategies on held-out rows: one
+network per task (single-task), one for all tasks (joint), and one per task
+group (grouped).
 """
 _LARGEST_SEED = 2**32 - 1
 
 
 class _Parser(argparse.ArgumentParser):
-    """Parser whose complaints are one line, as all others."""
+    """Argument parser that reports errors in one line, as the other commands do."""
 
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message} (see {self.prog} --help)")
@@ -48,7 +49,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """
     options = _parser().parse_args(arguments)
     if options.command is None:
-        raise InputError("say what to do: 'skmtl group DATA', or 'skmtl --help' for help")
+        raise InputError("a command is missing: run 'skmtl group DATA', or 'skmtl --help' for help")
     return options
 
 
@@ -56,23 +57,22 @@ def _parser() -> argparse.ArgumentParser:
     plain = argparse.RawDescriptionHelpFormatter
     parser = _Parser(
         prog="skmtl",
-        description="Multi-task learning on tables.",
+        description="Multi-task learning on tabular data.",
         epilog=_EXAMPLES,
         formatter_class=plain,
         allow_abbrev=False,
     )
-    # The command line may not import from the roof of the package, which is always loaded before
-    # it.
+    # The version comes from the loaded package: the command line does not import skmtl itself.
     parser.add_argument(
         "--version",
         action="version",
         version=f"skmtl {sys.modules['skmtl'].__version__}",
-        help="print the version and stop",
+        help="print the version and exit",
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     group = commands.add_parser(
         "group",
-        help="find out which tasks should learn together",
+        help="find out which tasks should be trained together",
         description=_GROUP,
         epilog=_EXAMPLES,
         formatter_class=plain,
@@ -86,36 +86,36 @@ def _parser() -> argparse.ArgumentParser:
     group.add_argument(
         "--task",
         metavar="COLUMN",
-        help="column that says which task a row belongs to (needed for a file)",
+        help="column with the task of each row (required for a file)",
     )
     group.add_argument(
         "--target",
         metavar="COLUMN",
-        help="column to predict (needed for a file); all other columns are inputs",
+        help="column to predict (required for a file); all other columns are inputs",
     )
     group.add_argument(
         "--kind",
         choices=("regression", "classification"),
-        help="predict numbers or classes; worked out from the target if left out",
+        help="predict numbers or classes (default: inferred from the target)",
     )
     group.add_argument(
         "--pairs",
         type=_number(float, 0, 1, above=True),
         default=0.25,
         metavar="SHARE",
-        help="share of the task pairs to measure (default 0.25)",
+        help="fraction of the task pairs to measure (default 0.25)",
     )
     group.add_argument(
         "--repeats",
         type=_number(int, 1),
         default=4,
         metavar="N",
-        help="measurements of every pair, averaged (default 4)",
+        help="repeated measurements per pair, which are averaged (default 4)",
     )
     group.add_argument(
         "--method",
         choices=("beam", "sdp"),
-        help="search that proposes the groups (default: both, with several numbers of groups)",
+        help="search that proposes groupings (default: both, with several numbers of groups)",
     )
     group.add_argument(
         "--jobs", type=_number(int, 1), metavar="N", help="processes (default: one per core)"
@@ -131,7 +131,7 @@ def _parser() -> argparse.ArgumentParser:
         type=_number(int, 0, _LARGEST_SEED),
         default=0,
         metavar="S",
-        help="seed of everything random (default 0)",
+        help="random seed (default 0)",
     )
     group.add_argument(
         "--data-home", metavar="DIR", help="folder with the files of the named data sets"
@@ -142,7 +142,7 @@ def _parser() -> argparse.ArgumentParser:
 def _number(
     kind: type, low: float, high: float | None = None, *, above: bool = False
 ) -> Callable[[str], Any]:
-    """Return a reader of numbers in a range; ``above`` leaves out its lower end."""
+    """Return a parser of numbers in a range; ``above`` excludes its lower end."""
     noun = "a whole number" if kind is int else "a number"
     span = (
         f"at least {low}" if high is None else f"{'above' if above else 'from'} {low} up to {high}"

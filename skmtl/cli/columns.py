@@ -1,4 +1,4 @@
-"""Columns of a table as task ids, targets and inputs; what cannot be used is named."""
+"""Conversion of table columns to task ids, targets and inputs, with checks."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from skmtl.cli.errors import InputError
 from skmtl.data import Kind, encode_task_ids, tidy_labels
 
-# Most tasks: the search looks at all their pairs.
+# Maximum number of tasks: the search scores all their pairs.
 MOST_TASKS = 2_000
-# A text column with so many levels, in more than half of its rows a new one, is no category.
+# A text column is no category if it has more levels than this and more than one per two rows.
 _MANY_LEVELS = 50
 
 
@@ -23,19 +23,20 @@ def task_ids(task: pd.Series, column: str) -> tuple[list[str], NDArray[np.intp]]
         raise InputError(str(error)) from None
     if len(names) < 2:
         raise InputError(
-            f"column {column!r} holds one task only, {names[0]!r}; at least two are needed"
+            f"column {column!r} contains only one task, {names[0]!r}; at least two are needed"
         )
     if len(names) > MOST_TASKS:
         raise InputError(
-            f"column {column!r} holds {len(names):,} tasks in {len(codes):,} rows; at most "
-            f"{MOST_TASKS:,} can be grouped. Is it the column that tells tasks apart?"
+            f"column {column!r} contains {len(names):,} tasks in {len(codes):,} rows; at most "
+            f"{MOST_TASKS:,} can be grouped. Is it the task column?"
         )
     return names, codes
 
 
 def _ids_as_written(task: pd.Series) -> pd.Series:
-    """Return texts as they are, but numbers with decimals (7.0, 0.53) as numbers: whole ones lose
-    the ".0", others are refused.
+    """Return strings unchanged, and numbers with decimals as floats.
+
+    Later, 7.0 becomes the id "7", and a fraction such as 0.53 is rejected.
     """
     texts = pd.api.types.infer_dtype(task, skipna=True) == "string"
     decimals = texts and task.str.fullmatch(r"\s*[+-]?\d*\.\d+([eE][+-]?\d+)?\s*").all()
@@ -43,7 +44,7 @@ def _ids_as_written(task: pd.Series) -> pd.Series:
 
 
 def inferred_kind(target: pd.Series) -> Kind:
-    """Text, booleans and two whole numbers are classes; other numbers are quantities."""
+    """Infer the kind: text, booleans and two whole numbers are classes, other numbers are not."""
     if not pd.api.types.is_numeric_dtype(target) or pd.api.types.is_bool_dtype(target):
         return "classification"
     values = target.unique().astype(float)
@@ -64,12 +65,12 @@ def quantities(target: pd.Series, column: str) -> NDArray[np.float64]:
             else target.iloc[0]
         )
         raise InputError(
-            f"target {column!r} is not numeric (it holds {example!r}); regression needs numbers, "
-            "else use --kind classification"
+            f"target {column!r} is not numeric (it contains {example!r}); regression needs "
+            "numbers. Use --kind classification for classes"
         )
     values = numbers.to_numpy(dtype=np.float64)
     if np.isinf(values).any():
-        raise InputError(f"target {column!r} holds infinite values")
+        raise InputError(f"target {column!r} contains infinite values")
     return values
 
 
@@ -81,14 +82,13 @@ def classes(target: pd.Series, column: str) -> NDArray[np.generic]:
         values = target.to_numpy(dtype=np.float64)
         if not np.all(np.isfinite(values) & (values == np.floor(values))):
             raise InputError(
-                f"target {column!r} holds numbers that are not whole; they cannot be classes, use "
-                "--kind regression"
+                f"target {column!r} contains numbers that are not integers; they cannot be "
+                "classes. Use --kind regression"
             )
         return tidy_labels(values)
     if example := _text_among_numbers(target):
         raise InputError(
-            f"target {column!r} holds text such as {example!r} among numbers; clean the column "
-            "first"
+            f"target {column!r} mixes numbers with text such as {example!r}; clean the column first"
         )
     return target.astype(str).to_numpy(dtype=str)
 
@@ -107,7 +107,7 @@ def checked_inputs(inputs: pd.DataFrame) -> pd.DataFrame:
         Columns of dtype float64 or category.
     """
     if inputs.shape[1] == 0:
-        raise InputError("there is no input column beside the task and the target")
+        raise InputError("there is no input column besides the task and the target")
     return pd.DataFrame({str(name): _input(inputs[name], str(name)) for name in inputs})
 
 
@@ -115,26 +115,26 @@ def _input(values: pd.Series, column: str) -> pd.Series:
     kind = values.dtype.kind
     if kind in "mM":
         raise InputError(
-            f"input column {column!r} holds dates; turn them into numbers (say, days since a fixed "
-            "date) or drop the column"
+            f"input column {column!r} contains dates; convert them to numbers (for example, days "
+            "since a fixed date) or drop the column"
         )
     if values.isna().all():
         raise InputError(f"input column {column!r} is empty; drop it")
     if pd.api.types.is_numeric_dtype(values):
         numbers = pd.Series(values.to_numpy(dtype=np.float64, na_value=np.nan), values.index)
         if np.isinf(numbers).any():
-            raise InputError(f"input column {column!r} holds infinite values")
+            raise InputError(f"input column {column!r} contains infinite values")
         return numbers
     if example := _text_among_numbers(values):
         raise InputError(
-            f"input column {column!r} holds text such as {example!r} among numbers; clean the "
+            f"input column {column!r} mixes numbers with text such as {example!r}; clean the "
             "column first"
         )
     n_levels, known = values.nunique(), int(values.notna().sum())
     if n_levels > _MANY_LEVELS and 2 * n_levels > known:
         raise InputError(
-            f"input column {column!r} holds {n_levels:,} different texts in {known:,} rows, such "
-            f"as {values.dropna().iloc[0]!r}; drop the column"
+            f"input column {column!r} contains {n_levels:,} different texts in {known:,} rows, "
+            f"such as {values.dropna().iloc[0]!r}; drop the column"
         )
     return values if isinstance(values.dtype, pd.CategoricalDtype) else _categories(values)
 
@@ -149,7 +149,7 @@ def _categories(values: pd.Series) -> pd.Series:
 
 
 def _text_among_numbers(values: pd.Series) -> str | None:
-    """Return a text of a column in which at least half of the values are numbers."""
+    """Return a text entry of a column in which at least half of the entries are numbers."""
     known = values.dropna().astype(object)
     numbers = pd.to_numeric(known, errors="coerce")
     if numbers.isna().all() or numbers.notna().mean() < 0.5:

@@ -1,4 +1,4 @@
-"""From what the user named to checked data."""
+"""Loading and checking of the data that the command line names."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ class Data:
     name : str
         Name of the data set or file.
     about : str
-        What it holds, in a sentence.
+        Description in one sentence.
     tasks : TaskSet
         All tasks.
     unusable : dict of str to str
-        Tasks without test rows, and why.
+        Tasks without test rows, with the reason.
     notices : list of str
-        What the reader must know.
+        Remarks for the reader: assumptions, rows that were dropped.
     """
 
     name: str
@@ -70,7 +70,7 @@ def read_data(options: argparse.Namespace) -> Data:
         If the data cannot be read or used.
     """
     with warnings.catch_warnings():
-        # A cell that says None or nan is an id as it stands; no conversion has made it.
+        # In a file, the text "None" or "nan" is a task id, not a converted missing value.
         warnings.filterwarnings("ignore", message=MISSING_AS_TEXT)
         return _named(options) if options.data in NAMED_SETS else _file(options)
 
@@ -80,8 +80,8 @@ def _named(options: argparse.Namespace) -> Data:
     name = options.data
     if options.task or options.target:
         raise InputError(
-            f"--task and --target belong to files; {name} is a data set (write ./{name} for a file "
-            "of that name)"
+            f"--task and --target apply to files, but {name} is a data set (write ./{name} for a "
+            "file of that name)"
         )
     chosen = NAMED_SETS[name]
     try:
@@ -89,7 +89,7 @@ def _named(options: argparse.Namespace) -> Data:
     except (OSError, ImportError) as error:
         raise InputError(f"data set {name}: {error}") from None
     if options.kind not in (None, tasks.kind):
-        raise InputError(f"{name} holds {tasks.kind} tasks; leave --kind out")
+        raise InputError(f"{name} contains {tasks.kind} tasks; leave out --kind")
     return Data(
         name, chosen.about, tasks, _unusable(tasks), [chosen.caveat] if chosen.caveat else []
     )
@@ -102,7 +102,7 @@ def _file(options: argparse.Namespace) -> Data:
         _complain_of_missing(options.data)
     for option in ("task", "target"):
         if not getattr(options, option):
-            raise InputError(f"--{option} COLUMN is needed to read a file")
+            raise InputError(f"--{option} COLUMN is required for a file")
     if options.task == options.target:
         raise InputError(f"--task and --target name the same column, {options.task!r}")
     frame, notices = read_table(path, options.task)
@@ -125,8 +125,8 @@ def _file(options: argparse.Namespace) -> Data:
             else "it has two values"
         )
         notices = [
-            f"The target {options.target!r} is taken for {kind}: {reason}. Use --kind to say "
-            "otherwise.",
+            f"The target {options.target!r} is treated as {kind}: {reason}. Use --kind to change "
+            "this.",
             *notices,
         ]
     names, codes = task_ids(task, options.task)
@@ -138,9 +138,7 @@ def _file(options: argparse.Namespace) -> Data:
     tasks = TaskSet.from_long(
         checked_inputs(inputs), labels, np.array(names, dtype=object)[codes], kind=kind
     )
-    about = (
-        f"Column {options.target!r} of {path.name}, one task for every value of {options.task!r}."
-    )
+    about = f"Target {options.target!r} of {path.name}, one task per value of {options.task!r}."
     return Data(path.name, about, tasks, _unusable(tasks), [*notices, *dropped])
 
 
@@ -171,7 +169,7 @@ def _check_column(frame: pd.DataFrame, name: str, option: str) -> None:
 def _labelled(
     target: pd.Series, task: pd.Series, options: argparse.Namespace
 ) -> tuple[NDArray[np.bool_], list[str]]:
-    """Mask of the rows that have a target and a task, and what is said about the others."""
+    """Return a mask of the rows with a target and a task, and notices about the other rows."""
     has_target, has_task = target.notna().to_numpy(), task.notna().to_numpy()
     notices = []
     for known, what in (
@@ -194,7 +192,7 @@ def _labelled(
 
 # ---------------------------------------------------------------------- tasks
 def _unusable(tasks: TaskSet) -> dict[str, str]:
-    """Tasks that get no test rows, and why; raise where fewer than two others remain."""
+    """Return the tasks without test rows and the reasons; raise if fewer than two others remain."""
     found: dict[str, str] = {}
     for task in tasks:
         if len(task) < MIN_ROWS:
@@ -208,7 +206,7 @@ def _unusable(tasks: TaskSet) -> dict[str, str]:
         ) + ", ..." * (len(found) > _SHOWN)
         need = f"at least {MIN_ROWS} rows" + " and two classes" * (tasks.kind == "classification")
         raise InputError(
-            f"{usable} of {len(tasks)} tasks can be used, and two are needed; a task needs {need}. "
-            f"Not usable: {listed}"
+            f"{usable} of {len(tasks)} tasks can be used, but at least two are needed; a task "
+            f"needs {need}. Not usable: {listed}"
         )
     return found

@@ -1,4 +1,4 @@
-"""The entry of the command line: options in, exit code out."""
+"""Entry point of the command line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from skmtl.support import progress_bar
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line of skmtl.
+    """Run the command line and return its exit code.
 
     Parameters
     ----------
@@ -29,8 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit code: 0; 2 for arguments or data that cannot be used, which one line on the error
-        stream explains; 130 when interrupted.
+        Exit code: 0 on success; 2 for arguments or data that cannot be used, with one line on the
+        error stream; 130 when interrupted.
 
     Examples
     --------

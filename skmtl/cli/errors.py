@@ -1,7 +1,7 @@
-"""What a user did that cannot work."""
+"""Exception for bad input."""
 
 from __future__ import annotations
 
 
 class InputError(Exception):
-    """Bad input; the command line says it in one line and ends with exit code 2."""
+    """Bad input; the command line prints it in one line and exits with code 2."""

@@ -1,4 +1,4 @@
-"""Results as files: all of them, or none."""
+"""Writing of the result files: all of them, or none."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FILES = ("report.html", "groups.json", "gains.csv", "affinity.png", "prediction.
 
 
 def check_folder(folder: Path) -> None:
-    """Raise unless files can be written below a folder; it is left as it was found."""
+    """Raise unless files can be written to a folder, which is left unchanged."""
     existed = folder.exists()
     if existed and not folder.is_dir():
         raise InputError(f"--out: {folder} is a file, not a folder")
@@ -41,19 +41,19 @@ def check_folder(folder: Path) -> None:
 
 
 def contents(comparison: Comparison) -> tuple[dict[str, bytes], str | None]:
-    """Make the content of all files that can be made with what is installed.
+    """Return the content of all files that the installed packages can produce.
 
     Parameters
     ----------
     comparison : Comparison
-        What was found out.
+        Results of the comparison.
 
     Returns
     -------
     files : dict of str to bytes
-        Content of every file, by name.
+        Content of each file, by name.
     missing : str or None
-        What is left out, and the extra that brings it.
+        Message about files that are left out and the extra to install; None if there are none.
     """
     report = comparison.report
     files = {
@@ -82,7 +82,7 @@ def contents(comparison: Comparison) -> tuple[dict[str, bytes], str | None]:
 
 
 def defused(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a table whose texts no spreadsheet takes for a formula: ' goes before = + - @."""
+    """Return a table whose texts start with ' where a spreadsheet would read a formula."""
     texts = [column for column in table if not pd.api.types.is_numeric_dtype(table[column])]
     written = table.copy()
     for column in texts:
@@ -107,7 +107,7 @@ def _is_number(text: str) -> bool:
 def _pictures(report: GroupingReport) -> dict[str, bytes]:
     predicted = report.predicted_gains.astype({"measured": float, "predicted": float})
     with warnings.catch_warnings():
-        # A name in letters that the font lacks is drawn as boxes.
+        # Letters that the font lacks are drawn as boxes, without a warning.
         warnings.filterwarnings("ignore", message="Glyph")
         return {
             "affinity": figure_png(
@@ -121,26 +121,26 @@ def _pictures(report: GroupingReport) -> dict[str, bytes]:
 
 
 def write(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Replace the results of an earlier run, once all new files are complete; other files in the
-    folder stay.
+    """Replace the results of an earlier run once all new files are complete.
+
+    Other files in the folder are kept.
 
     Parameters
     ----------
     folder : Path
         Folder for the results.
     files : dict of str to bytes
-        Content of every file, by name.
+        Content of each file, by name.
 
     Raises
     ------
     InputError
-        If they cannot be written; then those of the earlier run are still there.
+        If the files cannot be written; those of the earlier run are then unchanged.
     """
     existed, staging = folder.exists(), None
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        # Inside the folder, not beside it: only there is a move certain to stay within one file
-        # system.
+        # A folder inside the target folder, so that moves stay within one file system.
         staging = Path(tempfile.mkdtemp(prefix=".skmtl-", dir=folder))
         for name, content in files.items():
             (staging / name).write_bytes(content)
@@ -155,11 +155,11 @@ def write(folder: Path, files: Mapping[str, bytes]) -> None:
             shutil.rmtree(staging, ignore_errors=True)
         if not existed:
             with suppress(OSError):
-                folder.rmdir()  # fails, as it should, where something was written
+                folder.rmdir()  # fails, as intended, if the folder is not empty
 
 
 def _summary(comparison: Comparison) -> dict[str, Any]:
-    """Return what groups.json holds."""
+    """Return the content of groups.json."""
     report = comparison.report
     per_task = {
         name: dict(zip(report.losses.columns, row, strict=True))
@@ -188,7 +188,7 @@ def _summary(comparison: Comparison) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value as JSON knows it; what is not finite is null."""
+    """Return a value as a JSON type; infinite and missing numbers become null."""
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -1,4 +1,4 @@
-"""Data sets that the command line knows by name."""
+"""Data sets that the command line accepts by name."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from skmtl.datasets import fetch_landmine, fetch_mhc_binding, fetch_school, load
 
 @dataclass(frozen=True)
 class NamedSet:
-    """A data set with its story.
+    """A named data set.
 
     Attributes
     ----------
     about : str
-        What it holds.
+        Description in one sentence.
     load : callable
-        From the data folder, or None, to a Bunch with a ``task_set``.
+        Function of the data folder, or None, that returns a Bunch with a ``task_set``.
     caveat : str
-        What a reader of results must know.
+        Remark about the interpretation of the results.
     """
 
     about: str
@@ -33,8 +33,8 @@ NAMED_SETS = {
     "junior_school": NamedSet(
         "Mathematics scores of pupils in 49 primary schools.",
         lambda data_home: load_junior_school(),
-        caveat="Most pupils have rows from several years, which may lie on both sides of the "
-        "split: expect somewhat larger losses on new pupils.",
+        caveat="Most pupils have rows from several years, which may be in both training and test "
+        "rows: expect somewhat larger losses for new pupils.",
     ),
     "school": NamedSet(
         "Exam scores of pupils in 139 schools.",

@@ -1,6 +1,4 @@
-"""From data to a compared grouping: hold rows out, fit, train the three strategies, take their
-losses.
-"""
+"""Comparison of single-task, joint and grouped training on held-out rows."""
 
 from __future__ import annotations
 
@@ -56,14 +54,14 @@ _GAIN_COLUMNS = [
 
 @dataclass(frozen=True)
 class Comparison:
-    """What the command found out.
+    """Results of the command.
 
     Attributes
     ----------
     report : GroupingReport
-        All that the page says.
+        Content of the report page.
     sizes : dict of str to int
-        Rows of each task.
+        Number of rows per task.
     """
 
     report: GroupingReport
@@ -71,7 +69,7 @@ class Comparison:
 
 
 def compare(data: Data, options: argparse.Namespace) -> Comparison:
-    """Choose groups on one part of the rows and compare the three ways of training on the other.
+    """Choose groups on one part of the rows and compare the three strategies on the other.
 
     Parameters
     ----------
@@ -118,7 +116,7 @@ def _compare(data: Data, options: argparse.Namespace) -> Comparison:
     losses = _losses(model, train, test, train_seed, options.jobs)
     gains, predicted = _gains(model.gains_, train, fit_seed)
     report = GroupingReport(
-        title=f"Which tasks of {data.name} should learn together?",
+        title=f"Which tasks of {data.name} should be trained together?",
         data_description=data.about,
         kind=tasks.kind,
         n_rows=int(tasks.sizes.sum()),
@@ -141,7 +139,7 @@ def _compare(data: Data, options: argparse.Namespace) -> Comparison:
 
 # ---------------------------------------------------------------------- rows
 def _split(data: Data, seed: int) -> tuple[TaskSet, TaskSet]:
-    """Hold out part of every usable task; all rows of the others are for training."""
+    """Split the rows of each usable task into training and test rows; the others only train."""
     tasks = data.tasks
     train, test = tasks.subset(
         [name for name in tasks.names if name not in data.unusable]
@@ -152,42 +150,42 @@ def _split(data: Data, seed: int) -> tuple[TaskSet, TaskSet]:
 
 
 def _long(tasks: TaskSet) -> tuple[pd.DataFrame, NDArray[Any]]:
-    """Return inputs with the task in the last column, whose name no input has, and targets."""
+    """Return inputs, with the task in a last column of a unique name, and targets."""
     X, y, task = tasks.to_long()
     frame = pd.DataFrame(X).set_axis([f"input {name}" for name in pd.DataFrame(X).columns], axis=1)
     return frame.assign(**{TASK_COLUMN: task}), y
 
 
 def _left_out(data: Data, train: TaskSet) -> list[str]:
-    """Say which tasks have no held-out loss, and which take no part in the choice."""
+    """Return notices about tasks without a held-out loss or without a part in the choice."""
     notices = []
     if data.unusable:
         reasons = [f"{name} ({why})" for name, why in data.unusable.items()]
         notices.append(
-            f"Too little data to test or to choose by: {listed(reasons)}. All their rows are used for "
-            "training, in the common network if that is chosen, else alone."
+            f"Too few data for testing and for the choice of groups: {listed(reasons)}. All their "
+            "rows are used for training, in the joint network if it is chosen, otherwise in "
+            "single-task networks."
         )
     few = [task.name for task in train if task.name not in data.unusable and len(task) < MIN_ROWS]
     if few:
         notices.append(
-            f"With the held-out rows taken away, fewer than {MIN_ROWS} rows are left of: "
-            f"{listed(few)}. "
-            "These take no part in the choice of groups; they are trained in the common network if "
-            "that is chosen, else alone."
+            f"Without the held-out rows, fewer than {MIN_ROWS} rows are left of: {listed(few)}. "
+            "These tasks take no part in the choice of groups; they are trained in the joint "
+            "network if it is chosen, otherwise in single-task networks."
         )
     return notices
 
 
 def _second_best(report: GroupingReport) -> list[str]:
-    """Say so where the chosen plan is not the best one on the held-out rows."""
+    """Return a notice if the chosen grouping is not the best strategy on the test rows."""
     totals, best = report.totals, report.best
     excess = totals[Strategy.GROUPED.value] - totals[best]
     if not excess > 1e-9 * abs(totals[best]):
         return []
     return [
-        f"The plan was chosen on validation rows ({report.winner}). On the held-out rows {best} "
-        f"has a total that is {excess / totals[Strategy.GROUPED.value]:.1%} lower: "
-        "the two are close, or the choice was unlucky."
+        f"The grouping was chosen on validation rows ({report.winner}). On the held-out rows, "
+        f"{best} has a total loss that is {excess / totals[Strategy.GROUPED.value]:.1%} lower: "
+        "the difference is small, or validation rows were misleading."
     ]
 
 
@@ -211,18 +209,18 @@ def _model(data: Data, options: argparse.Namespace, seed: int) -> Any:
 
 
 def _losses(model: Any, train: TaskSet, test: TaskSet, seed: int, jobs: int | None) -> pd.DataFrame:
-    """Held-out losses (T, 3); NaN for tasks without test rows.
+    """Return held-out losses, (T, 3); NaN for tasks without test rows.
 
-    All networks are trained as one fleet from one seed, a group that two strategies share once:
-    strategies that train a task alike give it the same loss to the last digit.
+    All networks are trained as one fleet from one seed, and a group that two strategies share is
+    trained once. Strategies that train a task in the same group give it exactly the same loss.
     """
     names = train.names
-    plans: dict[Strategy, dict[str, tuple[str, ...]]] = {
+    group_of: dict[Strategy, dict[str, tuple[str, ...]]] = {
         Strategy.SINGLE: {name: (name,) for name in names},
         Strategy.JOINT: dict.fromkeys(names, tuple(names)),
         Strategy.GROUPED: dict(zip(names, (model.groups_[g] for g in model.labels_), strict=True)),
     }
-    groups = list(dict.fromkeys(group for plan in plans.values() for group in plan.values()))
+    groups = list(dict.fromkeys(group for each in group_of.values() for group in each.values()))
     layout, categorical = model.model_.layout, model.estimator.categorical_features
     rows = TrainingRows(layout, train, categorical=categorical)
     fitted = dict(
@@ -238,7 +236,7 @@ def _losses(model: Any, train: TaskSet, test: TaskSet, seed: int, jobs: int | No
         served = [
             name
             for name in group
-            if name in test and any(plan[name] == group for plan in plans.values())
+            if name in test and any(each[name] == group for each in group_of.values())
         ]
         if served:
             for name, loss in zip(
@@ -246,14 +244,14 @@ def _losses(model: Any, train: TaskSet, test: TaskSet, seed: int, jobs: int | No
             ):
                 loss_of[group, name] = loss / units[name]
     columns = {
-        strategy.value: [loss_of.get((plan[name], name), np.nan) for name in names]
-        for strategy, plan in plans.items()
+        strategy.value: [loss_of.get((each[name], name), np.nan) for name in names]
+        for strategy, each in group_of.items()
     }
     return pd.DataFrame(columns, index=pd.Index(names, name="task"))
 
 
 def _task_losses(estimator: Any, test: TaskSet) -> list[float]:
-    """Mean squared error or log loss of every task."""
+    """Return the mean squared error or log loss per task."""
     frame, y = _long(test)
     if test.kind == "regression":
         errors = (y - estimator.predict(frame)) ** 2
@@ -266,9 +264,7 @@ def _task_losses(estimator: Any, test: TaskSet) -> list[float]:
 def _gains(
     gains: PairwiseGains | None, train: TaskSet, seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the table of measured gains with predictions of each from the others, and these
-    predictions.
-    """
+    """Return the table of measured gains with out-of-fold predictions, and these predictions."""
     if gains is None:
         return pd.DataFrame(columns=_GAIN_COLUMNS), pd.DataFrame(
             columns=["target", "source", "measured", "predicted"]
@@ -280,7 +276,7 @@ def _gains(
 
 
 def prediction_correlation(predicted: pd.DataFrame) -> float:
-    """Correlation of measured gains and their predictions; NaN where it is undefined."""
+    """Return the correlation of measured and predicted gains; NaN where it is undefined."""
     both = predicted[["measured", "predicted"]].astype(float).dropna()
     if len(both) < 3 or (both.std() == 0).any():
         return float("nan")

@@ -1,4 +1,4 @@
-"""Reading a table from a file, as it is written."""
+"""Reading of tables from CSV and Parquet files."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ def read_table(path: Path, task: str) -> tuple[pd.DataFrame, list[str]]:
     Parameters
     ----------
     path : Path
-        File; what is not named ``.parquet`` or ``.pq`` is read as text, with commas, semicolons or
-        tabs.
+        File. Names that end in ``.parquet`` or ``.pq`` are Parquet files; all others are read as
+        text, separated by commas, semicolons or tabs.
     task : str
-        Column of a text file that is read as it stands: 007, 1e3 and NA are ids; only an empty cell
-        has none.
+        Task column of a text file, which is read without conversion: 007, 1e3 and NA are ids; only
+        an empty cell is missing.
 
     Returns
     -------
     frame : DataFrame
         The table, column names as strings.
     notices : list of str
-        What was left out.
+        Remarks about columns that were left out.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def read_table(path: Path, task: str) -> tuple[pd.DataFrame, list[str]]:
         raise InputError(f"{path} is empty") from None
     except UnicodeDecodeError:
         raise InputError(f"{path} is not UTF-8 text; save it as UTF-8 CSV or as Parquet") from None
-    except Exception as error:  # every decompressor has exceptions of its own
+    except Exception as error:  # each decompressor raises different exceptions
         if parquet and isinstance(error, ImportError):
             advice = 'reading Parquet files needs pyarrow: pip install "skmtl[data]"'
             raise InputError(advice) from None
@@ -87,13 +87,13 @@ def _read_csv(path: Path, task: str) -> tuple[pd.DataFrame, list[str]]:
             frame[task] = text.astype(object).mask(text.str.strip() == "")
     if header[0] == "" and len(header) > 1:
         return frame.iloc[:, 1:], [
-            "The first column has no name; it is taken for row numbers and not used."
+            "The first column has no name; it is treated as row numbers and not used."
         ]
     return frame, []
 
 
 def _header(path: Path) -> tuple[list[str], str]:
-    """Names of the columns, and what separates them."""
+    """Return the column names and the separator."""
     header: list[str] = []
     for separator in (",", ";", "\t"):
         header = (

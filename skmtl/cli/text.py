@@ -1,4 +1,4 @@
-"""Results as plain text of at most 80 columns."""
+"""Formatting of the results as plain text of at most 80 columns."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from skmtl.grouping import GroupingKind
 from skmtl.report import GroupingReport, Strategy, headline, reliability_sentence
 
 WIDTH = 80
-MOST_TASKS, EXTREMES, MOST_PLANS = 20, 5, 6
+MOST_TASKS, EXTREMES, MOST_CANDIDATES = 20, 5, 6
 _LONGEST_NAME = 22
 _UNITS = {
     "regression": "Mean squared error divided by the variance of all training targets: 0 is "
-    "perfect, 1 is as good as predicting one average for all rows.",
-    "classification": "Log loss: 0 is perfect, 0.693 is as good as a coin for two classes.",
+    "perfect, 1 is as good as predicting the overall mean.",
+    "classification": "Log loss: 0 is perfect, 0.693 is as good as chance for two classes.",
 }
 
 
 def say(*lines: str) -> None:
-    """Print lines without control characters, in what the output can encode."""
+    """Print lines without control characters, in the encoding of the output."""
     encoding = sys.stdout.encoding or "utf-8"
     for line in lines:
         print(plain(line).encode(encoding, "replace").decode(encoding))
@@ -35,9 +35,7 @@ def say(*lines: str) -> None:
 
 
 def plain(text: str) -> str:
-    """Return a text in one line, with ordinary spaces and minus signs and without control
-    characters.
-    """
+    """Return a text in one line, with ASCII spaces and minus signs and no control characters."""
     text = text.replace("\u202f", " ").replace("\u2212", "-").replace("\u2013", "-")
     return "".join(
         character if character.isprintable() else " " if character.isspace() else "?"
@@ -46,7 +44,7 @@ def plain(text: str) -> str:
 
 
 def opening(data: Data) -> list[str]:
-    """Say what the data are, before anything is computed."""
+    """Describe the data."""
     tasks = data.tasks
     return [
         *_wrapped(f"{data.name}: {data.about}"),
@@ -57,7 +55,7 @@ def opening(data: Data) -> list[str]:
 
 
 def results(comparison: Comparison) -> list[str]:
-    """Say what was found out."""
+    """Describe the results."""
     report = comparison.report
     sections = [
         _notices(report),
@@ -73,9 +71,9 @@ def results(comparison: Comparison) -> list[str]:
 def closing(
     report: GroupingReport, folder: str, files: Sequence[str], missing: str | None
 ) -> list[str]:
-    """Say how long it took and where the files lie."""
+    """Name the run time and the files."""
     lines = [
-        f"{report.seconds:.0f} seconds. Results in {folder}:",
+        f"Finished in {report.seconds:.0f} seconds. Results in {folder}:",
         *_wrapped(", ".join(files), indent=2),
     ]
     return [*lines, missing] if missing else lines
@@ -88,7 +86,7 @@ def _notices(report: GroupingReport) -> list[str]:
 
 def _totals(report: GroupingReport) -> list[str]:
     totals, complete = report.totals, report.losses.dropna()
-    rows = [["", "total", "mean per task", "against single-task"]]
+    rows = [["strategy", "total", "mean per task", "change from single-task"]]
     single = totals[Strategy.SINGLE.value]
     for name in report.losses.columns:
         compared = name != Strategy.SINGLE.value and single > 0
@@ -121,7 +119,7 @@ def _tasks(comparison: Comparison) -> list[str]:
 
     if len(losses) <= MOST_TASKS:
         return [
-            "LOSS OF EVERY TASK (change: grouped against single-task)",
+            "LOSS PER TASK (change: from single-task to grouped)",
             *_table([title, *(row(name) for name in losses.index)]),
         ]
     ordered = change.dropna().sort_values(kind="stable")
@@ -130,8 +128,8 @@ def _tasks(comparison: Comparison) -> list[str]:
         ordered[ordered > 0].index[::-1][:EXTREMES],
     )
     lines = [
-        f"SINGLE TASKS: {(ordered < 0).sum()} better and {(ordered > 0).sum()} worse when grouped "
-        "than alone"
+        f"LOSS PER TASK: {(ordered < 0).sum()} lower and {(ordered > 0).sum()} higher grouped than "
+        "single-task"
     ]
     for heading, names in (("improved", better), ("worsened", worse)):
         if len(names):
@@ -143,9 +141,9 @@ def _tasks(comparison: Comparison) -> list[str]:
 
 
 def _groups(report: GroupingReport) -> list[str]:
-    n_tasks, alone = len(report.losses), [group[0] for group in report.groups if len(group) == 1]
-    if len(alone) == n_tasks:
-        return ["GROUPS: none; every task has a network of its own"]
+    n_tasks, single = len(report.losses), [group[0] for group in report.groups if len(group) == 1]
+    if len(single) == n_tasks:
+        return ["GROUPS: none; each task has a separate network"]
     if len(report.groups) == 1:
         return [f"GROUPS: one; all {n_tasks} tasks share a network"]
     lines = [f"GROUPS: {len(report.groups)}"]
@@ -158,52 +156,51 @@ def _groups(report: GroupingReport) -> list[str]:
                 for name in group
             )
             lines += _wrapped(f"{number}: {members}", indent=2, hanging=6)
-    return lines + (_wrapped(f"alone: {', '.join(alone)}", indent=2, hanging=6) if alone else [])
+    if single:
+        lines += _wrapped(f"single-task: {', '.join(single)}", indent=2, hanging=6)
+    return lines
 
 
 def _choice(report: GroupingReport) -> list[str]:
-    """Say what was chosen and why; the rule is that of the grouped estimators."""
+    """Name the chosen grouping and the reason, by the rule of the grouped estimators."""
     choice = report.choice
     if len(choice) < 2:
         return _wrapped(
-            "CHOICE: fewer than two tasks have enough training rows to measure gains, so all tasks "
-            "share a network."
+            "CHOICE: joint, because fewer than two tasks have enough training rows to measure "
+            "gains."
         )
     chosen = choice.index[choice["chosen"]][0]
     is_proposed = choice["kind"] == GroupingKind.PROPOSED.value
     simple = choice[~is_proposed]["validation_loss"].idxmin()
     if chosen != simple:
-        against, error = (
-            choice.loc[simple, "candidate"],
-            _number(choice.loc[chosen, "difference_se"]),
-        )
+        difference = _number(-choice.loc[chosen, "difference"])
+        error = _number(choice.loc[chosen, "difference_se"])
         reason = (
-            f"its total is lower than that of {against} by "
-            f"{_number(-choice.loc[chosen, 'difference'])}, more than chance explains "
-            f"(standard error {error})."
+            f"its total loss is lower than that of {choice.loc[simple, 'candidate']} by "
+            f"{difference}, more than chance explains (standard error {error})."
         )
     elif not is_proposed.any():
-        reason = "it has the smaller total, and no grouping was proposed."
+        reason = "it has the smaller total loss, and no grouping was proposed."
     else:
         reason = (
-            "it has the smaller total of the two simple plans, and none of the "
+            "it has the smaller total loss of single-task and joint, and none of the "
             f"{is_proposed.sum()} proposed groupings lowers it by more than chance explains."
         )
     proposed = choice[is_proposed].sort_values("validation_loss", kind="stable")
-    shown = [*choice.index[~is_proposed], *proposed.index[:MOST_PLANS]]
-    rows = [["plan", "groups", "loss", "difference", "std. error", ""]]
+    shown = [*choice.index[~is_proposed], *proposed.index[:MOST_CANDIDATES]]
+    rows = [["candidate", "groups", "loss", "difference", "std. error", ""]]
     for k in dict.fromkeys([*shown, chosen]):
-        plan = choice.loc[k]
+        candidate = choice.loc[k]
         compared = (
             ["-", "-"]
             if k == simple
-            else [_number(plan["difference"]), _number(plan["difference_se"])]
+            else [_number(candidate["difference"]), _number(candidate["difference_se"])]
         )
         rows.append(
             [
-                plan["candidate"],
-                str(plan["n_groups"]),
-                _number(plan["validation_loss"]),
+                candidate["candidate"],
+                str(candidate["n_groups"]),
+                _number(candidate["validation_loss"]),
                 *compared,
                 "chosen" if k == chosen else "",
             ]
@@ -211,10 +208,10 @@ def _choice(report: GroupingReport) -> list[str]:
     hidden = len(choice) - len(rows) + 1
     lines = [
         *_wrapped(f"CHOICE: {report.winner}, because {reason}"),
-        "  Totals on validation rows inside the training part:",
+        "  Total loss on validation rows, which were split from the training rows:",
         *_table(rows),
     ]
-    return [*lines, f"  and {_count(hidden, 'more plan')} in the report"] if hidden else lines
+    return [*lines, f"  and {_count(hidden, 'more candidate')} in the report"] if hidden else lines
 
 
 def _trust(report: GroupingReport) -> list[str]:
@@ -228,8 +225,8 @@ def _trust(report: GroupingReport) -> list[str]:
     )
     if math.isfinite(correlation):
         text += (
-            " Gains predicted from the other pairs correlate with the measured ones at "
-            f"{correlation:.2f}; noise in the measurements lowers this number too."
+            " Out-of-fold predictions of the gains correlate with the measured gains at "
+            f"{correlation:.2f}; noise in the measurements lowers this number."
         )
     return _wrapped(text)
 
@@ -247,7 +244,7 @@ def _wrapped(text: str, *, indent: int = 0, hanging: int | None = None) -> list[
 
 
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Columns in line, the first to the left and all others to the right."""
+    """Align columns, the first to the left and all others to the right."""
     cut = [[_shortened(row[0]), *row[1:]] for row in rows]
     widths = [max(len(row[k]) for row in cut) for k in range(len(cut[0]))]
     lines = [

@@ -1,4 +1,4 @@
-"""Which tasks learn together: search for groups, and estimators that train one network per group."""
+"""Task grouping: search for groups, and estimators that train one network per task group."""
 
 from skmtl.grouping.candidates import GroupingKind, loss_units
 from skmtl.grouping.grouped import DEFAULT_NETWORK, MIN_ROWS

@@ -1,4 +1,4 @@
-"""Proposed groupings, and the choice among them on held-out rows."""
+"""Candidate groupings, and the choice among them on validation rows."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from skmtl.grouping.search import TaskGrouper
 
 # Numbers of groups that are proposed when no grouper is given.
 _PROPOSED_COUNTS = (2, 3, 4, 6, 8, 12, 16, 24)
-# Standard errors by which a proposed grouping must beat the better of "alone" and "all together":
-# one of many, or one that was singled out on other rows.
+# Standard errors by which a proposed grouping must beat the better of single-task and joint
+# training: if it is one of many candidates, and if it was selected beforehand on other rows.
 STRONG_EVIDENCE, SOME_EVIDENCE = 2.0, 1.0
 
 
 class GroupingKind(str, Enum):
-    """What a candidate grouping is."""
+    """Kind of a candidate grouping."""
 
     SINGLE_TASK = "single-task"  # one network per task
     JOINT = "joint"  # one network for all tasks
@@ -31,18 +31,18 @@ class GroupingKind(str, Enum):
 
 @dataclass(frozen=True)
 class Candidate:
-    """A grouping: groups of names, and for every task the group that serves it.
+    """Candidate grouping: the task groups, and the group whose network predicts each task.
 
     Attributes
     ----------
     name : str
-        Label in the table of candidates, for readers only.
+        Label in the table of candidates, for display only.
     groups : tuple of tuple of str
-        Tasks that train together; groups may overlap.
+        Tasks that are trained together; groups may overlap.
     served_by : dict of str to int
-        Index in ``groups`` of the group whose network serves the task.
+        Index in ``groups`` of the group whose network predicts the task.
     kind : GroupingKind
-        Whether it is one of the two simple groupings or a proposed one.
+        Single-task, joint, or proposed by a search.
     """
 
     name: str
@@ -52,11 +52,11 @@ class Candidate:
 
     @property
     def is_simple(self) -> bool:
-        """Whether no search is needed to name it."""
+        """Whether the grouping is single-task or joint."""
         return self.kind is not GroupingKind.PROPOSED
 
 
-def alone(names: Sequence[str]) -> Candidate:
+def single_task(names: Sequence[str]) -> Candidate:
     """Return the grouping with one network per task."""
     return Candidate(
         "single-task",
@@ -66,9 +66,9 @@ def alone(names: Sequence[str]) -> Candidate:
     )
 
 
-def together(names: Sequence[str]) -> Candidate:
+def joint(names: Sequence[str]) -> Candidate:
     """Return the grouping with one network for all tasks."""
-    return Candidate("all together", (tuple(names),), dict.fromkeys(names, 0), GroupingKind.JOINT)
+    return Candidate("joint", (tuple(names),), dict.fromkeys(names, 0), GroupingKind.JOINT)
 
 
 def proposed(
@@ -81,10 +81,10 @@ def proposed(
     affinity : DataFrame of shape (T, T)
         Predicted gains, row = target.
     grouper : TaskGrouper or None
-        Search; None = semidefinite clustering and beam search with 2, 3, 4, 6, ... groups, at most
-        half as many as tasks.
+        Search; None = semidefinite clustering and beam search with 2, 3, 4, 6, ... groups, up to
+        half the number of tasks.
     random_state : int
-        Seed of the search where the grouper has none.
+        Seed of the search if the grouper has none.
 
     Returns
     -------
@@ -121,32 +121,30 @@ def choose(
     losses: Sequence[NDArray[np.float64]],
     evidence: float = STRONG_EVIDENCE,
 ) -> pd.DataFrame:
-    """Compare candidates on their total held-out loss.
+    """Compare candidates by their total loss on validation rows.
 
-    The simple groupings are "single-task" and "all together". A proposed grouping replaces the
-    better of them only if its total is lower by more than so many standard errors of the
-    difference, taken over tasks: picking the best of many noisy totals would otherwise favour
-    whichever candidate was lucky.
+    A proposed grouping replaces the better of single-task and joint training only if its total is
+    lower by more than ``evidence`` standard errors of the difference, taken over tasks. Without
+    this margin, the minimum of many noisy totals would often be a chance result.
 
     Parameters
     ----------
     candidates : sequence of Candidate
-        At least one of them simple.
+        Candidates, at least one of them single-task or joint.
     losses : sequence of ndarray of shape (T,)
-        Held-out loss of every task under every candidate, in comparable units.
+        Validation loss per task for each candidate, in comparable units.
     evidence : float, default=2.0
-        Standard errors that a proposed grouping needs.
+        Number of standard errors by which a proposed grouping must be better.
 
     Returns
     -------
     DataFrame
         Columns candidate (label), kind, n_groups, validation_loss (total), difference and
-        difference_se (against the better of the simple ones), chosen.
+        difference_se (from the better of single-task and joint), chosen.
     """
     totals = np.array([loss.sum() for loss in losses])
-    totals[np.isnan(totals)] = (
-        np.inf
-    )  # a candidate without a loss never wins against one that has one
+    # A candidate without a loss never wins against one with a loss.
+    totals[np.isnan(totals)] = np.inf
     is_simple = np.array([candidate.is_simple for candidate in candidates])
     simple = _first_smallest(totals, is_simple)
     n_tasks = len(losses[0])
@@ -175,24 +173,24 @@ def choose(
 
 
 def _first_smallest(values: NDArray[np.float64], allowed: NDArray[np.bool_]) -> int:
-    """Position of the smallest of some values; of equals, the first."""
+    """Return the position of the smallest allowed value; ties go to the first."""
     positions = np.flatnonzero(allowed)
     return int(positions[np.argmin(values[positions])])
 
 
 def loss_units(tasks: TaskSet, *, pooled: bool, degree: float = 2.0) -> dict[str, float]:
-    """Return what each task's loss is divided by, so that losses add up.
+    """Return a divisor per task that makes losses comparable, so that they can be summed.
 
-    Log losses are left as they are. Squared errors are divided by the variance of the training
-    targets: of all tasks together where they are one quantity in one unit (long form), else task by
-    task. Losses of another degree are divided by that power of the standard deviation.
+    Log losses are not scaled. Squared errors are divided by the variance of the training targets:
+    the variance over all tasks if they share one unit (long form), otherwise that of each task.
+    Losses of another degree are divided by that power of the standard deviation.
 
     Parameters
     ----------
     tasks : TaskSet
         Training tasks.
     pooled : bool
-        Whether all targets are one quantity.
+        Whether the targets of all tasks are in the same unit.
     degree : float, default=2.0
         ``TaskLoss.degree`` of the loss: 2 for squared errors, 1 for absolute errors, 0 for losses
         in standardized units.
@@ -200,7 +198,7 @@ def loss_units(tasks: TaskSet, *, pooled: bool, degree: float = 2.0) -> dict[str
     Returns
     -------
     dict of str to float
-        Divisor of every task.
+        Divisor per task; 1 for a constant target.
 
     Examples
     --------

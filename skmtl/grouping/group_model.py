@@ -1,6 +1,4 @@
-"""Gains in groups: how far they depart from the average of pairs, learnt from groups that were
-measured.
-"""
+"""Model of gains in groups, learned from measured groups and from pair gains."""
 
 from __future__ import annotations
 
@@ -13,32 +11,31 @@ from skmtl.grouping.search import SizedValue
 
 Array = NDArray[np.float64]
 
-# Prior standard deviations of the coefficients, in units of the spread of the measured gains
-# (columns: intercept, size, rows of the target, their product) and of slopes (average of pairs, its
-# product with size).
+# Prior standard deviations: of the offsets (intercept, size, rows of the target, size times rows),
+# in units of the spread of the measured gains, and of the slopes (pair average, pair average times
+# size).
 _PRIOR_OFFSET, _PRIOR_SLOPE = 1.0, 0.5
-# Variances of the effects of targets and of single pairs that are tried, in units of the variance
-# that nothing explains.
+# Candidate variances of the effects of targets and of pairs, in units of the residual variance.
 _TARGET_RATIOS = (0.0, 1.0, 10.0, 100.0)
 _PAIR_RATIOS = (0.0, 1.0, 4.0, 16.0)
 
 
 @dataclass(frozen=True)
 class MeasuredGains:
-    """Relative gains of tasks in groups of several, one entry an observation.
+    """Relative gains of tasks in groups of at least two tasks, one entry per observation.
 
     Attributes
     ----------
     members : ndarray of shape (m, T)
-        Group of every observation.
+        Membership of the group of each observation.
     target : ndarray of shape (m,)
-        Task whose gain it is.
+        Index of the task whose gain was measured.
     gain : ndarray of shape (m,)
-        Relative drop of the task's loss against training it alone.
+        Relative reduction of the task's loss from its single-task loss.
     variance : ndarray of shape (m,)
-        Squared standard error of the gain, but for what all groups of a task share.
+        Squared standard error of the gain, without the part that all groups of a task share.
     common : ndarray of shape (T,)
-        Squared standard error that all gains of a task share: that of its loss alone above all.
+        Squared standard error that all gains of a task share, mainly that of its single-task loss.
     """
 
     members: NDArray[np.bool_]
@@ -49,46 +46,46 @@ class MeasuredGains:
 
 
 class GroupGainModel:
-    r"""Predict the gain of a task in a group from pair gains and from groups that were measured.
+    r"""Mixed model of the gain of a task in a group, given pair gains and measured groups.
 
-    .. math:: g_{G \to i} = \theta_0 + \theta_1 l + (\theta_2 + \theta_3 l) z_i + u_i + (\theta_4 +
-        \theta_5 l)
-        \frac{1}{|G| - 1} \sum_{j \in G, j \ne i} (A_{ij} + e_{ij}), \qquad l = \log_2 (|G| / 2)
+    .. math::
 
-    with :math:`z_i` the standardised logarithm of the task's number of rows. The plain average of
-    pairs is
-    :math:`\theta_4 = 1`, all else 0; that is the centre of the prior of :math:`\theta`. The effects
-    :math:`u_i` of targets and
-    :math:`e_{ij}` of pairs are normal with mean 0; their variances are those with the largest
-    likelihood on a small grid.
+        g_{G \to i} = \theta_0 + \theta_1 l + (\theta_2 + \theta_3 l) z_i + u_i
+        + (\theta_4 + \theta_5 l) \frac{1}{|G| - 1} \sum_{j \in G, j \ne i} (A_{ij} + e_{ij}),
+        \qquad l = \log_2 (|G| / 2)
+
+    where :math:`z_i` is the standardized logarithm of the task's number of rows. The prior mean of
+    :math:`\theta` is the average of the pair gains: :math:`\theta_4 = 1` and all others 0. The
+    effects :math:`u_i` of targets and :math:`e_{ij}` of pairs are normal with mean 0; their
+    variances maximize the likelihood on a small grid.
 
     Parameters
     ----------
     affinity : ndarray of shape (T, T)
-        Predicted gains A of pairs, row = target, with a diagonal of 0.
+        Predicted pair gains A, row = target, with a diagonal of 0.
     sizes : ndarray of shape (T,)
-        Rows of every task.
+        Number of rows per task.
 
     Attributes
     ----------
     coef_ : ndarray of shape (6,)
-        The coefficients.
+        Coefficients :math:`\theta`.
     target_effects_ : ndarray of shape (T,)
-        u.
+        Effects u of the targets.
     pair_effects_ : ndarray of shape (T, T)
-        e.
+        Effects e of the pairs.
     spread_ : float
-        Standard deviation of what neither the model nor the noise of the measurements explains.
+        Standard deviation of the gains that neither the model nor measurement noise explains.
 
     Examples
     --------
     >>> import numpy as np
     >>> A = np.full((4, 4), 0.1) - 0.1 * np.eye(4)
-    >>> everybody = np.ones((4, 4), dtype=bool)
+    >>> all_tasks = np.ones((4, 4), dtype=bool)
     >>> measured = MeasuredGains(
-    ...     everybody, np.arange(4), np.full(4, 0.3), np.full(4, 1e-4), np.zeros(4)
+    ...     all_tasks, np.arange(4), np.full(4, 0.3), np.full(4, 1e-4), np.zeros(4)
     ... )
-    >>> GroupGainModel(A, np.full(4, 50)).fit(measured).predict(everybody).round(1)
+    >>> GroupGainModel(A, np.full(4, 50)).fit(measured).predict(all_tasks).round(1)
     array([[0.3, 0.3, 0.3, 0.3],
            [0.3, 0.3, 0.3, 0.3],
            [0.3, 0.3, 0.3, 0.3],
@@ -105,7 +102,7 @@ class GroupGainModel:
         self.spread_ = 0.0
 
     def fit(self, measured: MeasuredGains) -> GroupGainModel:
-        """Learn coefficients and effects.
+        """Estimate coefficients and effects.
 
         Parameters
         ----------
@@ -131,17 +128,17 @@ class GroupGainModel:
         return self
 
     def predict(self, members: NDArray[np.bool_]) -> Array:
-        """Predict the gain of every task in every group.
+        """Predict the gain of each task in each group.
 
         Parameters
         ----------
         members : ndarray of shape (n, T)
-            Groups.
+            Membership of the groups.
 
         Returns
         -------
         ndarray of shape (n, T)
-            Gains; what stands where a task is not in the group means nothing. 0 in a group of one.
+            Gains: 0 in a group of one task, and undefined where a task is not in the group.
         """
         size = members.sum(axis=1)[:, None]
         log, weights = _log(size), members.astype(np.float64)
@@ -157,7 +154,7 @@ class GroupGainModel:
         return np.where(size > 1, gains, 0.0)
 
     def value(self, weights: Array) -> SizedValue:
-        """Return what groups are worth in total, each task's gain times its weight (T,)."""
+        """Return the value of groups: the sum of their tasks' gains times their weights (T,)."""
         sizes = np.arange(len(weights) + 1)
         pairs = weights[:, None] * (self.affinity + self.pair_effects_)
         base = weights * (self.coef_[0] + self.coef_[2] * self.rows + self.target_effects_)
@@ -179,8 +176,9 @@ class GroupGainModel:
         )
 
     def _fit_coefficients(self, X: Array, measured: MeasuredGains) -> None:
-        """Ridge towards the plain average of pairs; observations count by noise and by what no
-        coefficient explains.
+        """Ridge regression toward the average of pair gains.
+
+        Observations are weighted by the inverse of their noise and residual variance.
         """
         centre = np.array([0.0, 0, 0, 0, 1, 0])
         offset = measured.gain - X @ centre
@@ -202,9 +200,7 @@ class GroupGainModel:
         self.spread_ = float(np.sqrt(unexplained))
 
     def _fit_effects(self, residual: Array, others: Array, measured: MeasuredGains) -> None:
-        """Best guess of the effects of targets and pairs, target by target, under the variances
-        with the largest likelihood.
-        """
+        """Predict the effects of targets and pairs, with the variances of largest likelihood."""
         rows = [
             (task, at)
             for task in range(len(self.affinity))

@@ -1,7 +1,4 @@
-"""From a table of many tasks to groups that are trained together.
-
-Gains are measured and predicted, groups proposed, chosen on held-out rows and refitted.
-"""
+"""Shared part of the grouped estimators: measure gains, propose and choose groups, refit."""
 
 from __future__ import annotations
 
@@ -32,11 +29,11 @@ from skmtl.grouping.candidates import (
     STRONG_EVIDENCE,
     Candidate,
     GroupingKind,
-    alone,
     choose,
+    joint,
     loss_units,
     proposed,
-    together,
+    single_task,
 )
 from skmtl.grouping.grouped_networks import GroupedNetworks
 from skmtl.grouping.held_out import held_out_losses
@@ -44,10 +41,10 @@ from skmtl.grouping.rounds import N_SPLITS, GroupMeasurements, refined
 from skmtl.grouping.search import TaskGrouper
 from skmtl.support import DocLinks, Stage, VersionedState
 
-# Fewest rows of a task that takes part in measuring gains and in the choice of groups.
+# Minimum number of rows of a task that takes part in the choice of groups.
 MIN_ROWS = 10
 _LARGEST_SEED = np.iinfo(np.int32).max
-# Network of every group where none is given: small and quick, since hundreds of them are trained.
+# Default network of a group: small, because hundreds of them are trained.
 DEFAULT_NETWORK: dict[str, Any] = {
     "hidden_layer_sizes": (64,),
     "solver": "adam",
@@ -63,7 +60,7 @@ DEFAULT_NETWORK: dict[str, Any] = {
 
 
 class TaskGrouped(VersionedState, DocLinks, MultiOutputMixin, BaseEstimator):
-    """The common part of the grouped regressor and classifier: parameters."""
+    """Parameters that the grouped regressor and classifier share."""
 
     model_: GroupedNetworks
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -120,17 +117,19 @@ class TaskGrouped(VersionedState, DocLinks, MultiOutputMixin, BaseEstimator):
 
 @dataclass(frozen=True, eq=False)
 class GroupingPlan:
-    """Parameters of a grouped estimator, checked.
+    """Checked parameters of a grouped estimator.
 
     Attributes
     ----------
     owner : str
         Class of the estimator, for messages.
     network : MultiTaskNetwork
-        Network of every group, unfitted, with the task column.
+        Unfitted network of a group, with the task column.
     settings : Settings
-        How the network reads rows.
+        Settings of the network.
 
+    Notes
+    -----
     The other attributes are the parameters of the estimator, and four seeds.
     """
 
@@ -153,12 +152,12 @@ class GroupingPlan:
         return self.settings.reading.task_column is not None
 
     def units(self, tasks: TaskSet) -> dict[str, float]:
-        """Return what each task's loss is divided by, so that losses add up."""
+        """Return a divisor per task that makes losses comparable."""
         return loss_units(tasks, pooled=self.long, degree=self.settings.loss.degree)
 
 
 def read_plan(estimator: TaskGrouped, kind: type[MultiTaskNetwork]) -> GroupingPlan:
-    """Check and read the parameters of a grouped estimator, which is not changed."""
+    """Check the parameters of a grouped estimator and return them as a plan."""
     owner, given = type(estimator).__name__, estimator.estimator
     if given is not None and not isinstance(given, kind):
         raise TypeError(
@@ -236,7 +235,7 @@ def group_and_fit(plan: GroupingPlan, rows: TrainingRows) -> dict[str, Any]:
 # ---------------------------------------------------------------------- steps
 @dataclass(frozen=True, eq=False)
 class Choice:
-    """The winner, the table of candidates, and the rounds that proposed them."""
+    """Chosen candidate, table of all candidates, and table of the rounds that proposed them."""
 
     winner: Candidate
     table: pd.DataFrame
@@ -244,9 +243,9 @@ class Choice:
 
 
 def _network(plan: GroupingPlan, rows: TrainingRows, names: Sequence[str]) -> MultiTaskNetwork:
-    """Return the network of groups of these tasks, unfitted, without a fairness term.
+    """Return the unfitted network of these tasks, with their task weights.
 
-    Losses choose groups. Weights are those of these tasks.
+    It has no fairness term, because losses alone choose the groups.
     """
     network = clone(plan.network)
     if plan.settings.fairness is not None:
@@ -261,22 +260,22 @@ def _network(plan: GroupingPlan, rows: TrainingRows, names: Sequence[str]) -> Mu
 def _measuring_network(
     plan: GroupingPlan, rows: TrainingRows, names: Sequence[str]
 ) -> MultiTaskNetwork:
-    """Return the same for a TaskSet, whose table has no task column."""
+    """Return the network for a TaskSet, whose inputs have no task column."""
     return _network(plan, rows, names).set_params(categorical_features=rows.categorical)
 
 
 def _warn_of_one_task(plan: GroupingPlan, tasks: TaskSet) -> None:
-    """Say that there is nothing to group."""
+    """Warn that there is nothing to group."""
     if len(tasks) > 1:
         return
     where = (
-        f"The task column holds one task, {tasks.names[0]!r}"
+        f"The task column contains one task, {tasks.names[0]!r}"
         if plan.long
-        else "y holds one task and task_column is None"
+        else "y contains one task and task_column is None"
     )
     warnings.warn(
         f"{where}: {plan.owner} has nothing to group and trains one network. Set task_column to "
-        "the column of X that holds the tasks, or give y one column per task.",
+        "the task column of X, or pass y with one column per task.",
         UserWarning,
         stacklevel=5,
     )
@@ -296,7 +295,8 @@ def _usable_tasks(tasks: TaskSet) -> TaskSet:
         ] * bool(one_class)
         warnings.warn(
             f"Some tasks take no part in the choice of groups ({'; '.join(reasons)}). "
-            "They are trained in the common network if that is chosen, else alone.",
+            "They are trained in the joint network if it is chosen, otherwise in single-task "
+            "networks.",
             UserWarning,
             stacklevel=5,
         )
@@ -307,7 +307,7 @@ def _usable_tasks(tasks: TaskSet) -> TaskSet:
 def _measured(
     plan: GroupingPlan, rows: TrainingRows, rest: TaskSet
 ) -> tuple[PairwiseGains | None, pd.DataFrame]:
-    """Measure a sample of pairs and predict the gains of all, (T, T)."""
+    """Measure the gains of a sample of pairs and predict those of all pairs, (T, T)."""
     if len(rest) < 2:
         nothing = np.zeros((len(rest), len(rest)))
         return None, pd.DataFrame(nothing, index=rest.names, columns=rest.names)
@@ -327,20 +327,20 @@ def _measured(
 def chosen(
     plan: GroupingPlan, rows: TrainingRows, rest: TaskSet, held: TaskSet, affinity: pd.DataFrame
 ) -> Choice:
-    """Train every candidate on one part of the rows and compare totals on the other."""
+    """Train all candidates on one part of the rows and compare total losses on the other."""
     all_names = rows.tasks.names
     if len(rest) < 2:
-        everybody = together(all_names)
+        only = joint(all_names)
         columns = {
-            "candidate": [everybody.name],
-            "kind": [everybody.kind.value],
+            "candidate": [only.name],
+            "kind": [only.kind.value],
             "n_groups": [1],
             "validation_loss": [np.nan],
             "chosen": [True],
         }
-        return Choice(everybody, pd.DataFrame(columns))
+        return Choice(only, pd.DataFrame(columns))
     proposals, rounds = _proposals(plan, rows, rest, affinity)
-    candidates = [alone(rest.names), together(rest.names), *proposals]
+    candidates = [single_task(rest.names), joint(rest.names), *proposals]
     groups = list(dict.fromkeys(group for candidate in candidates for group in candidate.groups))
     stage = Stage("Candidate groups", len(groups), plan.verbose)
     fitted = fit_groups(
@@ -372,7 +372,7 @@ def chosen(
     if not left_out:
         return Choice(winner, table, rounds)
     if winner.kind is GroupingKind.JOINT:
-        return Choice(together(all_names), table, rounds)
+        return Choice(joint(all_names), table, rounds)
     served_by = winner.served_by | {name: len(winner.groups) + k for k, name in enumerate(left_out)}
     groups_of_all = (*winner.groups, *((name,) for name in left_out))
     return Choice(replace(winner, groups=groups_of_all, served_by=served_by), table, rounds)
@@ -381,7 +381,7 @@ def chosen(
 def _proposals(
     plan: GroupingPlan, rows: TrainingRows, rest: TaskSet, affinity: pd.DataFrame
 ) -> tuple[list[Candidate], pd.DataFrame | None]:
-    """Return the proposed groupings, and the table of the rounds that they come from."""
+    """Return the proposed groupings and the table of the rounds."""
     seed = plan.seeds[2]
     if plan.n_rounds == 0 or len(rest) < 3:
         return proposed(affinity, plan.grouper, seed), None

@@ -1,4 +1,4 @@
-"""Grouped classification."""
+"""Classifier that trains one network per task group."""
 
 from __future__ import annotations
 
@@ -18,70 +18,72 @@ from skmtl.grouping.grouped import TaskGrouped, group_and_fit, read_plan
 
 
 class TaskGroupedClassifier(ClassificationOutputs, ClassifierMixin, TaskGrouped):
-    r"""Find out which classification tasks should learn together, and train one network per group.
+    r"""Classifier that chooses task groups from measured gains and trains one network per group.
 
-    As :class:`TaskGroupedRegressor`, with log loss in place of squared error.
+    The method is that of :class:`TaskGroupedRegressor`, with log loss instead of squared error.
 
     Parameters
     ----------
     estimator : MultiTaskClassifier or None, default=None
-        Network of every group; None = a small one with early stopping. Its ``task_column`` is set
-        to that below.
+        Network of each group; None = a small network with early stopping. Its ``task_column`` is
+        replaced by the one below.
     task_column : str, int or None, default=None
-        Column of X, by name or position, that holds each row's task (long form); None = y has one
-        column a task.
+        Column of X, by name or position, with the task of each row (long form). None = y has one
+        column per task (wide form).
     grouper : TaskGrouper or None, default=None
-        Search that proposes a grouping; None = semidefinite clustering and beam search over several
+        Search that proposes groupings; None = semidefinite clustering and beam search with several
         numbers of groups.
     pair_fraction : float, default=0.25
-        Fraction of the pairs that are measured.
+        Fraction of the task pairs whose gains are measured; the others are predicted. A larger
+        fraction costs more and makes the gains more accurate.
     n_repeats : int, default=4
-        Measurements of every pair that are averaged.
+        Repeated measurements per pair, which are averaged.
     n_rounds : int, default=3
-        Most rounds in which groupings are proposed, measured by splits inside the rest, and the
-        predicted gains corrected. 0 = the search sees pair gains alone.
+        Maximum number of rounds that propose groupings, measure them on splits of the training
+        rows, and correct the predicted gains. 0 = the search uses pair gains only.
     validation_size : float, default=0.3
-        Fraction of every task's rows that the choice is made on.
+        Fraction of each task's rows on which the candidates are compared.
     n_jobs : int or None, default=None
-        Most processes that large fleets are spread over; None = as many as torch may use threads.
+        Maximum number of processes; None = the number of threads that torch may use.
     memory : str, joblib.Memory or None, default=None
-        Where finished measurements are kept.
+        Cache of finished measurements; None = no cache.
     random_state : int, RandomState or None, default=None
-        Seed of everything random.
+        Seed of splits, networks and searches. Pass an int for reproducible results.
     verbose : int, default=0
         1 prints one line per stage.
 
     Attributes
     ----------
     classes_ : ndarray or list of ndarray
-        Sorted classes: a list with one array per task for 2-D y, else one array (long form: the union
-        over tasks).
+        Sorted classes: a list with one array per task for 2-D y, otherwise one array (long form:
+        the union over tasks).
     groups_ : list of tuple of str
-        Names of the tasks of every group.
+        Task names of each group.
     labels_ : ndarray of shape (T,)
-        Index of the group that serves the task.
+        Index of the group whose network predicts the task.
     affinity_ : DataFrame of shape (T, T)
         Predicted gains, row = target, column = source; NaN for tasks that took no part.
     gains_ : PairwiseGains or None
-        The measured gains; None where fewer than two tasks could be measured.
+        Measured gains; None if fewer than two tasks could be measured.
     model_ : object
-        The networks of all groups with all that predictions need, as one value; its content may
-        change.
+        The fitted networks with everything that prediction needs. Its content may change between
+        versions.
     estimators_ : list of MultiTaskClassifier
-        One fitted network per group.
+        Fitted network of each group.
     task_names_ : list of str
-        Names of the tasks.
+        Task names.
     n_outputs_ : int
         Number of tasks T.
     choice_ : DataFrame
-        Candidates with their total held-out log loss; chosen marks the winner.
+        Candidate groupings ("single-task", "joint" and the proposed ones) with their total log loss
+        on validation rows; column ``chosen`` marks the winner.
     rounds_ : DataFrame or None
-        Groupings that were measured inside the rest: round, candidate, n_groups, predicted_loss,
-        measured_loss (totals over tasks); None without rounds.
+        Groupings that were measured in the rounds: round, candidate, n_groups, predicted_loss,
+        measured_loss (totals over tasks); None if there were no rounds.
     n_features_in_ : int
-        Number of columns of X, the task column included.
+        Number of columns of X, including the task column.
     feature_names_in_ : ndarray of str
-        Column names of X, where it was a DataFrame.
+        Column names of X, if it was a DataFrame.
 
     Raises
     ------
@@ -93,7 +95,7 @@ class TaskGroupedClassifier(ClassificationOutputs, ClassifierMixin, TaskGrouped)
     Warns
     -----
     UserWarning
-        Names tasks with fewer than 10 rows or one class, which take no part in the choice.
+        If tasks have fewer than 10 rows or one class: they take no part in the choice of groups.
 
     Examples
     --------
@@ -110,8 +112,7 @@ class TaskGroupedClassifier(ClassificationOutputs, ClassifierMixin, TaskGrouped)
     True
     """
 
-    # As in the network: with metadata routing, sensitive_features reach fit wherever they are
-    # passed.
+    # As in the network: with metadata routing, sensitive_features are requested by default.
     __metadata_request__fit: ClassVar[dict[str, bool]] = {"sensitive_features": True}
 
     @fit_context(prefer_skip_nested_validation=False)
@@ -127,11 +128,10 @@ class TaskGroupedClassifier(ClassificationOutputs, ClassifierMixin, TaskGrouped)
         y : array-like of shape (n,) or (n, T)
             Labels; NaN or None where a row has no label for a task (wide form).
         sample_weight : array-like of shape (n,), optional
-            Weights of the rows in training; gains are measured without.
+            Sample weights of the final training; gains are measured without them.
         sensitive_features : array-like of shape (n,) or (n, k), str or list of str, optional
-            Groups of people for the fairness term of ``estimator``, as in its ``fit``. Gains and
-            candidates are measured without the term; the networks that are kept are trained with
-            it.
+            Sensitive groups for the fairness term of ``estimator``, as in its ``fit``. Gains and
+            candidates are measured without the term; the final networks are trained with it.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""Networks of groups of tasks, as one value: each task is served by the network of its group."""
+"""Fitted networks of all task groups as one object."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from skmtl.estimators import FittedNetworks, Layout, TaskOutputs, rows_by_task
 
 @dataclass(frozen=True, eq=False)
 class GroupedNetworks:
-    """Fitted networks of groups, which read rows alike.
+    """Fitted networks of all task groups, which share the layout of X.
 
     Attributes
     ----------
     layout : Layout
         Columns of X.
     task_names : list of str
-        All tasks.
+        Names of all tasks.
     labels : ndarray of shape (T,)
-        Position of the network that serves a task.
+        Index of the network that predicts a task.
     networks : list of FittedNetworks
-        Networks of the groups.
+        Network of each group.
     """
 
     layout: Layout
@@ -35,7 +35,7 @@ class GroupedNetworks:
 
     @property
     def own_classes(self) -> list[NDArray[Any]]:
-        """Classes of every task."""
+        """Return the classes of each task."""
         by_network = [
             dict(zip(one.intake.task_names, one.own_classes, strict=True)) for one in self.networks
         ]
@@ -49,7 +49,7 @@ class GroupedNetworks:
         return self.layout.task_ids(X)
 
     def outputs(self, X: Any) -> TaskOutputs:
-        """Return the outputs of every task from the network that serves it."""
+        """Return the outputs of each task from the network of its group."""
         inputs, ids = self.layout.split(X)
         rows = self.networks[0].intake.encode(inputs, None)
         found: dict[int, NDArray[np.float64]] = {}

@@ -1,4 +1,4 @@
-"""Grouped regression."""
+"""Regressor that trains one network per task group."""
 
 from __future__ import annotations
 
@@ -17,81 +17,85 @@ from skmtl.grouping.grouped import TaskGrouped, group_and_fit, read_plan
 
 
 class TaskGroupedRegressor(RegressionOutputs, RegressorMixin, TaskGrouped):
-    r"""Find out which regression tasks should learn together, and train one network per group.
+    r"""Regressor that chooses task groups from measured gains and trains one network per group.
 
-    ``fit`` holds out part of every task, measures the gains of a sample of pairs by splits inside
-    the rest, predicts the gains of all other pairs from task-relation features, and lets a search
-    over predicted gains propose groupings. These groups are measured as well, by other splits
-    inside the rest; a model of gains in groups learns from them how far they depart from the
-    average of pairs, the search goes on from the corrected gains, and so on while that finds better
-    groupings. Two finalists, one network for all tasks, and one network a task are trained on the
-    rest and compared by their total loss on the held-out rows; the winner is refitted on all rows.
-    What is kept is decided on the total: choosing task by task on few noisy rows costs more than it
-    wins.
+    ``fit`` works in five steps:
 
-    The finalists are the grouping with the largest expected gain, and the one that serves every
-    task from the group of the best groupings in which it is expected to gain most, even if it
-    trains in others as well. What is expected for a task in a group is the mean of what the model
-    predicts and what was measured, weighted by their precision.
+    1. It sets aside validation rows of each task. The other rows are the training rows.
+    2. It measures the gains of a sample of task pairs on splits of the training rows, and predicts
+       the gains of all other pairs from task-relation features.
+    3. A search over the predicted gains proposes groupings.
+    4. The proposed groups are measured on other splits of the training rows. A model of gains in
+       groups learns how far these depart from the average of pair gains, and the search is repeated
+       with the corrected gains as long as it finds better groupings.
+    5. Two finalists, joint training and single-task training are compared by their total loss on
+       the validation rows. The winner is refitted on all rows.
+
+    The first finalist is the grouping with the lowest measured loss. The second assigns each task
+    to that group of the best groupings with the largest expected gain for the task, even if the
+    task also trains in other groups. The expected gain is the precision-weighted mean of the
+    predicted and the measured gain. Candidates are compared by their total loss, because a choice
+    per task would rest on few, noisy rows.
 
     Parameters
     ----------
     estimator : MultiTaskRegressor or None, default=None
-        Network of every group; None = a small one with early stopping. Its ``task_column`` is set
-        to that below.
+        Network of each group; None = a small network with early stopping. Its ``task_column`` is
+        replaced by the one below.
     task_column : str, int or None, default=None
-        Column of X, by name or position, that holds each row's task (long form); None = y has one
-        column a task.
+        Column of X, by name or position, with the task of each row (long form). None = y has one
+        column per task (wide form).
     grouper : TaskGrouper or None, default=None
-        Search that proposes a grouping; None = semidefinite clustering and beam search over several
+        Search that proposes groupings; None = semidefinite clustering and beam search with several
         numbers of groups.
     pair_fraction : float, default=0.25
-        Fraction of the pairs that are measured.
+        Fraction of the task pairs whose gains are measured; the others are predicted. A larger
+        fraction costs more and makes the gains more accurate.
     n_repeats : int, default=4
-        Measurements of every pair that are averaged.
+        Repeated measurements per pair, which are averaged.
     n_rounds : int, default=3
-        Most rounds in which groupings are proposed, measured by splits inside the rest, and the
-        predicted gains corrected. 0 = the search sees pair gains alone.
+        Maximum number of rounds of steps 3 and 4. 0 = the search uses pair gains only.
     validation_size : float, default=0.3
-        Fraction of every task's rows that the choice is made on.
+        Fraction of each task's rows on which the candidates are compared.
     n_jobs : int or None, default=None
-        Most processes that large fleets are spread over; None = as many as torch may use threads.
+        Maximum number of processes; None = the number of threads that torch may use.
     memory : str, joblib.Memory or None, default=None
-        Where finished measurements are kept.
+        Cache of finished measurements; None = no cache.
     random_state : int, RandomState or None, default=None
-        Seed of everything random.
+        Seed of splits, networks and searches. Pass an int for reproducible results.
     verbose : int, default=0
         1 prints one line per stage.
 
     Attributes
     ----------
     groups_ : list of tuple of str
-        Names of the tasks of every group.
+        Task names of each group.
     labels_ : ndarray of shape (T,)
-        Index of the group that serves the task.
+        Index of the group whose network predicts the task.
     affinity_ : DataFrame of shape (T, T)
         Predicted gains, row = target, column = source; NaN for tasks that took no part.
     gains_ : PairwiseGains or None
-        The measured gains; None where fewer than two tasks could be measured.
+        Measured gains; None if fewer than two tasks could be measured.
     model_ : object
-        The networks of all groups with all that predictions need, as one value; its content may
-        change.
+        The fitted networks with everything that prediction needs. Its content may change between
+        versions.
     estimators_ : list of MultiTaskRegressor
-        One fitted network per group.
+        Fitted network of each group.
     task_names_ : list of str
-        Names of the tasks.
+        Task names.
     n_outputs_ : int
         Number of tasks T.
     choice_ : DataFrame
-        Candidates with their total held-out loss, relative to the variance of the targets; chosen
-        marks the winner.
+        Candidate groupings ("single-task", "joint" and the proposed ones) with their total loss on
+        validation rows, relative to the variance of the targets; column ``chosen`` marks the
+        winner.
     rounds_ : DataFrame or None
-        Groupings that were measured inside the rest: round, candidate, n_groups, predicted_loss,
-        measured_loss (totals over tasks); None without rounds.
+        Groupings that were measured in the rounds: round, candidate, n_groups, predicted_loss,
+        measured_loss (totals over tasks); None if there were no rounds.
     n_features_in_ : int
-        Number of columns of X, the task column included.
+        Number of columns of X, including the task column.
     feature_names_in_ : ndarray of str
-        Column names of X, where it was a DataFrame.
+        Column names of X, if it was a DataFrame.
 
     Raises
     ------
@@ -103,7 +107,7 @@ class TaskGroupedRegressor(RegressionOutputs, RegressorMixin, TaskGrouped):
     Warns
     -----
     UserWarning
-        Names tasks with fewer than 10 rows, which take no part in the choice.
+        If tasks have fewer than 10 rows: they take no part in the choice of groups.
 
     Examples
     --------
@@ -129,7 +133,7 @@ class TaskGroupedRegressor(RegressionOutputs, RegressorMixin, TaskGrouped):
         y : array-like of shape (n,) or (n, T)
             Targets; NaN where a row has no label for a task (wide form).
         sample_weight : array-like of shape (n,), optional
-            Weights of the rows in training; gains are measured without.
+            Sample weights of the final training; gains are measured without them.
 
         Returns
         -------

@@ -11,21 +11,21 @@ from skmtl.estimators import MultiTaskNetwork
 def held_out_losses(
     estimator: MultiTaskNetwork, held: TaskSet, group: Sequence[str]
 ) -> dict[str, float]:
-    """Return the mean squared error or log loss of every task of a group, in the user's units.
+    """Return the mean squared error or log loss per task of a group, in units of the target.
 
     Parameters
     ----------
     estimator : MultiTaskRegressor or MultiTaskClassifier
         Fitted to the tasks of the group, in their order.
     held : TaskSet
-        Held-out rows of these tasks, perhaps of others.
+        Held-out rows of these tasks; other tasks are ignored.
     group : sequence of str
         Names of the tasks.
 
     Returns
     -------
     dict of str to float
-        Loss of every task.
+        Loss per task.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Measure the groups that a search proposes, learn from them, and search again."""
+"""Rounds of the grouped estimators: propose groups, measure them, correct the gains, repeat."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sklearn.base import clone
 from skmtl.affinity import KeptNumbers
 from skmtl.data import TaskSet
 from skmtl.estimators import MultiTaskClassifier, MultiTaskRegressor, measure_groups
-from skmtl.grouping.candidates import Candidate, alone, proposed, together
+from skmtl.grouping.candidates import Candidate, joint, proposed, single_task
 from skmtl.grouping.group_model import GroupGainModel, MeasuredGains
 from skmtl.grouping.search import TaskGrouper, climb
 from skmtl.support import Stage
@@ -22,31 +22,31 @@ Array = NDArray[np.float64]
 Group = tuple[str, ...]
 
 TEST_SIZE = 0.3
-# Splits that every proposed group is measured on.
+# Splits on which each proposed group is measured.
 N_SPLITS = 2
-# Numbers of groups that are measured at first.
+# Numbers of groups in the first round.
 _FIRST_COUNTS = (2, 4, 8, 16)
-# Groupings whose groups a task may be served from, beside alone and all together.
+# Number of best groupings whose groups are candidates for a task, besides single-task and joint.
 _SERVING = 3
 
 
 class GroupMeasurements:
-    """Losses of groups on a few splits of the same rows, each group trained once a split.
+    """Losses of groups on several splits of the same rows; each group is trained once per split.
 
     Parameters
     ----------
     tasks : TaskSet
         Rows to split.
     estimator : MultiTaskRegressor or MultiTaskClassifier
-        Network of every group.
+        Network of each group.
     units : dict of str to float
-        What each task's loss is divided by.
+        Divisor of each task's loss.
     seeds : sequence of int
-        Seed of every split and its networks.
+        Seed of each split and its networks.
     n_jobs : int or None
-        Most processes.
+        Maximum number of processes.
     memory : str, joblib.Memory or None
-        Where finished measurements are kept.
+        Cache of finished measurements.
     verbose : int
         1 prints a line per split.
     """
@@ -67,7 +67,7 @@ class GroupMeasurements:
         self._measure = KeptNumbers(_losses_on_split, memory, ignore=["n_jobs"])
 
     def add(self, candidates: Sequence[Candidate]) -> None:
-        """Measure the groups of candidates that were not measured before."""
+        """Measure those groups of the candidates that were not measured before."""
         new = list(
             dict.fromkeys(
                 group
@@ -90,7 +90,7 @@ class GroupMeasurements:
             self.losses[group] = losses / [self.units[name] for name in group]
 
     def gains(self) -> tuple[MeasuredGains, Array]:
-        """Return the relative gains in groups of several, and the loss of every task alone, (T,)."""
+        """Return the relative gains in groups of several tasks, and the single-task losses (T,)."""
         names = self.tasks.names
         position = {name: k for k, name in enumerate(names)}
         single = np.column_stack([self.losses[(name,)][:, 0] for name in names])
@@ -110,13 +110,10 @@ class GroupMeasurements:
         each, target = each[:, known], target[known]
         of_task = np.zeros((len(names), len(target)))
         of_task[target, np.arange(len(target))] = 1.0
-        mean = (
-            each @ of_task.T / np.maximum(of_task.sum(1), 1)
-        )  # over the groups of a task, for every split
-        own, shared = (
-            _variance(each - mean[:, target], of_task),
-            _variance(mean, np.eye(len(names))),
-        )
+        # Mean over the groups of a task, for each split.
+        mean = each @ of_task.T / np.maximum(of_task.sum(1), 1)
+        own = _variance(each - mean[:, target], of_task)
+        shared = _variance(mean, np.eye(len(names)))
         weights = np.where(np.isfinite(weights), weights, 0.0)
         return MeasuredGains(members[known], target, each.mean(0), own[target], shared), weights
 
@@ -128,38 +125,38 @@ def refined(
     n_rounds: int,
     random_state: int,
 ) -> tuple[list[Candidate], pd.DataFrame]:
-    """Search, measure what the search proposes, correct the predicted gains, and search again.
+    """Alternate between searching for groupings and measuring the groups that the search proposes.
 
-    The first groupings come from the pair gains alone. In every round a model of gains in groups
-    (:class:`GroupGainModel`) is fitted to all that was measured, and the searches, with the pair
-    gains that it corrected, propose groupings near the best one so far. The rounds end where a
-    round's measurements hold nothing better than what was known.
+    The first groupings come from pair gains only. In each round, a model of gains in groups
+    (:class:`GroupGainModel`) is fitted to all measurements; with the corrected pair gains, the
+    searches propose groupings near the best one so far. The rounds end when none of the new
+    groupings has a lower measured loss.
 
     Parameters
     ----------
     measurements : GroupMeasurements
-        Takes and keeps the measurements.
+        Measures groups and keeps the losses.
     affinity : DataFrame of shape (T, T)
         Predicted gains of pairs, row = target.
     grouper : TaskGrouper or None
         Search that proposes groupings from corrected gains; None = semidefinite clustering, beam
         search and local search.
     n_rounds : int
-        Most rounds.
+        Maximum number of rounds.
     random_state : int
         Seed of the search.
 
     Returns
     -------
     finalists : list of Candidate
-        The most promising grouping, and that which serves each task from the group of the best
-        groupings that helps it most.
+        The grouping with the lowest measured loss, and the one that assigns each task to that group
+        of the best groupings with its largest expected gain.
     table : DataFrame
         Columns round, candidate, n_groups, predicted_loss (NaN in round 0), measured_loss: totals
         over tasks.
     """
     names = list(affinity.columns)
-    simple = [alone(names), together(names)]
+    simple = [single_task(names), joint(names)]
     counts = [count for count in _FIRST_COUNTS if count <= max(2, len(names) // 2)]
     searches = (
         [TaskGrouper("sdp", n_groups=count) for count in counts] if grouper is None else [grouper]
@@ -213,11 +210,11 @@ def _next_proposals(
     names: list[str],
     random_state: int,
 ) -> list[tuple[Candidate, float]]:
-    """Return groupings that are not known, and their predicted total losses.
+    """Return new groupings and their predicted total losses.
 
-    Without a grouper these are partitions into numbers of groups between that of the best grouping
-    and the next ones that were tried, one with overlapping groups in its own number, and the
-    partition to which single moves and mergers lead from the best.
+    Without a grouper, these are partitions with numbers of groups between that of the best grouping
+    and its neighbors among the numbers tried, a grouping with the best number of groups, which may
+    overlap, and the result of a local search that starts from the best grouping.
     """
     corrected = pd.DataFrame(model.affinity + model.pair_effects_, index=names, columns=names)
     searches = [TaskGrouper("sdp", n_groups=count) for count in _counts_between(best, known)]
@@ -247,9 +244,7 @@ def _predicted_gains(model: GroupGainModel, candidate: Candidate, names: list[st
 
 
 def _counts_between(best: Candidate, known: list[Candidate]) -> list[int]:
-    """Return numbers of groups halfway (on a logarithmic scale) to the next smaller and the next
-    larger one that was tried.
-    """
+    """Return numbers of groups halfway, on a log scale, to the neighbors that were tried."""
     tried, own = {len(candidate.groups) for candidate in known}, len(best.groups)
     sides = (
         max((k for k in tried if k < own), default=own),
@@ -261,9 +256,7 @@ def _counts_between(best: Candidate, known: list[Candidate]) -> list[int]:
 def _finalists(
     measurements: GroupMeasurements, affinity: pd.DataFrame, known: list[Candidate]
 ) -> list[Candidate]:
-    """Return the grouping with the lowest measured total, and the one that serves each task where
-    it is expected to gain most.
-    """
+    """Return the grouping with the lowest measured loss, and the best assignment of each task."""
     model, _ = _model(measurements, affinity)
     measured, _ = measurements.gains()
     names = list(affinity.columns)
@@ -299,12 +292,11 @@ def _finalists(
 def expected_gains(
     model: GroupGainModel, measured: MeasuredGains, group: NDArray[np.bool_]
 ) -> Array:
-    """Return the expected gains (T,) of tasks in one group: what the model predicts and what was
-    measured, by their precision.
+    """Return the precision-weighted mean of predicted and measured gains of one group, (T,).
 
-    A group has an effect of its own on all its tasks, with the spread that single gains have around
-    the model; so its total is nearly what was measured, while single tasks are drawn towards the
-    model.
+    Each group has a random effect that all its tasks share, with the same spread as single gains
+    around the model. The total of a group therefore stays near its measured value, while gains of
+    single tasks are shrunk toward the model.
     """
     gains: Array = model.predict(group[None])[0].copy()
     at = np.flatnonzero((measured.members == group).all(1))
@@ -319,11 +311,11 @@ def expected_gains(
 
 
 def _variance(each: Array, of_task: Array) -> Array:
-    """Squared standard errors of tasks (T,) from values (R, m) of splits: half the task's own and
-    half the median of all.
+    """Return squared standard errors per task (T,) from values (R, m) of R splits.
 
-    The splits share rows, so that their mean is less certain than that of independent ones by
-    (Nadeau and Bengio, 2003) the ratio of test to training rows.
+    The variance of a task is averaged with the median over tasks. Splits share rows, so the
+    variance of their mean is corrected by the ratio of test to training rows (Nadeau and Bengio,
+    "Inference for the generalization error", 2003).
     """
     spread = each.var(axis=0, ddof=1) if len(each) > 1 else np.square(each[0])
     own = of_task @ spread / np.maximum(of_task.sum(axis=1), 1)
@@ -352,7 +344,7 @@ def _partition(labels: NDArray[np.intp], names: list[str]) -> Candidate:
 
 
 def _distinct(candidates: list[Candidate], known: list[Candidate]) -> list[Candidate]:
-    """Return candidates whose groups none of the known ones, nor an earlier one of them, has."""
+    """Return the candidates whose groups differ from those of all known and earlier candidates."""
     seen = {frozenset(candidate.groups) for candidate in known}
     kept: dict[frozenset[Group], Candidate] = {}
     for candidate in candidates:
@@ -372,7 +364,7 @@ def _losses_on_split(
     seed: int,
     n_jobs: int | None = None,
 ) -> Array:
-    """Test losses of every group's tasks after one split, group after group."""
+    """Return the test losses of each group's tasks on one split, concatenated over groups."""
     train, test = tasks.train_test_split(TEST_SIZE, seed)
     outcomes = measure_groups(estimator, train, test, groups, seed=seed, n_workers=n_jobs)
     return np.array([loss for outcome in outcomes for loss in outcome.losses])

@@ -1,4 +1,4 @@
-"""Displays of gains, groups, losses, fronts, gradients and representations."""
+"""Displays of gains, losses, Pareto fronts, gradient conflicts and representations."""
 
 from skmtl.plotting.gain_prediction import GainPredictionDisplay
 from skmtl.plotting.gradient_conflict import GradientConflictDisplay

@@ -1,4 +1,4 @@
-"""What all Displays share: where they draw, and the few choices of style."""
+"""Axes and style that all Displays share."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def axes_or_new(ax: Any, figsize: tuple[float, float]) -> Any:
 
 
 def tidy(ax: Any, *, title: str, xlabel: str = "", ylabel: str = "") -> None:
-    """Put title and labels in one typography and take the box away."""
+    """Set title and labels in the common style and remove the upper and right spines."""
     ax.set_title(title, loc="left", fontsize=12, fontweight="bold", color=INK, pad=10)
     ax.set_xlabel(xlabel, fontsize=10, color=INK)
     ax.set_ylabel(ylabel, fontsize=10, color=INK)
@@ -45,16 +45,16 @@ def tidy(ax: Any, *, title: str, xlabel: str = "", ylabel: str = "") -> None:
 
 
 def titled(title: str, name: str | None) -> str:
-    """Add the name of what is shown to a title."""
+    """Append a name to a title."""
     return title if name is None else f"{title}: {literal(name)}"
 
 
 def shortened(name: object, length: int = 22) -> str:
-    """Cut a long name and mark the cut."""
+    """Shorten a long name with an ellipsis."""
     text = str(name)
     return literal(text if len(text) <= length else text[: length - 1] + "…")
 
 
 def literal(text: object) -> str:
-    """Keep dollar signs in names from starting a formula."""
+    """Escape dollar signs, which would start a formula."""
     return str(text).replace("$", r"\$")

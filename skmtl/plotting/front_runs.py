@@ -1,4 +1,4 @@
-"""Runs of methods under two measures: how they are read, and which of them are shown."""
+"""Runs of several methods under two measures: reading, Pareto fronts and axis limits."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def read_runs(
     points: ArrayLike | pd.DataFrame | Mapping[str, ArrayLike | pd.DataFrame],
     columns: Sequence[str],
 ) -> Runs:
-    """Return the two measures of every run of every method, (n, 2)."""
+    """Return the two measures of each run, (n, 2), by method."""
     given = points if isinstance(points, Mapping) else {UNNAMED: points}
     if not given:
-        raise ValueError("points is empty: give the runs of at least one method.")
+        raise ValueError("points is empty: pass the runs of at least one method.")
     return {
         str(method): _two_columns(str(method), table, columns) for method, table in given.items()
     }
@@ -45,7 +45,7 @@ def _two_columns(
 
 
 def reported_rows(runs: Runs, reported: str | int | Mapping[str, int] | None) -> dict[str, int]:
-    """Return the row of every method that is marked as its reported run."""
+    """Return the row of each method's reported run."""
     if reported is None:
         return {}
     if isinstance(reported, str):
@@ -66,7 +66,7 @@ def reported_rows(runs: Runs, reported: str | int | Mapping[str, int] | None) ->
 
 
 def front_rows(values: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Return the runs that no other run beats, from left to right."""
+    """Return the runs on the Pareto front, from left to right."""
     rows = np.flatnonzero(pareto_mask(values) & np.isfinite(values).all(axis=1))
     return rows[np.lexsort((values[rows, 1], values[rows, 0]))]
 
@@ -78,7 +78,7 @@ def axis_limits(
     corner: Sequence[float] | NDArray[np.float64] | None,
     axis: int,
 ) -> tuple[float, float]:
-    """Range that holds marked runs, the baseline, most runs, and fronts where they shrink nothing."""
+    """Return limits that include marked runs, the baseline, most runs, and fronts if near them."""
     everything = np.concatenate(
         [values[np.isfinite(values).all(axis=1), axis] for values in runs.values()]
     )

@@ -1,4 +1,4 @@
-"""Predicted against measured gains."""
+"""Display of measured against predicted gains."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from skmtl.plotting.canvas import FAINT, INK, PALE, SERIES, axes_or_new, tidy, t
 
 
 class GainPredictionDisplay:
-    """Scatter of measured gains over predicted gains.
+    """Scatter plot of measured against predicted gains.
 
-    A point on the diagonal is a pair whose gain was predicted exactly; points in the upper right
-    and lower left quarter have at least the right sign. Build one with :meth:`from_predictions` or
+    A point on the diagonal is a pair whose gain was predicted exactly. In the upper right and lower
+    left quadrants, the predicted sign is correct. Create a display with :meth:`from_predictions` or
     :meth:`from_estimator`.
 
     Parameters
@@ -23,14 +23,14 @@ class GainPredictionDisplay:
     y_true : array-like of shape (m,)
         Measured gains. Pairs with a missing value are left out.
     y_pred : array-like of shape (m,)
-        Predicted gains of the same pairs, made without having seen them.
+        Out-of-fold or test predictions of the gains of the same pairs.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        Where the scatter was drawn.
+        Axes of the scatter plot.
     figure_ : matplotlib Figure
-        The figure that holds it.
+        Figure of the axes.
     scatter_ : matplotlib PathCollection
         The points.
     line_ : matplotlib Line2D
@@ -38,7 +38,7 @@ class GainPredictionDisplay:
 
     See Also
     --------
-    TaskAffinityDisplay : The gains of all pairs as a table of colors.
+    TaskAffinityDisplay : Heatmap of the gains of all pairs.
 
     Examples
     --------
@@ -67,7 +67,7 @@ class GainPredictionDisplay:
         name: str | None = None,
         **kwargs: Any,
     ) -> GainPredictionDisplay:
-        """Draw gains that were predicted already.
+        """Draw given predictions.
 
         Parameters
         ----------
@@ -107,7 +107,7 @@ class GainPredictionDisplay:
         estimator : object
             Fitted predictor of gains, such as :class:`skmtl.PairwiseGainRegressor`.
         X : array-like of shape (m, n_features)
-            Features of pairs that were not in its `fit`.
+            Features of pairs that were not used in `fit`.
         y : array-like of shape (m,)
             Their measured gains.
         ax : matplotlib Axes, default=None
@@ -133,7 +133,7 @@ class GainPredictionDisplay:
     def plot(
         self, ax: Any = None, *, name: str | None = None, **kwargs: Any
     ) -> GainPredictionDisplay:
-        """Draw the scatter.
+        """Draw the scatter plot.
 
         Parameters
         ----------
@@ -197,7 +197,7 @@ class GainPredictionDisplay:
             axis.set_major_formatter(PercentFormatter(xmax=1))
         tidy(
             self.ax_,
-            title=titled("How well gains can be predicted", name),
+            title=titled("Measured against predicted gains", name),
             xlabel="Predicted gain",
             ylabel="Measured gain",
         )
@@ -206,7 +206,7 @@ class GainPredictionDisplay:
         )
         if outside:
             self.ax_.annotate(
-                f"{outside} extreme pair{'s' * (outside > 1)} outside the frame",
+                f"{outside} extreme pair{'s' * (outside > 1)} outside the axes",
                 (0.99, 0.015),
                 xycoords="axes fraction",
                 ha="right",
@@ -222,18 +222,18 @@ class GainPredictionDisplay:
 
 
 def _summary(measured: np.ndarray, predicted: np.ndarray) -> str:
-    """Say the number of pairs, correlation and share of right signs, where they are defined."""
+    """Return the number of pairs and, where defined, the correlation and share of correct signs."""
     count = len(measured)
     parts = [f"{count:,} pair{'s' * (count != 1)}"]
     if count > 2 and np.ptp(measured) > 0 and np.ptp(predicted) > 0:
         parts.append(f"correlation {np.corrcoef(measured, predicted)[0, 1]:.2f}")
     if count:
-        parts.append(f"right sign {np.mean(np.sign(measured) == np.sign(predicted)):.0%}")
+        parts.append(f"correct sign {np.mean(np.sign(measured) == np.sign(predicted)):.0%}")
     return ", ".join(parts)
 
 
 def _limits(values: np.ndarray) -> tuple[float, float]:
-    """Range that holds all but extreme values, and zero, with a margin."""
+    """Return limits that include zero and all but extreme values, with a margin."""
     if not len(values):
         return -1.0, 1.0
     low, high = (

@@ -1,4 +1,4 @@
-"""How far task gradients pull against each other during a fit, and what an aggregator made of it."""
+"""Display of the conflict between task gradients and of the aggregator's weights."""
 
 from __future__ import annotations
 
@@ -24,48 +24,47 @@ _LEAST_VOLUME = 0.02
 
 
 class GradientConflictDisplay:
-    """Conflict between the task gradients over the passes of a fit, and the weights that the tasks
-    were given.
+    """Conflict between task gradients over the epochs of a fit, and the weights of the tasks.
 
-    Above: the share of task pairs whose gradients have a negative cosine (0 = no conflict; 50 % =
-    no more than between gradients that have nothing to do with each other), and the volume that the
-    gradients span (1 = at right angles, 0 = one is a combination of others). Below: the weight of
-    each task over the mean weight of the tasks in that pass (1 = as the mean of the gradients would
-    weigh it): lines for up to six tasks, colors for more. Build one with :meth:`from_estimator` or
+    The upper panel shows the fraction of task pairs whose gradients have a negative cosine (0 = no
+    conflict, 50 % = as for unrelated gradients) and the volume that the gradients span (1 =
+    orthogonal, 0 = linearly dependent). The lower panel shows the weight of each task divided by
+    the mean weight of the tasks in that epoch (1 = as in the mean of the gradients): lines for up
+    to six tasks, colors for more. Create a display with :meth:`from_estimator` or
     :meth:`from_predictions`.
 
     Parameters
     ----------
     history : list of dict or DataFrame
-        One entry per epoch with "negative_cosine_fraction" and, where known, "voldet" and "unsolved":
-        ``history_`` of a fitted estimator.
-    weights : DataFrame of shape (n_passes, T), array-like or None, default=None
-        Weights of the tasks, one column per task; NaN = the task had none.
+        One entry per epoch with "negative_cosine_fraction" and, where known, "voldet" and
+        "unsolved": ``history_`` of a fitted estimator.
+    weights : DataFrame of shape (n_epochs, T), array-like or None, default=None
+        Task weights, one column per task; NaN = the task had no weight.
     best_iteration : int, default=None
-        Pass whose networks were kept.
+        Epoch whose network parameters were kept.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        Where the conflict was drawn.
+        Axes of the conflict.
     weights_ax_ : matplotlib Axes or None
-        Where the weights were drawn; None without weights.
+        Axes of the weights; None without weights.
     figure_ : matplotlib Figure
-        The figure that holds both.
-    relative_weights_ : DataFrame of shape (n_passes, T) or None
-        What was drawn below.
+        Figure of both axes.
+    relative_weights_ : DataFrame of shape (n_epochs, T) or None
+        Weights divided by their mean, as drawn in the lower panel.
 
     See Also
     --------
-    skmtl.aggregation.negative_cosine_fraction : The share of pairs in conflict.
-    skmtl.aggregation.voldet : The volume.
+    skmtl.aggregation.negative_cosine_fraction : Fraction of task pairs in conflict.
+    skmtl.aggregation.voldet : Volume spanned by the task gradients.
 
     Notes
     -----
-    The volume of many gradients is nearly 0 even where nothing conflicts; it is left out where it
-    never exceeds 0.02. A pass is judged by its last batch, so single values are noisy: where there
-    are more than 30 passes the thick line is a running mean over a tenth of them. With an ensemble
-    all values are means over its networks.
+    The volume of many gradients is close to 0 even without conflict; it is not drawn if it never
+    exceeds 0.02. Values are those of the last batch of an epoch and therefore noisy: with more than
+    30 epochs, the thick line is a running mean over a tenth of them. For an ensemble, all values
+    are means over its networks.
 
     Examples
     --------
@@ -112,17 +111,17 @@ class GradientConflictDisplay:
         name: str | None = None,
         **kwargs: Any,
     ) -> GradientConflictDisplay:
-        """Draw what was noted during a fit.
+        """Draw a recorded training history.
 
         Parameters
         ----------
         history : list of dict or DataFrame
             One entry per epoch with "negative_cosine_fraction" and, where known, "voldet" and
             "unsolved".
-        weights : DataFrame of shape (n_passes, T), array-like or None, default=None
-            Weights of the tasks, one column per task.
+        weights : DataFrame of shape (n_epochs, T), array-like or None, default=None
+            Task weights, one column per task.
         best_iteration : int, default=None
-            Pass whose networks were kept.
+            Epoch whose network parameters were kept.
         ax : matplotlib Axes, default=None
             Axes to draw on, which make room for the weights; a new figure by default.
         name : str, default=None
@@ -143,7 +142,7 @@ class GradientConflictDisplay:
     def from_estimator(
         cls, estimator: Any, *, ax: Any = None, name: str | None = None, **kwargs: Any
     ) -> GradientConflictDisplay:
-        """Draw what a fitted estimator noted.
+        """Draw the training history of a fitted estimator.
 
         Parameters
         ----------
@@ -199,46 +198,45 @@ class GradientConflictDisplay:
         notes = pd.DataFrame(self.history)
         if CONFLICT not in notes or not notes[CONFLICT].notna().any():
             raise ValueError(
-                f"history has no {CONFLICT!r}: only aggregators that weigh task gradients by their "
-                "inner products note it. "
-                'Fit with one of them, such as aggregator="upgrad".'
+                f"history has no {CONFLICT!r}: only aggregators that use the inner products of the "
+                'task gradients record it. Fit with one of them, such as aggregator="upgrad".'
             )
         self.relative_weights_ = (
             None if self.weights is None else relative_weights(self.weights, len(notes))
         )
         self.ax_ = axes_or_new(ax, self.figsize)
         self.figure_ = self.ax_.figure
-        passes = notes.get("iteration", pd.Series(np.arange(1, len(notes) + 1))).to_numpy(
+        epochs = notes.get("iteration", pd.Series(np.arange(1, len(notes) + 1))).to_numpy(
             dtype=float
         )
         shown = self.relative_weights_
         self.weights_ax_: Any = (
             None if shown is None else panel_below(self.ax_, weights_inches(shown.shape[1]) - 0.5)
         )
-        self._draw_conflict(passes, notes, name, kwargs)
+        self._draw_conflict(epochs, notes, name, kwargs)
         if shown is not None and self.weights_ax_ is not None:
             draw = weight_lines if shown.shape[1] <= MOST_LINES else weight_colors
-            draw(self.weights_ax_, passes, shown)
+            draw(self.weights_ax_, epochs, shown)
         for axes in filter(None, (self.ax_, self.weights_ax_)):
-            if self.best_iteration is not None and self.best_iteration < len(passes):
+            if self.best_iteration is not None and self.best_iteration < len(epochs):
                 axes.axvline(
-                    passes[self.best_iteration - 1],
+                    epochs[self.best_iteration - 1],
                     color=INK,
                     linewidth=1,
                     linestyle=(0, (5, 4)),
                     zorder=5,
                 )
-        margin = 0.5 if len(passes) < 60 else 0.01 * len(passes)
-        self.ax_.set_xlim(passes[0] - margin, passes[-1] + margin)
+        margin = 0.5 if len(epochs) < 60 else 0.01 * len(epochs)
+        self.ax_.set_xlim(epochs[0] - margin, epochs[-1] + margin)
         lower = self.weights_ax_ or self.ax_
-        lower.set_xlabel("Pass over the training rows", fontsize=10, color=INK)
+        lower.set_xlabel("Epoch", fontsize=10, color=INK)
         lower.xaxis.get_major_locator().set_params(integer=True)
         return self
 
     # ------------------------------------------------------------------ above
     def _draw_conflict(
         self,
-        passes: NDArray[np.float64],
+        epochs: NDArray[np.float64],
         notes: pd.DataFrame,
         name: str | None,
         style: dict[str, Any],
@@ -258,30 +256,30 @@ class GradientConflictDisplay:
         for column, label, hue, width in curves:
             values = notes[column].astype(float)
             if window > 1:
-                ax.plot(passes, values, color=hue, linewidth=0.7, alpha=0.35, zorder=2)
+                ax.plot(epochs, values, color=hue, linewidth=0.7, alpha=0.35, zorder=2)
                 values = values.rolling(window, center=True, min_periods=1).mean()
             look = {
                 "color": hue,
                 "linewidth": width,
-                "marker": "o" if len(passes) <= 30 else None,
+                "marker": "o" if len(epochs) <= 30 else None,
                 "markersize": 3.5,
                 "zorder": 3,
             }
             handles += ax.plot(
-                passes, values, label=label, **{**look, **(style if column == CONFLICT else {})}
+                epochs, values, label=label, **{**look, **(style if column == CONFLICT else {})}
             )
         handles.append(
             Line2D(
                 [], [], color=PALE, linewidth=1, linestyle=(0, (1, 2)), label="conflict by chance"
             )
         )
-        if self.best_iteration is not None and self.best_iteration < len(passes):
+        if self.best_iteration is not None and self.best_iteration < len(epochs):
             handles.append(
                 Line2D([], [], color=INK, linewidth=1, linestyle=(0, (5, 4)), label="kept")
             )
         ax.set_ylim(-0.03, 1.03)
         ax.yaxis.set_major_formatter(PercentFormatter(xmax=1))
-        tidy(ax, title=titled("How task gradients get along", name), ylabel="Share, volume")
+        tidy(ax, title=titled("Conflict between task gradients", name), ylabel="Fraction, volume")
         ax.grid(axis="y", color=GRID, linewidth=0.6, zorder=0)
         ax.set_axisbelow(True)
         if self.weights_ax_ is not None:

@@ -1,4 +1,4 @@
-"""Losses of every task under several ways of training."""
+"""Display of the loss per task under several training strategies."""
 
 from __future__ import annotations
 
@@ -23,41 +23,39 @@ MOST_NAMES = 45
 
 
 class TaskLossDisplay:
-    """Held-out loss of each task under each strategy, with the totals above.
+    """Held-out loss per task and strategy, with the totals in an upper panel.
 
-    Build one with :meth:`from_predictions`.
+    Create a display with :meth:`from_predictions`.
 
     Parameters
     ----------
     losses : DataFrame of shape (T, n_strategies)
-        One row per task, one column per strategy; the first column is the one that others are
-        compared with. NaN = not trained that way.
+        One row per task, one column per strategy; the first strategy is the baseline of the
+        comparison. NaN = not trained with that strategy.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        Where the losses of the tasks were drawn.
+        Axes of the losses per task.
     totals_ax_ : matplotlib Axes
-        Where the totals were drawn.
+        Axes of the totals.
     figure_ : matplotlib Figure
-        The figure that holds both.
+        Figure of both axes.
     totals_ : Series
-        Sum of the losses per strategy, over the tasks that every strategy has a loss for.
+        Sum of the losses per strategy, over the tasks that all strategies have a loss for.
 
     See Also
     --------
-    TaskAffinityDisplay : Why tasks were grouped as they were.
+    TaskAffinityDisplay : Heatmap of the gains of all task pairs.
 
     Examples
     --------
     >>> import pandas as pd
     >>> from matplotlib.figure import Figure
     >>> from skmtl.plotting import TaskLossDisplay
-    >>> losses = pd.DataFrame(
-    ...     {"single-task": [1.0, 0.5], "all together": [0.75, 0.5]}, index=["a", "b"]
-    ... )
+    >>> losses = pd.DataFrame({"single-task": [1.0, 0.5], "joint": [0.75, 0.5]}, index=["a", "b"])
     >>> TaskLossDisplay.from_predictions(losses, ax=Figure().subplots()).totals_.to_dict()
-    {'single-task': 1.5, 'all together': 1.25}
+    {'single-task': 1.5, 'joint': 1.25}
     """
 
     def __init__(self, *, losses: pd.DataFrame) -> None:
@@ -141,7 +139,7 @@ class TaskLossDisplay:
         ax.invert_yaxis()
         ax.set_xlim(0, 1.28 * max(float(totals.max()), 1e-12))
         left_out = (
-            f" that all strategies trained ({n_tasks - n_complete} left out)"
+            f" with a loss for all strategies ({n_tasks - n_complete} left out)"
             if n_complete < n_tasks
             else ""
         )
@@ -157,9 +155,7 @@ class TaskLossDisplay:
         ax.tick_params(bottom=False, labelbottom=False, left=False)
 
     def _draw_tasks(self, losses: pd.DataFrame, style: dict[str, Any]) -> None:
-        """Dot plot: tasks from top to bottom with their names, or from left to right when there are
-        too many to name.
-        """
+        """Draw tasks from top to bottom with names, or from left to right if there are many."""
         ax, places, named = self.ax_, np.arange(len(losses)), len(losses) <= MOST_NAMES
         lowest, highest = losses.min(axis=1), losses.max(axis=1)
         (ax.hlines if named else ax.vlines)(
@@ -221,7 +217,7 @@ class TaskLossDisplay:
 
 
 def _split(ax: Any, inches: float) -> Any:
-    """Give the upper part of the place of `ax` to new axes."""
+    """Split off the upper part of `ax` as new axes."""
     figure, box = ax.figure, ax.get_position()
     share = float(np.clip(inches / max(box.height * figure.get_size_inches()[1], 1e-6), 0.1, 0.5))
     place = ax.get_subplotspec()

@@ -1,4 +1,4 @@
-"""A second panel in the place of one, and names that must fit beside it."""
+"""A second panel below given axes, legends, and names that fit beside the axes."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ _LETTERS_A_LINE = 95
 
 
 def panel_below(ax: Any, inches: float) -> Any:
-    """Give the lower part of the place of `ax`, about so many inches, to new axes with the same x
-    axis.
-    """
+    """Split off about `inches` of the height of `ax` as new axes with the same x axis."""
     figure, box = ax.figure, ax.get_position()
     share = float(np.clip(inches / max(box.height * figure.get_size_inches()[1], 1e-6), 0.1, 0.75))
     place = ax.get_subplotspec()
@@ -30,7 +28,7 @@ def panel_below(ax: Any, inches: float) -> Any:
 
 
 def cut_in_the_middle(name: object, length: int = 28) -> str:
-    """Cut a long name where names differ least: most begin alike and end with a number."""
+    """Shorten a long name in the middle, because names tend to differ at their end."""
     text = str(name)
     if len(text) <= length:
         return literal(text)
@@ -39,7 +37,7 @@ def cut_in_the_middle(name: object, length: int = 28) -> str:
 
 
 def legend_above(ax: Any, handles: list[Any]) -> None:
-    """Put the legend between title and axes, from the left, in one or two lines."""
+    """Draw the legend between title and axes, aligned left, in one or two lines."""
     lines = 1 if sum(6 + len(handle.get_label()) for handle in handles) <= _LETTERS_A_LINE else 2
     ax.set_title(
         ax.get_title(loc="left"),
@@ -62,13 +60,12 @@ def legend_above(ax: Any, handles: list[Any]) -> None:
     )
     legend.set_in_layout(
         False
-        # the title keeps its place; a layout that made room for its width would make the axes
-        # narrower and narrower
+        # Outside the layout: otherwise a wide legend would make the axes narrower.
     )
 
 
 def note_in_corner(ax: Any, text: str) -> None:
-    """Write a remark into the upper right corner."""
+    """Write a note in the upper right corner."""
     ax.annotate(
         text, (0.995, 0.985), xycoords="axes fraction", ha="right", va="top", fontsize=8, color=PALE
     )

@@ -1,4 +1,4 @@
-"""Many runs of several methods under two measures, and the runs that no other run beats."""
+"""Display of the runs of several methods under two measures, with their Pareto fronts."""
 
 from __future__ import annotations
 
@@ -27,35 +27,34 @@ _HUES = (*SERIES[1:], SERIES[0])
 
 
 class ParetoFrontierDisplay:
-    """Runs of several methods under two measures, both smaller-is-better, with the front of each
-    method.
+    """Pareto front of each method's runs under two measures, both smaller-is-better.
 
-    A dot is a run, the stairs are the method's front (no other run of the method is as good in both
-    measures and better in one), and the star is the run that is reported. The cross is the
-    baseline. Build one with :meth:`from_predictions` or :meth:`from_estimator`.
+    A dot is a run. The stairs are the method's Pareto front: no other run of the method is at least
+    as good in both measures and better in one. The star is the reported run, the cross is the
+    baseline. Create a display with :meth:`from_predictions` or :meth:`from_estimator`.
 
     Parameters
     ----------
     points : dict of str to array-like of shape (n, 2) or DataFrame, array-like or DataFrame
-        The runs of every method by its name, or those of one method. Of a DataFrame the two
-        `columns` are taken; an array has two columns.
+        Runs of each method by name, or the runs of one method. Arrays have two columns; of a
+        DataFrame, the two `columns` are used.
     columns : tuple of str, default=("are", "arfg")
         Columns of a DataFrame for the horizontal and the vertical axis. ``("val_are", "val_arfg")``
-        shows validation rows of a sweep.
+        shows the validation rows of a sweep.
     reported : "midpoint", dict of str to int, int or None, default="midpoint"
-        Which run is marked: "midpoint" = that of :func:`skmtl.metrics.reported_point`; else its row
-        number, for each method or for the only one, such as that of a run chosen on validation
-        rows.
+        Run that is marked. "midpoint" = the run of :func:`skmtl.metrics.reported_point`; otherwise
+        a row number, or one per method, such as that of a run chosen on validation rows. None marks
+        no run.
     baseline : (float, float), None or "auto", default="auto"
-        Point of the baseline; "auto" = (1, 1) where `columns` are average relative errors and gaps,
-        else none.
+        Point of the baseline. "auto" = (1, 1) if `columns` are average relative errors and fairness
+        gaps, otherwise none.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        Where the runs were drawn.
+        Axes of the runs.
     figure_ : matplotlib Figure
-        The figure that holds it.
+        Figure of the axes.
     fronts_ : dict of str to ndarray
         Row numbers of each method's front, from left to right.
     reported_ : dict of str to int
@@ -63,15 +62,15 @@ class ParetoFrontierDisplay:
 
     See Also
     --------
-    skmtl.model_selection.fairness_sweep : Makes many runs and returns the frame that is drawn.
-    skmtl.metrics.pareto_mask : Tells which runs are on the front.
-    skmtl.metrics.hypervolume : One number for a front.
+    skmtl.model_selection.fairness_sweep : Train many runs and return the DataFrame to draw.
+    skmtl.metrics.pareto_mask : Mask of the runs on the Pareto front.
+    skmtl.metrics.hypervolume : Area between a front and a reference point.
 
     Notes
     -----
-    Fronts are those of the two columns that are drawn: where they are of test rows, the front is
-    chosen on these too and looks better than what a user who chooses on validation rows will get.
-    Runs that are far worse than most lie outside the frame and are counted.
+    Fronts are computed from the two columns that are drawn. A front on test rows is optimistic: a
+    run that was chosen on validation rows is usually worse. Runs that are far worse than most lie
+    outside the axes; their number is noted in the corner.
 
     Examples
     --------
@@ -110,18 +109,18 @@ class ParetoFrontierDisplay:
         name: str | None = None,
         **kwargs: Any,
     ) -> ParetoFrontierDisplay:
-        """Draw runs that were made already.
+        """Draw given runs.
 
         Parameters
         ----------
         points : dict of str to array-like of shape (n, 2) or DataFrame, array-like or DataFrame
-            The runs of every method by its name, or those of one method; a frame such as
+            Runs of each method by name, or the runs of one method, such as the DataFrame that
             :func:`skmtl.model_selection.fairness_sweep` returns.
         columns : tuple of str, default=("are", "arfg")
             Columns of a DataFrame for the horizontal and the vertical axis, and the labels of the
             axes.
         reported : "midpoint", dict of str to int, int or None, default="midpoint"
-            Which run is marked.
+            Run that is marked.
         baseline : (float, float), None or "auto", default="auto"
             Point of the baseline.
         ax : matplotlib Axes, default=None
@@ -156,9 +155,9 @@ class ParetoFrontierDisplay:
         Parameters
         ----------
         estimator : GridSearchCV, RandomizedSearchCV or FleetSearchCV
-            Fitted with several metrics. Scores are turned around, because searches maximize: a
-            scorer with ``greater_is_better=False`` is shown as the metric itself, another as its
-            negative. The candidate that the search chose is the one that is marked.
+            Search fitted with several metrics. Scores are negated, because searches maximize: a
+            scorer with ``greater_is_better=False`` is shown as the metric itself, any other as its
+            negative. The candidate that the search chose is marked.
         metrics : tuple of str
             Names of the two metrics, for the horizontal and the vertical axis.
         baseline : (float, float) or None, default=None
@@ -257,7 +256,7 @@ class ParetoFrontierDisplay:
         validation = " on validation rows" if str(self.columns[0]).startswith("val_") else ""
         tidy(
             self.ax_,
-            title=titled(f"Runs that no other run beats{validation}", name),
+            title=titled(f"Pareto fronts{validation}", name),
             xlabel=x_label,
             ylabel=y_label,
         )
@@ -267,7 +266,7 @@ class ParetoFrontierDisplay:
             int(((values[:, 0] > right) | (values[:, 1] > high)).sum()) for values in runs.values()
         )
         if outside:
-            note_in_corner(self.ax_, f"{outside:,} run{'s' * (outside > 1)} beyond the frame")
+            note_in_corner(self.ax_, f"{outside:,} run{'s' * (outside > 1)} outside the axes")
         self._legend(handles)
         return self
 
@@ -315,9 +314,7 @@ class ParetoFrontierDisplay:
         )
 
     def _legend(self, handles: list[Any]) -> None:
-        """Name methods above the axes where there is room for them in a line, else beside; say what
-        the star is.
-        """
+        """Draw the legend above the axes if it fits, otherwise beside them."""
         from matplotlib.lines import Line2D
 
         if self.reported_:
@@ -339,5 +336,5 @@ class ParetoFrontierDisplay:
 
 
 def _marker(k: int) -> str:
-    """Marker of a method; where hues begin again, markers are shifted."""
+    """Return the marker of a method; markers are shifted each time the colors repeat."""
     return MARKERS[(k + k // len(_HUES)) % len(MARKERS)]

@@ -1,26 +1,25 @@
-"""A Display as the bytes of a PNG file, without pyplot and its list of open figures."""
+"""Rendering of a Display as a PNG file, without pyplot."""
 
 from __future__ import annotations
 
 from io import BytesIO
 from typing import Any
 
-# One pass of matplotlib's constrained layout leaves labels beside axes of fixed aspect outside the
-# picture.
+# After a single run of the constrained layout, labels beside axes of fixed aspect are cut off.
 _LAYOUT_PASSES = 3
 
 
 def figure_png(
     display: Any, *, figsize: tuple[float, float] | None = None, dpi: int = 150, **kwargs: Any
 ) -> bytes:
-    """Draw a Display on a figure of its own and return it as a PNG file.
+    """Draw a Display on a new figure and return the content of a PNG file.
 
     Parameters
     ----------
     display : Display
         Anything with ``plot(ax=...)``, such as :class:`TaskAffinityDisplay`.
     figsize : tuple of float, default=None
-        Width and height in inches; by default what the Display suggests for its content.
+        Width and height in inches; by default the ``figsize`` of the Display.
     dpi : int, default=150
         Pixels per inch.
     **kwargs : dict
@@ -33,8 +32,8 @@ def figure_png(
 
     Notes
     -----
-    No pyplot figure is opened, so nothing has to be closed and no window appears. `display` itself
-    is drawn upon: its ``ax_`` and ``figure_`` are those of the new figure.
+    No pyplot figure is opened, so no figure has to be closed and no window appears. Afterwards,
+    ``display.ax_`` and ``display.figure_`` are those of the new figure.
 
     Examples
     --------

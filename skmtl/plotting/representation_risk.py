@@ -1,4 +1,4 @@
-"""Risk of every task over the sizes of a shared representation."""
+"""Display of the risk per task against the size of a shared representation."""
 
 from __future__ import annotations
 
@@ -17,39 +17,39 @@ _STARVED = SERIES[2]
 
 
 class RepresentationRiskDisplay:
-    """What a shared representation leaves unexplained of every task over its size, and the tasks
-    that a size starves.
+    """Risk per task against the size of a shared representation, with the starved tasks.
 
-    A grey line is a task that no size starves, an orange line one that some sizes starve, with a
-    square at each of these. The panel below names them: a square for every size that starves the
-    task. The dashed line is the smallest size that starves nobody. Build one with
+    A task is starved at a size if the shared representation explains much less of it than a
+    single-task model does. Gray lines are tasks that are never starved. Orange lines are tasks that
+    are starved at some sizes, marked by squares; the lower panel lists these tasks and sizes. The
+    dashed line marks the smallest size at which no task is starved. Create a display with
     :meth:`from_predictions` or :meth:`from_estimator`.
 
     Parameters
     ----------
     path : RepresentationPath
-        What :func:`skmtl.representation.representation_path` returns.
+        Result of :func:`skmtl.representation.representation_path`.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        Where the lines were drawn.
+        Axes of the risks.
     starved_ax_ : matplotlib Axes or None
-        Where the starved tasks were named; None where there are none.
+        Axes of the starved tasks; None if there are none.
     figure_ : matplotlib Figure
-        The figure that holds both.
+        Figure of both axes.
     lines_ : dict of str to matplotlib Line2D
-        The line of every task.
+        Line of each task.
 
     See Also
     --------
-    skmtl.representation.representation_path : Measures what is drawn.
+    skmtl.representation.representation_path : Measure the risks and find the starved tasks.
 
     Notes
     -----
-    Risks are divided by those of a prediction by the task's training mean, so that tasks in
-    different units stand on one scale: 1 = nothing is explained, above 1 = worse than the mean.
-    Starved tasks are listed by the number of sizes that starve them, up to 25 of them by name.
+    Risks are divided by the risk of predicting the task's training mean, so that tasks in different
+    units share one scale: 1 = nothing is explained, above 1 = worse than the mean. Starved tasks
+    are sorted by the number of sizes at which they are starved; at most 25 are named.
 
     Examples
     --------
@@ -82,12 +82,12 @@ class RepresentationRiskDisplay:
     def from_predictions(
         cls, path: RepresentationPath, *, ax: Any = None, name: str | None = None, **kwargs: Any
     ) -> RepresentationRiskDisplay:
-        """Draw a path that was measured already.
+        """Draw a measured path.
 
         Parameters
         ----------
         path : RepresentationPath
-            What :func:`skmtl.representation.representation_path` returns.
+            Result of :func:`skmtl.representation.representation_path`.
         ax : matplotlib Axes, default=None
             Axes to draw on, which make room for the names of starved tasks; a new figure by
             default.
@@ -123,7 +123,7 @@ class RepresentationRiskDisplay:
         Parameters
         ----------
         estimator : LowRankMultiTaskRegressor or MultiTaskRegressor
-            Neither fitted nor changed.
+            Estimator to clone and fit; it is not changed.
         X : array-like of shape (n, p)
             Inputs, in long form with the task column.
         y : array-like of shape (n,) or (n, T)
@@ -133,7 +133,7 @@ class RepresentationRiskDisplay:
         cv : int or splitter, default=5
             As in :func:`skmtl.representation.representation_path`.
         n_jobs : int, optional
-            Folds that are fitted at once.
+            Number of folds that are fitted in parallel.
         task_weights : array-like of shape (T,), dict or None, default=None
             As in :func:`skmtl.representation.representation_path`.
         ax : matplotlib Axes, default=None
@@ -147,7 +147,7 @@ class RepresentationRiskDisplay:
         Returns
         -------
         RepresentationRiskDisplay
-            The Display, drawn; its ``path`` holds the numbers.
+            The Display, drawn; its ``path`` contains the numbers.
         """
         path = representation_path(
             estimator, X, y, ranks=ranks, cv=cv, n_jobs=n_jobs, task_weights=task_weights
@@ -201,7 +201,7 @@ class RepresentationRiskDisplay:
         ax, crowd = self.ax_, left.shape[1]
         ax.axhline(1, color=PALE, linewidth=1, linestyle=(0, (1, 2)), zorder=1)
         self.lines_ = {}
-        hungry: NDArray[np.bool_] = np.any(starved, axis=0)
+        is_starved: NDArray[np.bool_] = np.any(starved, axis=0)
         looks = {
             False: {
                 "color": FAINT if crowd > 12 else PALE,
@@ -211,7 +211,9 @@ class RepresentationRiskDisplay:
             },
             True: {
                 "color": _STARVED,
-                "alpha": float(np.clip(8 / hungry.sum(), 0.35, 0.9)) if hungry.any() else 1.0,
+                "alpha": float(np.clip(8 / is_starved.sum(), 0.35, 0.9))
+                if is_starved.any()
+                else 1.0,
                 "linewidth": 1.3,
                 "zorder": 3,
             },
@@ -225,7 +227,7 @@ class RepresentationRiskDisplay:
                 ranks,
                 left[:, t],
                 **{
-                    **looks[bool(hungry[t])],
+                    **looks[bool(is_starved[t])],
                     "marker": "o" if len(ranks) == 1 else None,
                     "markersize": 4,
                     **style,
@@ -243,7 +245,7 @@ class RepresentationRiskDisplay:
         )
         tidy(
             ax,
-            title=titled("Which tasks a shared representation starves", name),
+            title=titled("Risk per task of a shared representation", name),
             ylabel="Risk / risk of the task's mean",
         )
         finite = left[np.isfinite(left)]
@@ -255,16 +257,14 @@ class RepresentationRiskDisplay:
         ax.set_ylim(min(0.0, float(finite.min(initial=0.0))), top)
         above = int((left > top).any(axis=0).sum())
         if above:
-            note_in_corner(ax, f"{above} task{'s' * (above > 1)} above the frame")
+            note_in_corner(ax, f"{above} task{'s' * (above > 1)} above the axes")
         ax.grid(axis="y", color=GRID, linewidth=0.6, zorder=0)
         ax.set_axisbelow(True)
         self._scale(ranks)
-        self._legend(crowd, hungry)
+        self._legend(crowd, is_starved)
 
     def _scale(self, ranks: NDArray[Any]) -> None:
-        """Put the ticks of the common x axis at the ranks, on a logarithmic scale where they span
-        much.
-        """
+        """Set the ticks of the common x axis at the ranks; a wide range gets a log scale."""
         from matplotlib.ticker import NullLocator
 
         if ranks[-1] > 16 * ranks[0]:
@@ -282,20 +282,20 @@ class RepresentationRiskDisplay:
         if self.starved_ax_ is not None:
             self.ax_.tick_params(labelbottom=False)
 
-    def _legend(self, crowd: int, hungry: NDArray[Any]) -> None:
+    def _legend(self, crowd: int, is_starved: NDArray[Any]) -> None:
         from matplotlib.lines import Line2D
 
-        count, full = int(hungry.sum()), crowd - int(hungry.sum())
+        count, full = int(is_starved.sum()), crowd - int(is_starved.sum())
         entries: list[tuple[int, dict[str, Any], str]] = [
             (
                 full,
                 {"color": PALE, "linewidth": 1.4},
-                f"{full} task{'s' * (full != 1)} that no size starves",
+                f"{full} task{'s' * (full != 1)} never starved",
             ),
             (
                 count,
                 {"color": _STARVED, "linewidth": 1.4, "marker": "s", "markersize": 4},
-                f"{count} task{'s' * (count != 1)} starved at the squares",
+                f"{count} task{'s' * (count != 1)} starved (squares)",
             ),
             (1, {"color": PALE, "linewidth": 1, "linestyle": (0, (1, 2))}, "the task's mean"),
         ]
@@ -303,9 +303,7 @@ class RepresentationRiskDisplay:
         legend_above(self.ax_, handles)
 
     def _draw_starved(self, ranks: NDArray[Any], starved: NDArray[Any]) -> None:
-        """One row a starved task, a square for every size that starves it; those that are starved
-        most stand on top.
-        """
+        """Draw one row per starved task, with a square per size; the most starved are on top."""
         ax = self.starved_ax_
         last = np.where(starved.any(axis=0), len(ranks) - 1 - starved[::-1].argmax(axis=0), -1)
         order = np.lexsort((np.arange(starved.shape[1]), -last, -starved.sum(axis=0)))[
@@ -336,7 +334,7 @@ class RepresentationRiskDisplay:
                     fontsize=8,
                     color=_STARVED,
                 )
-            labels.append(f"number of {len(order) - len(named)} more")
+            labels.append(f"count of {len(order) - len(named)} others")
         ax.set_yticks(np.arange(len(labels)), labels, fontsize=9 if len(labels) <= 15 else 8)
         ax.set_ylim(len(labels) - 0.4, -0.6)
         tidy(ax, title="", xlabel="Size of the representation")
@@ -347,11 +345,11 @@ class RepresentationRiskDisplay:
         ax.spines["left"].set_visible(False)
 
     def _mark_smallest(self) -> None:
-        """Mark the smallest size that starves nobody, or say that there is none."""
+        """Mark the smallest size without starved tasks, or note that there is none."""
         smallest = self.path.smallest_rank_
         if smallest is None:
             self.ax_.annotate(
-                "every size starves some task",
+                "some task is starved at every size",
                 (0.01, 0.03),
                 xycoords="axes fraction",
                 fontsize=9,
@@ -362,7 +360,7 @@ class RepresentationRiskDisplay:
             ax.axvline(smallest, color=INK, linewidth=1.1, linestyle=(0, (5, 4)), zorder=1.5)
         right = smallest > np.median(self.path.ranks)
         self.ax_.annotate(
-            f"size {smallest} starves nobody",
+            f"no task starved from size {smallest}",
             (smallest, 0.985),
             xycoords=("data", "axes fraction"),
             xytext=(-5 if right else 5, 0),

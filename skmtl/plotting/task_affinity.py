@@ -1,4 +1,4 @@
-"""The table of gains as a picture."""
+"""Display of the gains of all task pairs as a heatmap."""
 
 from __future__ import annotations
 
@@ -14,42 +14,41 @@ MOST_LABELS = 45
 
 
 class TaskAffinityDisplay:
-    """Heatmap of the gains of all task pairs, with the groups marked.
+    """Heatmap of the gains of all task pairs, with a frame around each task group.
 
-    Blue: training with the task of the column lowers the loss of the task of the row; red: it
-    raises it. Grey fields were not measured. Tasks of one group stand side by side and a frame is
-    drawn around each group. Build one with :meth:`from_predictions` or
-    :meth:`from_estimator`.
+    A cell shows the gain of the target task (row) when it is trained with the source task (column).
+    Blue: the loss of the target falls. Red: it rises. Gray: not measured. Create a display with
+    :meth:`from_predictions` or :meth:`from_estimator`.
 
     Parameters
     ----------
     affinity : DataFrame of shape (T, T) or array-like
-        Row = target, column = source; the diagonal is ignored and NaN means not measured.
+        Gains, row = target, column = source; the diagonal is ignored, and NaN = not measured.
     groups : list of tuple of str, default=None
-        Names of the tasks of each group. A task in several groups stands with the first.
+        Task names of each group. A task in several groups is drawn in the first.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        Where the heatmap was drawn.
+        Axes of the heatmap.
     figure_ : matplotlib Figure
-        The figure that holds it.
+        Figure of the axes.
     im_ : matplotlib AxesImage
         The heatmap.
     colorbar_ : matplotlib Colorbar
-        Its scale.
+        The color scale.
     order_ : list of str
         Task names from top to bottom and from left to right.
 
     See Also
     --------
-    GainPredictionDisplay : How well gains were predicted.
+    GainPredictionDisplay : Scatter plot of measured against predicted gains.
 
     Notes
     -----
-    The colors end at the 98 % quantile of the absolute gains, so that one extreme pair does not
-    make all others pale. Names are written out for up to 45 tasks; above that, groups are numbered,
-    or names thinned out when there are no groups.
+    The color scale ends at the 98 % quantile of the absolute gains, so that a single extreme pair
+    does not dominate it. Up to 45 tasks are named. With more tasks, the groups are numbered, or
+    only some of the tasks are named if there are no groups.
 
     Examples
     --------
@@ -90,9 +89,9 @@ class TaskAffinityDisplay:
         Parameters
         ----------
         affinity : DataFrame of shape (T, T) or array-like
-            Row = target, column = source.
+            Gains, row = target, column = source.
         groups : list of tuple of str, default=None
-            Names of the tasks of each group.
+            Task names of each group.
         ax : matplotlib Axes, default=None
             Axes to draw on; a new figure by default.
         name : str, default=None
@@ -111,13 +110,13 @@ class TaskAffinityDisplay:
     def from_estimator(
         cls, estimator: Any, *, ax: Any = None, name: str | None = None, **kwargs: Any
     ) -> TaskAffinityDisplay:
-        """Draw the gains and groups that a fitted estimator holds.
+        """Draw the gains and groups of a fitted estimator.
 
         Parameters
         ----------
         estimator : object
-            Fitted estimator with ``affinity_`` and ``task_names_``; ``groups_`` is used when it has
-            them.
+            Fitted estimator with ``affinity_`` and ``task_names_``; ``groups_`` is drawn if it
+            exists.
         ax : matplotlib Axes, default=None
             Axes to draw on; a new figure by default.
         name : str, default=None
@@ -200,16 +199,16 @@ class TaskAffinityDisplay:
             format=PercentFormatter(xmax=1),
         )
         self.colorbar_.set_label(
-            "Gain: fall of the target's loss (blue = helps)", fontsize=9, color=INK
+            "Gain: relative reduction of the target's loss", fontsize=9, color=INK
         )
         self.colorbar_.ax.tick_params(labelsize=8, colors=INK, length=3)
         self.colorbar_.outline.set_visible(False)
 
         tidy(
             self.ax_,
-            title=titled("Gains of training in pairs", name),
-            xlabel="Source: the task trained along",
-            ylabel="Target: the task that is helped",
+            title=titled("Which tasks help each other", name),
+            xlabel="Source task (helps)",
+            ylabel="Target task (is helped)",
         )
         for side in self.ax_.spines.values():
             side.set_visible(False)
@@ -232,7 +231,7 @@ class TaskAffinityDisplay:
         return self
 
     def _label(self, blocks: list[list[str]]) -> None:
-        """Write the names of the tasks, or the numbers of the groups when there are too many tasks."""
+        """Label the axes with task names, or with group numbers if there are too many tasks."""
         count = len(self.order_)
         if count <= MOST_LABELS or self.groups is None:
             step = -(-count // MOST_LABELS)
@@ -258,8 +257,9 @@ class TaskAffinityDisplay:
 
 
 def _blocks(names: list[str], groups: Sequence[Sequence[str]] | None) -> list[list[str]]:
-    """Names group by group, each once; those in no group come last, one by one. A group whose tasks
-    all stood earlier is empty, so that numbers stay.
+    """Return the task names per group, each name once, and tasks without a group at the end.
+
+    A group whose tasks all appear in earlier groups is empty, so that the numbers of groups stay.
     """
     if groups is None:
         return [names]
@@ -268,7 +268,7 @@ def _blocks(names: list[str], groups: Sequence[Sequence[str]] | None) -> list[li
     for group in groups:
         unknown = [task for task in group if str(task) not in names]
         if unknown:
-            raise ValueError(f"groups name the task {unknown[0]!r}, which affinity does not have.")
+            raise ValueError(f"groups contains task {unknown[0]!r}, which is not in affinity.")
         block = [task for task in dict.fromkeys(map(str, group)) if task in left]
         for task in block:
             del left[task]

@@ -1,4 +1,4 @@
-"""Weights of tasks over a fit, drawn as lines for a few tasks and as colors for many."""
+"""Task weights over the epochs of a fit, as lines for few tasks and as colors for many."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ MOST_LINES, MOST_NAMES = 6, 45
 _HUES = SERIES[1:]
 
 
-def relative_weights(weights: Any, n_passes: int) -> pd.DataFrame:
-    """Weights over the mean absolute weight of their epoch, NaN where a task had none."""
+def relative_weights(weights: Any, n_epochs: int) -> pd.DataFrame:
+    """Return weights divided by their mean absolute weight per epoch; NaN stays NaN."""
     table = pd.DataFrame(weights).astype(np.float64).reset_index(drop=True)
-    if len(table) != n_passes:
+    if len(table) != n_epochs:
         raise ValueError(
-            f"weights must have one row per epoch: history has {n_passes} entries. Got {len(table)} "
-            "rows."
+            f"weights must have one row per epoch: history has {n_epochs} entries. "
+            f"Got {len(table)} rows."
         )
     table.columns = [str(column) for column in table.columns]
     scale = table.abs().mean(axis=1)
@@ -32,12 +32,12 @@ def relative_weights(weights: Any, n_passes: int) -> pd.DataFrame:
 
 
 def weights_inches(n_tasks: int) -> float:
-    """Height that suits the panel of the weights."""
+    """Return the height of the weights panel in inches."""
     return 2.4 if n_tasks <= MOST_LINES else float(np.clip(0.9 + 0.16 * n_tasks, 2.0, 6.5))
 
 
-def weight_lines(ax: Axes, passes: NDArray[np.float64], weights: pd.DataFrame) -> None:
-    """Draw a line for each task: its weight over the epochs."""
+def weight_lines(ax: Axes, epochs: NDArray[np.float64], weights: pd.DataFrame) -> None:
+    """Draw one line per task: its weight over the epochs."""
     ax.axhline(1, color=PALE, linewidth=1, linestyle=(0, (1, 2)), zorder=1)
     smooth = (
         weights
@@ -47,15 +47,15 @@ def weight_lines(ax: Axes, passes: NDArray[np.float64], weights: pd.DataFrame) -
     for k, task in enumerate(weights):
         hue = _HUES[k % len(_HUES)]
         if smooth is not weights:
-            ax.plot(passes, weights[task], color=hue, linewidth=0.6, alpha=0.3, zorder=2)
+            ax.plot(epochs, weights[task], color=hue, linewidth=0.6, alpha=0.3, zorder=2)
         look: dict[str, Any] = {
             "color": hue,
             "linewidth": 1.6,
             "zorder": 3,
-            "marker": "o" if len(passes) <= 30 else None,
+            "marker": "o" if len(epochs) <= 30 else None,
             "markersize": 3,
         }
-        ax.plot(passes, smooth[task], **look, label=cut_in_the_middle(task, 24))
+        ax.plot(epochs, smooth[task], **look, label=cut_in_the_middle(task, 24))
     tidy(ax, title="", ylabel="Weight / mean weight")
     values = weights.to_numpy()
     if np.isfinite(values).any() and np.nanmin(values) >= 0:
@@ -73,8 +73,8 @@ def weight_lines(ax: Axes, passes: NDArray[np.float64], weights: pd.DataFrame) -
     )
 
 
-def weight_colors(ax: Axes, passes: NDArray[np.float64], weights: pd.DataFrame) -> None:
-    """Draw a row of colors for each task, those with the largest mean weight on top."""
+def weight_colors(ax: Axes, epochs: NDArray[np.float64], weights: pd.DataFrame) -> None:
+    """Draw one row of colors per task, sorted by the mean weight from top to bottom."""
     from matplotlib import colormaps
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
@@ -88,7 +88,7 @@ def weight_colors(ax: Axes, passes: NDArray[np.float64], weights: pd.DataFrame) 
         else 1.0
     )
     colors = colormaps["PuOr_r"].with_extremes(bad="#d9d9d9")
-    edges = (passes[0] - 0.5, passes[-1] + 0.5, values.shape[0] - 0.5, -0.5)
+    edges = (epochs[0] - 0.5, epochs[-1] + 0.5, values.shape[0] - 0.5, -0.5)
     image = ax.imshow(
         values,
         aspect="auto",

@@ -1,4 +1,4 @@
-"""One self-contained page about a task grouping, for readers who do not program."""
+"""Report of a task grouping as one self-contained HTML page."""
 
 from skmtl.report.content import GroupingReport, Strategy
 from skmtl.report.page import render_report, write_report

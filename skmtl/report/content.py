@@ -1,4 +1,4 @@
-"""What a report about a task grouping is made of."""
+"""Content of a report about a task grouping."""
 
 from __future__ import annotations
 
@@ -11,70 +11,74 @@ import pandas as pd
 
 
 class Strategy(str, Enum):
-    """A way of training; the value is the label that readers see."""
+    """Training strategy; the value is the label that readers see."""
 
     SINGLE = "single-task"
-    JOINT = "all together"
+    JOINT = "joint"
     GROUPED = "grouped"
 
 
 STRATEGIES = tuple(strategy.value for strategy in Strategy)
-SINGLE, TOGETHER, GROUPED = STRATEGIES
+SINGLE, JOINT, GROUPED = STRATEGIES
 
 
 @dataclass(frozen=True)
 class GroupingReport:
-    """Everything that the page about one task grouping says.
+    """Results of one task grouping, as shown on the report page.
 
     Parameters
     ----------
     title : str
         Heading of the page.
     data_description : str
-        What the rows and tasks are, in a sentence.
+        One sentence about the rows and tasks.
     kind : str
         "regression" or "classification".
     n_rows : int
         Number of rows.
     n_features : int
-        Number of inputs.
+        Number of input columns.
     loss_name : str
         Name of the loss, such as "mean squared error (standardized)".
     losses : DataFrame of shape (T, 3)
-        Held-out loss per task; index = task names, columns "single-task", "all together",
-        "grouped". NaN = not trained that way.
+        Loss per task on test rows; index = task names, columns "single-task", "joint" and
+        "grouped". NaN = not trained with that strategy.
     winner : str
-        Candidate that was chosen on validation rows.
+        Name of the candidate that was chosen on validation rows.
     groups : list of tuple of str
-        Task names of each group of the winner; they may overlap.
+        Task names of each group of the winner; groups may overlap.
     gains : DataFrame
         Measured pairs: columns target, source, gain, gain_se, stl_loss, mtl_loss, n_repeats.
     affinity : DataFrame of shape (T, T)
-        Gains that the grouping was made from; row = target, column = source.
+        Gains that the search for groups received; row = target, column = source.
     predicted_gains : DataFrame
-        Measured pairs and what a model that had not seen them predicted: columns target, source,
-        measured, predicted.
+        Measured pairs with out-of-fold predictions: columns target, source, measured, predicted.
     reliability : float
-        Correlation that two independent repetitions of the whole measurement would have; NaN when
-        it was not repeated.
+        Expected correlation between two independent repetitions of the whole measurement, at most
+        1; NaN if gains were measured only once.
     choice : DataFrame
         Candidates: columns candidate (label), n_groups, validation_loss, chosen.
-    notices : list of str
-        What the reader must know: rows dropped, tasks too small, fallbacks.
-    seconds : float
-        Time that everything took.
-    settings : dict
+    notices : list of str, default=()
+        Remarks about the data and the run: rows dropped, tasks too small, fallbacks.
+    seconds : float, default=nan
+        Run time in seconds.
+    settings : dict, default={}
         Settings of the run, by name.
-    served_by : dict of str to int
-        Index in ``groups`` of the group whose network serves a task; a task that is not named is
-        served by the first group that holds it.
+    served_by : dict of str to int, default={}
+        For each task, the index in ``groups`` of the group whose network predicts it. A task that
+        is not named is predicted by the first group that contains it.
+
+    Raises
+    ------
+    ValueError
+        If ``losses`` has other columns, or ``served_by`` names a group without the task.
 
     Examples
     --------
     >>> import pandas as pd
     >>> from skmtl.report import GroupingReport
     >>> losses = pd.DataFrame(
-    ...     {"single-task": [1.0, 0.5], "all together": [0.8, 0.4], "grouped": [0.8, 0.4]},
+    ...     {"single-task": [1.0, 0.5], "joint": [0.8, 0.4], "grouped": [0.8, 0.4]},
     ...     index=["a", "b"],
     ... )
     >>> pairs = pd.DataFrame(
@@ -93,7 +97,7 @@ class GroupingReport:
     ...     n_features=3,
     ...     loss_name="mean squared error",
     ...     losses=losses,
-    ...     winner="all together",
+    ...     winner="joint",
     ...     groups=[("a", "b")],
     ...     gains=pairs,
     ...     affinity=pd.DataFrame(),
@@ -102,7 +106,9 @@ class GroupingReport:
     ...     choice=pd.DataFrame(),
     ... )
     >>> report.totals.round(2).to_dict()
-    {'single-task': 1.5, 'all together': 1.2, 'grouped': 1.2}
+    {'single-task': 1.5, 'joint': 1.2, 'grouped': 1.2}
+    >>> report.best
+    'joint'
     """
 
     title: str
@@ -134,12 +140,12 @@ class GroupingReport:
         for name, group in self.served_by.items():
             if not 0 <= group < len(self.groups) or name not in self.groups[group]:
                 raise ValueError(
-                    f"served_by says that group {group} serves task {name!r}, which it does not "
-                    "hold."
+                    f"served_by says that group {group} serves task {name!r}, but the group does "
+                    "not contain it."
                 )
 
     def serving(self, name: str) -> int:
-        """Return the index of the group whose network serves a task.
+        """Return the index of the group whose network predicts a task.
 
         Parameters
         ----------
@@ -157,21 +163,17 @@ class GroupingReport:
 
     @property
     def totals(self) -> pd.Series:
-        """Sum of the held-out losses per strategy, over the tasks that every strategy has a loss
-        for.
-        """
+        """Sum of the test losses per strategy, over tasks with a loss for all of them."""
         totals: pd.Series = self.losses.dropna().sum()
         return totals
 
     @property
     def best(self) -> str:
-        """Strategy with the smallest total; of equals, the simplest to run: all together,
-        single-task, grouped.
-        """
+        """Strategy with the smallest total; ties go to joint, then single-task, then grouped."""
         totals = self.totals
         tied = [
             strategy
-            for strategy in (TOGETHER, SINGLE, GROUPED)
+            for strategy in (JOINT, SINGLE, GROUPED)
             if totals[strategy] <= totals.min() * (1 + 1e-9)
         ]
         return tied[0]

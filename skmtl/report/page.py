@@ -1,4 +1,4 @@
-"""A report as one HTML page that needs no other file."""
+"""Rendering of a report as one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -28,21 +28,20 @@ MOST_PAIRS = 10
 
 
 def render_report(report: GroupingReport, pictures: Mapping[str, bytes] | None = None) -> str:
-    """Write a report as one HTML page.
+    """Render a report as one self-contained HTML page.
 
     Parameters
     ----------
     report : GroupingReport
-        What the page says.
+        Results to show.
     pictures : dict of str to bytes, default=None
-        PNG files to embed, by name: "affinity", "prediction", "losses", as made by
-        :func:`skmtl.plotting.figure_png`. The section of a missing picture says its words without
-        it.
+        PNG files to embed, by name: "affinity", "prediction", "losses", as returned by
+        :func:`skmtl.plotting.figure_png`. Missing pictures are left out; the text stays.
 
     Returns
     -------
     str
-        HTML that refers to nothing outside itself. Names and texts are escaped.
+        HTML without references to other files. Names and texts are escaped.
 
     Raises
     ------
@@ -60,7 +59,7 @@ def render_report(report: GroupingReport, pictures: Mapping[str, bytes] | None =
     >>> import pandas as pd
     >>> from skmtl.report import GroupingReport, render_report
     >>> losses = pd.DataFrame(
-    ...     {"single-task": [1.0, 0.5], "all together": [0.8, 0.4], "grouped": [0.8, 0.4]},
+    ...     {"single-task": [1.0, 0.5], "joint": [0.8, 0.4], "grouped": [0.8, 0.4]},
     ...     index=["a", "b"],
     ... )
     >>> pairs = pd.DataFrame(
@@ -79,7 +78,7 @@ def render_report(report: GroupingReport, pictures: Mapping[str, bytes] | None =
     ...     n_features=3,
     ...     loss_name="mean squared error",
     ...     losses=losses,
-    ...     winner="all together",
+    ...     winner="joint",
     ...     groups=[("a", "b")],
     ...     gains=pairs,
     ...     affinity=pd.DataFrame(),
@@ -87,9 +86,7 @@ def render_report(report: GroupingReport, pictures: Mapping[str, bytes] | None =
     ...     reliability=0.5,
     ...     choice=pd.DataFrame(),
     ... )
-    >>> "Training the tasks together in one network lowers the held-out loss" in render_report(
-    ...     report
-    ... )
+    >>> "One joint network lowers the held-out loss" in render_report(report)
     True
     """
     try:
@@ -119,9 +116,9 @@ def write_report(
     Parameters
     ----------
     report : GroupingReport
-        What the page says.
+        Results to show.
     path : str or path
-        File to write; its folder must exist.
+        File to write; its folder must exist. An existing file is replaced.
     pictures : dict of str to bytes, default=None
         PNG files to embed; see :func:`render_report`.
 
@@ -129,6 +126,11 @@ def write_report(
     -------
     Path
         The file.
+
+    Raises
+    ------
+    ImportError
+        If jinja2 is not installed.
 
     See Also
     --------
@@ -139,9 +141,7 @@ def write_report(
     >>> import tempfile
     >>> import pandas as pd
     >>> from skmtl.report import GroupingReport, write_report
-    >>> losses = pd.DataFrame(
-    ...     {"single-task": [1.0], "all together": [1.1], "grouped": [1.0]}, index=["a"]
-    ... )
+    >>> losses = pd.DataFrame({"single-task": [1.0], "joint": [1.1], "grouped": [1.0]}, index=["a"])
     >>> report = GroupingReport(
     ...     title="One task",
     ...     data_description="An example.",
@@ -168,10 +168,10 @@ def write_report(
 
 
 def _embedded(pictures: Mapping[str, bytes]) -> dict[str, str]:
-    """Pictures as data addresses."""
+    """Return pictures as data URLs."""
     for name, content in pictures.items():
         if name not in PICTURES:
-            raise ValueError(f"pictures may hold {', '.join(PICTURES)}. Got {name!r}.")
+            raise ValueError(f"pictures may contain {', '.join(PICTURES)}. Got {name!r}.")
         if not content.startswith(PNG_SIGNATURE):
             raise ValueError(f"Picture {name!r} is not a PNG file.")
     return {
@@ -181,7 +181,7 @@ def _embedded(pictures: Mapping[str, bytes]) -> dict[str, str]:
 
 
 def _page(report: GroupingReport) -> dict[str, Any]:
-    """All that the template shows, so that it decides nothing."""
+    """Return the variables of the template."""
     totals, complete = report.totals, report.losses.dropna()
     largest = max(float(totals.max()), 1e-300)
     pairs = report.gains.dropna(subset=["gain"]).sort_values("gain", ascending=False)
@@ -190,7 +190,7 @@ def _page(report: GroupingReport) -> dict[str, Any]:
         "headline": headline(report),
         "strategies": STRATEGIES,
         "best": report.best,
-        "won": 1 - totals[report.best] / totals[SINGLE] if totals[SINGLE] > 0 else float("nan"),
+        "reduction": -_change(totals[report.best], totals[SINGLE]),
         "n_tasks": len(report.losses),
         "n_complete": len(complete),
         "n_better": int((complete[report.best] < complete[SINGLE]).sum()),
@@ -218,7 +218,7 @@ def _page(report: GroupingReport) -> dict[str, Any]:
             report.serving(task) != k for k, group in enumerate(report.groups) for task in group
         ),
         "single_is_best": report.best == SINGLE,
-        "alone": [
+        "single": [
             _member(report, group[0], k) for k, group in enumerate(report.groups) if len(group) == 1
         ],
         "helpful": [
@@ -238,7 +238,7 @@ def _page(report: GroupingReport) -> dict[str, Any]:
             str(key): ABSENT if value is None else str(value)
             for key, value in report.settings.items()
         },
-        "took": duration(report.seconds),
+        "run_time": duration(report.seconds),
     }
 
 
@@ -257,7 +257,7 @@ def _task(name: str, losses: np.ndarray) -> dict[str, Any]:
 
 
 def _member(report: GroupingReport, task: str, group: int) -> dict[str, Any]:
-    """Name of a task in a group, and the number of the other group that serves it, if one does."""
+    """Return the name of a task and, if another group predicts it, the number of that group."""
     serving = report.serving(task)
     return {"name": str(task), "served_by": None if serving == group else serving + 1}
 

@@ -1,4 +1,4 @@
-"""Numbers in plain words."""
+"""Sentences and number formats of the report."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from skmtl.report.content import GROUPED, SINGLE, TOGETHER, GroupingReport
+from skmtl.report.content import GROUPED, JOINT, SINGLE, GroupingReport
 
 ABSENT = "\u2013"
 
 
 def headline(report: GroupingReport) -> str:
-    """Say in one sentence what was won.
+    """Summarize the comparison of the strategies in one sentence.
 
     Parameters
     ----------
@@ -23,15 +23,13 @@ def headline(report: GroupingReport) -> str:
     Returns
     -------
     str
-        A sentence without its stop.
+        A sentence without its full stop.
 
     Examples
     --------
     >>> import pandas as pd
     >>> from skmtl.report import GroupingReport, headline
-    >>> losses = pd.DataFrame(
-    ...     {"single-task": [1.0], "all together": [1.1], "grouped": [1.0]}, index=["a"]
-    ... )
+    >>> losses = pd.DataFrame({"single-task": [1.0], "joint": [1.1], "grouped": [1.0]}, index=["a"])
     >>> report = GroupingReport(
     ...     title="One task",
     ...     data_description="An example.",
@@ -49,50 +47,43 @@ def headline(report: GroupingReport) -> str:
     ...     choice=pd.DataFrame(),
     ... )
     >>> headline(report)
-    'Nothing was won by training tasks together: one network per task has the smallest held-out
-    loss'
+    'No strategy improves on one network per task'
     """
     totals, best = report.totals, report.best
     if not len(report.losses.dropna()) or not totals[SINGLE] > 0:
+        return "The strategies cannot be compared: no task has a held-out loss for each of them"
+    reduction = 1 - totals[best] / totals[SINGLE]
+    if best == SINGLE or reduction < 0.0005:
+        return "No strategy improves on one network per task"
+    faint = ", a negligible difference" if reduction < 0.01 else ""
+    if best == JOINT:
         return (
-            "No task has a held-out loss under every way of training, so the ways cannot be "
-            "compared"
+            f"One joint network lowers the held-out loss by {percent(reduction)} compared with one "
+            f"network per task{faint}"
         )
-    won = 1 - totals[best] / totals[SINGLE]
-    if best == SINGLE or won < 0.0005:
-        return (
-            "Nothing was won by training tasks together: one network per task has the smallest "
-            "held-out loss"
-        )
-    faint = ", which is next to nothing" if won < 0.01 else ""
-    if best == TOGETHER:
-        return (
-            "Training the tasks together in one network lowers the held-out loss by "
-            f"{percent(won)} against one network per task{faint}"
-        )
-    against = 1 - totals[GROUPED] / totals[TOGETHER]
-    plan = f"{len(report.groups)} groups" if len(report.groups) > 1 else "groups"
+    from_joint = 1 - totals[GROUPED] / totals[JOINT]
+    groups = f"{len(report.groups)} groups" if len(report.groups) > 1 else "groups"
     return (
-        f"Training the tasks in {plan} lowers the held-out loss by {percent(won)} against one "
-        "network per task "
-        f"and by {percent(against)} against one network for all{faint}"
+        f"Training the tasks in {groups} lowers the held-out loss by {percent(reduction)} compared "
+        f"with one network per task and by {percent(from_joint)} compared with one joint "
+        f"network{faint}"
     )
 
 
 def reliability_word(reliability: float) -> str:
-    """Name the strength of a reliability."""
+    """Return "weak", "moderate" or "strong" for a reliability, "unknown" for NaN."""
     if math.isnan(reliability):
         return "unknown"
     return "weak" if reliability < 0.3 else "moderate" if reliability < 0.7 else "strong"
 
 
 def reliability_sentence(reliability: float) -> str:
-    """Say what a reliability means for a reader who acts on single pairs.
+    """Explain a reliability to a reader who acts on single pairs.
 
     Parameters
     ----------
     reliability : float
-        Correlation that two independent measurements of all gains would have; NaN = unknown.
+        Expected correlation between two independent measurements of all gains; NaN = unknown.
 
     Returns
     -------
@@ -103,29 +94,27 @@ def reliability_sentence(reliability: float) -> str:
     --------
     >>> from skmtl.report import reliability_sentence
     >>> reliability_sentence(0.9)
-    'If all gains were measured again from scratch, new and old gains would correlate at about 0.90,
-    which is strong. A second measurement ...'
+    'The reliability of the measured gains is strong: ... correlate with them at about 0.90. ...'
     """
     advice = {
-        "unknown": "The gains were measured once, so it cannot be said how much of them is chance. "
-        "Repeat the measurement before relying on single pairs.",
-        "weak": "Most of what the table of single pairs shows is chance: do not act on one pair "
-        "alone.",
-        "moderate": "The broad pattern would show again, many single pairs would not: trust pairs "
-        "whose gain is more than twice its standard error.",
-        "strong": "A second measurement would show much the same pairs.",
+        "unknown": "The gains were measured only once, so their reliability is unknown. Repeat the "
+        "measurement before you rely on single pairs.",
+        "weak": "Most differences between single pairs are due to chance: do not act on them.",
+        "moderate": "The overall pattern is reproducible, but many single pairs are not: rely only "
+        "on pairs whose gain is more than twice its standard error.",
+        "strong": "A second measurement would rank the pairs in much the same way.",
     }
     word = reliability_word(reliability)
     if word == "unknown":
         return advice[word]
     return (
-        "If all gains were measured again from scratch, new and old gains would correlate at "
-        f"about {reliability:.2f}, which is {word}. {advice[word]}"
+        f"The reliability of the measured gains is {word}: an independent measurement of all pairs "
+        f"would correlate with them at about {reliability:.2f}. {advice[word]}"
     )
 
 
 def percent(value: float, *, signed: bool = False, digits: int = 1) -> str:
-    """Write a fraction as per cent, with a true minus and a narrow space."""
+    """Format a fraction as a percentage, with a minus sign and a narrow space."""
     if value is None or not math.isfinite(value):
         return ABSENT
     text = f"{100 * value:{'+' if signed else ''}.{digits}f}"
@@ -135,7 +124,7 @@ def percent(value: float, *, signed: bool = False, digits: int = 1) -> str:
 
 
 def number(value: Any) -> str:
-    """Write a number with four significant digits, thousands apart."""
+    """Format a number with four significant digits and a thousands separator."""
     if isinstance(value, (int, np.integer)):
         return str(value) if isinstance(value, bool) else f"{int(value):,}"
     if not isinstance(value, (float, np.floating)):
@@ -148,7 +137,7 @@ def number(value: Any) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Write a time span in the units that people use."""
+    """Format a duration in seconds, minutes or hours."""
     if not math.isfinite(seconds):
         return ABSENT
     if seconds < 90:

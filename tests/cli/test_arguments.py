@@ -24,7 +24,7 @@ def test_help_is_plain_text_of_at_most_80_columns(call, arguments, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        ([], "say what to do"),
+        ([], "a command is missing"),
         (["grop"], "invalid choice"),
         (["group"], "DATA"),
         (["group", "school", "--pairs", "0"], "above 0 up to 1, got '0'"),

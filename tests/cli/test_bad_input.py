@@ -20,7 +20,7 @@ def refused(result, *reasons):
 SPOILT = {
     "free text input": (
         lambda t: t.assign(note=[f"note {k}" for k in range(160)]),
-        ["'note' holds 160 different texts in 160 rows, such as 'note 0'", "drop the column"],
+        ["'note' contains 160 different texts in 160 rows, such as 'note 0'", "drop the column"],
     ),
     "text among the numbers of an input": (
         lambda t: t.assign(staff=t["staff"].astype(object).where(t.index < 80, "few")),
@@ -29,10 +29,10 @@ SPOILT = {
     "input that is always missing": (lambda t: t.assign(age=np.nan), ["'age' is empty"]),
     "infinite input": (
         lambda t: t.assign(age=t["age"].mask(t.index < 2, np.inf)),
-        ["'age' holds infinite"],
+        ["'age' contains infinite"],
     ),
     "no input": (lambda t: t[["shop", "sales"]], ["no input column"]),
-    "one task": (lambda t: t.assign(shop="only"), ["one task only, 'only'"]),
+    "one task": (lambda t: t.assign(shop="only"), ["contains only one task, 'only'"]),
     "small tasks": (
         lambda t: t.assign(shop=["big"] * 100 + [f"s{k // 5}" for k in range(60)]),
         ["1 of 13 tasks can be used", "s0 (5 rows)"],
@@ -46,11 +46,11 @@ SPOILT = {
     ),
     "infinite target": (
         lambda t: t.assign(sales=t["sales"].mask(t.index < 2, -np.inf)),
-        ["'sales' holds infinite"],
+        ["'sales' contains infinite"],
     ),
     "text among numbers": (
         lambda t: t.assign(sales=t["sales"].astype(object).mask(t.index == 5, "1,5")),
-        ["'sales' holds text such as '1,5'"],
+        ["'sales' mixes numbers with text such as '1,5'"],
     ),
     "no rows": (lambda t: t.head(0), ["has no rows"]),
 }
@@ -65,7 +65,7 @@ def test_a_table_that_cannot_be_used_is_refused(call, table, tmp_path, case):
 
 def test_as_many_tasks_as_rows_are_refused_before_anything_is_trained(call, rng):
     frame = pd.DataFrame({"shop": np.arange(20_000), "sales": 1.5, "age": rng.normal(size=20_000)})
-    assert refused(call(frame=frame), "'shop' holds 20,000 tasks", "at most 2,000")
+    assert refused(call(frame=frame), "'shop' contains 20,000 tasks", "at most 2,000")
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_a_text_target_is_refused_for_regression(call, table):
 
 
 def test_fractions_are_refused_as_classes(call, table):
-    assert refused(call("--kind", "classification", frame=table), "not whole")
+    assert refused(call("--kind", "classification", frame=table), "not integers")
 
 
 def test_tasks_of_one_class_are_not_usable(call, rng):
@@ -103,8 +103,8 @@ def test_tasks_of_one_class_are_not_usable(call, rng):
 @pytest.mark.parametrize(
     ("options", "reasons"),
     [
-        (["--target", "sales"], ["--task COLUMN is needed"]),
-        (["--task", "shop"], ["--target COLUMN is needed"]),
+        (["--target", "sales"], ["--task COLUMN is required"]),
+        (["--task", "shop"], ["--target COLUMN is required"]),
         (["--task", "shop", "--target", "shop"], ["the same column"]),
         (["--task", "Shop", "--target", "sales"], ["no column 'Shop'", "Did you mean 'shop'"]),
         (["--task", "shop", "--target", "zzz"], ["no column 'zzz'", "'area', 'staff'"]),
@@ -152,7 +152,7 @@ def test_a_folder_is_no_table(call, tmp_path):
 
 def test_a_parquet_file_with_dates_is_refused(call, table, tmp_path):
     table.assign(day=pd.Timestamp("2020-01-01")).to_parquet(tmp_path / "shops.parquet")
-    assert refused(call("group", "shops.parquet", *QUICK), "'day' holds dates")
+    assert refused(call("group", "shops.parquet", *QUICK), "'day' contains dates")
 
 
 @pytest.mark.parametrize("out", ["shops.csv", "shops.csv/results"])

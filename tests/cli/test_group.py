@@ -41,9 +41,9 @@ def test_a_regression_prints_the_table_and_writes_all_files(call, table, tmp_pat
     assert sorted(os.listdir(tmp_path / "results")) == sorted(FILES)
     for text in (
         "4 tasks (regression), 160 rows",
-        "taken for regression",
+        "treated as regression",
         "variance of all training targets",
-        "all together",
+        "joint",
         "grouped",
         "GROUPS",
         "CHOICE",
@@ -54,7 +54,7 @@ def test_a_regression_prints_the_table_and_writes_all_files(call, table, tmp_pat
     found = summary(tmp_path / "results")
     assert list(found["tasks"]) == ["shop 0", "shop 1", "shop 2", "shop 3"]
     assert all(name in found["groups"][group] for name, group in found["tasks"].items())
-    assert set(found["losses"]["total"]) == {"single-task", "all together", "grouped"}
+    assert set(found["losses"]["total"]) == {"single-task", "joint", "grouped"}
     per_task = pd.DataFrame(found["losses"]["per_task"]).T
     np.testing.assert_allclose(
         per_task.sum(), pd.Series(found["losses"]["total"])[per_task.columns]
@@ -98,7 +98,7 @@ def test_piped_output_has_no_control_characters_and_at_most_80_columns(call, rng
 def test_a_strategy_that_was_chosen_has_its_own_losses_to_the_last_digit(call, rng, tmp_path):
     assert call(frame=make_table(rng, sizes=(30, 30)))[0] == 0
     found = summary(tmp_path / "results")
-    assert found["winner"] in ("all together", "single-task")
+    assert found["winner"] in ("joint", "single-task")
     assert found["losses"]["total"]["grouped"] == found["losses"]["total"][found["winner"]]
     assert all(
         losses["grouped"] == losses[found["winner"]]
@@ -125,7 +125,7 @@ def test_small_tasks_are_kept_and_listed_and_have_no_held_out_loss(call, rng, tm
     assert set(found["tasks"]) == {f"shop {k}" for k in range(6)}
     assert found["losses"]["per_task"]["shop 3"] == {
         "single-task": None,
-        "all together": None,
+        "joint": None,
         "grouped": None,
     }
     assert found["losses"]["per_task"]["shop 5"]["grouped"] is not None
@@ -140,16 +140,16 @@ def test_two_tasks_that_can_just_be_used_share_a_network(call, rng, tmp_path):
 
 
 @pytest.mark.parametrize("labels", [(0, 1), ("no", "yes"), (False, True), (0.0, 1.0)])
-def test_two_values_are_taken_for_classes(call, rng, labels):
+def test_two_values_are_treated_as_classes(call, rng, labels):
     frame = make_table(rng, sizes=(30, 30), kind="classification")
     frame["sales"] = np.array(labels)[frame["sales"]]
     code, out, _ = call(frame=frame)
     assert code == 0
-    assert "taken for classification" in out
+    assert "treated as classification" in out
     assert "Log loss" in out
 
 
-def test_three_text_classes_are_learnt_even_if_a_task_lacks_one(call, rng):
+def test_three_text_classes_are_learned_even_if_a_task_lacks_one(call, rng):
     frame = make_table(rng, sizes=(40, 40, 40))
     frame["sales"] = np.where(
         frame["sales"] > 0.5, "high", np.where(frame["sales"] < -0.5, "low", "middle")
@@ -163,7 +163,7 @@ def test_whole_numbers_can_be_said_to_be_classes(call, rng):
     frame["sales"] = frame["sales"].clip(-1, 1).round().astype(int)
     code, out, _ = call("--kind", "classification", frame=frame)
     assert code == 0
-    assert "taken for" not in out
+    assert "treated as" not in out
 
 
 def test_rows_without_a_target_or_task_are_dropped_and_counted(call, table):
@@ -204,18 +204,18 @@ def test_semicolons_packed_files_and_parquet_are_read(call, table, tmp_path):
 
 
 @pytest.mark.parametrize("method", ["beam", "sdp"])
-def test_the_method_proposes_alone(call, table, tmp_path, method):
+def test_only_the_given_method_proposes_groupings(call, table, tmp_path, method):
     assert call("--method", method, frame=table)[0] == 0
-    plans = [plan["candidate"] for plan in summary(tmp_path / "results")["choice"]][2:]
+    names = [row["candidate"] for row in summary(tmp_path / "results")["choice"]][2:]
     assert all(
-        plan.startswith((method, "best of each")) for plan in plans
+        name.startswith((method, "best of each")) for name in names
     )  # the second serves tasks from groups that were found
 
 
 def test_many_tasks_show_only_the_most_changed(call, rng):
     code, out, _ = call("--pairs", "0.05", frame=make_table(rng, sizes=(16,) * 22))
     assert code == 0
-    assert "SINGLE TASKS" in out or "network of its own" in out
+    assert "LOSS PER TASK" in out or "separate network" in out
     assert sum(line.startswith("  shop ") for line in out.splitlines()) <= 10
 
 
@@ -321,7 +321,7 @@ def test_the_module_runs_as_a_command(table, tmp_path):
         command, cwd=tmp_path, capture_output=True, text=True, timeout=120, env=environment
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert "all together" in done.stdout
+    assert "joint" in done.stdout
     assert sorted(os.listdir(tmp_path / "results")) == sorted(FILES)
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from skmtl import TaskGrouper, TaskSet
-from skmtl.grouping.candidates import Candidate, alone, choose, loss_units, proposed, together
+from skmtl.grouping.candidates import Candidate, choose, joint, loss_units, proposed, single_task
 
 NAMES = ["a", "b", "c", "d"]
 PAIRS = Candidate("pairs", (("a", "b"), ("c", "d")), {"a": 0, "b": 0, "c": 1, "d": 1})
@@ -13,7 +13,7 @@ PAIRS = Candidate("pairs", (("a", "b"), ("c", "d")), {"a": 0, "b": 0, "c": 1, "d
 
 def table(*losses, extra=()):
     return choose(
-        [alone(NAMES), together(NAMES), PAIRS, *extra],
+        [single_task(NAMES), joint(NAMES), PAIRS, *extra],
         [np.array(loss, dtype=float) for loss in losses],
     )
 
@@ -28,14 +28,14 @@ def frame(A, names=None):
 
 
 def test_the_simple_groupings_serve_every_task():
-    assert alone(NAMES).groups == (("a",), ("b",), ("c",), ("d",))
-    assert alone(NAMES).served_by == {"a": 0, "b": 1, "c": 2, "d": 3}
-    assert together(NAMES).groups == (("a", "b", "c", "d"),)
-    assert set(together(NAMES).served_by.values()) == {0}
+    assert single_task(NAMES).groups == (("a",), ("b",), ("c",), ("d",))
+    assert single_task(NAMES).served_by == {"a": 0, "b": 1, "c": 2, "d": 3}
+    assert joint(NAMES).groups == (("a", "b", "c", "d"),)
+    assert set(joint(NAMES).served_by.values()) == {0}
 
 
 def test_numbers_worked_by_hand():
-    # Totals 4.0, 3.2 and 2.8; against "all together" the pairs differ by -0.1 each: no spread, a
+    # Totals 4.0, 3.2 and 2.8; against "joint" the pairs differ by -0.1 each: no spread, a
     # clear win.
     found = table([1, 1, 1, 1], [0.8, 0.8, 0.8, 0.8], [0.7, 0.7, 0.7, 0.7])
     np.testing.assert_allclose(found["validation_loss"], [4.0, 3.2, 2.8])
@@ -53,7 +53,7 @@ def test_the_standard_error_is_that_of_a_sum_over_tasks():
     assert found["difference_se"][2] == pytest.approx(np.sqrt(0.48))
 
 
-@pytest.mark.parametrize(("gain", "expected"), [(1.36, "all together"), (1.41, "pairs")])
+@pytest.mark.parametrize(("gain", "expected"), [(1.36, "joint"), (1.41, "pairs")])
 def test_a_proposal_wins_only_by_more_than_two_standard_errors(gain, expected):
     # The spread around the mean difference stays that of the example above: standard error 0.6928.
     spread = np.array([-0.3, 0.3, 0.3, -0.3])
@@ -66,13 +66,13 @@ def test_a_proposal_that_was_singled_out_elsewhere_needs_less_evidence():
         np.full(4, 1.0),
         1 - 0.25 + np.array([-0.3, 0.3, 0.3, -0.3]),
     ]  # 1.44 standard errors
-    given = [alone(NAMES), together(NAMES), PAIRS]
-    assert winner(choose(given, losses)) == ["all together"]
+    given = [single_task(NAMES), joint(NAMES), PAIRS]
+    assert winner(choose(given, losses)) == ["joint"]
     assert winner(choose(given, losses, 1.0)) == ["pairs"]
 
 
 def test_a_simple_grouping_needs_no_evidence_against_the_other():
-    assert winner(table([1, 1, 1, 1], [1, 1, 1, 0.999], [2, 2, 2, 2])) == ["all together"]
+    assert winner(table([1, 1, 1, 1], [1, 1, 1, 0.999], [2, 2, 2, 2])) == ["joint"]
     assert winner(table([1, 1, 1, 0.999], [1, 1, 1, 1], [2, 2, 2, 2])) == ["single-task"]
 
 
@@ -102,10 +102,10 @@ def test_proposals_are_compared_with_the_better_simple_grouping():
 
 def test_a_single_task_is_never_evidence():
     found = choose(
-        [alone(["a"]), together(["a"]), Candidate("x", (("a",),), {"a": 0})],
+        [single_task(["a"]), joint(["a"]), Candidate("x", (("a",),), {"a": 0})],
         [np.array([1.0]), np.array([0.9]), np.array([0.1])],
     )
-    assert winner(found) == ["all together"]
+    assert winner(found) == ["joint"]
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
@@ -184,7 +184,7 @@ def test_log_losses_are_left_as_they_are(pooled, rng):
 
 def test_the_simple_candidates_are_known_by_kind_whatever_their_place_and_label():
     names = list("abcd")
-    plain = [alone(names), together(names), PAIRS]
+    plain = [single_task(names), joint(names), PAIRS]
     losses = [np.array(row) for row in ([1.0, 1, 1, 1], [0.8, 0.8, 0.8, 0.8], [0.7, 0.7, 0.7, 0.7])]
     first = choose(plain, losses)
     order = [2, 1, 0]

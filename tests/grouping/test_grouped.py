@@ -72,7 +72,7 @@ def wide_of(X, n_tasks=4, seed=0):
 def ignoring_weak_tasks():
     return pytest.mark.filterwarnings(
         "ignore:Some tasks take no part:UserWarning",
-        "ignore:y holds one task:UserWarning",
+        "ignore:y contains one task:UserWarning",
         "ignore:Gains of tasks with fewer:UserWarning",
         "ignore:The gain is NaN:UserWarning",
     )
@@ -126,7 +126,7 @@ def test_all_together_and_alone_are_always_among_the_candidates(fitted):
     _, model, _, _ = fitted
     choice = model.choice_
     assert {"candidate", "n_groups", "validation_loss", "chosen"} <= set(choice.columns)
-    assert {"single-task", "all together"} <= set(choice["candidate"])
+    assert {"single-task", "joint"} <= set(choice["candidate"])
     assert choice["chosen"].sum() == 1
     assert choice["n_groups"][choice["chosen"]].item() == len(model.groups_)
 
@@ -234,9 +234,7 @@ def test_planted_groups_beat_one_network_for_all_and_are_not_mixed():
 def test_the_choice_is_the_argument_of_the_totals_that_the_table_shows(fitted):
     _, model, _, _ = fitted
     choice = model.choice_
-    simple = choice[choice["candidate"].isin(["single-task", "all together"])][
-        "validation_loss"
-    ].min()
+    simple = choice[choice["candidate"].isin(["single-task", "joint"])]["validation_loss"].min()
     assert choice["validation_loss"][choice["chosen"]].item() <= simple + 1e-12
 
 
@@ -299,7 +297,7 @@ def test_a_given_grouper_proposes():
     assert model.choice_["candidate"].tolist()[2:3] in ([], ["sdp, 2 groups"])
     assert {name.split(",")[0] for name in model.rounds_["candidate"]} <= {
         "single-task",
-        "all together",
+        "joint",
         "sdp",
     }
     assert not hasattr(model.grouper, "labels_")
@@ -322,7 +320,7 @@ def test_the_finalists_of_the_rounds_are_held_against_the_simple_groupings(fitte
         "predicted_loss",
         "measured_loss",
     ]
-    assert rounds["candidate"].tolist()[:2] == ["single-task", "all together"]
+    assert rounds["candidate"].tolist()[:2] == ["single-task", "joint"]
     assert 1 <= len(model.choice_) - 2 <= 2
     best = rounds.loc[2:].sort_values("measured_loss", kind="stable")["candidate"].iloc[0]
     assert model.choice_["candidate"].iloc[2] == best
@@ -424,7 +422,7 @@ def test_the_task_column_of_an_array_is_found_by_position():
     assert model.predict(numbered).shape == y.shape
 
 
-@pytest.mark.filterwarnings("ignore:y holds one task:UserWarning")
+@pytest.mark.filterwarnings("ignore:y contains one task:UserWarning")
 def test_a_flat_target_is_one_task_in_one_network(rng):
     X = rng.normal(size=(60, 3))
     model = model_of(task_column=None).fit(X, X[:, 0])
@@ -437,13 +435,13 @@ def test_a_flat_target_is_one_task_in_one_network(rng):
 def test_two_tasks_are_alone_or_together():
     X, y, _ = planted(n_tasks=2, n_groups=1)
     model = model_of().fit(X, y)
-    assert model.choice_["candidate"].tolist() == ["single-task", "all together"]
+    assert model.choice_["candidate"].tolist() == ["single-task", "joint"]
     assert model.predict(X).shape == y.shape
 
 
 # ---------------------------------------------------------------------- weak tasks
 @ignoring_weak_tasks()
-@pytest.mark.parametrize("chosen", ["all together", "single-task"])
+@pytest.mark.parametrize("chosen", ["joint", "single-task"])
 def test_small_tasks_are_still_predicted_by_the_common_network_or_alone(chosen, monkeypatch):
     choose = grouped_module.choose
     monkeypatch.setattr(
@@ -457,7 +455,7 @@ def test_small_tasks_are_still_predicted_by_the_common_network_or_alone(chosen, 
     assert np.isfinite(model.predict(X)).all()
     assert model.groups_ == (
         [tuple(model.task_names_)]
-        if chosen == "all together"
+        if chosen == "joint"
         else [(f"task_{t}",) for t in (0, 2, 3, 4, 1)]
     )
     assert model.affinity_.loc["task_1"].isna().all()
@@ -652,7 +650,7 @@ def test_a_forgotten_task_column_is_named_in_a_warning(rng):
 
 def test_a_task_column_with_one_task_is_named_in_a_warning(rng):
     X = pd.DataFrame(rng.normal(size=(60, 2)), columns=["a", "b"]).assign(task="north")
-    with pytest.warns(UserWarning, match="holds one task, 'north'.*nothing to group"):
+    with pytest.warns(UserWarning, match="contains one task, 'north'.*nothing to group"):
         model_of(task_column="task").fit(X, X["a"])
 
 

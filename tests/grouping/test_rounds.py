@@ -192,7 +192,7 @@ def test_a_given_grouper_proposes_in_every_round(measured):
     tasks, measurements, _, _ = measured
     affinity = pd.DataFrame(np.zeros((6, 6)), index=tasks.names, columns=tasks.names)
     _, table = refined(measurements, affinity, TaskGrouper("spectral", n_groups=2), 3, 0)
-    assert set(table["candidate"]) <= {"single-task", "all together", "spectral, 2 groups"}
+    assert set(table["candidate"]) <= {"single-task", "joint", "spectral, 2 groups"}
 
 
 def test_no_proposal_leaves_no_finalist(measured):
@@ -200,4 +200,4 @@ def test_no_proposal_leaves_no_finalist(measured):
     affinity = pd.DataFrame(np.full((6, 6), 0.1), index=tasks.names, columns=tasks.names)
     finalists, table = refined(measurements, affinity, TaskGrouper("beam"), 0, 0)
     assert finalists == []
-    assert table["candidate"].tolist() == ["single-task", "all together"]
+    assert table["candidate"].tolist() == ["single-task", "joint"]

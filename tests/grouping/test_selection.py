@@ -245,7 +245,7 @@ def test_mtgnet_takes_many_tasks(rng):
     [
         ([0.1, 0.2], 1, "tag", r"table must have shape \(n, T\)"),
         ([[np.inf, 0.0]], 1, "tag", "infinite gain in row 0"),
-        ([[0.1, 0.2], [nan, nan]], 1, "tag", "Row 1 of table holds no task"),
+        ([[0.1, 0.2], [nan, nan]], 1, "tag", "Row 1 of table contains no task"),
         ([[0.1, 0.2]], 1, "best", "method must be one of 'tag', 'standley', 'mtgnet'. Got 'best'"),
         (
             [[0.1, 0.2]],
@@ -255,8 +255,8 @@ def test_mtgnet_takes_many_tasks(rng):
         ),
         ([[0.1, 0.2]], 1.5, "mtgnet", "multiple of 1 with method='mtgnet'. Got 1.5"),
         ([[0.1, 0.2]], 0.7, "standley", "multiple of 0.5 with method='standley'. Got 0.7"),
-        ([[0.1, nan]], 1, "tag", "No group of table holds task 1"),
-        ([[0.1, nan], [nan, 0.1]], 1, "tag", "costs at most 1 holds all 2 tasks. Raise the budget"),
+        ([[0.1, nan]], 1, "tag", "No group of table contains task 1"),
+        ([[0.1, nan], [nan, 0.1]], 1, "tag", "costs at most 1 covers all 2 tasks. Raise the budget"),
     ],
 )
 def test_a_table_or_parameter_out_of_range_is_named(table, budget, method, message):

@@ -32,7 +32,7 @@ def losses(rng, n_tasks):
     return pd.DataFrame(
         rng.uniform(0.5, 1.0, size=(n_tasks, 3)),
         index=[f"task {k}" for k in range(n_tasks)],
-        columns=["single-task", "all together", "grouped"],
+        columns=["single-task", "joint", "grouped"],
     )
 
 
@@ -213,7 +213,7 @@ def test_extreme_pairs_are_counted_rather_than_stretching_the_frame(rng, ax):
     measured[0] = 1e6
     GainPredictionDisplay.from_predictions(measured, rng.normal(size=500), ax=ax)
     assert ax.get_ylim()[1] < 100
-    assert any("outside the frame" in text.get_text() for text in ax.texts)
+    assert any("outside the axes" in text.get_text() for text in ax.texts)
 
 
 # -------------------------------------------------------------------- losses

@@ -80,7 +80,7 @@ def test_runs_that_went_wrong_are_counted_rather_than_stretching_the_frame(rng, 
     points[4, 1] = np.inf
     ParetoFrontierDisplay.from_predictions(points, ax=ax)
     assert ax.get_xlim()[1] < 3
-    assert any("beyond the frame" in text.get_text() for text in ax.texts)
+    assert any("outside the axes" in text.get_text() for text in ax.texts)
 
 
 @pytest.mark.parametrize("points", [np.empty((0, 2)), [[np.nan, 1.0]], [[1.0, 1.0]]])

@@ -43,7 +43,7 @@ def test_lines_are_relative_risks_in_the_order_of_ranks_and_starved_tasks_are_na
         sorted(label.get_text() for label in display.starved_ax_.get_yticklabels())
         == bunch.minority
     )
-    assert "size 2 starves nobody" in texts(ax)
+    assert "no task starved from size 2" in texts(ax)
     assert "2 tasks starved" in " ".join(label.get_text() for label in ax.get_legend().get_texts())
 
 
@@ -84,7 +84,7 @@ def test_without_starved_tasks_there_is_one_panel(ax):
 
 def test_it_is_said_when_every_size_starves_some_task(ax):
     RepresentationRiskDisplay.from_predictions(made([[True, False], [False, True]]), ax=ax)
-    assert "every size starves some task" in texts(ax)
+    assert "some task is starved at every size" in texts(ax)
 
 
 def test_most_starved_tasks_come_first_and_the_rest_is_counted(ax):
@@ -103,7 +103,7 @@ def test_a_task_that_went_wrong_does_not_shrink_the_others(ax):
     risks[0, 3] = 1e6
     RepresentationRiskDisplay.from_predictions(made(np.zeros((2, 200)), risks), ax=ax)
     assert ax.get_ylim()[1] < 2
-    assert "1 task above the frame" in texts(ax)
+    assert "1 task above the axes" in texts(ax)
 
 
 def test_tasks_without_variance_and_ranks_that_span_much_are_drawn(ax):

@@ -1,4 +1,4 @@
-"""Which tasks learn together, from a matrix of pairwise gains or a table of groups."""
+"""Search for task groups, given a matrix of pairwise gains or a table of candidate groups."""
 
 from skmtl.grouping.search.climb import SizedValue, climb
 from skmtl.grouping.search.selection import Selection, select_groups

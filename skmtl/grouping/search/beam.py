@@ -1,4 +1,4 @@
-"""Grow candidate groups in beams, then choose and improve a set of them."""
+"""Beam search for candidate groups, and choice of a set of them by local search."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def beam_groups(
     max_candidates: int,
     rng: np.random.RandomState,
 ) -> NDArray[np.bool_]:
-    """Set of at most `n_groups` groups with a large total gain; fewer groups among equals.
+    """Find at most `n_groups` groups with a large total gain; ties go to fewer groups.
 
-    Candidates come from :func:`grow_groups`. Without a limit on the number of groups every task
-    gets its best gain, and as few candidates as a greedy cover finds provide it. With a limit, two
-    starts, the candidates that greedily add most to the total, and all tasks alone merged down to
-    `n_groups`, are improved by moving and swapping tasks; the better one is shaken by random moves
-    and improved again, 1000 / T times (at least 4, at most 50).
+    Candidates come from :func:`grow_groups`. Without a limit on the number of groups, each task
+    gets its best gain, from as few candidates as a greedy cover needs. With a limit, there are two
+    starts: candidates that greedily add most to the total, and single tasks merged down to
+    `n_groups` groups. Both are improved by moving and swapping tasks. The better one is then
+    perturbed by random moves and improved again, 1000 / T times (at least 4, at most 50).
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def beam_groups(
     max_candidates : int
         Largest number of candidate groups kept in all.
     rng : RandomState
-        Source of the random moves.
+        Generator of the random moves.
 
     Returns
     -------
@@ -73,12 +73,12 @@ def beam_groups(
 def grow_groups(
     affinity: NDArray[np.float64], beam_width: int, max_candidates: int, max_group_size: int
 ) -> NDArray[np.bool_]:
-    r"""Candidate groups: all single tasks, and what a beam search from every one of them keeps.
+    r"""Return all single tasks and the groups that a beam search from each of them keeps.
 
-    Every seed has its own beam. A group grows by one task at a time; of all groups one larger that
-    a beam leads to, it keeps the `beam_width` with the largest total predicted gain
-    :math:`\sum_{i \in G} \hat g_{G \to i} = \sum_{i, j \in G} A_{ij} / (|G| - 1)`. One product of
-    matrices scores all.
+    Each seed task has its own beam. Groups grow by one task at a time. At each size, a beam keeps
+    the `beam_width` groups with the largest total predicted gain
+    :math:`\sum_{i \in G} \hat g_{G \to i} = \sum_{i, j \in G} A_{ij} / (|G| - 1)`. One matrix
+    product scores all groups.
 
     Parameters
     ----------
@@ -87,8 +87,8 @@ def grow_groups(
     beam_width : int
         Groups kept per seed and size.
     max_candidates : int
-        Groups kept in all, beside the single tasks; the growth stops there, with the best-scored of
-        the last size.
+        Maximum number of groups besides the single tasks. Growth stops there; of the last size,
+        the groups with the largest gains are kept.
     max_group_size : int
         Size at which groups stop growing.
 
@@ -109,8 +109,8 @@ def grow_groups(
     """
     n_tasks = len(affinity)
     both_ways = affinity + affinity.T
-    # A set is recognised by the sum of its tasks' random 64-bit numbers: order does not matter,
-    # collisions do not happen.
+    # A set is identified by the sum of random 64-bit numbers of its tasks, which does not depend on
+    # their order. Collisions are negligible.
     task_key, seed_key = np.random.default_rng(0).integers(
         0, 2**64, size=(2, n_tasks), dtype=np.uint64
     )
@@ -148,7 +148,7 @@ def grow_groups(
 def _fewest_sets(
     affinity: NDArray[np.float64], candidates: NDArray[np.bool_], max_group_size: int
 ) -> NDArray[np.intp]:
-    """Labels that give every task its best gain of all, with as few sets as two greedy ways find."""
+    """Return labels that give each task its best gain, with few sets (the better of two starts)."""
     n_tasks = len(affinity)
     best = serving_values(affinity, np.eye(n_tasks, dtype=bool), max_group_size)
     ideal = group_gains(affinity, candidates) >= best - TOLERANCE
@@ -160,8 +160,8 @@ def _fewest_sets(
         if gain[row] == 0:
             break
         cover[ideal[row] & (cover < 0)] = row
-    alone = np.flatnonzero(cover < 0)
-    cover[alone] = len(ideal) + alone
+    single = np.flatnonzero(cover < 0)
+    cover[single] = len(ideal) + single
     merged = [
         merge(affinity, labels, 1, max_group_size, allowed_loss=TOLERANCE)
         for labels in (cover, np.arange(n_tasks))
@@ -170,11 +170,10 @@ def _fewest_sets(
 
 
 def _greedy_labels(gains: NDArray[np.float64], n_groups: int) -> NDArray[np.intp]:
-    """Serve tasks by the candidates that add most to the total, one after the other; -1 where none
-    of them gains.
+    """Greedily choose the candidates that add most to the total gain; -1 for tasks without a gain.
 
-    What a candidate adds can only fall as others are chosen, so it is computed anew only where its
-    last value is a contender.
+    The gain that a candidate adds never increases as others are chosen (submodularity), so it is
+    recomputed only for candidates whose last value is large enough.
     """
     best = np.zeros(gains.shape[1])
     labels = np.full(gains.shape[1], -1, dtype=np.intp)
@@ -193,11 +192,10 @@ def _greedy_labels(gains: NDArray[np.float64], n_groups: int) -> NDArray[np.intp
 
 
 def _shaken(serving: Serving, rng: np.random.RandomState) -> Serving:
-    """Best of the given local optimum and those reached from it by putting tasks elsewhere, every
-    other time all of them.
+    """Improve a local optimum by iterated random perturbation and local search.
 
-    Half of the tasks that are taken out go to random sets, the others then to the sets that gain
-    most by them.
+    A perturbation removes some tasks, every second time all of them. Half of them go to random
+    sets, then the others go to the sets that gain most from them.
     """
     n_tasks, n_sets = len(serving.labels), len(serving.value)
     for turn in range(int(np.clip(1000 // n_tasks, 4, 50))):

@@ -1,6 +1,4 @@
-"""Local search over partitions, for gains that depend on the size of a group beside the average of
-its pairs.
-"""
+"""Local search over partitions, for gains that depend on the group size and on pair averages."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class SizedValue:
-    r"""What a group is worth.
+    r"""Value V of a group as a function of its size and its pairs.
 
     .. math:: V(G) = \sum_{i \in G} b_{i, |G|} + \frac{s_{|G|}}{|G| - 1} \sum_{i, j \in G} P_{ij},
         \qquad V(\{i\}) = 0
@@ -26,9 +24,9 @@ class SizedValue:
     pairs : ndarray of shape (T, T)
         P, with a diagonal of 0.
     slope : ndarray of shape (T + 1,)
-        s, for every size of a group.
+        s, by group size.
     base, rise : ndarrays of shape (T,)
-        Parts of b: ``base + rise * log2(size / 2)``.
+        Terms of b: ``b = base + rise * log2(size / 2)``.
     """
 
     pairs: Array
@@ -47,22 +45,21 @@ class SizedValue:
         return np.where(size > 1, value, 0.0)
 
     def of(self, members: NDArray[np.bool_]) -> Array:
-        """Return V of every row of memberships (K, T)."""
+        """Return V of each row of memberships (K, T)."""
         weights = members.astype(np.float64)
         inside = np.einsum("kt,kt->k", weights @ self.pairs, weights)
         return self.of_sums(members.sum(axis=1), weights @ self.base, weights @ self.rise, inside)
 
 
 def climb(value: SizedValue, labels: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Move single tasks, or merge two groups, as long as the total value of the partition rises;
-    the best step first.
+    """Move tasks and merge groups, best step first, as long as the total value increases.
 
     Parameters
     ----------
     value : SizedValue
-        What a group is worth.
+        Value of a group.
     labels : ndarray of shape (T,)
-        Partition to start from.
+        Initial partition.
 
     Returns
     -------

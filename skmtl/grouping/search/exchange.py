@@ -1,4 +1,4 @@
-"""Local search over which group serves which task."""
+"""Local search over the assignment of tasks to groups."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ from skmtl.grouping.search.serving import TOLERANCE, serving_values
 
 
 class Serving:
-    """A partition of the tasks into sets that are each served by one group, with the operations
-    that improve it.
+    """Partition of the tasks into sets that are each served by one group, with local search.
 
     Parameters
     ----------
     affinity : ndarray of shape (T, T)
         Pairwise gains with a diagonal of 0, scaled to a largest absolute value of 1.
     labels : ndarray of shape (T,)
-        Set of every task, below `n_sets`; -1 for a task that is not served yet.
+        Set of each task, below `n_sets`; -1 for a task that is not served yet.
     n_sets : int
-        Largest number of sets; some may be empty.
+        Maximum number of sets; some may be empty.
     max_group_size : int
         Largest size of a group.
     """
@@ -48,9 +47,7 @@ class Serving:
         return float(self.value.sum())
 
     def insert_unserved(self) -> Serving:
-        """Give the tasks without a group to the sets that gain most (or lose least) by them, the
-        best pair first.
-        """
+        """Insert unserved tasks into the sets with the largest gain, best insertion first."""
         while (self.labels < 0).any():
             change = np.where(self.labels < 0, self.add, -np.inf)
             target, task = np.unravel_index(change.argmax(), change.shape)
@@ -58,7 +55,7 @@ class Serving:
         return self
 
     def climb(self) -> Serving:
-        """Move or swap tasks until no single move and no swap of two tasks raises the total."""
+        """Move and swap tasks until no single move and no swap increases the total gain."""
         while True:
             self._climb_by_moves()
             if not self._swap_once_around():
@@ -131,29 +128,28 @@ def merge(
     max_group_size: int,
     allowed_loss: float = np.inf,
 ) -> NDArray[np.intp]:
-    """Merge the two sets whose union loses least, until `target` sets are left or the loss is above
-    `allowed_loss`.
+    """Merge the two sets whose union loses least, down to `target` sets or up to `allowed_loss`.
 
-    Where the size limit leaves no two sets to merge, the smallest are dissolved and their tasks
-    inserted elsewhere.
+    If the size limit forbids all mergers, the smallest sets are dissolved and their tasks are
+    inserted into the others.
 
     Parameters
     ----------
     affinity : ndarray of shape (T, T)
         Pairwise gains with a diagonal of 0.
     labels : ndarray of shape (T,)
-        Set of every task.
+        Set of each task.
     target : int
         Number of sets at which to stop.
     max_group_size : int
         Largest size of a group.
     allowed_loss : float, default=inf
-        Largest loss of total gain that one merger may cost.
+        Largest decrease of the total gain that one merger may cause.
 
     Returns
     -------
     ndarray of shape (T,)
-        Set of every task, numbered from 0.
+        Set of each task, numbered from 0.
     """
     sets = np.unique(labels)[:, None] == labels
     value = serving_values(affinity, sets, max_group_size)

@@ -1,4 +1,4 @@
-"""The best set of groups, exactly, for a few tasks."""
+"""Exact search for the best set of groups, for few tasks."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ MAX_TASKS = 15
 def exhaustive_groups(
     affinity: NDArray[np.float64], n_groups: int | None, max_group_size: int
 ) -> NDArray[np.bool_]:
-    r"""Set of at most `n_groups` groups with the largest total gain; the fewest groups among
-    equals.
+    r"""Find at most `n_groups` groups with the largest total gain; ties go to fewer groups.
 
     With :math:`v(S)` of :func:`~skmtl.grouping.search.serving.serving_values`, the best total for
     tasks U and k groups is
 
-    .. math:: F_k(U) = \max\Big(F_{k-1}(U),\ \max_{S \subseteq U,\, S \ni \min U} v(S) + F_{k-1}(U
-        \setminus S)\Big)
+    .. math::
 
-    a recursion over all subsets, :math:`O(3^T)`, exact for overlapping groups.
+        F_k(U) = \max\Big(F_{k-1}(U),\
+        \max_{S \subseteq U,\, S \ni \min U} v(S) + F_{k-1}(U \setminus S)\Big).
+
+    This recursion over all subsets takes :math:`O(3^T)` steps and is exact for overlapping groups.
 
     Parameters
     ----------
@@ -74,9 +75,7 @@ def exhaustive_groups(
 
 
 def _best_totals(value: NDArray[np.float64], n_tasks: int, budget: int) -> NDArray[np.float64]:
-    """F[k, U] for the sets U that the recursion meets: all tasks, and every set without the first
-    task.
-    """
+    """Return F[k, U] for the sets U of the recursion: all tasks, or sets without the first one."""
     full = (1 << n_tasks) - 1
     best = np.full((budget + 1, 1 << n_tasks), -np.inf)
     best[:, 0] = 0.0
@@ -87,7 +86,7 @@ def _best_totals(value: NDArray[np.float64], n_tasks: int, budget: int) -> NDArr
 
 
 def _parts_with_lowest(tasks: int) -> NDArray[np.intp]:
-    """All subsets of a set of bits that contain its lowest bit."""
+    """Return all subsets of a bit set that contain its lowest bit."""
     parts = np.array([tasks & -tasks], dtype=np.intp)
     rest = tasks & (tasks - 1)
     while rest:

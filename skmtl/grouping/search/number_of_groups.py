@@ -1,4 +1,4 @@
-"""Choose the number of groups by the total gain of the partition it leads to."""
+"""Choice of the number of groups by the total gain of the resulting partition."""
 
 from __future__ import annotations
 
@@ -13,29 +13,28 @@ Partitioner = Callable[[int], NDArray[np.intp]]
 
 
 def partition_gain(affinity: NDArray[np.float64], labels: NDArray[np.intp]) -> float:
-    """Total predicted gain of a partition."""
+    """Return the total predicted gain of a partition."""
     return float(group_gains(affinity, partition_mask(labels)).max(axis=0).sum())
 
 
 def best_partition(
     affinity: NDArray[np.float64], partition: Partitioner, try_all_up_to: int
 ) -> NDArray[np.intp]:
-    """Partition with the largest total gain over the number of groups; the fewest groups among
-    equals.
+    """Return the partition with the largest total gain over numbers of groups; ties go to fewer.
 
-    Up to `try_all_up_to` tasks, every number is tried. Above, 1, 2, 4, 8, ... and T are; then,
-    while that improves, the middles of the gaps on both sides of the best number so far. The total
-    need not be unimodal in the number of groups, so for many tasks this finds a good number, not
-    surely the best.
+    Up to `try_all_up_to` tasks, all numbers are tried. With more tasks, 1, 2, 4, 8, ... and T are
+    tried first; then, as long as the total improves, the midpoints between the best number and its
+    neighbors among the numbers tried. The total need not be unimodal in the number of groups, so
+    for many tasks the result is good but not guaranteed to be optimal.
 
     Parameters
     ----------
     affinity : ndarray of shape (T, T)
         Pairwise gains with a diagonal of 0.
     partition : callable
-        Labels (T,) for a number of groups.
+        Function of a number of groups that returns labels (T,).
     try_all_up_to : int
-        Largest number of tasks for which every number is tried.
+        Largest number of tasks for which all numbers of groups are tried.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Published rules of selection, on the predicted gains of groups."""
+"""Published selection rules, applied to the predicted gains of groups."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def published_groups(
     max_candidates: int,
     singletons: bool,
 ) -> NDArray[np.bool_]:
-    """Select groups as TAG, Standley et al. or MTG-Net do from a table of predicted gains.
+    """Select groups from a table of predicted gains by the rule of TAG, Standley et al. or MTG-Net.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def published_groups(
     method : {"tag", "standley", "mtgnet"}
         Rule, see :func:`select_groups`.
     budget : float or None
-        What the groups may cost in all; None for no limit.
+        Maximum total cost of the groups; None for no limit.
     max_group_size : int
         Largest size of a group.
     beam_width, max_candidates : int
@@ -46,7 +46,7 @@ def published_groups(
     Raises
     ------
     ValueError
-        If "tag" or "standley" has more than 10 tasks, or the groups found do not hold every task.
+        If there are more than 10 tasks ("tag", "standley"), or a task is in none of the groups.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Predicted gain of every task in every group (higher-order affinity)."""
+"""Predicted gain of each task in each group (higher-order affinity)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 
 def group_gains(affinity: NDArray[np.float64], groups: NDArray[np.bool_]) -> NDArray[np.float64]:
-    r"""Predicted gain of every task in every group that contains it.
+    r"""Return the predicted gain of each task in each group that contains it.
 
     .. math:: \hat g_{G \to i} = \frac{1}{|G| - 1} \sum_{j \in G, j \ne i} A_{ij}
 
@@ -26,8 +26,8 @@ def group_gains(affinity: NDArray[np.float64], groups: NDArray[np.bool_]) -> NDA
     References
     ----------
     .. [1] "Task affinity from data divergence", equation (15) (higher-order affinity), after
-       Standley et al., "Which tasks
-           should be learned together in multi-task learning?", ICML 2020.
+       Standley et al., "Which tasks should be learned together in multi-task learning?", ICML
+       2020.
 
     Examples
     --------
@@ -45,8 +45,7 @@ def group_gains(affinity: NDArray[np.float64], groups: NDArray[np.bool_]) -> NDA
 def serve(
     affinity: NDArray[np.float64], groups: NDArray[np.bool_]
 ) -> tuple[NDArray[np.bool_], NDArray[np.intp], NDArray[np.float64]]:
-    """Give every task to the group with its largest predicted gain, and drop the groups that serve
-    nobody.
+    """Assign each task to the group with its largest predicted gain; drop groups without a task.
 
     Parameters
     ----------
@@ -60,7 +59,7 @@ def serve(
     groups : ndarray of shape (m, T)
         The groups that serve a task, in the order of their members.
     labels : ndarray of shape (T,)
-        Group that serves the task.
+        Index of the group that serves the task.
     gains : ndarray of shape (T,)
         Gain of the task in that group.
     """
@@ -72,5 +71,5 @@ def serve(
 
 
 def partition_mask(labels: NDArray[np.intp]) -> NDArray[np.bool_]:
-    """Membership (n_groups, T) of a partition given by labels; empty groups are left out."""
+    """Return the membership (n_groups, T) of a partition given by labels, without empty groups."""
     return np.equal(np.unique(labels)[:, None], labels[None, :])

@@ -1,4 +1,4 @@
-"""Groups by a semidefinite relaxation of clustering."""
+"""Task groups by a semidefinite relaxation of clustering."""
 
 from __future__ import annotations
 
@@ -21,15 +21,17 @@ CLARABEL_UP_TO = 20
 def sdp_groups(
     affinity: NDArray[np.float64], n_groups: int | None, rng: np.random.RandomState
 ) -> NDArray[np.bool_]:
-    r"""Partition of the tasks into exactly `n_groups` groups.
+    r"""Partition the tasks into exactly `n_groups` groups by semidefinite programming.
 
-    Solves, for :math:`S = (A + A') / 2` with a diagonal of 0 and k groups,
+    For :math:`S = (A + A') / 2` with a diagonal of 0 and k groups, the relaxation is
 
-    .. math:: \max_X \langle S, X \rangle \quad \text{s.t.}\quad X = X' \succeq 0,\ X \ge 0,\ X 1 =
-        1,\ \operatorname{tr} X = k
+    .. math::
 
-    whose ideal solution is :math:`X = \sum_c 1_c 1_c' / |c|`, and rounds X
-    (:func:`round_solution`). One group and T groups need no solver.
+        \max_X \langle S, X \rangle \quad \text{s.t.} \quad
+        X = X' \succeq 0,\ X \ge 0,\ X 1 = 1,\ \operatorname{tr} X = k.
+
+    A partition into clusters c is the matrix :math:`X = \sum_c 1_c 1_c' / |c|`. The solution is
+    rounded to such a matrix by :func:`round_solution`. One group and T groups need no solver.
 
     Parameters
     ----------
@@ -39,7 +41,7 @@ def sdp_groups(
         Number of groups; None takes the number with the largest total gain (see
         :func:`~skmtl.grouping.search.number_of_groups.best_partition`).
     rng : RandomState
-        Used by spectral clustering only, where both solvers fail.
+        Used only by spectral clustering, if both solvers fail.
 
     Returns
     -------
@@ -49,7 +51,7 @@ def sdp_groups(
     Warns
     -----
     ConvergenceWarning
-        If a solver fails or is inaccurate, and what takes its place.
+        If a solver fails or is inaccurate; the warning names the replacement.
 
     References
     ----------
@@ -74,10 +76,10 @@ def sdp_groups(
 
 
 def solve_relaxation(affinity: NDArray[np.float64], n_groups: int) -> NDArray[np.float64] | None:
-    """Solution X of the relaxation, (T, T), or None (with a warning) where no solver finds one.
+    """Return the solution X of the relaxation, (T, T), or warn and return None if there is none.
 
-    CLARABEL goes first up to 20 tasks and SCS above (139 tasks take SCS one to three seconds); the
-    other one is the fallback.
+    Up to 20 tasks, CLARABEL is tried first, and SCS for more (139 tasks take one to three seconds).
+    The other solver is the fallback.
     """
     import cvxpy
 
@@ -111,7 +113,8 @@ def solve_relaxation(affinity: NDArray[np.float64], n_groups: int) -> NDArray[np
             )
     if inaccurate is not None:
         warnings.warn(
-            f"The relaxation for {n_groups} groups is solved inaccurately, by {inaccurate[0]}.",
+            f"The solution of the relaxation for {n_groups} groups by {inaccurate[0]} is "
+            "inaccurate.",
             ConvergenceWarning,
             stacklevel=2,
         )
@@ -139,13 +142,13 @@ def _solve(problem: Any, solver: str, options: dict[str, float]) -> str:
 def round_solution(
     affinity: NDArray[np.float64], solution: NDArray[np.float64], n_groups: int
 ) -> NDArray[np.intp]:
-    """Labels of exactly `n_groups` groups from a solution of the relaxation.
+    """Round a solution of the relaxation to labels of exactly `n_groups` groups.
 
-    The connected components of {X_ij >= level}, with the level swept over all values of X, are the
-    steps of single linkage: its cut into `n_groups` is the partition of the levels with that many
-    components. Average linkage, which tolerates a few stray links, is cut as well, and the partition
-    with the larger total predicted gain is returned. (The published code joins X_ij > 1/T in one
-    pass over the rows, which promises no number of groups.)
+    Single linkage and average linkage on X are both cut into `n_groups` clusters, and the partition
+    with the larger total predicted gain is returned. The clusters of single linkage are the
+    connected components of {X_ij >= level} for some level; average linkage tolerates a few stray
+    links. The published code instead joins all pairs with X_ij > 1/T, which does not control the
+    number of groups.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Published ways to choose a few groups from a table of candidates."""
+"""Published rules that select a few groups from a table of candidates."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scipy.sparse import coo_array
 
 RULES = ("tag", "standley", "mtgnet")
 N_STARTS = 5
-# What a task counts that no chosen group holds, with gains scaled to a largest absolute value of 1.
+# Value of a task that is in no chosen group, for gains scaled to a largest absolute value of 1.
 _ABSENT = -99.0
 
 
@@ -25,10 +25,10 @@ class Selection:
     groups : ndarray of shape (m,)
         Chosen rows that serve a task, in ascending order.
     labels : ndarray of shape (T,)
-        Position in ``groups`` of the group that serves each task; -1 where no chosen group holds it
-        ("mtgnet" only).
+        Position in ``groups`` of the group that serves each task; -1 if the task is in no chosen
+        group ("mtgnet" only).
     gains : ndarray of shape (T,)
-        Gain of every task in the group that serves it; NaN where there is none.
+        Gain of each task in the group that serves it; NaN if there is none.
 
     Examples
     --------
@@ -46,49 +46,49 @@ class Selection:
 def select_groups(
     table: ArrayLike, budget: float, *, method: str = "tag", singletons: bool = False
 ) -> Selection:
-    r"""Choose the groups to train from a table of candidate groups and their gains.
+    r"""Select the groups to train from a table of candidate groups and their gains.
 
-    A task is served by the chosen group with its largest gain. The gains may be predicted or
+    Each task is served by the selected group with its largest gain. The gains may be predicted or
     measured.
 
     Parameters
     ----------
     table : array-like of shape (n, T)
-        Gain of every task (column) in every candidate group (row), larger is better; NaN where the
+        Gain of each task (column) in each candidate group (row), larger is better; NaN where the
         task is not in the group.
     budget : float
-        What the chosen groups may cost in all. A group costs 1; with "standley", a group of one
-        task costs 0.5 (its network has half the size), and the budget goes in half steps.
+        Maximum total cost of the selected groups. A group costs 1. With "standley", a group of one
+        task costs 0.5 (its network has half the size), and the budget is a multiple of 0.5.
     method : {"tag", "standley", "mtgnet"}, default="tag"
-        - "tag": of all sets of at most `budget` groups that hold every task, the one with the
-          largest total gain. Groups of one task are left out unless `singletons` is set [1]_.
-        - "standley": of all sets of groups that hold every task and cost at most `budget`, the one
-          with the largest total gain [2]_. Exact, as "tag" is: both are solved as an integer
+        - "tag": among all sets of at most `budget` groups that cover all tasks, the one with the
+          largest total gain [1]_. Groups of one task are left out unless `singletons` is set.
+        - "standley": among all sets of groups that cover all tasks and cost at most `budget`, the
+          one with the largest total gain [2]_. Like "tag", it is solved exactly, as an integer
           program.
-        - "mtgnet": five greedy chains. Each starts from one of the rows with the largest sum, in
-          which a task that is not in the group counts -99 (so the largest groups come first), and
-          adds the row that raises the sum of the best gains most, as long as one does. The best
-          chain wins [3]_.
+        - "mtgnet": the best of five greedy searches [3]_. Each starts from one of the rows with the
+          largest sums, where a task that is not in the group counts -99, so that large groups come
+          first. It then adds the row that increases the sum of the best gains most, until no row
+          increases it.
     singletons : bool, default=False
-        For "tag": whether groups of one task may be chosen. A task that is in no other group keeps
-        its own in any case.
+        For "tag": whether groups of one task may be selected. A task that is in no other group
+        keeps its group of one in any case.
 
     Returns
     -------
     Selection
-        Rows, and what serves each task.
+        Selected rows, and the one that serves each task.
 
     Raises
     ------
     ValueError
-        If the table is not two-dimensional, holds an infinite gain or a row without a task, a
-        parameter is out of its range, or no set of groups within the budget holds every task
-        ("tag", "standley").
+        If the table is not two-dimensional, contains an infinite gain or a row without a task, if a
+        parameter is out of range, or if no set of groups within the budget covers all tasks ("tag",
+        "standley").
 
     Notes
     -----
-    "mtgnet" counts gains in units of the largest absolute value in the table, so that the unit does
-    not matter.
+    "mtgnet" divides gains by the largest absolute value in the table, so that the result does not
+    depend on their scale.
 
     References
     ----------
@@ -136,9 +136,7 @@ def select_groups(
 
 
 def _served(gains: NDArray[np.float64], chosen: NDArray[np.intp]) -> Selection:
-    """Serve every task by the chosen row with its largest gain; rows that serve nobody are left
-    out.
-    """
+    """Assign each task to the selected row with its largest gain; drop rows without a task."""
     rows = np.sort(chosen)
     own = np.where(np.isnan(gains[rows]), -np.inf, gains[rows])
     best = own.argmax(axis=0)
@@ -152,11 +150,11 @@ def _served(gains: NDArray[np.float64], chosen: NDArray[np.intp]) -> Selection:
 def _best_cover(
     gains: NDArray[np.float64], cost: NDArray[np.float64], budget: float
 ) -> NDArray[np.intp]:
-    """Rows within the budget that hold every task and have the largest total of best gains.
+    """Return the rows within the budget that cover all tasks with the largest total gain.
 
-    The integer program has a variable for every row and one for every task in a row: a task is
-    served once, and only by a chosen row. Its relaxation is tight (it is that of the p-median
-    problem), so there is little to branch on.
+    The integer program has one variable per row and one per task in a row: a task is served once,
+    and only by a selected row. Its linear relaxation is that of the p-median problem, which is
+    usually tight, so little branching is needed.
     """
     n_rows, n_tasks = gains.shape
     row, task = np.nonzero(np.isfinite(gains))
@@ -186,16 +184,14 @@ def _best_cover(
     )
     if solution.x is None:
         raise ValueError(
-            f"No set of groups that costs at most {budget:g} holds all {n_tasks} tasks. Raise the "
+            f"No set of groups that costs at most {budget:g} covers all {n_tasks} tasks. Raise the "
             "budget, or add larger groups to the table."
         )
     return np.flatnonzero(solution.x[chosen] > 0.5)
 
 
 def _best_chain(gains: NDArray[np.float64], budget: int) -> NDArray[np.intp]:
-    """Rows of the best of the greedy chains; `gains` holds a large loss where a task is not in a
-    row.
-    """
+    """Return the rows of the best greedy search; `gains` is very low where a task is absent."""
     starts = np.argsort(-gains.sum(axis=1), kind="stable")[:N_STARTS]
     chains = [_chain(gains, int(start), budget) for start in starts]
     return max(chains, key=lambda rows: float(gains[rows].max(axis=0).sum()))
@@ -217,18 +213,18 @@ def _checked(table: Any, budget: Any, method: Any) -> NDArray[np.float64]:
     gains = np.array(table, dtype=np.float64)
     if gains.ndim != 2 or gains.size == 0:
         raise ValueError(
-            "table must have shape (n, T), one row a group and one column a task. Got shape "
+            "table must have shape (n, T), one row per group and one column per task. Got shape "
             f"{gains.shape}."
         )
     if np.isinf(gains).any():
         raise ValueError(
-            f"table holds an infinite gain in row {int(np.isinf(gains).any(axis=1).argmax())}. Use "
-            "NaN where a task is not in the group."
+            f"table contains an infinite gain in row {int(np.isinf(gains).any(axis=1).argmax())}. "
+            "Use NaN where a task is not in the group."
         )
     empty = np.isnan(gains).all(axis=1)
     if empty.any():
         raise ValueError(
-            f"Row {int(empty.argmax())} of table holds no task: all its gains are NaN."
+            f"Row {int(empty.argmax())} of table contains no task: all its gains are NaN."
         )
     if method not in RULES:
         raise ValueError(f"method must be one of {', '.join(map(repr, RULES))}. Got {method!r}.")
@@ -244,6 +240,6 @@ def _checked(table: Any, budget: Any, method: Any) -> NDArray[np.float64]:
     uncovered = np.isnan(gains).all(axis=0)
     if method != "mtgnet" and uncovered.any():
         raise ValueError(
-            f"No group of table holds task {int(uncovered.argmax())} (its column is NaN)."
+            f"No group of table contains task {int(uncovered.argmax())} (its column is NaN)."
         )
     return gains

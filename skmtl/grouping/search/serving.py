@@ -1,43 +1,43 @@
-"""What a set of tasks can gain at most from one group that serves them all."""
+"""Largest total gain of a set of tasks from one group that serves them all."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
+# Totals this close count as equal. Affinities are scaled to a largest absolute value of 1 before.
 TOLERANCE = 1e-9
-"""Totals this close count as equal; affinities are scaled to a largest absolute value of 1
-beforehand.
-"""
 
 
 def serving_values(
     affinity: NDArray[np.float64], served: NDArray[np.bool_], max_group_size: int
 ) -> NDArray[np.float64]:
-    r"""Largest total gain of a set of tasks S in any group that contains S.
+    r"""Return the largest total gain of a set of tasks S in any group that contains S.
 
-    .. math:: v(S) = \max_{G \supseteq S} \sum_{i \in S} \hat g_{G \to i}
-              = \max_m \frac{\sum_{i, j \in S} A_{ij} + \sum_{l \le m} c_{(l)}}{|S| + m - 1}, \qquad
-              c_j = \sum_{i \in S} A_{ij}
+    .. math::
 
-    with :math:`c_{(1)} \ge c_{(2)} \ge \dots` the sums of the tasks outside S: for a given size,
-    the best helpers are those with the largest sums. The best set of groups is therefore a
-    *partition* of the tasks with the largest sum of v, and no search over overlapping groups is
-    needed.
+        v(S) = \max_{G \supseteq S} \sum_{i \in S} \hat g_{G \to i}
+        = \max_m \frac{\sum_{i, j \in S} A_{ij} + \sum_{l \le m} c_{(l)}}{|S| + m - 1}, \qquad
+        c_j = \sum_{i \in S} A_{ij}
+
+    where :math:`c_{(1)} \ge c_{(2)} \ge \dots` are the sorted sums of the tasks outside S: for a
+    given group size, the best additional tasks are those with the largest sums. The best set of
+    groups therefore follows from the *partition* of the tasks with the largest sum of v, and no
+    search over overlapping groups is needed.
 
     Parameters
     ----------
     affinity : ndarray of shape (T, T)
         Pairwise gains with a diagonal of 0.
     served : ndarray of shape (n, T)
-        Sets of tasks, one a row.
+        Sets of tasks, one per row.
     max_group_size : int
         Largest size of a group.
 
     Returns
     -------
     ndarray of shape (n,)
-        v of every row; 0 for the empty set, -inf for a set larger than `max_group_size`.
+        v of each row; 0 for the empty set, -inf for a set larger than `max_group_size`.
 
     Examples
     --------
@@ -58,7 +58,7 @@ def serving_values(
 def best_groups(
     affinity: NDArray[np.float64], served: NDArray[np.bool_], max_group_size: int
 ) -> NDArray[np.bool_]:
-    """Smallest group that attains :func:`serving_values` for every row of `served`."""
+    """Return the smallest group that attains :func:`serving_values`, per row of `served`."""
     sums = _helper_sums(affinity, served)
     order = np.argsort(-sums, axis=1, kind="stable")
     values = _values_by_size(
@@ -72,7 +72,7 @@ def best_groups(
 
 
 def _helper_sums(affinity: NDArray[np.float64], served: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Sum that every task outside a set adds to the gains of the set; -inf inside."""
+    """Return the sum that each task outside a set adds to the gains of the set; -inf inside."""
     return np.where(served, -np.inf, served.astype(np.float64) @ affinity)
 
 
@@ -82,8 +82,9 @@ def _values_by_size(
     best_helpers: NDArray[np.float64],
     max_group_size: int,
 ) -> NDArray[np.float64]:
-    """Total gain of the served tasks with 0, 1, ..., T of the best helpers; -inf where there are
-    not that many.
+    """Return the total gain of the served tasks with the best 0, 1, ..., T additional tasks.
+
+    The value is -inf where there are not that many tasks.
     """
     size = served.sum(axis=1)
     weights = served.astype(np.float64)

@@ -1,4 +1,4 @@
-"""Groups by spectral clustering of the symmetrized gains."""
+"""Task groups by spectral clustering of the symmetrized gains."""
 
 from __future__ import annotations
 
@@ -17,16 +17,18 @@ FLOOR = 1e-6
 def spectral_groups(
     affinity: NDArray[np.float64], n_groups: int | None, rng: np.random.RandomState
 ) -> NDArray[np.bool_]:
-    r"""Partition of the tasks by spectral clustering.
+    r"""Partition the tasks by spectral clustering.
 
-    Spectral clustering needs similarities that are not negative: it cuts the graph with weights
+    Spectral clustering needs non-negative similarities. It cuts the graph with weights
 
-    .. math:: W_{ij} = \varepsilon + (1 - \varepsilon) \frac{S_{ij} - \min S}{\max S - \min S},
+    .. math::
+
+        W_{ij} = \varepsilon + (1 - \varepsilon) \frac{S_{ij} - \min S}{\max S - \min S},
         \qquad S = (A + A') / 2
 
-    over pairs i != j, with a floor of 1e-6 that keeps the graph connected. The shift keeps the
-    order of the pairs but forgets which gains are negative; like every normalized cut it favors
-    groups of similar size.
+    over pairs i != j, where :math:`\varepsilon` = 1e-6 keeps the graph connected. The shift
+    preserves the order of the pairs but not the signs of the gains. Like all normalized cuts, the
+    method favors groups of similar size.
 
     Parameters
     ----------
@@ -36,7 +38,7 @@ def spectral_groups(
         Number of groups; None takes the number with the largest total gain (see
         :func:`~skmtl.grouping.search.number_of_groups.best_partition`).
     rng : RandomState
-        Source of the starts of k-means.
+        Generator of the initial centers of k-means.
 
     Returns
     -------
@@ -52,8 +54,8 @@ def spectral_groups(
             return np.arange(n_tasks) % number
         model = SpectralClustering(n_clusters=number, affinity="precomputed", random_state=seed)
         with warnings.catch_warnings():
-            # k-means warns of equal rows and finds too few clusters: the lines below make up the
-            # number.
+            # With equal rows, k-means warns and returns too few clusters; the lines below split
+            # them further.
             warnings.filterwarnings("ignore", message="Number of distinct clusters")
             labels = np.asarray(model.fit_predict(weights), dtype=np.intp)
         return _split_to(affinity, labels, number)
@@ -80,7 +82,7 @@ def _similarity(affinity: NDArray[np.float64]) -> NDArray[np.float64]:
 def _split_to(
     affinity: NDArray[np.float64], labels: NDArray[np.intp], number: int
 ) -> NDArray[np.intp]:
-    """Take the task that gains least out of a group of several, until there are enough groups."""
+    """Split off the task with the smallest gain until there are enough groups."""
     labels = np.unique(labels, return_inverse=True)[1].astype(np.intp)
     for new in range(labels.max() + 1, number):
         gains = group_gains(affinity, partition_mask(labels)).max(axis=0)

@@ -1,4 +1,4 @@
-"""The estimator that turns a matrix of pairwise gains into groups of tasks."""
+"""Estimator that turns a matrix of pairwise gains into task groups."""
 
 from __future__ import annotations
 
@@ -27,60 +27,62 @@ METHODS = ("beam", "sdp", "exhaustive", "spectral", *RULES)
 
 
 class TaskGrouper(VersionedState, DocLinks, ClusterMixin, BaseEstimator):
-    r"""Choose which tasks to train together from the gains of pairs of tasks.
+    r"""Clustering of tasks into groups that are trained together, given the gains of task pairs.
 
-    The gain of a task in a group is predicted by the mean of its gains from the other members [1]_,
+    The predicted gain of a task in a group is the mean of its gains from the other tasks of the
+    group [1]_,
 
-    .. math:: \hat g_{G \to i} = \frac{1}{|G| - 1} \sum_{j \in G, j \ne i} A_{ij}, \qquad \hat
-        g_{\{i\} \to i} = 0,
+    .. math::
 
-    a task is served by the chosen group in which that is largest, and the total over all tasks is
-    to be large. Every task is in at least one group.
+        \hat g_{G \to i} = \frac{1}{|G| - 1} \sum_{j \in G, j \ne i} A_{ij}, \qquad
+        \hat g_{\{i\} \to i} = 0.
+
+    Each task is served by the group in which its predicted gain is largest. The search maximizes
+    the total predicted gain over all tasks. Each task is in at least one group.
 
     Parameters
     ----------
     method : {"beam", "sdp", "exhaustive", "spectral", "tag", "standley", "mtgnet"}, default="beam"
-        - "beam": beams grow candidate groups from every task, greedy choice and local search find a
-          set of them [2]_. Groups may overlap.
-        - "exhaustive": the best set of groups, exactly, for at most 15 tasks. Groups may overlap.
-        - "sdp": a semidefinite relaxation, rounded to a partition into exactly `n_groups` groups
+        - "beam": beam search for candidate groups, then a greedy choice among them and local search
+          [2]_. Groups may overlap.
+        - "exhaustive": the optimal set of groups, for at most 15 tasks. Groups may overlap.
+        - "sdp": semidefinite relaxation, rounded to a partition into exactly `n_groups` groups
           [3]_.
-        - "spectral": spectral clustering of the symmetrized gains, shifted to be non-negative; a
-          partition.
-        - "tag", "standley", "mtgnet": the published ways to select from a table of candidate
-          groups, see
-          :func:`~skmtl.grouping.select_groups`. The table holds all groups ("tag" and "standley",
-          at most 10 tasks), or those that the beams grow, single tasks, and the group of all
-          ("mtgnet"). Groups may overlap.
+        - "spectral": spectral clustering of the symmetrized gains, shifted to be non-negative. The
+          groups are a partition.
+        - "tag", "standley", "mtgnet": published rules that select from a table of candidate groups,
+          see :func:`~skmtl.grouping.select_groups`. The table contains all groups ("tag" and
+          "standley", at most 10 tasks), or single tasks, the group of all tasks and the groups of a
+          beam search ("mtgnet"). Groups may overlap.
     n_groups : int, float or None, default=None
-        Number of groups. For "sdp" and "spectral" exactly that many. For the others a budget: at
-        most that many, and fewer where one more would not raise the total gain; for "standley" in
-        steps of 0.5, which is the cost of a group of one task. None chooses the number with the
-        largest total gain, up to one group per task where groups may overlap. See Notes before
-        relying on None.
+        Number of groups. "sdp" and "spectral" return exactly this number. For the other methods it
+        is a budget: they return fewer groups if one more does not increase the total gain. For
+        "standley" it is a multiple of 0.5, the cost of a group of one task. None chooses the number
+        with the largest total gain, up to one group per task if groups may overlap (see Notes).
     max_group_size : int or None, default=None
-        Largest number of tasks in a group, for all methods but "sdp" and "spectral".
+        Largest number of tasks in a group; None = no limit. Must be None for "sdp" and "spectral".
     beam_width : int, default=10
-        Groups that the beam of every seed task keeps at every size, for "beam" and "mtgnet".
+        Number of groups that the beam of each task keeps at each size, for "beam" and "mtgnet".
+        Larger values are slower and find better groups.
     max_candidates : int, default=50_000
-        Groups of two and more tasks that the beams may keep in all.
+        Maximum number of candidate groups of at least two tasks, for "beam" and "mtgnet".
     singletons : bool, default=False
-        For "tag": whether groups of one task may be chosen.
+        For "tag": whether groups of one task may be selected.
     affinity : "precomputed" or callable, default="precomputed"
-        "precomputed": `fit` takes the matrix of gains. A callable turns what `fit` takes, (T, p)
-        with one row that describes each task, into the (T, T) matrix of gains.
+        "precomputed": `fit` receives the matrix of gains. A callable computes the (T, T) matrix of
+        gains from the input of `fit`, (T, p) with one row per task.
     random_state : int, RandomState instance or None, default=None
-        Random moves of the local search and starts of spectral clustering. None counts as 0: a
-        grouping is repeatable unless asked otherwise by a RandomState instance.
+        Seed of the random moves of the local search and of spectral clustering. None is the same as
+        0, so that results are reproducible; pass a RandomState instance for varying results.
 
     Attributes
     ----------
     labels_ : ndarray of shape (T,)
         Index in `groups_` of the group that serves the task.
     groups_ : list of tuples
-        Tasks of every group, in the order of their members: names where `fit` was given names (a
-        PairwiseGains, or a DataFrame whose rows or columns have labels), else positions. Every
-        group serves at least one task.
+        Tasks of each group: names if `fit` received names (a PairwiseGains, or a DataFrame with
+        labels), otherwise positions. Groups are sorted by their tasks, and each serves at least one
+        task.
     predicted_gain_ : ndarray of shape (T,)
         Predicted gain of the task in the group that serves it.
     total_gain_ : float
@@ -90,27 +92,26 @@ class TaskGrouper(VersionedState, DocLinks, ClusterMixin, BaseEstimator):
     n_features_in_ : int
         Number of columns seen in `fit`.
     feature_names_in_ : ndarray of shape (n_features,)
-        Their names, where `fit` was given a frame with string names.
+        Column names, if `fit` received a DataFrame with string names.
 
     Warns
     -----
     ConvergenceWarning
-        If a solver of the relaxation fails or is inaccurate; the warning names what is used
-        instead.
+        If a solver of the relaxation fails or is inaccurate; the warning names the replacement.
 
     Notes
     -----
-    An average of pair gains is never above the best pair gain. With overlapping groups and no limit
-    on their number, pairing every task with its best partner is therefore optimal, whatever the
-    method of search: `n_groups=None` with "beam" or "exhaustive" returns larger groups only where
-    gains are equal (to 1e-9 of the largest absolute gain), as then the fewest groups are taken. To
-    pay for fewer networks, set `n_groups`.
+    An average of pair gains is never larger than the best pair gain. With overlapping groups and no
+    limit on their number, it is therefore optimal to pair each task with its best partner. With
+    `n_groups=None`, "beam" and "exhaustive" return larger groups only where gains are equal (up to
+    1e-9 of the largest absolute gain), because ties go to fewer groups. To train fewer networks,
+    set `n_groups`.
 
-    For a budget, the best set of groups is a partition of the tasks into sets that are served
-    together, each by the best group that contains it, and that group follows from sorting sums of
-    gains. "exhaustive" solves this by dynamic programming over subsets; the local search of "beam"
-    moves and swaps tasks between these sets. The search published with [2]_ joins rows of a table
-    of candidates greedily, once for each of five starts, and exchanges nothing.
+    For a given budget, the optimum is a partition of the tasks into sets, each served by the best
+    group that contains the set; that group follows from sorting sums of gains. "exhaustive" finds
+    the partition by dynamic programming over subsets. "beam" finds it by local search, which moves
+    and swaps tasks between sets. The search published with [2]_ adds rows of a table of candidates
+    greedily from five starts, without exchanges.
 
     References
     ----------
@@ -124,7 +125,7 @@ class TaskGrouper(VersionedState, DocLinks, ClusterMixin, BaseEstimator):
     Examples
     --------
     >>> import numpy as np
-    >>> from skmtl.grouping.search import TaskGrouper
+    >>> from skmtl import TaskGrouper
     >>> A = np.full((5, 5), -0.2)
     >>> A[:3, :3], A[3:, 3:] = 0.3, 0.1
     >>> grouper = TaskGrouper().fit(A)
@@ -162,9 +163,9 @@ class TaskGrouper(VersionedState, DocLinks, ClusterMixin, BaseEstimator):
         ----------
         A : array-like or DataFrame of shape (T, T), or PairwiseGains
             Entry [i, j] is the gain of task i when trained with task j. The diagonal is ignored.
-            Labels of a frame are the names of the tasks. Of a PairwiseGains its ``matrix`` is
-            taken: all pairs must have been measured. With a callable `affinity`, what the callable
-            takes: (T, p), one row per task.
+            The labels of a DataFrame are the task names. Of a PairwiseGains, ``matrix`` is used, so
+            all pairs must have been measured. With a callable `affinity`, A is the input of the
+            callable: (T, p), one row per task.
         y : None
             Ignored.
 
@@ -176,8 +177,9 @@ class TaskGrouper(VersionedState, DocLinks, ClusterMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a parameter is out of its range, `A` is not square, has a missing or infinite gain
-            off the diagonal, or the tasks do not fit into `n_groups` groups of `max_group_size`.
+            If a parameter is out of range, if `A` is not square or has a missing or infinite gain
+            off the diagonal, or if the tasks do not fit into `n_groups` groups of at most
+            `max_group_size` tasks.
         """
         self._check_parameters()
         gains, names = self._read_gains(A)
@@ -216,7 +218,7 @@ class TaskGrouper(VersionedState, DocLinks, ClusterMixin, BaseEstimator):
     def _search(
         self, gains: NDArray[np.float64], size: int, rng: np.random.RandomState
     ) -> NDArray[np.bool_]:
-        """Membership of the groups that the method finds."""
+        """Return the membership of the groups that the method finds."""
         width, most = int(self.beam_width), int(self.max_candidates)
         if self.method in RULES:
             return published_groups(
@@ -293,7 +295,7 @@ class TaskGrouper(VersionedState, DocLinks, ClusterMixin, BaseEstimator):
             )
 
     def _read_gains(self, A: Any) -> tuple[NDArray[np.float64], list[Any]]:
-        """Return gains with a diagonal of 0, and what the tasks are called."""
+        """Return the gains with a diagonal of 0, and the task names."""
         hint = ""
         if callable(self.affinity):
             rows = validate_data(self, A, dtype=np.float64)
@@ -350,7 +352,7 @@ def _is_half_step(value: Any) -> bool:
 
 
 def _task_names(A: Any) -> list[Any] | None:
-    """Names of the tasks of a matrix; None where it has none."""
+    """Return the task names of a matrix; None if it has none."""
     if not isinstance(A, pd.DataFrame):
         return None
     if not A.index.equals(A.columns) and set(A.index) == set(A.columns):
@@ -363,5 +365,5 @@ def _task_names(A: Any) -> list[Any] | None:
 
 
 def _labels(index: pd.Index) -> list[Any] | None:
-    """Labels of an axis, None where it merely counts."""
+    """Return the labels of an axis; None for a default RangeIndex."""
     return None if isinstance(index, pd.RangeIndex) else index.tolist()
