@@ -1,6 +1,4 @@
-"""Data sets: benchmarks that are looked up or fetched, small sets that PyPI packages ship, and
-generators that know the truth.
-"""
+"""Data sets: downloadable benchmarks, small sets from PyPI packages, and synthetic generators."""
 
 from skmtl.datasets.adult import fetch_adult
 from skmtl.datasets.fair_tasks import make_fair_tasks

@@ -53,7 +53,7 @@ def fetch_adult(
         Folder to look in first; then the folder named by the environment variable ``SKMTL_DATA``,
         then ``~/skmtl_data``. A download is kept in the first of them.
     download_if_missing : bool, default=True
-        If False, raise instead of going to the network.
+        If False, raise an error instead of downloading.
 
     Returns
     -------
@@ -62,18 +62,18 @@ def fetch_adult(
 
         - data : DataFrame of shape (48842, 10): the inputs of [1]_, numbers and pandas categories
           ("?" is a category).
-        - target : DataFrame of shape (48842, 2), 0/1: ``income_above_50k``, ``capital_gain`` (any
-          at all).
+        - target : DataFrame of shape (48842, 2), 0/1: ``income_above_50k``, ``capital_gain``
+          (whether there is any).
         - sensitive_features : Series of shape (48842,), "Female" or "Male"; not an input.
         - split : Series of shape (48842,), "train" or "test", the official split.
         - feature_names : list of str.
-        - frame : DataFrame of shape (48842, 16), the table as it is stored.
+        - frame : DataFrame of shape (48842, 16), the stored table.
         - DESCR : str.
 
     Raises
     ------
     OSError
-        If the file is nowhere and cannot be fetched, or its content is not the expected one.
+        If the file is not found and cannot be downloaded, or its content is not as expected.
 
     References
     ----------
@@ -103,8 +103,9 @@ def fetch_adult(
 
 
 def convert_adult(raw: list[bytes]) -> bytes:
-    """Tidy table from ``adult.data`` and ``adult.test``: ", " between cells, a comment line and
-    final dots in the test file.
+    """Return the CSV table made from ``adult.data`` and ``adult.test``.
+
+    Cells are separated by ", ". The test file has a comment line and a dot after each label.
     """
     lines = [
         [

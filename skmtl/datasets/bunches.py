@@ -1,4 +1,4 @@
-"""The two shapes in which data sets are handed out."""
+"""The two kinds of Bunch that data sets return."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from skmtl.data import Kind, TaskSet
 def grouped_bunch(
     data: pd.DataFrame, target: pd.Series, task: pd.Series, kind: Kind, **more: Any
 ) -> Bunch:
-    """Bunch of a set in which every row belongs to one task."""
+    """Return the Bunch of a data set in which each row belongs to one task."""
     return Bunch(
         data=data,
         target=target,
@@ -36,7 +36,7 @@ def fairness_bunch(
     split: pd.Series | None,
     **more: Any,
 ) -> Bunch:
-    """Bunch of a set in which every row has two binary labels and a sensitive feature."""
+    """Return the Bunch of a data set with two binary labels and a sensitive feature per row."""
     data = frame[[*numeric, *categorical]].astype(dict.fromkeys(categorical, "category"))
     return Bunch(
         data=data,
@@ -50,5 +50,5 @@ def fairness_bunch(
 
 
 def description(name: str) -> str:
-    """Text that describes a data set."""
+    """Return the text that describes a data set."""
     return (files("skmtl.datasets") / "descr" / f"{name}.rst").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Where a data set's table lies, how it comes there, and how it is told from a damaged one."""
+"""Cache of data set tables: search, download and verification."""
 
 from __future__ import annotations
 
@@ -21,20 +21,21 @@ TIMEOUT = 60
 
 @dataclass(frozen=True)
 class RemoteTable:
-    """One table of a data set: its place in the cache, its fingerprint, and where it comes from.
+    """One table of a data set: path in the cache, hash, and sources.
 
     Attributes
     ----------
     path : str
-        Place below a data folder: ``"adult/adult.csv.gz"``.
+        Path below a data folder: ``"adult/adult.csv.gz"``.
     sha256 : str
-        Hash of the *uncompressed* CSV, so that neither the compression nor the form of the raw
-        files matters.
+        Hash of the *uncompressed* CSV, which does not depend on the compression or on the format of
+        the raw files.
     sources : tuple of tuple of str
-        Alternatives; each lists the URLs of the raw files that `convert` takes. Empty: no public
-        raw source is known.
+        Alternative sources, each with the URLs of the raw files that `convert` takes. Empty if no
+        public source of the raw files is known.
     convert : callable or None
-        From the raw files' bytes, in the order of the URLs, to the bytes of the uncompressed CSV.
+        Function of the raw files' bytes, in the order of the URLs, that returns the bytes of the
+        uncompressed CSV.
     """
 
     path: str
@@ -46,30 +47,29 @@ class RemoteTable:
 def read_table(
     table: RemoteTable, data_home: str | os.PathLike[str] | None, download_if_missing: bool
 ) -> pd.DataFrame:
-    """Read a table from the first folder that has it, else fetch it into the first folder of the
-    search.
+    """Read a table from the first folder that has it, or download it into the first folder.
 
     Parameters
     ----------
     table : RemoteTable
-        What to read.
+        Table to read.
     data_home : path-like or None
         Folder to look in first; then ``$SKMTL_DATA``, then ``~/skmtl_data``.
     download_if_missing : bool
-        Whether to go to the network when no folder has the file.
+        Whether to download the file if no folder has it.
 
     Returns
     -------
     DataFrame
-        The table as it is written.
+        The stored table.
 
     Raises
     ------
     FileNotFoundError
-        If the file is nowhere and could not, or must not, be fetched. The message lists every place
-        that was tried.
+        If the file was not found and could not, or must not, be downloaded. The message lists the
+        folders and sources that were tried.
     OSError
-        If a file was found whose content is not the expected one.
+        If the content of the file is not as expected.
     ImportError
         If a download is needed and pooch is not installed.
     """
@@ -82,10 +82,10 @@ def read_table(
                     file.read_bytes(),
                     table,
                     f"The file {str(file)!r}",
-                    "Delete it, so that it is looked for elsewhere or fetched again.",
+                    "Delete it, so that it is searched for elsewhere or downloaded again.",
                 )
             )
-    failures = ["download_if_missing=False forbids fetching it."]
+    failures = ["download_if_missing=False forbids the download."]
     if download_if_missing:
         content, failures = fetch(table)
         if content is not None:
@@ -94,20 +94,20 @@ def read_table(
     raise FileNotFoundError(
         f"The data file {table.path!r} was not found in "
         f"{', '.join(str(place) for place in places)}. {' '.join(failures)} "
-        "Put the file into one of these folders, let the environment variable "
-        f"{DIRECTORY_VARIABLE} name a folder that has it, "
-        f"or let {MIRROR_VARIABLE} name a web address below which {table.path!r} is served."
+        "Put the file into one of these folders, set the environment variable "
+        f"{DIRECTORY_VARIABLE} to a folder that contains it, or set {MIRROR_VARIABLE} to a URL "
+        f"below which {table.path!r} is served."
     )
 
 
 def data_folders(data_home: str | os.PathLike[str] | None) -> list[Path]:
-    """Folders to look in, in order."""
+    """Return the folders to search, in order."""
     named = [data_home, os.environ.get(DIRECTORY_VARIABLE), Path("~") / "skmtl_data"]
     return [Path(folder).expanduser() for folder in named if folder]
 
 
 def unpack(packed: bytes, table: RemoteTable, what: str, advice: str) -> bytes:
-    """Uncompress and compare with the fingerprint."""
+    """Decompress the content and verify its hash."""
     try:
         content = gzip.decompress(packed)
     except (OSError, EOFError, zlib.error) as error:
@@ -116,19 +116,20 @@ def unpack(packed: bytes, table: RemoteTable, what: str, advice: str) -> bytes:
 
 
 def check_content(content: bytes, table: RemoteTable, what: str, advice: str) -> bytes:
-    """Return the content, or raise OSError if it is not the expected one."""
+    """Return the content, or raise OSError if its hash is not as expected."""
     found = hashlib.sha256(content).hexdigest()
     if found != table.sha256:
         raise OSError(
-            f"{what} does not hold the expected table {table.path!r}: the sha256 of its "
+            f"{what} does not contain the expected table {table.path!r}: the sha256 of its "
             f"uncompressed content is {found}, not {table.sha256}. {advice}"
         )
     return content
 
 
 def fetch(table: RemoteTable) -> tuple[bytes | None, list[str]]:
-    """Fetch the uncompressed CSV from the mirror if one is named, else from the public sources; or
-    say why not.
+    """Download the CSV from the mirror, if one is set, or from the public sources.
+
+    Return the uncompressed content, or None, and the reasons of failures.
     """
     mirror = os.environ.get(MIRROR_VARIABLE)
     if mirror:
@@ -138,9 +139,9 @@ def fetch(table: RemoteTable) -> tuple[bytes | None, list[str]]:
                 download(url), table, f"The download {url}", f"Check {MIRROR_VARIABLE}."
             ), []
         except OSError as error:
-            return None, [f"{MIRROR_VARIABLE} is set, and fetching {url} failed: {error}"]
+            return None, [f"{MIRROR_VARIABLE} is set, and the download of {url} failed: {error}"]
     if not table.sources or table.convert is None:
-        return None, ["It has no public raw source that it could be rebuilt from."]
+        return None, ["There is no public raw source from which it could be rebuilt."]
     failures = []
     for urls in table.sources:
         content, failure = rebuild(table.convert, urls, table)
@@ -153,7 +154,7 @@ def fetch(table: RemoteTable) -> tuple[bytes | None, list[str]]:
 def rebuild(
     convert: Callable[[list[bytes]], bytes], urls: tuple[str, ...], table: RemoteTable
 ) -> tuple[bytes | None, str]:
-    """Make the uncompressed CSV from one public source, or say why not."""
+    """Return the uncompressed CSV made from one public source, or None and the reason."""
     what = ", ".join(urls)
     try:
         return check_content(
@@ -163,11 +164,11 @@ def rebuild(
             "Its source has changed.",
         ), ""
     except (OSError, ValueError, LookupError) as error:
-        return None, f"Fetching {what} failed: {error}"
+        return None, f"Rebuilding the table from {what} failed: {error}"
 
 
 def download(url: str) -> bytes:
-    """Bytes behind a URL."""
+    """Return the content of a URL."""
     try:
         import pooch
     except ImportError:
@@ -179,7 +180,7 @@ def download(url: str) -> bytes:
 
 
 def write_atomically(file: Path, content: bytes) -> None:
-    """Write a file so that nobody ever sees half of it, with the permissions that the umask asks for."""
+    """Write a file atomically, with the permissions of the umask."""
     file.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
     try:
@@ -193,17 +194,17 @@ def write_atomically(file: Path, content: bytes) -> None:
 
 
 def _umask() -> int:
-    """Permissions that new files of this process lack; mkstemp's files lack more."""
+    """Return the umask of this process; files of mkstemp are more restrictive."""
     mask = os.umask(0o077)
     os.umask(mask)
     return mask
 
 
 def parse_csv(content: bytes) -> pd.DataFrame:
-    """Read CSV bytes; the tables have no missing cells, so a cell such as "NA" is text."""
+    """Parse CSV content. The tables have no missing cells, so that a cell such as "NA" is text."""
     return pd.read_csv(io.BytesIO(content), keep_default_na=False)
 
 
 def to_csv(frame: pd.DataFrame, float_format: str | None = None) -> bytes:
-    """Bytes of the canonical CSV: UTF-8, comma, newline, no index."""
+    """Return canonical CSV content: UTF-8, commas, newlines, no index."""
     return frame.to_csv(index=False, lineterminator="\n", float_format=float_format).encode()

@@ -1,4 +1,4 @@
-"""Tasks whose labels lean towards one of two groups of people."""
+"""Synthetic binary tasks whose labels favor one of two sensitive groups."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ def make_fair_tasks(
     missing: float = 0.0,
     random_state: Any = None,
 ) -> Bunch:
-    r"""Generate binary tasks whose labels depend on a group of people that the inputs give away.
+    r"""Generate binary tasks whose labels depend on a sensitive group that the inputs reveal.
 
-    .. math:: y_t = \mathbb{1}\big[ w_t^\top x + b_t \, (g - \tfrac{1}{2}) + \varepsilon_t > c_t
-        \big],
+    .. math::
+
+        y_t = \mathbb{1}\big[ w_t^\top x + b_t \, (g - \tfrac{1}{2}) + \varepsilon_t > c_t \big],
         \qquad x \sim N(0, I), \quad \varepsilon_t \sim N(0, \text{noise}^2)
 
-    with g = 1 for group "b" and 0 for group "a". Inputs are x and a proxy of the group,
-    :math:`g + N(0, \text{proxy\_noise}^2)`. Unit vectors
-    :math:`w_t` have a part in common, so that tasks gain from a shared trunk. A network that is
-    trained to be right lets more rows of the favoured group through among those with a negative
-    label; how many more is known.
+    where g = 1 for group "b" and 0 for group "a". The inputs are x and a proxy of the group,
+    :math:`g + N(0, \text{proxy\_noise}^2)`. The unit vectors :math:`w_t` have a common component,
+    so that the tasks benefit from a shared trunk. An accurate network has a higher false positive
+    rate in the favored group; the expected rate gap is returned.
 
     Parameters
     ----------
@@ -53,24 +53,24 @@ def make_fair_tasks(
     n_tasks : int, default=2
         Number of tasks T.
     n_features : int, default=6
-        Number of inputs x; the proxy comes on top.
+        Number of inputs x, without the proxy.
     bias : float or array-like of shape (T,), default=1.0
-        How much group "b" is favoured in every task's labels, :math:`b_t`; 0 = labels do not depend
-        on the group.
+        Advantage :math:`b_t` of group "b" in the labels of each task; 0 = labels do not depend on
+        the group.
     relatedness : float, default=0.5
-        Correlation, between 0 and 1, that the tasks' functions of x have on average.
+        Expected correlation between the tasks' functions of x, from 0 to 1.
     positive_rate : float or array-like of shape (T,), default=0.4
-        Share of positive labels that is expected; it sets :math:`c_t`.
+        Expected fraction of positive labels, which determines :math:`c_t`.
     group_share : float, default=0.5
-        Share of rows that are expected to be in group "b".
+        Expected fraction of rows in group "b".
     proxy_noise : float, default=0.3
-        Standard deviation of the proxy's noise; 0 = the proxy is the group.
+        Standard deviation of the noise of the proxy; 0 = the proxy is the group.
     noise : float, default=1.0
         Standard deviation of the noise in the labels.
     missing : float, default=0.0
-        Share of labels that are missing; these are NaN.
+        Fraction of labels that are missing (NaN).
     random_state : int, RandomState instance or None, default=None
-        Seed.
+        Seed of the random numbers.
 
     Returns
     -------
@@ -84,8 +84,8 @@ def make_fair_tasks(
         - feature_names : list of str.
         - coef : ndarray of shape (T, n_features), the :math:`w_t`.
         - bias, threshold : ndarrays of shape (T,), :math:`b_t` and :math:`c_t`.
-        - expected : DataFrame of shape (T, 3), columns ``error``, ``fpr_gap`` and ``tpr_gap``: what
-          the predictor of least error that knows x and the group is expected to have.
+        - expected : DataFrame of shape (T, 3), columns ``error``, ``fpr_gap`` and ``tpr_gap``:
+          expected error and rate gaps of the Bayes classifier that knows x and the group.
         - DESCR : str.
 
     Raises
@@ -95,7 +95,7 @@ def make_fair_tasks(
 
     See Also
     --------
-    skmtl.metrics.group_rate_gap : The gap that predictions have.
+    skmtl.metrics.group_rate_gap : Rate gap of predictions between sensitive groups.
 
     Examples
     --------
@@ -127,8 +127,8 @@ def make_fair_tasks(
     for name, value in numbers.items():
         _check(name, value)
     own_bias, rates = (
-        _one_a_task("bias", bias, n_tasks),
-        _one_a_task("positive_rate", positive_rate, n_tasks),
+        _one_per_task("bias", bias, n_tasks),
+        _one_per_task("positive_rate", positive_rate, n_tasks),
     )
     spread = sqrt(1 + noise**2)
     threshold = np.array(
@@ -187,7 +187,7 @@ def _unit(vector: Array) -> Array:
 
 
 def _threshold(bias: float, positive_rate: float, group_share: float, spread: float) -> float:
-    """Limit above which scores are positive labels, so that this share of all rows is."""
+    """Return the score threshold that gives the expected fraction of positive labels."""
 
     def too_many(limit: float) -> float:
         shares = ndtr((bias * np.array([-0.5, 0.5]) - limit) / spread)
@@ -200,9 +200,7 @@ def _threshold(bias: float, positive_rate: float, group_share: float, spread: fl
 def _expected(
     bias: float, threshold: float, group_share: float, noise: float
 ) -> tuple[float, float, float]:
-    """Error, and gaps of false and true positive rates, of the predictor that calls positive what
-    is so more often than not.
-    """
+    """Return the error and the FPR and TPR gaps of the Bayes classifier."""
     error, rates = 0.0, []
     for share, limit in (
         (1 - group_share, threshold + bias / 2),
@@ -240,7 +238,7 @@ def _check(name: str, value: Any) -> None:
         raise ValueError(f"{name} must be {limits}. Got {value!r}.")
 
 
-def _one_a_task(name: str, given: Any, n_tasks: int) -> Array:
+def _one_per_task(name: str, given: Any, n_tasks: int) -> Array:
     values = np.asarray(given, dtype=float)
     if values.shape not in ((), (n_tasks,)):
         raise ValueError(
@@ -251,7 +249,7 @@ def _one_a_task(name: str, given: Any, n_tasks: int) -> Array:
         name == "positive_rate" and not ((values > 0) & (values < 1)).all()
     ):
         raise ValueError(
-            f"{name} must hold "
+            f"{name} must contain "
             f"{'numbers above 0 and below 1' if name == 'positive_rate' else 'finite numbers'}. "
             f"Got {given!r}."
         )

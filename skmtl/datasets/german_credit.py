@@ -1,4 +1,4 @@
-"""Good and large loans of a German bank."""
+"""German Credit: good and large loans of a bank."""
 
 from __future__ import annotations
 
@@ -80,27 +80,27 @@ def fetch_german_credit(
         Folder to look in first; then the folder named by the environment variable ``SKMTL_DATA``,
         then ``~/skmtl_data``. A download is kept in the first of them.
     download_if_missing : bool, default=True
-        If False, raise instead of going to the network.
+        If False, raise an error instead of downloading.
 
     Returns
     -------
     Bunch
         With the attributes
 
-        - data : DataFrame of shape (1000, 19): all columns but ``credit_amount``, with ``sex`` in
-          the place of ``personal_status_sex``.
+        - data : DataFrame of shape (1000, 19): all columns except ``credit_amount``, with ``sex``
+          instead of ``personal_status_sex``.
         - target : DataFrame of shape (1000, 2), 0/1: ``good_loan``, ``amount_above_2000``.
-        - sensitive_features : Series of shape (1000,), "female" or "male". It is a column of `data`
-          too, as in [1]_; ``data.drop(columns="sex")`` leaves it out.
+        - sensitive_features : Series of shape (1000,), "female" or "male". It is also a column of
+          `data`, as in [1]_; ``data.drop(columns="sex")`` removes it.
         - split : None.
         - feature_names : list of str.
-        - frame : DataFrame of shape (1000, 22), the table as it is stored.
+        - frame : DataFrame of shape (1000, 22), the stored table.
         - DESCR : str.
 
     Raises
     ------
     OSError
-        If the file is nowhere and cannot be fetched, or its content is not the expected one.
+        If the file is not found and cannot be downloaded, or its content is not as expected.
 
     References
     ----------
@@ -130,8 +130,9 @@ def fetch_german_credit(
 
 
 def convert_german(raw: list[bytes]) -> bytes:
-    """Tidy table from ``german.data``: 21 cells a line, blanks between them; a header line is
-    passed over.
+    """Return the CSV table made from ``german.data``.
+
+    Each line has 21 cells, separated by blanks. A header line is skipped.
     """
     lines = [line.split() for line in raw[0].decode().splitlines()]
     frame = pd.DataFrame(

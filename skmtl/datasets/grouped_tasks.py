@@ -1,4 +1,4 @@
-"""Tasks with planted groups, and which tasks truly belong together."""
+"""Synthetic tasks with planted groups and known gains."""
 
 from __future__ import annotations
 
@@ -31,26 +31,27 @@ def make_grouped_tasks(
     nonlinearity: float = 0.2,
     random_state: Any = None,
 ) -> Bunch:
-    r"""Generate tasks in planted groups: tasks of one group help each other, tasks of different
-    groups do not.
+    r"""Generate tasks in planted groups: tasks help each other within a group, not across groups.
 
     Task t of group g draws its inputs from :math:`N(\mu_g, I)` and its targets from
 
-    .. math:: y = z + a \sin(2 z) + \varepsilon, \qquad z = w_t^\top (x - \mu_g), \qquad \varepsilon
-        \sim N(0, \text{noise}^2)
+    .. math::
 
-    with unit vectors :math:`w_t` that lie `group_spread` away from their group's direction. The
-    directions of the groups are orthogonal; so are their centres :math:`\mu_g`, of length
-    `input_shift`. For classification the label is :math:`1[y > 0]`.
+        y = z + a \sin(2 z) + \varepsilon, \qquad z = w_t^\top (x - \mu_g), \qquad
+        \varepsilon \sim N(0, \text{noise}^2)
+
+    where the unit vectors :math:`w_t` deviate by `group_spread` from the direction of their group.
+    The directions of the groups are orthogonal, and so are their centers :math:`\mu_g`, of length
+    `input_shift`. For classification, the label is :math:`1[y > 0]`.
 
     Parameters
     ----------
     n_tasks : int, default=12
-        Number of tasks, harmful ones included.
+        Number of tasks, including harmful ones.
     n_groups : int, default=3
-        Number of groups, dealt out in turn: task t is in group ``t % n_groups``.
+        Number of groups; task t is in group ``t % n_groups``.
     n_samples : int or (int, int), default=100
-        Rows of every task, or the lowest and highest number to draw from.
+        Number of rows per task, or the range from which it is drawn.
     n_features : int, default=10
         Number of inputs, at least `n_groups` and at least 2.
     kind : {"regression", "classification"}, default="regression"
@@ -58,17 +59,18 @@ def make_grouped_tasks(
     noise : float, default=0.5
         Standard deviation of the noise; the noiseless targets have about unit variance.
     group_spread : float, default=0.1
-        Length of a task's own deviation from its group's direction.
+        Length of a task's deviation from the direction of its group.
     n_harmful : int, default=0
-        How many of the tasks, the last ones, have the inputs of a group and the opposite of its
-        function: look-alikes. They contradict the groups in turn; those that contradict the same
-        group form a group of their own.
+        Number of harmful tasks, which come last. They have the inputs of a group and the opposite
+        of its function. The groups are contradicted in turn; harmful tasks that contradict the same
+        group form an additional group.
     input_shift : float, default=1.0
-        Distance of a group's centre from the origin; with 0 inputs tell nothing about groups.
+        Distance of a group's center from the origin. With 0, inputs carry no information about the
+        groups.
     nonlinearity : float, default=0.2
-        The factor a of the sine; 0 makes the functions linear.
+        Factor a of the sine; 0 makes the functions linear.
     random_state : int, RandomState instance or None, default=None
-        Seed. The directions are drawn before the rows, and do not depend on `n_samples`.
+        Seed. The directions are drawn before the rows and do not depend on `n_samples`.
 
     Returns
     -------
@@ -81,17 +83,17 @@ def make_grouped_tasks(
         - task_set : TaskSet.
         - feature_names : list of str.
         - groups : list of lists of names.
-        - labels : ndarray of shape (n_tasks,), group of every task: position in `groups`.
-        - contradicts : ndarray of shape (n_tasks,), the group that a harmful task contradicts, -1
-          for the others.
+        - labels : ndarray of shape (n_tasks,), index in `groups` of the task's group.
+        - contradicts : ndarray of shape (n_tasks,), the group that a harmful task contradicts; -1
+          for the other tasks.
         - coef : ndarray of shape (n_tasks, n_features), the :math:`w_t`.
-        - centers : ndarray of shape (n_tasks, n_features), the :math:`\mu` of every task.
+        - centers : ndarray of shape (n_tasks, n_features), the :math:`\mu` of each task.
         - expected_gain : DataFrame of shape (n_tasks, n_tasks), row = target, column = source:
-          relative drop of the target's test error (mean squared) when one least-squares fit serves
-          both tasks instead of a fit of its own; NaN for a target with at most ``n_features + 2``
-          rows.
-        - helpful_pairs, harmful_pairs : ndarrays of shape (m, 2) of names, target then source:
-          where expected_gain is positive, negative.
+          relative reduction of the target's expected test error (mean squared) by one joint
+          least-squares fit to both tasks instead of a single-task fit; NaN for a target with at
+          most ``n_features + 2`` rows.
+        - helpful_pairs, harmful_pairs : ndarrays of shape (m, 2) of names, target then source,
+          where expected_gain is positive and negative.
         - DESCR : str.
 
     Raises
@@ -101,10 +103,10 @@ def make_grouped_tasks(
 
     Notes
     -----
-    The truth is that of linear least squares with intercept, from the tasks' moments
-    (:func:`expected_gains`), so it takes the numbers of rows into account: with few rows even a
-    stranger's data help, with many rows even a sibling's do not. A network bends to the sine as
-    well, and its gains agree in sign for all but the weakest pairs.
+    Expected gains are those of linear least squares with intercept, computed from the moments of
+    the tasks (:func:`expected_gains`). They depend on the numbers of rows: with few rows, even an
+    unrelated task helps; with many rows, even a related task does not. A network also learns the
+    sine; its gains agree in sign for all but the weakest pairs.
 
     Examples
     --------
@@ -175,21 +177,22 @@ def make_grouped_tasks(
 def expected_gains(
     slopes: Array, centers: Array, sizes: NDArray[np.intp], residual: float
 ) -> Array:
-    r"""Relative drop of every task's expected test error when one least-squares fit serves it and
-    another task.
+    r"""Return the expected gain of each task from pooling its least-squares fit with another task.
 
     Task i has inputs :math:`N(c_i, I)` and :math:`E[y | x] \approx b_i^\top (x - c_i)`. With the
-    second moments :math:`M_i` of (1, x), the pooled fit aims at
+    second moments :math:`M_i` of (1, x), the pooled fit converges to
     :math:`\theta = S^{-1} \sum_k \pi_k M_k \theta_k`, :math:`S = \sum_k \pi_k M_k`, and its error
     on task i is
 
-    .. math:: r + (\theta - \theta_i)^\top M_i (\theta - \theta_i) + \frac{r + \sum_k \pi_k (\theta
-        - \theta_k)^\top M_k (\theta - \theta_k)}{N - p - 2} \,
-        \mathrm{tr}(M_i S^{-1})
+    .. math::
 
-    the last term being the variance of the fit to N rows, p the number of inputs. That of a fit to
-    task i alone is exact for linear functions of Gaussian inputs; that of a pooled fit is the
-    leading term, in which `residual` r does not depend on the inputs.
+        r + (\theta - \theta_i)^\top M_i (\theta - \theta_i)
+        + \frac{r + \sum_k \pi_k (\theta - \theta_k)^\top M_k (\theta - \theta_k)}{N - p - 2} \,
+        \mathrm{tr}(M_i S^{-1}),
+
+    where the last term is the variance of the fit to N rows and p is the number of inputs. For a
+    single-task fit, this is exact for linear functions of Gaussian inputs. For a pooled fit, it is
+    the leading term, under the assumption that `residual` r does not depend on the inputs.
 
     Parameters
     ----------
@@ -198,15 +201,15 @@ def expected_gains(
     centers : ndarray of shape (T, p)
         Means of the inputs.
     sizes : ndarray of shape (T,)
-        Numbers of rows.
+        Number of rows per task.
     residual : float
-        Variance around a task's own line.
+        Variance around the linear function of a task.
 
     Returns
     -------
     ndarray of shape (T, T)
-        Row = target, column = source, 0 on the diagonal, NaN where the target has at most p + 2
-        rows.
+        Gains, row = target, column = source; 0 on the diagonal, and NaN where the target has at
+        most p + 2 rows.
     """
     n_tasks, p = slopes.shape
     moments = np.stack([_moments(center) for center in centers])
@@ -242,14 +245,15 @@ def expected_gains(
 
 
 def _moments(center: Array) -> Array:
-    """Second moments of (1, x) for x from N(center, I)."""
+    """Return the second moments of (1, x) for x from N(center, I)."""
     extended = np.concatenate([[1.0], center])
     return np.outer(extended, extended) + np.diag(np.concatenate([[0.0], np.ones(len(center))]))
 
 
 def _linear_part(kind: str, noise: float, nonlinearity: float) -> tuple[float, float]:
-    """Slope of the best line through (z, y), z standard normal, and the variance around it; y in
-    {-1, 1} for classification.
+    """Return the slope of the best line through (z, y) and the variance around it.
+
+    z is standard normal; y is -1 or 1 for classification.
     """
     z = norm.ppf((np.arange(100_000) + 0.5) / 100_000)
     curve = _curve(z, nonlinearity)
@@ -268,14 +272,14 @@ def _curve(z: Array, nonlinearity: float) -> Array:
 
 
 def _orthonormal(rng: np.random.RandomState, count: int, size: int) -> Array:
-    """Random orthonormal rows."""
+    """Return random orthonormal rows."""
     q, _ = np.linalg.qr(rng.standard_normal((size, count)))
     rows: Array = q.T
     return rows
 
 
 def _around(rng: np.random.RandomState, directions: Array, spread: float) -> Array:
-    """Move unit vectors by `spread` at a right angle, and back to length 1."""
+    """Move unit vectors by `spread` in an orthogonal direction and normalize them."""
     step = rng.standard_normal(directions.shape)
     step -= np.einsum("ij,ij->i", step, directions)[:, None] * directions
     moved = directions + spread * step / np.linalg.norm(step, axis=1, keepdims=True)
@@ -319,12 +323,12 @@ def _check(
     if not 0 <= n_harmful <= n_tasks - n_groups:
         raise ValueError(
             f"n_harmful must be between 0 and n_tasks - n_groups = {n_tasks - n_groups}, so that "
-            f"every group has a task. Got {n_harmful!r}."
+            f"each group has a task. Got {n_harmful!r}."
         )
     if n_features < max(n_groups, 2):
         raise ValueError(
-            f"n_features must be at least n_groups = {n_groups} and at least 2, for the groups' "
-            f"directions are orthogonal. Got {n_features!r}."
+            f"n_features must be at least n_groups = {n_groups} and at least 2, because the "
+            f"directions of the groups are orthogonal. Got {n_features!r}."
         )
     for name, value in (
         ("noise", noise),

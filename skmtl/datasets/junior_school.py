@@ -1,4 +1,4 @@
-"""Mathematics scores of the pupils of 49 primary schools."""
+"""Junior School Project: mathematics scores of pupils in 49 primary schools."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ from skmtl.datasets.bunches import description, grouped_bunch
 
 
 def load_junior_school() -> Bunch:
-    """Load the Junior School Project: mathematics scores in 49 primary schools (grouped
-    regression).
+    """Load the Junior School Project: mathematics scores in 49 schools (grouped regression).
 
-    ============  ====================================================
+    ============  ======================================================
     Tasks         49 schools
-    Rows          3,236 (16..206 a task): 1,192 pupils, 1 to 3 years
-    Features      12: one for girls, nine of social class, Raven, year
-    Target        mathematics, 1..40
-    ============  ====================================================
+    Rows          3,236 (16..206 per task): 1,192 pupils, 1 to 3 years
+    Features      12: gender, nine for social class, Raven's test, year
+    Target        mathematics score, 1..40
+    ============  ======================================================
 
-    Needs the package faraway, which ships the data: ``pip install "skmtl[data]"``.
+    The data come from the package faraway: ``pip install "skmtl[data]"``.
 
     Returns
     -------
@@ -32,11 +31,11 @@ def load_junior_school() -> Bunch:
         - target_english : Series of shape (3236,), the English score of the same year, float64. An
           outcome, not an input.
         - task : Series of shape (3236,), the school.
-        - task_set : TaskSet with one regression task a school.
-        - pupil : Series of shape (3236,), the pupil: rows of one pupil belong on the same side of a
-          split.
+        - task_set : TaskSet with one regression task per school.
+        - pupil : Series of shape (3236,), the pupil. Use it as ``groups`` of a splitter to keep the
+          rows of a pupil together.
         - feature_names : list of str.
-        - frame : DataFrame of shape (3236, 9), the table as faraway has it.
+        - frame : DataFrame of shape (3236, 9), the table of faraway.
         - DESCR : str.
 
     Raises

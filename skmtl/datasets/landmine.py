@@ -1,4 +1,4 @@
-"""Mines and clutter in 29 fields."""
+"""Landmine: mines and clutter in 29 fields."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def fetch_landmine(
 ) -> Bunch:
     """Load the Landmine data: mine or clutter in 29 fields (grouped binary classification).
 
-    ============  =======================
+    ============  ===========================
     Tasks         29 fields
-    Rows          14,820 (445..690 a task)
+    Rows          14,820 (445..690 per task)
     Features      9, all numeric
     Positives     904 (6.1 %)
-    ============  =======================
+    ============  ===========================
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def fetch_landmine(
         Folder to look in first; then the folder named by the environment variable ``SKMTL_DATA``,
         then ``~/skmtl_data``. A download is kept in the first of them.
     download_if_missing : bool, default=True
-        If False, raise instead of going to the network.
+        If False, raise an error instead of downloading.
 
     Returns
     -------
@@ -44,15 +44,15 @@ def fetch_landmine(
         - data : DataFrame of shape (14820, 9), float64.
         - target : Series of shape (14820,), 1 = mine, 0 = clutter, int64.
         - task : Series of shape (14820,), the field, 1..29.
-        - task_set : TaskSet with one classification task a field.
+        - task_set : TaskSet with one classification task per field.
         - feature_names : list of str.
-        - frame : DataFrame, the table as it is stored.
+        - frame : DataFrame, the stored table.
         - DESCR : str.
 
     Raises
     ------
     OSError
-        If the file is nowhere and cannot be fetched, or its content is not the expected one.
+        If the file is not found and cannot be downloaded, or its content is not as expected.
 
     Examples
     --------
@@ -73,8 +73,9 @@ def fetch_landmine(
 
 
 def convert_landmine(raw: list[bytes]) -> bytes:
-    """Tidy table, nine significant digits, from ``LandmineData.mat``: cells feature (1, T) of (n_t,
-    9) and label (1, T) of (n_t, 1).
+    """Return the CSV table made from ``LandmineData.mat``, with nine significant digits.
+
+    The file has cell arrays "feature", (1, T) of (n_t, 9), and "label", (1, T) of (n_t, 1).
     """
     from scipy.io import loadmat
 

@@ -1,4 +1,4 @@
-"""Bar exam and first-year grades of law students."""
+"""Law School: bar exam and first-year grades of law students."""
 
 from __future__ import annotations
 
@@ -21,8 +21,7 @@ CATEGORICAL = ("isPartTime", "race", "sex")
 def fetch_law_school(
     *, data_home: str | os.PathLike[str] | None = None, download_if_missing: bool = True
 ) -> Bunch:
-    """Load the LSAC Law School data with two labels: bar exam and first-year grades (binary,
-    fairness).
+    """Load the LSAC Law School data with two labels: bar exam and grades (binary, fairness).
 
     ==========================  =======================================
     Rows                        26,551 (18,585 train, 7,966 test)
@@ -38,7 +37,7 @@ def fetch_law_school(
         Folder to look in first; then the folder named by the environment variable ``SKMTL_DATA``,
         then ``~/skmtl_data``. A download is kept in the first of them.
     download_if_missing : bool, default=True
-        If False, raise instead of going to the network.
+        If False, raise an error instead of downloading.
 
     Returns
     -------
@@ -48,17 +47,18 @@ def fetch_law_school(
         - data : DataFrame of shape (26551, 10): the inputs of [1]_, numbers and pandas categories.
         - target : DataFrame of shape (26551, 2), 0/1: ``passed_bar``, ``grades_above_average``
           (first-year z-score above 0).
-        - sensitive_features : Series of shape (26551,), "Female" or "Male". It is a column of
-          `data` too, as in [1]_; ``data.drop(columns="sex")`` leaves it out.
-        - split : Series of shape (26551,), "train" or "test": the papers' sizes, drawn anew.
+        - sensitive_features : Series of shape (26551,), "Female" or "Male". It is also a column of
+          `data`, as in [1]_; ``data.drop(columns="sex")`` removes it.
+        - split : Series of shape (26551,), "train" or "test": a random split with the sizes used in
+          the literature.
         - feature_names : list of str.
-        - frame : DataFrame of shape (26551, 13), the table as it is stored.
+        - frame : DataFrame of shape (26551, 13), the stored table.
         - DESCR : str.
 
     Raises
     ------
     OSError
-        If the file is nowhere and cannot be fetched, or its content is not the expected one.
+        If the file is not found and cannot be downloaded, or its content is not as expected.
 
     References
     ----------
@@ -88,10 +88,10 @@ def fetch_law_school(
 
 
 def convert_law(raw: list[bytes]) -> bytes:
-    """Tidy table from ``law_data.csv``: without its nameless first column and needless digits, with
-    a split that is drawn here.
+    """Return the CSV table made from ``law_data.csv``, with a random split.
 
-    Cells stay text as far as possible, so that no parser's rounding gets into the table.
+    The first column, which has no name, and redundant digits are removed. Cells stay text where
+    possible, so that the table contains no rounding errors of a parser.
     """
     frame = pd.read_csv(io.BytesIO(raw[0]), index_col=0, dtype=str, keep_default_na=False)
     for name in ("DOB_yr", "cluster_tier", "family_income"):

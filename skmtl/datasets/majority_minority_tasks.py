@@ -1,4 +1,4 @@
-"""Tasks of a majority and a minority that need different representations."""
+"""Synthetic majority and minority tasks that need different representations."""
 
 from __future__ import annotations
 
@@ -26,22 +26,23 @@ def make_majority_minority_tasks(
     noise: float = 0.0,
     random_state: Any = None,
 ) -> Bunch:
-    r"""Generate linear tasks of a majority and a minority whose coefficients lie in orthogonal
-    subspaces.
+    r"""Generate linear tasks of a majority and a minority with orthogonal representations.
 
-    .. math:: y = h_t^\top B x + \varepsilon, \qquad x \sim N(0, I), \qquad \varepsilon \sim N(0,
-        \text{noise}^2)
+    .. math::
 
-    with :math:`B = B_{maj}` for tasks of the majority and :math:`B_{min}` for those of the
-    minority. The rows of the two together are random orthonormal vectors; the heads :math:`h_t` are
-    uniform on the unit sphere, so noiseless targets have variance one.
+        y = h_t^\top B x + \varepsilon, \qquad x \sim N(0, I), \qquad
+        \varepsilon \sim N(0, \text{noise}^2)
+
+    where :math:`B = B_{maj}` for majority tasks and :math:`B = B_{min}` for minority tasks. The
+    rows of both matrices together are random orthonormal vectors. The heads :math:`h_t` are uniform
+    on the unit sphere, so that noiseless targets have variance one.
 
     Parameters
     ----------
     n_majority, n_minority : int, default=100, 10
-        Numbers of tasks; tasks of the majority come first.
+        Numbers of tasks; majority tasks come first.
     n_samples : int, default=100
-        Rows of every task.
+        Number of rows per task.
     n_features : int, default=32
         Number of inputs, at least ``majority_rank + minority_rank``.
     majority_rank, minority_rank : int, default=8, 8
@@ -49,7 +50,7 @@ def make_majority_minority_tasks(
     noise : float, default=0.0
         Standard deviation of the noise.
     random_state : int, RandomState instance or None, default=None
-        Seed. Subspaces and heads are drawn before the rows, and do not depend on `n_samples`.
+        Seed. Subspaces and heads are drawn before the rows and do not depend on `n_samples`.
 
     Returns
     -------
@@ -62,7 +63,7 @@ def make_majority_minority_tasks(
         - task_set : TaskSet.
         - feature_names : list of str.
         - is_minority : ndarray of bool of shape (T,).
-        - majority, minority : lists of the names of the tasks.
+        - majority, minority : lists of task names.
         - coef : ndarray of shape (T, n_features), true coefficients.
         - heads : ndarray of shape (T, max(ranks)), the :math:`h_t`, padded with zeros.
         - components_majority, components_minority : ndarrays of shape (rank, n_features),
@@ -76,12 +77,12 @@ def make_majority_minority_tasks(
 
     See Also
     --------
-    skmtl.representation.representation_path : Finds the tasks that a rank starves.
+    skmtl.representation.representation_path : Find the tasks that are starved at each rank.
 
     Notes
     -----
-    The defaults, except for the number of rows, are those of [1]_, section 4, which leaves noise
-    out and varies rows and numbers of tasks.
+    The defaults, except for the number of rows, are those of [1]_, section 4, where there is no
+    noise and the numbers of rows and tasks vary.
 
     References
     ----------
@@ -142,7 +143,7 @@ def make_majority_minority_tasks(
 
 
 def _on_the_sphere(rng: np.random.RandomState, count: int, size: int) -> Array:
-    """Uniform unit vectors, (count, size)."""
+    """Return uniformly distributed unit vectors, (count, size)."""
     draws = rng.standard_normal((count, size))
     unit: Array = draws / np.linalg.norm(draws, axis=1, keepdims=True)
     return unit
@@ -170,8 +171,8 @@ def _check(
     if not isinstance(n_features, Integral) or n_features < majority_rank + minority_rank:
         raise ValueError(
             "n_features must be an int of at least majority_rank + minority_rank = "
-            f"{majority_rank + minority_rank}, "
-            f"for the subspaces are orthogonal. Got {n_features!r}."
+            f"{majority_rank + minority_rank}, because the subspaces are orthogonal. Got "
+            f"{n_features!r}."
         )
     if not 0 <= noise < np.inf:
         raise ValueError(f"noise must be a finite number, 0 or larger. Got {noise!r}.")

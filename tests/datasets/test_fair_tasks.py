@@ -102,8 +102,8 @@ def test_a_seed_repeats_itself():
         ({"missing": 1.0}, "missing must be a number between 0 and 1, but not 1"),
         ({"noise": -1.0}, "noise must be a finite number, 0 or larger"),
         ({"bias": [1.0, 2.0, 3.0]}, "one for each of the 2 tasks. Got shape \\(3,\\)"),
-        ({"positive_rate": 0.0}, "positive_rate must hold numbers above 0 and below 1"),
-        ({"bias": np.nan}, "bias must hold finite numbers"),
+        ({"positive_rate": 0.0}, "positive_rate must contain numbers above 0 and below 1"),
+        ({"bias": np.nan}, "bias must contain finite numbers"),
     ],
 )
 def test_impossible_settings_are_refused(settings, message):

@@ -94,7 +94,7 @@ def test_most_starved_tasks_come_first_and_the_rest_is_counted(ax):
     display = RepresentationRiskDisplay.from_predictions(made(starved), ax=ax)
     labels = [label.get_text() for label in display.starved_ax_.get_yticklabels()]
     assert labels[:2] == ["t5", "t0"]
-    assert labels[-1] == "number of 16 more"
+    assert labels[-1] == "count of 16 others"
     assert texts(display.starved_ax_) == ["16", "", ""]
 
 
