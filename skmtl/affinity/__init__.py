@@ -1,4 +1,4 @@
-"""Affinity of tasks: features of pairs, measured gains, their prediction, published rivals."""
+"""Task affinity: measured gains, features of task pairs, predicted gains, published estimates."""
 
 from skmtl.affinity.ensemble_affinity import EnsembleAffinity
 from skmtl.affinity.featurizer import TaskRelationFeaturizer

@@ -1,4 +1,4 @@
-"""What all estimates of affinity share: checks, tables, and the prediction for groups."""
+"""Base class and helpers of the affinity estimators: checks, tables, prediction for groups."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LARGEST_SEED = np.iinfo(np.int32).max
 
 
 class AffinityEstimator(VersionedState, DocLinks, BaseEstimator):
-    """Estimate of affinity: ``fit(tasks)`` leaves ``affinity_``, (T, T), row = target."""
+    """Base class of affinity estimators: ``fit`` sets ``affinity_``, (T, T), row = target."""
 
     affinity_: pd.DataFrame
     task_names_: list[str]
@@ -33,18 +33,18 @@ class AffinityEstimator(VersionedState, DocLinks, BaseEstimator):
     }
 
     def predict_groups(self, groups: Sequence[Sequence[str]]) -> pd.DataFrame:
-        """Predict what every task of a group gains from the others.
+        """Predict the gain of each task in each group.
 
         Parameters
         ----------
         groups : sequence of sequence of str
-            Names of the tasks that learn together.
+            Task names of each group.
 
         Returns
         -------
         DataFrame of shape (n_groups, T)
-            Mean affinity of the other members, 0 in a group of one; NaN where a task is not in the
-            group.
+            Mean affinity with the other tasks of the group; 0 in a group of one, NaN where a task
+            is not in the group.
         """
         check_is_fitted(self, "affinity_")
         members = membership(groups, self.task_names_)
@@ -89,18 +89,16 @@ def group_table(
 
 
 def membership(groups: Sequence[Sequence[str]], names: Sequence[str]) -> NDArray[np.bool_]:
-    """Return which task is in which group, (n_groups, T)."""
+    """Return the membership of tasks in groups, (n_groups, T)."""
     position = {name: k for k, name in enumerate(names)}
     members = np.zeros((len(groups), len(names)), dtype=bool)
     for row, group in enumerate(groups):
         if isinstance(group, str) or len(group) == 0:
-            raise ValueError(
-                f"groups must hold lists of task names, none of them empty. Got {group!r}."
-            )
+            raise ValueError(f"groups must contain non-empty lists of task names. Got {group!r}.")
         for given in group:
             name = task_name(given, "groups")
             if name not in position:
-                raise ValueError(f"groups names the task {name!r}, which was not in fit.")
+                raise ValueError(f"groups contains task {name!r}, which was not in fit.")
             members[row, position[name]] = True
     return members
 
@@ -108,7 +106,7 @@ def membership(groups: Sequence[Sequence[str]], names: Sequence[str]) -> NDArray
 def mean_over_others(
     affinity: NDArray[np.float64], members: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    """Mean affinity of the other members of a group for every task, (n_groups, T)."""
+    """Return each task's mean affinity with the other tasks of each group, (n_groups, T)."""
     table = affinity.copy()
     np.fill_diagonal(table, 0.0)
     share = members / np.maximum(members.sum(1, keepdims=True) - 1, 1)

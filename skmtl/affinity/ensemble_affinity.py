@@ -1,6 +1,4 @@
-"""ETAP: what updates have in common, bent to measured gains, plus what group membership says of the
-rest.
-"""
+"""ETAP: gradient similarity, a spline fitted to measured gains, and a residual correction."""
 
 from __future__ import annotations
 
@@ -37,86 +35,88 @@ from skmtl.data import TaskSet
 from skmtl.estimators import MultiTaskNetwork
 
 _ALPHAS = np.logspace(-6, 2, 17)
-# Fewest distinct scores that a spline is bent to; below, a mean is all that can be fitted.
+# Minimum number of distinct scores for a spline; with fewer, the mean is fitted.
 _FEWEST = 4
 
 
 class EnsembleAffinity(AffinityEstimator):
-    r"""Ensemble task affinity predictor (ETAP): update similarity, a spline, and a ridge on the
-    residual.
+    r"""Ensemble task affinity predictor (ETAP): gradient similarity, spline and ridge regression.
 
-    The affinity score of a pair is what an update for the source does to the target's loss, to
-    first order and relative to that loss, averaged over the training of one network of all tasks;
-    that of a group is the mean over its members [1]_:
+    The affinity score of a pair is the first-order effect of an update for the source on the
+    target's loss, relative to that loss, averaged over the training of a joint network. The score
+    of a group is the mean over the other tasks [1]_:
 
-    .. math:: s_{ij} = \operatorname{mean}_\tau \frac{\langle \nabla_{\theta_s} L_i,
-        \nabla_{\theta_s} L_j \rangle}{L_i}, \qquad
-              s_{G \to i} = \frac{1}{|G| - 1} \sum_{j \in G, j \ne i} s_{ij}
+    .. math::
 
-    A cubic B-spline of the score is fitted to measured gains of some pairs, and a ridge regression
-    from who is in the group, (T,), to the residuals of all targets, (T,), corrects it.
+        s_{ij} = \operatorname{mean}_\tau
+        \frac{\langle \nabla_{\theta_s} L_i, \nabla_{\theta_s} L_j \rangle}{L_i}, \qquad
+        s_{G \to i} = \frac{1}{|G| - 1} \sum_{j \in G, j \ne i} s_{ij}
+
+    A cubic B-spline maps scores to gains; it is fitted to measured gains of some pairs. A ridge
+    regression of the residuals of all targets, (T,), on the membership of the group, (T,), corrects
+    the prediction.
 
     Parameters
     ----------
     estimator : MultiTaskRegressor, MultiTaskClassifier or None, default=None
-        Network of all tasks and of pairs; None = one of the tasks' kind with default settings.
+        Joint network and network of pairs; None = default settings for the kind of the tasks.
     pair_fraction : float, default=0.25
-        Share of the pairs that are measured where ``fit`` is given no gains.
+        Fraction of the pairs that are measured if ``fit`` receives no gains.
     every : int, default=1
-        Passes over the data from one comparison of updates to the next.
+        Epochs between two comparisons of gradients.
     max_samples : int or None, default=256
-        Most training rows of a task in a comparison, drawn anew every time; None = all.
+        Maximum number of training rows per task in a comparison, drawn anew each time; None = all.
     n_knots : int, default=5
-        Knots of the spline, at quantiles of the measured pairs' scores.
+        Number of knots of the spline, at quantiles of the scores of the measured pairs.
     n_repeats : int, default=1
-        Networks of all tasks, and measurements of every pair, that are averaged.
+        Number of joint networks, and of measurements per pair, that are averaged.
     n_jobs : int or None, default=None
         As in :func:`skmtl.affinity.collect_pairwise_gains`.
     memory : str, joblib.Memory or None, default=None
-        Where finished measurements are kept.
+        Cache of finished measurements; None = no cache.
     random_state : int, RandomState or None, default=None
-        Seed.
+        Seed of networks, rows and measured pairs.
 
     Attributes
     ----------
     affinity_ : DataFrame of shape (T, T)
-        Predicted gains of pairs: row = target, column = source; larger = helps more; diagonal 0.
+        Predicted pair gains, row = target, column = source; larger = helps more; diagonal 0.
     scores_ : DataFrame of shape (T, T)
-        Affinity scores, before spline and residual.
+        Affinity scores, before spline and residual correction.
     spline_ : Pipeline
-        From the score of a group to the gain.
+        Regression of the gain on the score of a group.
     residual_ : RidgeCV or Ridge
-        From who is in a group, (n, T), to the residuals of all targets, (n, T); Ridge where a
-        single pair was measured.
+        Regression of the residuals of all targets, (n, T), on the membership of groups, (n, T);
+        Ridge if a single pair was measured.
     gains_ : PairwiseGains
-        The measured pairs.
+        Gains of the measured pairs.
     task_names_ : list of str
-        Names of the tasks.
+        Task names.
 
     Raises
     ------
     TypeError
-        From ``fit``, if ``tasks`` is not a TaskSet or ``gains`` no PairwiseGains.
+        From ``fit``, if ``tasks`` is not a TaskSet or ``gains`` is not a PairwiseGains.
     ValueError
-        From ``fit``, if there are fewer than two tasks, the estimator is of another kind than the
-        tasks or has no hidden layer, or ``gains`` holds another task or no known gain.
+        From ``fit``, if there are fewer than two tasks, if the kind of the estimator differs from
+        that of the tasks or it has no hidden layer, or if ``gains`` contains an unknown task or no
+        finite gain.
 
     Warns
     -----
     UserWarning
-        Names tasks whose loss is zero, on which no effect can be measured; their rows are NaN.
+        If the loss of a task is zero, so that no effect can be measured: its row is NaN.
 
     See Also
     --------
-    TaggingAffinity : The step itself in place of its first order.
+    TaggingAffinity : The exact effect of an update instead of its first order.
 
     Notes
     -----
-    The published code takes updates without or with momentum, in every step; here they are plain
-    gradients, and the weights that training would keep are compared after every pass (``every``) in
-    which they are new. As in that code the target of the residual's regression is 0 for tasks
-    outside the group, and one penalty serves all targets; penalties are chosen by leaving out
-    single measurements.
+    The published code uses updates with or without momentum at each step. Here, gradients are
+    compared every ``every`` epochs if the parameters are the best so far (those that early stopping
+    would keep). As in that code, the target of the residual regression is 0 for tasks outside the
+    group, and all targets share one penalty, chosen by leave-one-out cross-validation.
 
     References
     ----------
@@ -173,22 +173,22 @@ class EnsembleAffinity(AffinityEstimator):
     def fit(
         self, tasks: TaskSet, gains: PairwiseGains | None = None, scores: pd.DataFrame | None = None
     ) -> EnsembleAffinity:
-        """Train the network of all tasks, measure some pairs, and fit spline and residual.
+        """Train the joint network, measure some pairs, and fit spline and residual correction.
 
         Parameters
         ----------
         tasks : TaskSet
-            Rows of the tasks.
+            Tasks with their training rows.
         gains : PairwiseGains, optional
-            Measured gains of some pairs of these tasks; None measures a share of the pairs.
+            Measured gains of some pairs of these tasks; None = measure ``pair_fraction`` of them.
         scores : DataFrame of shape (T, T), optional
-            ``scores_`` of an earlier fit to these tasks, to go on from with other gains; None
-            trains the network of all tasks.
+            ``scores_`` of an earlier fit to these tasks, to reuse with other gains; None = train
+            the joint network.
 
         Returns
         -------
         EnsembleAffinity
-            The fitted estimate.
+            The fitted estimator.
         """
         estimator, seed = network_and_seed(self, tasks)
         self.task_names_ = tasks.names
@@ -217,25 +217,25 @@ class EnsembleAffinity(AffinityEstimator):
         return self
 
     def predict_groups(self, groups: Sequence[Sequence[str]]) -> pd.DataFrame:
-        """Predict what every task of a group gains from the others.
+        """Predict the gain of each task in each group.
 
         Parameters
         ----------
         groups : sequence of sequence of str
-            Names of the tasks that learn together.
+            Task names of each group.
 
         Returns
         -------
         DataFrame of shape (n_groups, T)
-            Spline of the mean score of the other members plus the residual's correction, 0 in a group
-            of one; NaN where a task is not in the group.
+            Spline of the mean score plus the residual correction; 0 in a group of one, NaN where a
+            task is not in the group.
         """
         check_is_fitted(self, "affinity_")
         members = membership(groups, self.task_names_)
         return group_table(self._group_gains(members), members, self.task_names_)
 
     def _scores(self, estimator: MultiTaskNetwork, tasks: TaskSet, seed: int) -> pd.DataFrame:
-        """Train networks of all tasks and average what their updates have in common."""
+        """Train joint networks and average the similarity of their gradients."""
         joint = JointNetworks(estimator, tasks, int(self.n_repeats), seed)
         tables: list[NDArray[np.float64]] = []
 
@@ -262,7 +262,7 @@ class EnsembleAffinity(AffinityEstimator):
         known = np.isfinite(gains.values) & np.isfinite(score)
         if not known.any():
             raise ValueError(
-                "gains holds no pair whose gain and score are known; EnsembleAffinity needs at "
+                "gains contains no pair with a finite gain and score; EnsembleAffinity needs at "
                 "least one measured pair."
             )
         target, source, score, value = (
@@ -283,7 +283,7 @@ class EnsembleAffinity(AffinityEstimator):
             )
 
     def _group_gains(self, members: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Spline of the mean score and the residual's correction; 0 in a group of one."""
+        """Return the spline of the mean score plus the residual correction; 0 in a group of one."""
         score = mean_over_others(self.scores_.to_numpy(), members)
         known = np.isfinite(score)
         bent = np.full(score.shape, np.nan)
@@ -295,9 +295,7 @@ class EnsembleAffinity(AffinityEstimator):
 def update_scores(
     losses: NDArray[np.float64], gradients: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Inner products of gradients, (T, P), over the loss of the row's task, (T, T); NaN where that
-    is zero.
-    """
+    """Return inner products of gradients (T, P) over the loss of the row's task; NaN if it is 0."""
     products = gradients @ gradients.T
     known = (losses > 0) & np.isfinite(losses)
     scores: NDArray[np.float64] = np.divide(
@@ -307,9 +305,7 @@ def update_scores(
 
 
 def spline(score: NDArray[np.float64], value: NDArray[np.float64], n_knots: int) -> Pipeline:
-    """Fit a cubic B-spline that goes on linearly outside; the mean where there are few distinct
-    scores.
-    """
+    """Fit a cubic B-spline with linear extrapolation; with few distinct scores, fit the mean."""
     if len(np.unique(score)) < max(_FEWEST, n_knots):
         return make_pipeline(DummyRegressor()).fit(score[:, None], value)
     bend = StorableSplines(n_knots, knots="quantile", extrapolation="linear")

@@ -1,4 +1,4 @@
-"""Predict the gains of task pairs that were not measured."""
+"""Ridge regression that predicts the gains of task pairs."""
 
 from __future__ import annotations
 
@@ -24,78 +24,78 @@ Array = NDArray[np.float64]
 class PairwiseGainRegressor(VersionedState, DocLinks, RegressorMixin, BaseEstimator):
     r"""Ridge regression of pairwise gains on a polynomial of the pairs' features.
 
-    .. math:: \min_{b, \beta} \sum_k w_k \left(\tilde y_k - b - \varphi(x_k)^\top \beta - s\,
-        z_k^\top \gamma\right)^2
-              + \alpha \left(\lVert\beta\rVert^2 + \lVert\gamma\rVert^2\right)
+    .. math::
 
-    :math:`\tilde y` are the winsorized gains, :math:`\varphi` all monomials up to `degree` of the
-    standardized features, standardized once more, and :math:`z` the columns that enter linearly
-    only. The intercept is not penalized.
+        \min_{b, \beta, \gamma} \sum_k w_k
+        \left(\tilde y_k - b - \varphi(x_k)^\top \beta - s\, z_k^\top \gamma\right)^2
+        + \alpha \left(\lVert\beta\rVert^2 + \lVert\gamma\rVert^2\right)
+
+    where :math:`\tilde y` are the winsorized gains, :math:`\varphi` all monomials up to `degree` of
+    the standardized features, standardized again, and :math:`z` the columns that enter only
+    linearly. The intercept is not penalized.
 
     Parameters
     ----------
     degree : int, default=2
         Order of the polynomial; 2 is the quadratic model of [1]_, equation (14).
     alpha : "cv", "reml" or float, default="cv"
-        Strength of the ridge penalty. "cv" takes the value with the smallest error when each group
-        of `groups` (each row when there are none) is left out in turn, computed exactly from one
-        eigendecomposition; the scale :math:`s` of the linear columns is chosen along with it.
-        "reml" gives every block of terms a penalty of its own, found by restricted maximum
-        likelihood: the monomials of each degree, the numeric linear columns, and every set of
-        neighboring indicators that sum to one. This is partial pooling: a task's effect is shrunk
-        the more, the less tasks differ and the fewer pairs it took part in.
+        Strength of the ridge penalty. "cv" chooses the penalty, and the scale :math:`s` of the
+        linear columns, by leave-one-group-out cross-validation over `groups` (leave-one-out if
+        there are none), computed exactly from one eigendecomposition. "reml" gives each block of
+        terms a separate penalty by restricted maximum likelihood: the monomials of each degree, the
+        numeric linear columns, and each set of adjacent indicators that sum to one. This is partial
+        pooling: effects of tasks are shrunk more if tasks differ less or take part in fewer pairs.
     clip : float or None, default=0.005
-        The gains are clipped at this quantile from below and from above before the fit, so that a
-        few ruined measurements do not bend the model. None turns it off.
+        Gains are clipped at this lower and upper quantile before the fit, so that outliers have
+        little influence. None = no clipping.
     linear_features : "binary", list of int or str, or None, default="binary"
-        Columns that enter linearly only, without squares and products. "binary": those that hold
-        only 0 and 1 in `fit`, such as indicators of target and source. A list
-        holds column indices or, for a DataFrame, column names.
+        Columns that enter only linearly, without squares and products. "binary" = columns with only
+        0 and 1 in `fit`, such as indicators of target and source. A list contains column indices
+        or, for a DataFrame, column names.
 
     Attributes
     ----------
     coef_ : ndarray of shape (n_terms,)
-        Coefficients of the terms: of standardized monomials first, then of the linear columns (0/1
-        columns are centered but keep their scale).
+        Coefficients of the standardized monomials, then of the linear columns (0/1 columns are
+        centered but not scaled).
     intercept_ : float
         Weighted mean of the clipped gains.
     alpha_ : float
-        Penalty in use; with alpha="reml" that of the first term.
+        Penalty; with alpha="reml", that of the first term.
     penalties_ : ndarray of shape (n_terms,)
-        Penalty of every term's coefficient.
+        Penalty of each term.
     noise_ : float
-        With alpha="reml", variance of a gain of mean weight around its expectation; NaN otherwise.
+        With alpha="reml", residual variance of a gain of mean weight; NaN otherwise.
     linear_scale_ : float
-        Factor :math:`s` by which the linear columns were multiplied; 1 unless alpha="cv" found a
-        better one.
+        Factor :math:`s` of the linear columns; 1 unless alpha="cv" chose another one.
     clip_range_ : tuple of float
-        Lowest and highest gain that the fit has seen; infinite without clipping.
+        Lower and upper limit of the gains in the fit; infinite without clipping.
     linear_features_ : ndarray of int
-        Indices of the columns that enter linearly only.
+        Indices of the columns that enter only linearly.
     terms_ : ndarray of str of shape (n_terms,)
         Names of the terms in the order of `coef_`.
     n_features_in_ : int
         Number of columns seen in `fit`.
     feature_names_in_ : ndarray of str
-        Names of the columns, when X was a DataFrame with string columns.
+        Column names, if X was a DataFrame with string columns.
 
     See Also
     --------
-    affinity_matrix : Arranges predicted pairs as the table that a grouper takes.
+    affinity_matrix : Arrange predicted pairs in the square table that a TaskGrouper takes.
 
     Notes
     -----
-    The paper states neither the penalty nor how it was chosen, standardizes where is not said, and
-    has no indicators. Indicators are treated as random effects: all have the same prior variance,
-    whatever the number of pairs a task takes part in, and that variance relative to the
-    polynomial's is the scale :math:`s`.
+    The paper does not state the penalty, its choice, or where features are standardized, and it
+    uses no indicators. Here, indicators are random effects: all have the same prior variance,
+    regardless of the number of pairs of a task, and :math:`s` is the scale of this variance
+    relative to that of the polynomial.
 
-    A weight of two counts as two rows, for the standardization, the clipping and the penalized sum.
-    With alpha="cv" the penalties that are tried are multiples of the mean weight, so that inverse
-    variances of any unit can be passed; leaving out one of two copies of a row tells nothing about
-    the penalty, therefore copies of a row are not the same as a weight there, unless they share a
-    group. With alpha="reml" weights are precisions in units of their mean, and two copies of a row
-    are two measurements.
+    A weight of two is equivalent to two rows in the standardization, the clipping and the penalized
+    sum. With alpha="cv", candidate penalties are multiples of the mean weight, so that inverse
+    variances in any unit can be passed. There, two copies of a row are equivalent to a weight of
+    two only if they share a group, because otherwise one copy stays in the training part when the
+    other is left out. With alpha="reml", weights are precisions relative to their mean, and two
+    copies of a row are two measurements.
 
     References
     ----------
@@ -105,7 +105,7 @@ class PairwiseGainRegressor(VersionedState, DocLinks, RegressorMixin, BaseEstima
     Examples
     --------
     >>> import numpy as np
-    >>> from skmtl.affinity.gain_regressor import PairwiseGainRegressor
+    >>> from skmtl import PairwiseGainRegressor
     >>> rng = np.random.default_rng(0)
     >>> features = rng.normal(size=(60, 3))
     >>> gains = 0.1 * features[:, 0] * features[:, 1] - 0.05 * features[:, 2]
@@ -144,10 +144,10 @@ class PairwiseGainRegressor(VersionedState, DocLinks, RegressorMixin, BaseEstima
         y : array-like of shape (m,)
             Measured gains.
         sample_weight : array-like of shape (m,), default=None
-            Weight of each pair; rows of weight 0 are as good as absent.
+            Sample weight of each pair; pairs of weight 0 are ignored.
         groups : array-like of shape (m,), default=None
-            Rows with the same label are left out together when alpha="cv" is chosen: give both
-            directions of a pair one label.
+            Fold groups: with alpha="cv", rows with the same label are left out together. Use one
+            label for both directions of a pair.
 
         Returns
         -------
@@ -163,7 +163,7 @@ class PairwiseGainRegressor(VersionedState, DocLinks, RegressorMixin, BaseEstima
 
         names = list(getattr(self, "feature_names_in_", ()))
         self.linear_features_ = linear_columns(self.linear_features, features, names)
-        # What overflows is found below, and refused with the column's name.
+        # Overflows are detected below and reported with the name of the column.
         with np.errstate(over="ignore", invalid="ignore"):
             self._fit_to(features, gains, weight, blocks, [str(name) for name in names])
         return self
@@ -179,7 +179,7 @@ class PairwiseGainRegressor(VersionedState, DocLinks, RegressorMixin, BaseEstima
         Returns
         -------
         ndarray of shape (m,)
-            Predicted gains; not limited to the range seen in `fit`.
+            Predicted gains; they are not clipped.
         """
         check_is_fitted(self)
         (features,) = _as_float(validate_data(self, X, dtype=np.float64, reset=False))
@@ -219,8 +219,8 @@ class PairwiseGainRegressor(VersionedState, DocLinks, RegressorMixin, BaseEstima
             raise ValueError("The gains in y are too large: their squares overflow.")
         polynomial = root[:, None] * terms[:, : self._terms.n_monomials]
         linear = root[:, None] * terms[:, self._terms.n_monomials :]
-        # Threads that wait for each other cost more than these small decompositions: 25 times their
-        # time on two busy cores.
+        # Synchronization of threads takes longer than these small decompositions: up to 25 times on
+        # two busy cores.
         with threadpool_limits(limits=1, user_api="blas"):
             if self.alpha == "reml":
                 self._fit_components(
@@ -246,7 +246,7 @@ class PairwiseGainRegressor(VersionedState, DocLinks, RegressorMixin, BaseEstima
         self.penalties_ = alpha / scales**2
 
     def _fit_components(self, design: Array, target: Array, features: Array, unit: float) -> None:
-        """Fit with a penalty for every block; weights in units of their mean."""
+        """Fit with one penalty per block; weights are relative to their mean."""
         blocks = column_blocks(features[:, self.linear_features_], self._terms.degrees)
         found = fit_components(design / np.sqrt(unit), target / np.sqrt(unit), blocks)
         self.coef_, self.noise_, self.linear_scale_ = found.coef, found.noise, 1.0
@@ -319,19 +319,17 @@ def _checked_groups(groups: ArrayLike, n_rows: int) -> NDArray[np.intp]:
 
 
 def _too_large(X: Array, names: Sequence[str] | None) -> str:
-    """Message about the column with the largest number."""
+    """Return an error message about the column with the largest number."""
     column = int(np.abs(X).max(axis=0).argmax())
     name = column if names is None else names[column]
     return (
-        f"Column {name!r} of X holds {X[np.abs(X[:, column]).argmax(), column]:.3g}; the terms of "
+        f"Column {name!r} of X contains {X[np.abs(X[:, column]).argmax(), column]:.3g}; terms of "
         "PairwiseGainRegressor overflow. Scale the column or remove the row."
     )
 
 
 def _weighted_range(y: Array, weight: Array, quantile: float) -> tuple[float, float]:
-    """Quantiles from below and from above: numpy's default for equal weights, and a weight of k is
-    k copies.
-    """
+    """Return the lower and upper weighted quantile; a weight of k is equivalent to k copies."""
     return _weighted_quantile(y, weight, quantile), -_weighted_quantile(-y, weight, quantile)
 
 
@@ -347,8 +345,9 @@ def _weighted_quantile(y: Array, weight: Array, quantile: float) -> float:
 
 
 def _solve(design: Array, target: Array, alpha: float) -> Array:
-    """Ridge coefficients, from the smaller of the two normal equations; the shortest least-squares
-    solution when alpha is 0.
+    """Solve the smaller of the two normal equations of ridge regression.
+
+    For alpha=0, return the least-squares solution of minimum norm.
     """
     n_rows, n_terms = design.shape
     if alpha == 0:

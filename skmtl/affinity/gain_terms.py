@@ -1,4 +1,4 @@
-"""Terms of the model of pairwise gains: standardized monomials, then columns that enter linearly."""
+"""Terms of the model of pairwise gains: standardized monomials, then linear columns."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ Array = NDArray[np.float64]
 
 
 class GainTerms:
-    """All monomials of standardized columns, standardized once more, beside linear columns.
+    """Monomials of standardized columns, standardized again, followed by linear columns.
 
     Parameters
     ----------
     degree : int
         Order of the polynomial.
     linear : ndarray of int
-        Columns that enter linearly only.
+        Columns that enter only linearly.
 
     Attributes
     ----------
     n_monomials : int
-        Terms of the polynomial; those of the linear columns follow.
+        Number of terms of the polynomial, which precede the linear columns.
     degrees : ndarray of shape (n_monomials,)
-        Degree of every monomial.
+        Degree of each monomial.
     names : ndarray of str of shape (n_terms,)
         Names of the terms.
     """
@@ -43,9 +43,7 @@ class GainTerms:
         self.names: NDArray[np.object_] = np.empty(0, dtype=object)
 
     def fit(self, X: Array, weight: Array, names: Sequence[str]) -> GainTerms:
-        """Learn the two standardizations and the names of the terms; OverflowError where a number
-        is too large to be squared.
-        """
+        """Learn the standardizations and the names; raise OverflowError if a square overflows."""
         self.curved = np.setdiff1d(np.arange(X.shape[1]), self.linear)
         self.linear_mean, self.linear_std = weighted_moments(X[:, self.linear], weight)
         self.linear_std[is_binary(X[:, self.linear])] = 1.0
@@ -65,7 +63,7 @@ class GainTerms:
         return self
 
     def of(self, X: Array) -> Array:
-        """Terms of some rows, (n, n_terms), monomials first; OverflowError as in ``fit``."""
+        """Return the terms of rows, (n, n_terms); raise OverflowError as in ``fit``."""
         linear: Array = (X[:, self.linear] - self.linear_mean) / self.linear_std
         if self.polynomial is None:
             return finite(linear)
@@ -79,7 +77,7 @@ class GainTerms:
 def linear_columns(
     wanted: str | Sequence[int] | Sequence[str] | None, X: Array, names: Sequence[str]
 ) -> NDArray[np.intp]:
-    """Find the columns that are kept out of the polynomial.
+    """Return the columns that enter only linearly.
 
     Parameters
     ----------
@@ -88,7 +86,7 @@ def linear_columns(
     X : ndarray of shape (n, p)
         Features.
     names : sequence of str
-        Names of the columns; empty where they have none.
+        Column names; empty if there are none.
 
     Returns
     -------
@@ -109,7 +107,7 @@ def linear_columns(
         if isinstance(column, str):
             if column not in names:
                 raise ValueError(
-                    f"linear_features names the column {column!r}, which X does not have. "
+                    f"linear_features contains column {column!r}, which is not in X. "
                     f"Columns of X: {list(names) or 'without names'}."
                 )
             columns.add(names.index(column))
@@ -117,26 +115,26 @@ def linear_columns(
             columns.add(int(column) % X.shape[1])
         else:
             raise ValueError(
-                f"linear_features holds {column!r}; X has {X.shape[1]} columns, so give "
+                f"linear_features contains {column!r}, but X has {X.shape[1]} columns. Use "
                 f"indices from 0 to {X.shape[1] - 1} or column names."
             )
     return np.array(sorted(columns), dtype=np.intp)
 
 
 def finite(values: Array) -> Array:
-    """Return finite values as they are; raise OverflowError for others."""
+    """Return finite values unchanged; raise OverflowError for others."""
     if not np.isfinite(values).all():
         raise OverflowError
     return values
 
 
 def is_binary(X: Array) -> NDArray[np.bool_]:
-    """Which columns hold only 0 and 1."""
+    """Return which columns contain only 0 and 1."""
     return np.asarray(((X == 0) | (X == 1)).all(axis=0))
 
 
 def weighted_moments(X: Array, weight: Array) -> tuple[Array, Array]:
-    """Mean and standard deviation of each column; 1 in place of the deviation of a constant one."""
+    """Return the mean and standard deviation of each column; 1 for a constant column."""
     mean = weight @ X / weight.sum()
     variance = weight @ (X - mean) ** 2 / weight.sum()
     noise = np.finfo(np.float64).eps * len(X)

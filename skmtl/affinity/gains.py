@@ -11,19 +11,21 @@ from numpy.typing import NDArray
 
 from skmtl.affinity.matrix import affinity_matrix
 
-# Ways of halving the repeats that the reliability is averaged over, at most.
+# Maximum number of splits of the repeats into halves over which the reliability is averaged.
 _MAX_HALVINGS = 64
 
 
 @dataclass(frozen=True)
 class PairwiseGains:
-    r"""How much each target task won by training together with one source task.
+    r"""Measured gains of ordered task pairs, with their standard errors and reliability.
 
-    .. math:: \mathrm{gain}_{s \to t} = \frac{L_t(\text{alone}) - L_t(\text{with }
-        s)}{L_t(\text{alone})}
+    .. math::
 
-    on test rows; the losses are means over repeats with fresh splits, and the gain is taken of
-    these means.
+        \mathrm{gain}_{s \to t} =
+        \frac{L_t(\text{single-task}) - L_t(\text{with } s)}{L_t(\text{single-task})}
+
+    on test rows. The losses are means over repeats with new splits; the gain is computed from these
+    means.
 
     Parameters
     ----------
@@ -32,28 +34,28 @@ class PairwiseGains:
     pairs : ndarray of shape (m, 2)
         Target, then source.
     single_losses : ndarray of shape (m, R)
-        Test loss of the target trained alone, for every repeat.
+        Single-task test loss of the target, per repeat.
     pair_losses : ndarray of shape (m, R)
-        Test loss of the target trained with the source, for every repeat.
+        Test loss of the target when trained with the source, per repeat.
 
     Attributes
     ----------
     table : DataFrame
-        Columns target, source, gain, gain_se, stl_loss, mtl_loss, n_repeats; ``gain_se`` is the
-        standard error over repeats (NaN for one repeat), which holds for the splits of these very
-        data.
+        Columns target, source, gain, gain_se, stl_loss, mtl_loss, n_repeats. ``gain_se`` is the
+        standard error over repeats (NaN for one repeat). It reflects the variation between splits
+        of these data, not between data sets.
     values : ndarray of shape (m,)
         Gains.
     groups : ndarray of shape (m,)
-        Number of the unordered pair; both directions share one.
+        Index of the unordered pair, shared by both directions: ``groups`` of a GroupKFold.
     matrix : DataFrame of shape (T, T)
-        Row = target, column = source, NaN where not measured, diagonal 0.
+        Gains, row = target, column = source; NaN where not measured, diagonal 0.
     repeat_values : ndarray of shape (m, R)
-        Gains of every single repeat.
+        Gains of each repeat.
     reliability : float
-        Correlation that two independent measurements with as many repeats would have: split-half
-        correlation, mean over ways of halving the repeats, with the Spearman-Brown correction. NaN
-        for one repeat or fewer than three pairs.
+        Expected correlation between two independent measurements with as many repeats: the mean
+        split-half correlation of the repeats with the Spearman-Brown correction. NaN for one repeat
+        or fewer than three pairs.
 
     Examples
     --------
@@ -87,7 +89,7 @@ class PairwiseGains:
 
     @property
     def repeat_values(self) -> NDArray[np.float64]:
-        """Gains of every single repeat, of shape (m, R)."""
+        """Gains of each repeat, of shape (m, R)."""
         repeats = range(self.single_losses.shape[1])
         return np.column_stack(
             [_gain(self.single_losses[:, [r]], self.pair_losses[:, [r]]) for r in repeats]
@@ -95,7 +97,7 @@ class PairwiseGains:
 
     @property
     def groups(self) -> NDArray[np.intp]:
-        """Number of the unordered pair, of shape (m,); both directions share one."""
+        """Index of the unordered pair, of shape (m,); both directions share one."""
         codes = pd.factorize(
             pd.Index([tuple(sorted(pair)) for pair in self.pairs], tupleize_cols=False)
         )[0]
@@ -103,9 +105,7 @@ class PairwiseGains:
 
     @property
     def matrix(self) -> pd.DataFrame:
-        """Gains as a DataFrame (T, T): row = target, column = source, NaN where not measured,
-        diagonal 0.
-        """
+        """Gains as a DataFrame (T, T), row = target, column = source; NaN where not measured."""
         matrix: pd.DataFrame = affinity_matrix(self.pairs, self.values, self.names)
         return matrix
 

@@ -1,4 +1,4 @@
-"""GRAD-TAE: regressions on projected gradients stand in for training on random sets of tasks."""
+"""GRAD-TAE: regressions on projected gradients approximate training on random task subsets."""
 
 from __future__ import annotations
 
@@ -25,90 +25,91 @@ from skmtl.base import Curvature
 from skmtl.data import TaskSet
 from skmtl.network import numeric_mode
 
-# Sets that two tasks meet in, on average, where the number of sets is not given; largest set.
+# Default mean number of subsets that contain a given pair; largest subset.
 _MEETINGS, _LARGEST_SUBSET = 10, 10
 
 
 class GradientTaskAffinity(AffinityEstimator):
-    r"""Task affinity from gradients (GRAD-TAE): regressions on projected gradients in place of
-    training.
+    r"""Gradient-based task affinity (GRAD-TAE): regressions on gradients instead of training.
 
-    Near the weights :math:`\theta^*` of a network of all tasks its scores are nearly linear. With
-    :math:`g(x)` the gradient of a row's score in the parameters, projected to d dimensions by a
-    random matrix P, the network fine-tuned on a set S of tasks scores about
+    Near the parameters :math:`\theta^*` of a joint network, its scores are approximately linear.
+    Let :math:`g(x)` be the gradient of a row's score with respect to the parameters, and P a random
+    projection to d dimensions. After fine-tuning on a subset S of the tasks, the score is
+    approximately
 
-    .. math:: f(x; \theta^*) + g(x)^\top P \beta_S, \qquad
-              \beta_S = \arg\min_\beta \frac{1}{|S|} \sum_{t \in S} L_t(\beta) + \frac{\alpha}{2}
-              \lVert \beta \rVert^2
+    .. math::
 
-    a ridge regression for the squared error and a logistic one for classes [1]_. The affinity is by
-    how much the held-out loss of the target falls, on average over random sets that hold target and
-    source, below that of the set of the target alone:
+        f(x; \theta^*) + g(x)^\top P \beta_S, \qquad
+        \beta_S = \arg\min_\beta \frac{1}{|S|} \sum_{t \in S} L_t(\beta)
+        + \frac{\alpha}{2} \lVert \beta \rVert^2,
+
+    which is a ridge regression for squared errors and a logistic regression for classes [1]_. The
+    affinity is the relative reduction of the target's test loss, on average over random subsets
+    that contain target and source, from that of the target only:
 
     .. math:: A_{ij} = 1 - \frac{\operatorname{mean}_{S \ni i, j} L_i(\beta_S)}{L_i(\beta_{\{i\}})}
 
     Parameters
     ----------
     estimator : MultiTaskRegressor, MultiTaskClassifier or None, default=None
-        Network of all tasks; None = one of the tasks' kind with default settings.
+        Joint network; None = default settings for the kind of the tasks.
     n_dimensions : int, default=200
-        Dimensions d that gradients are projected to.
+        Number of dimensions d of the projected gradients.
     n_subsets : int or None, default=None
-        Number of random sets; None = as many as it takes for two tasks to meet in ten, on average.
-        Sets are added until every two tasks have met.
+        Number of random subsets; None = as many as needed for ten subsets per pair, on average.
+        Subsets are added until each pair is in at least one.
     subset_size : int or None, default=None
-        Tasks of a set; None = ten, at most half of the tasks.
+        Number of tasks per subset; None = ten, at most half of the tasks.
     alpha : float, default=0.01
         Penalty, for gradients scaled to a mean squared length of 1.
     test_size : float, default=0.3
-        Share of every task's rows that losses are taken on; neither the network nor the regressions
-        see them.
+        Fraction of each task's rows on which losses are computed; neither the network nor the
+        regressions are fitted to them.
     max_samples : int or None, default=256
-        Most training rows of a task in the regressions; None = all.
+        Maximum number of training rows per task in the regressions; None = all.
     n_repeats : int, default=1
-        Networks, with seeds and validation rows of their own, that the affinities are averaged
-        over.
+        Number of networks, with different seeds and validation rows, whose affinities are averaged.
     random_state : int, RandomState or None, default=None
-        Seed.
+        Seed of networks, subsets and projections.
 
     Attributes
     ----------
     affinity_ : DataFrame of shape (T, T)
-        Row = target, column = source; larger = helps more; diagonal 0.
+        Affinities, row = target, column = source; larger = helps more; diagonal 0.
     subsets_ : ndarray of bool of shape (n_subsets, T)
-        The random sets.
+        Membership of the random subsets.
     task_names_ : list of str
-        Names of the tasks.
+        Task names.
 
     Raises
     ------
     TypeError
         From ``fit``, if ``tasks`` is not a TaskSet.
     ValueError
-        From ``fit``, if there are fewer than two tasks, the estimator is of another kind than the
-        tasks or has no hidden layer, or a task has fewer than 2 rows.
+        From ``fit``, if there are fewer than two tasks, if the kind of the estimator differs from
+        that of the tasks or it has no hidden layer, or if a task has fewer than 2 rows.
 
     Warns
     -----
     UserWarning
-        Names tasks whose loss is zero, on which no effect can be measured; their rows are NaN.
+        If the loss of a task is zero, so that no effect can be measured: its row is NaN.
     ConvergenceWarning
         If regressions have not converged.
 
     Notes
     -----
-    Where the published code is followed, and where not:
+    Comparison with the published code:
 
-    - Gradients are those of the scores, not of the losses, for every row, in trunk and heads;
-      entries of P are plus or minus one over the root of d.
-    - The score at :math:`\theta^*` is kept as an offset of the regressions, as the paper writes;
-      the code drops it.
-    - The code loads :math:`\theta^* + P \beta_S` into the network and evaluates it; here the linear
-      model is evaluated, which needs no further pass.
-    - The code pools rows; here tasks count alike within a set, as they do in the networks.
-    - The published table holds mean losses, negated and standardized by target. Compared with the
-      target alone, larger means better and 0 means no help, as for measured gains; the order of the
-      sources of a target is the same.
+    - As there, gradients are those of the scores, not of the losses, per row, for trunk and heads,
+      and the entries of P are :math:`\pm 1/\sqrt d`.
+    - The score at :math:`\theta^*` is an offset of the regressions, as in the paper; the code drops
+      it.
+    - The code loads :math:`\theta^* + P \beta_S` into the network and evaluates it; here, the
+      linear model is evaluated.
+    - The code pools rows; here, all tasks of a subset have equal weight, as in the networks.
+    - The published table contains mean losses, negated and standardized per target. Here, losses
+      are compared with that of the target only, so that larger is better and 0 means no help, as
+      for measured gains. The order of the sources of a target is the same.
 
     References
     ----------
@@ -162,17 +163,17 @@ class GradientTaskAffinity(AffinityEstimator):
         self.random_state = random_state
 
     def fit(self, tasks: TaskSet) -> GradientTaskAffinity:
-        """Train the network of all tasks and fit the regressions.
+        """Train the joint network and fit the regressions.
 
         Parameters
         ----------
         tasks : TaskSet
-            Rows of the tasks.
+            Tasks with their training rows.
 
         Returns
         -------
         GradientTaskAffinity
-            The fitted estimate.
+            The fitted estimator.
         """
         estimator, seed = network_and_seed(self, tasks)
         self.task_names_ = tasks.names
@@ -213,7 +214,7 @@ class GradientTaskAffinity(AffinityEstimator):
     def _affinity(
         self, joint: JointNetworks, curvature: Curvature, fitting: TaskRows, testing: TaskRows
     ) -> NDArray[np.float64]:
-        """Return the table of one network."""
+        """Return the affinities of one network."""
         n_tasks = len(joint.names)
         sets = torch.as_tensor(np.concatenate([np.eye(n_tasks, dtype=bool), self.subsets_]))
         coefficients = fit_subsets(fitting, sets, float(self.alpha), curvature, joint.losses)
@@ -229,8 +230,8 @@ def _curvature(joint: JointNetworks) -> Curvature:
     curvature = targets.loss.curvature(targets.n_outputs)
     if curvature is None:
         raise ValueError(
-            f"GradientTaskAffinity needs a bound of the second derivative of the loss, and "
-            f"{targets.loss!r} gives none. Define curvature(n_scores) in "
+            f"GradientTaskAffinity needs a bound of the second derivative of the loss, but "
+            f"{targets.loss!r} has none. Define curvature(n_scores) in "
             f"{type(targets.loss).__name__}, or set another loss."
         )
     return curvature
@@ -244,7 +245,7 @@ def _task_rows(
 
 
 def _scaled(fitting: TaskRows, testing: TaskRows) -> tuple[TaskRows, TaskRows]:
-    """Scale gradients so that those to fit have a mean squared length of 1, all tasks alike."""
+    """Scale all gradients so that those of the fit have a mean squared length of 1."""
     lengths = (fitting.features**2).sum(3).mean(2)
     scale = ((lengths * fitting.weights).sum() / len(fitting.labels)).sqrt()
     first, second = (

@@ -1,4 +1,4 @@
-"""Higher-order affinity: the gain in a group from the gains in pairs."""
+"""Higher-order affinity: the gain in a group as the mean of measured pair gains."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from skmtl.data import TaskSet
 
 
 class HigherOrderAffinity(AffinityEstimator):
-    r"""Higher-order affinity (HOA): all pairs are measured, and groups follow from pairs.
+    r"""Higher-order affinity (HOA): measured pair gains, averaged for groups [1]_.
 
     .. math:: A_{ij} = \mathrm{gain}_{j \to i}, \qquad \widehat{\mathrm{gain}}_{G \to i} =
         \frac{1}{|G| - 1} \sum_{j \in G, j \ne i} A_{ij}
@@ -27,45 +27,45 @@ class HigherOrderAffinity(AffinityEstimator):
     Parameters
     ----------
     estimator : MultiTaskRegressor, MultiTaskClassifier or None, default=None
-        Network of one or two tasks; None = one of the tasks' kind with default settings.
+        Network of one or two tasks; None = default settings for the kind of the tasks.
     test_size : float, default=0.3
-        Share of every task's rows that losses are taken on.
+        Fraction of each task's rows on which losses are computed.
     n_repeats : int, default=1
-        Measurements with fresh splits and seeds that are averaged.
+        Number of measurements with new splits and seeds, which are averaged.
     n_jobs : int or None, default=None
         As in :func:`skmtl.affinity.collect_pairwise_gains`.
     memory : str, joblib.Memory or None, default=None
-        Where finished repeats are kept.
+        Cache of finished repeats; None = no cache.
     random_state : int, RandomState or None, default=None
         Seed of splits and networks.
     verbose : int, default=0
-        1 prints a line a repeat.
+        1 prints one line per repeat.
 
     Attributes
     ----------
     affinity_ : DataFrame of shape (T, T)
-        Measured gains: row = target, column = source; diagonal 0.
+        Measured gains, row = target, column = source; diagonal 0.
     gains_ : PairwiseGains
-        The measurements, with their reliability.
+        Measured gains with their reliability.
     task_names_ : list of str
-        Names of the tasks.
+        Task names.
 
     Raises
     ------
     TypeError
-        From ``fit``, if ``tasks`` is not a TaskSet or ``gains`` no PairwiseGains.
+        From ``fit``, if ``tasks`` is not a TaskSet or ``gains`` is not a PairwiseGains.
     ValueError
-        From ``fit``, if there are fewer than two tasks, the estimator is of another kind than the
-        tasks, or ``gains`` lacks a pair.
+        From ``fit``, if there are fewer than two tasks, if the kind of the estimator differs from
+        that of the tasks, or if ``gains`` lacks a pair.
 
     See Also
     --------
-    collect_pairwise_gains : Measures the gains.
+    collect_pairwise_gains : Measure the gains of task pairs.
 
     Notes
     -----
-    Trains T (T - 1) / 2 + T networks for every repeat. Published with the losses of pairs; gains
-    differ from them by sign and scale of the target.
+    Each repeat trains T (T - 1) / 2 + T networks. The paper uses losses of pairs; gains differ from
+    them in sign and in the scale per target.
 
     References
     ----------
@@ -117,15 +117,14 @@ class HigherOrderAffinity(AffinityEstimator):
         Parameters
         ----------
         tasks : TaskSet
-            Rows of the tasks.
+            Tasks with their training rows.
         gains : PairwiseGains, optional
-            Gains of all pairs of these tasks that have been measured already; nothing is trained
-            then.
+            Measured gains of all pairs of these tasks; if given, no network is trained.
 
         Returns
         -------
         HigherOrderAffinity
-            The fitted estimate.
+            The fitted estimator.
         """
         estimator, seed = network_and_seed(self, tasks)
         self.task_names_ = tasks.names
@@ -164,4 +163,4 @@ def check_gains(gains: Any, tasks: TaskSet) -> None:
         )
     unknown = [name for name in gains.pairs.ravel() if name not in tasks]
     if unknown:
-        raise ValueError(f"gains holds the task {unknown[0]!r}, which is not in tasks.")
+        raise ValueError(f"gains contains task {unknown[0]!r}, which is not in tasks.")

@@ -1,6 +1,4 @@
-"""Networks of all tasks together, looked at while they train: where trajectories, gradients and
-look-aheads come from.
-"""
+"""Joint networks with access to their parameters, gradients and look-aheads during training."""
 
 from __future__ import annotations
 
@@ -24,7 +22,7 @@ from skmtl.estimators import (
 )
 from skmtl.network import LaneLoss, StackedNetwork, TrainedMember
 
-# Called with the number of the network and its parameters, each with a leading axis of length 1.
+# Function of the index of a network and its parameters, which have a leading axis of length 1.
 Visit = Callable[[int, list[Tensor]], None]
 # Numbers that the hidden layers of a look-ahead may hold at once (8 bytes each, outputs and
 # derivatives).
@@ -33,16 +31,16 @@ _HELD_AT_ONCE = 10_000_000
 
 @dataclass(frozen=True)
 class Sample:
-    """Rows of every task.
+    """Sample of rows of each task.
 
     Attributes
     ----------
     x : Tensor of shape (1, columns, T * B)
-        Inputs, task after task, with room for embeddings.
+        Inputs, ordered by task, with columns reserved for embeddings.
     codes : Tensor of shape (1, c, T * B) or None
         Category codes.
     labels, weights : Tensor of shape (1, T, B)
-        Encoded targets; weights that sum to 1 a task, 0 for padding.
+        Encoded targets; sample weights that sum to 1 per task, 0 for padding.
     """
 
     x: Tensor
@@ -52,9 +50,9 @@ class Sample:
 
 
 class JointNetworks:
-    """Networks of all tasks that differ in their seeds and validation rows.
+    """Joint networks of all tasks with different seeds and validation rows.
 
-    Each task has rows of its own, as in the networks that gains are measured with.
+    Rows are split per task, as in the networks with which gains are measured.
 
     Parameters
     ----------
@@ -65,9 +63,9 @@ class JointNetworks:
     n_networks : int
         Number of networks.
     seed : int
-        Seed of everything random.
+        Random seed.
     test_size : float, optional
-        Share of every task's rows that no network trains on; 0 = none.
+        Fraction of each task's rows on which no network is trained; 0 = none.
     """
 
     def __init__(
@@ -104,12 +102,12 @@ class JointNetworks:
         self.loss = LaneLoss(self.problem.targets.loss, n_scores, self.architecture.n_outputs)
         if not self.architecture.n_trunk_parameters:
             raise ValueError(
-                "The estimator has hidden_layer_sizes=(): its tasks share nothing, so none can "
-                "help another. Give it a hidden layer."
+                "The estimator has hidden_layer_sizes=(), so its tasks share no layer and cannot "
+                "help each other. Set at least one hidden layer."
             )
 
     def train(self, visit: Visit, every: int) -> list[TrainedMember]:
-        """Train all networks, and visit each every few epochs where its best weights are new."""
+        """Train all networks; every few epochs, visit those whose best parameters are new."""
         seen = np.zeros(len(self.members), dtype=int)
 
         def show(members: list[TrainedMember], last: bool) -> None:
@@ -129,14 +127,15 @@ class JointNetworks:
 
     # ------------------------------------------------------------------ rows
     def training_sample(self, k: int, size: int | None, draw: int = 0) -> Sample:
-        """Return training rows of every task for the k-th network, at most ``size`` a task, drawn
-        anew for every ``draw``.
+        """Return at most ``size`` training rows per task of the k-th network.
+
+        Different values of ``draw`` give different random rows.
         """
         rows = [chosen_rows(own, size, self.seed, draw) for own in self.members[k].train]
         return self._sample(rows, [self.problem.data.y[own] for own in rows])
 
     def test_sample(self) -> Sample:
-        """Return the rows of every task that no network trains on."""
+        """Return the test rows of each task."""
         labels = [self.problem.targets.encode(name, self.test.targets(name)) for name in self.names]
         return self._sample(self.members[0].evaluation, labels)
 
@@ -166,11 +165,11 @@ class JointNetworks:
 
     # ------------------------------------------------------------------ losses and gradients
     def losses(self, scores: Tensor, labels: Tensor) -> Tensor:
-        """Return the loss of every cell, (E, T, B), of scores (E, T, k, B)."""
+        """Return the loss of each cell, (E, T, B), for scores (E, T, k, B)."""
         return self.loss.values(scores, labels)
 
     def task_gradients(self, parameters: list[Tensor], sample: Sample) -> tuple[Tensor, Tensor]:
-        """Return every task's loss, (T,), and its gradient in the trunk, (T, P)."""
+        """Return the loss of each task, (T,), and its gradient in the trunk, (T, P)."""
         network = StackedNetwork(self.architecture, parameters, shared_rows=False)
         leaf = network.forward(sample.x, sample.codes).clone().requires_grad_()
         with torch.enable_grad():
@@ -179,9 +178,7 @@ class JointNetworks:
         return losses[0].detach(), network.trunk_jacobian(derivative)[0]
 
     def losses_after(self, parameters: list[Tensor], steps: Tensor, sample: Sample) -> Tensor:
-        """Return every task's loss, (S, T), after each of S steps of the trunk, (S, P), taken one
-        at a time.
-        """
+        """Return the loss of each task, (S, T), after each of S alternative trunk steps, (S, P)."""
         first = self.architecture.n_trunk_parameters
         held = sum(self.architecture.trunk_sizes) * sample.x.shape[2]
         blocks = []
@@ -205,7 +202,7 @@ def stacked(member: TrainedMember) -> list[Tensor]:
 
 
 def chosen_rows(rows: NDArray[np.intp], size: int | None, seed: int, draw: int) -> NDArray[np.intp]:
-    """Draw rows without replacement; what is drawn of a task depends on its number of rows only."""
+    """Draw rows without replacement; the positions depend only on their number and the seeds."""
     if size is None or len(rows) <= size:
         return rows
     return rows[np.random.default_rng((seed, draw, len(rows))).permutation(len(rows))[:size]]

@@ -1,4 +1,4 @@
-"""Results that a folder keeps, with a checksum: a damaged file is computed again."""
+"""Cache of numeric results with checksums: damaged files are computed again."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from sklearn.utils.validation import check_memory
 
 
 class KeptNumbers:
-    """Wrap a function that returns numbers so that a joblib cache keeps them.
+    """Wrap a function that returns numbers in a joblib cache with checksums.
 
-    joblib stores no checksum, so that one flipped bit in a file gives other numbers in silence.
-    Here a result is stored as bytes with their SHA-256; where the two disagree, or the file cannot
-    be loaded, the function is called again.
+    joblib stores no checksum, so that a corrupted file silently gives wrong numbers. Here, a result
+    is stored as bytes with their SHA-256. If the two disagree, or if the file cannot be loaded, the
+    function is called again.
 
     Parameters
     ----------
     function : callable
         Returns a one-dimensional array of float64. Arguments are hashed by joblib.
     memory : str, joblib.Memory or None
-        Folder; None keeps nothing.
+        Folder of the cache; None = no cache.
     ignore : sequence of str
         Arguments that do not change the result.
     """
@@ -41,7 +41,7 @@ class KeptNumbers:
         self.ignore = tuple(ignore)
 
     def __call__(self, *arguments: Any, **settings: Any) -> NDArray[np.float64]:
-        """Return the numbers, computed or kept."""
+        """Return the numbers, from the cache or computed."""
         if not self.keeps:
             return self.function(*arguments, **settings)
         ignored = {name: settings.pop(name) for name in self.ignore if name in settings}
@@ -55,7 +55,7 @@ class KeptNumbers:
 
 
 class _DamagedFileError(Exception):
-    """The checksum of a kept result is wrong."""
+    """The checksum of a cached result is wrong."""
 
 
 def _sealed(

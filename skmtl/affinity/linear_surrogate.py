@@ -1,4 +1,4 @@
-"""Linear surrogate: which tasks are in a group, as a linear model of what each of them gains."""
+"""Linear surrogate: linear model of measured gains given the membership of a group."""
 
 from __future__ import annotations
 
@@ -28,75 +28,75 @@ from skmtl.data import TaskSet
 from skmtl.estimators import MultiTaskNetwork, measure_groups
 from skmtl.support import Stage
 
-# Random groups for every task, where their number is not given; largest group.
+# Default number of random groups per task; largest group.
 _GROUPS_A_TASK = 8
 _LARGEST_GROUP = 5
 
 
 class LinearSurrogate(AffinityEstimator):
-    r"""Linear surrogate: ridge regression of measured gains on who is in the group.
+    r"""Linear surrogate: ridge regression of measured group gains on the membership of the group.
 
-    Random groups are trained. For every target i, over the groups G that hold it,
+    Random groups are trained. For each target i, over the groups G that contain it,
 
     .. math:: \mathrm{gain}_{G \to i} \approx c_i + \sum_{j \in G, j \ne i} A_{ij}
 
-    with a penalty on A and none on c [1]_. The affinity of a pair is what the source adds to the
-    target's gain in a group.
+    with a penalty on A but not on c [1]_. The affinity of a pair is the contribution of the source
+    to the target's gain in a group.
 
     Parameters
     ----------
     estimator : MultiTaskRegressor, MultiTaskClassifier or None, default=None
-        Network of every group; None = one of the tasks' kind with default settings.
+        Network of each group; None = default settings for the kind of the tasks.
     n_groups : int or None, default=None
-        Number of random groups; None = eight for every task.
+        Number of random groups; None = eight per task.
     group_size : int or None, default=None
-        Tasks of a group; None = five, at most half of the tasks and at least two.
+        Number of tasks per group; None = five, at most half of the tasks and at least two.
     alpha : float, default=1.0
-        Penalty on the coefficients.
+        Penalty on the coefficients; larger values shrink them more.
     test_size : float, default=0.3
-        Share of every task's rows that losses are taken on.
+        Fraction of each task's rows on which losses are computed.
     n_repeats : int, default=1
-        Measurements with fresh splits and seeds that gains are averaged over.
+        Number of measurements with new splits and seeds, which are averaged.
     n_jobs : int or None, default=None
-        Most processes that a large fleet is spread over; None = as many as torch may use threads.
+        Maximum number of processes; None = the number of threads that torch may use.
     random_state : int, RandomState or None, default=None
         Seed of groups, splits and networks.
     verbose : int, default=0
-        1 prints a line a repeat.
+        1 prints one line per repeat.
 
     Attributes
     ----------
     affinity_ : DataFrame of shape (T, T)
-        Coefficients: row = target, column = source; larger = helps more; diagonal 0; 0 for two
-        tasks that were never in one group.
+        Coefficients A, row = target, column = source; larger = helps more; diagonal 0, and 0 for
+        two tasks that were never in the same group.
     intercept_ : ndarray of shape (T,)
-        The constants c.
+        Intercepts c.
     groups_ : ndarray of bool of shape (n_groups, T)
-        The random groups.
+        Membership of the random groups.
     group_gains_ : DataFrame of shape (n_groups, T)
-        Their measured gains over the tasks alone, NaN where a task is not in the group.
+        Measured gains, relative to single-task losses; NaN where a task is not in the group.
     task_names_ : list of str
-        Names of the tasks.
+        Task names.
 
     Raises
     ------
     TypeError
         From ``fit``, if ``tasks`` is not a TaskSet.
     ValueError
-        From ``fit``, if there are fewer than two tasks or the estimator is of another kind than the
-        tasks.
+        From ``fit``, if there are fewer than two tasks or the kind of the estimator differs from
+        that of the tasks.
 
     Warns
     -----
     UserWarning
-        Names tasks whose gains are undefined because their loss alone is zero.
+        If gains of a task are undefined because its single-task loss is zero.
 
     Notes
     -----
     The published method has one target and regresses its loss on the indicators of all sources,
-    without an intercept in the paper and with one in the code; the sign is turned here by taking
-    gains. Groups of two leave the constant and the coefficients of a target undetermined without a
-    penalty.
+    without an intercept in the paper and with one in the code. Here, gains replace losses, which
+    changes the sign. If all groups have two tasks, intercept and coefficients of a target are not
+    identified without a penalty.
 
     References
     ----------
@@ -156,12 +156,12 @@ class LinearSurrogate(AffinityEstimator):
         Parameters
         ----------
         tasks : TaskSet
-            Rows of the tasks.
+            Tasks with their training rows.
 
         Returns
         -------
         LinearSurrogate
-            The fitted estimate.
+            The fitted estimator.
         """
         estimator, seed = network_and_seed(self, tasks)
         self.task_names_ = tasks.names
@@ -196,9 +196,7 @@ class LinearSurrogate(AffinityEstimator):
     def _measure(
         self, estimator: MultiTaskNetwork, tasks: TaskSet, seed: int
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return mean test losses of the tasks alone, (T,), and in every group, (n_groups, T), NaN
-        outside.
-        """
+        """Return mean single-task test losses, (T,), and those in each group, (n_groups, T)."""
         names, rng, n_repeats = tasks.names, check_random_state(seed), int(self.n_repeats)
         groups = [[name] for name in names] + [
             [names[t] for t in np.flatnonzero(group)] for group in self.groups_
@@ -228,18 +226,18 @@ class LinearSurrogate(AffinityEstimator):
         )
 
     def predict_groups(self, groups: Sequence[Sequence[str]]) -> pd.DataFrame:
-        """Predict what every task of a group gains from the others.
+        """Predict the gain of each task in each group.
 
         Parameters
         ----------
         groups : sequence of sequence of str
-            Names of the tasks that learn together.
+            Task names of each group.
 
         Returns
         -------
         DataFrame of shape (n_groups, T)
-            Constant of the target plus the coefficients of the other members, 0 in a group
-            of one; NaN where a task is not in the group.
+            Intercept of the target plus the coefficients of the other tasks; 0 in a group of one,
+            NaN where a task is not in the group.
         """
         check_is_fitted(self, "affinity_")
         members = membership(groups, self.task_names_)
@@ -251,24 +249,23 @@ class LinearSurrogate(AffinityEstimator):
 def membership_ridge(
     members: NDArray[np.bool_], gains: NDArray[np.float64], alpha: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Regress every task's gains on who else is in the group, over the groups that have a gain of
-    it.
+    """Regress the gains of each task on the other tasks of its groups.
 
     Parameters
     ----------
     members : ndarray of shape (n, T)
-        Who is in the group.
+        Membership of the groups.
     gains : ndarray of shape (n, T)
-        Gains, NaN where there is none.
+        Gains; NaN where there is none.
     alpha : float
         Penalty on the coefficients.
 
     Returns
     -------
     coefficients : ndarray of shape (T, T)
-        Row = target, column = who is in the group; 0 on the diagonal.
+        Row = target, column = source; 0 on the diagonal.
     intercepts : ndarray of shape (T,)
-        Constants, which are not penalized; 0 for a task without a gain.
+        Intercepts, which are not penalized; 0 for a task without a gain.
     """
     known = np.isfinite(gains).astype(np.float64)
     count = np.maximum(known.sum(0), 1.0)

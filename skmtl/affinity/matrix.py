@@ -1,4 +1,4 @@
-"""From a list of pairs and their values to the square table that a grouper takes."""
+"""Square table of the values of ordered task pairs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def affinity_matrix(pairs: ArrayLike, values: ArrayLike, names: Sequence[str]) -
         Task names: the target (the task that is helped) in column 0, the source (the task that
         helps) in column 1.
     values : array-like of shape (m,)
-        Gain of each pair; NaN counts as absent.
+        Gain of each pair; NaN = missing.
     names : sequence of str of length T
         All task names, in the order of the rows and columns of the result.
 
@@ -32,16 +32,16 @@ def affinity_matrix(pairs: ArrayLike, values: ArrayLike, names: Sequence[str]) -
     Raises
     ------
     ValueError
-        If `names` repeats a name, or if a pair is listed twice, pairs a task with itself, or holds
-        a name that is not in `names`.
+        If `names` repeats a name, or if a pair is listed twice, contains the same task twice, or
+        contains a name that is not in `names`.
 
     See Also
     --------
-    PairwiseGainRegressor : Predicts the values of pairs that were not measured.
+    PairwiseGainRegressor : Predict the gains of pairs that were not measured.
 
     Examples
     --------
-    >>> from skmtl.affinity.matrix import affinity_matrix
+    >>> from skmtl.affinity import affinity_matrix
     >>> affinity_matrix(
     ...     [["a", "b"], ["b", "a"], ["c", "a"]], [0.1, -0.2, 0.3], names=["a", "b", "c"]
     ... )
@@ -101,7 +101,7 @@ def affinity_matrix(pairs: ArrayLike, values: ArrayLike, names: Sequence[str]) -
 def _refuse(
     wrong: np.ndarray, targets: pd.Index, sources: pd.Index, culprits: pd.Index, reason: str
 ) -> None:
-    """Raise for the first pair that is marked as wrong, naming it."""
+    """Raise an error that names the first invalid pair."""
     if wrong.any():
         first = int(np.argmax(wrong))
         raise ValueError(

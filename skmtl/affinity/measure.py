@@ -1,4 +1,4 @@
-"""Measuring gains: a fleet of two-task networks against a fleet of one-task networks."""
+"""Measurement of gains: test losses of two-task networks compared with single-task networks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from skmtl.support import Stage
 
 Group = tuple[str, ...]
 
-# A folder keeps the groups of a repeat in at most so many parts, each of at least so many groups.
+# Maximum number of parts per repeat that are cached separately; minimum number of groups per part.
 _PARTS, _SMALLEST_PART = 8, 32
 
 
@@ -41,36 +41,37 @@ def collect_pairwise_gains(
     random_state: Any = None,
     verbose: int = 0,
 ) -> PairwiseGains:
-    r"""Measure how much tasks win by training in pairs.
+    r"""Measure the gains of task pairs: the reduction of a task's test loss by a second task.
 
-    Every repeat splits the rows of every task into training and test part and trains each task
-    alone and each pair together: same initial trunk, same order of rows, same validation rows
-    within the training part, so that a difference in test loss is due to the partner. In a pair the
-    smaller task is repeated, after the split, until both are equally large. What is measured for a
-    pair depends on neither the other pairs nor ``n_jobs``.
+    Each repeat splits the rows of each task into training and test rows and trains a network per
+    task and a network per pair. All start from the same initial trunk and use the same order of
+    rows and the same validation rows, so that a difference in test loss is due to the source task.
+    In a pair, the rows of the smaller task are repeated, after the split, until both tasks are
+    equally large. The gain of a pair depends neither on the other pairs nor on ``n_jobs``.
 
     Parameters
     ----------
     tasks : TaskSet
-        Tasks, at least two.
+        At least two tasks.
     estimator : MultiTaskRegressor, MultiTaskClassifier or any scikit-learn estimator
-        The first two are trained as one fleet. Any other is cloned and fitted on the stacked rows
-        of the group, in a joblib loop; its loss is the mean squared error, the log loss, or without
-        ``predict_proba`` the error rate.
+        The first two are trained in one batch of networks. Any other estimator is cloned and fitted
+        to the stacked rows of the tasks, in a joblib loop. Its loss is the mean squared error, the
+        log loss, or the error rate if it has no ``predict_proba``.
     pairs : "all", float or array-like of shape (m, 2), default="all"
-        All ordered pairs; a fraction in (0, 1] of the unordered pairs, drawn at random, both
-        directions; or names, target then source.
+        All ordered pairs; a fraction in (0, 1] of the unordered pairs, drawn at random, with both
+        directions; or task names, target then source.
     test_size : float, default=0.3
-        Fraction of every task's rows that losses are taken on.
+        Fraction of each task's rows on which losses are computed.
     n_repeats : int, default=1
-        Measurements with fresh splits and seeds that are averaged. One measurement of a gain
-        predicts another only weakly: look at ``reliability``.
+        Number of measurements with new splits and seeds, which are averaged. A single measurement
+        is noisy: see ``reliability``.
     n_jobs : int or None, default=None
-        Most processes that a large fleet is spread over, or joblib workers for other estimators.
-        None = as many as torch may use threads, or one worker.
+        Maximum number of processes, or joblib workers for other estimators. None = the number of
+        threads that torch may use, or one worker.
     memory : str, joblib.Memory or None, default=None
-        Where finished measurements are kept, with checksums; a repeated call recomputes nothing,
-        and an interrupted one goes on from the last part of a repeat (an eighth, or 32 networks).
+        Cache of finished measurements, with checksums. A repeated call computes nothing again, and
+        an interrupted call continues after the last finished part of a repeat (an eighth, or 32
+        networks).
     random_state : int, RandomState or None, default=None
         Seed of pairs, splits and networks.
     verbose : int, default=0
@@ -86,22 +87,25 @@ def collect_pairwise_gains(
     TypeError
         If ``tasks`` is not a TaskSet.
     ValueError
-        If there are fewer than two tasks, a pair is unknown, doubled or of one task with itself, a
-        number is out of range, the kind of the estimator is not that of the tasks, or it has a
-        fairness term.
+        If there are fewer than two tasks, if a pair is unknown, repeated or contains the same task
+        twice, if a number is out of range, if the kind of the estimator differs from that of the
+        tasks, or if it has a fairness term.
 
     Warns
     -----
     UserWarning
-        Names tasks with fewer than 10 rows, whose gains are mostly noise, and tasks whose gain is
-        undefined: their single-task loss is zero, or the estimator cannot learn from their one
-        class.
+        If tasks have fewer than 10 rows, so that their gains are mostly noise, or if gains are
+        undefined because the single-task loss is zero or the task has only one class.
+
+    Notes
+    -----
+    The definition is that of [1]_. There, rows are repeated before validation rows are split off,
+    so that copies leak into the validation rows; here, they are repeated after the split.
 
     References
     ----------
     .. [1] "Identification of task affinity for multi-task learning based on divergence of task
-       data", ICLR 2026 submission, eq. (3) and appendix A.1. There rows are repeated before the
-       validation part is split off, so copies leak into it; here they are repeated after.
+       data", ICLR 2026 submission, eq. (3) and appendix A.1.
 
     Examples
     --------
@@ -160,7 +164,7 @@ def collect_pairwise_gains(
 
 
 def _parts(groups: list[Group]) -> list[list[Group]]:
-    """Cut groups into parts that are kept one by one, so that an interruption loses little."""
+    """Split groups into parts that are cached separately, so that interruptions lose little."""
     size = max(_SMALLEST_PART, -(-len(groups) // _PARTS))
     return [groups[start : start + size] for start in range(0, len(groups), size)]
 
@@ -174,7 +178,7 @@ def _measure_repeat(
     n_jobs: int | None = None,
     stage: Stage | None = None,
 ) -> NDArray[np.float64]:
-    """Test losses of every group's tasks after one split, group after group."""
+    """Return the test losses of each group's tasks on one split, concatenated over groups."""
     train, test = tasks.train_test_split(test_size, seed)
     if isinstance(estimator, (MultiTaskRegressor, MultiTaskClassifier)):
         progress = None if stage is None else stage.advance
@@ -191,9 +195,7 @@ def _measure_repeat(
 def _fit_and_score(
     estimator: BaseEstimator, train: TaskSet, test: TaskSet, group: Group, seed: int
 ) -> tuple[float, ...]:
-    """Fit any scikit-learn estimator on the stacked rows of a group; NaN where it cannot learn from
-    rows of one class.
-    """
+    """Fit a scikit-learn estimator to the stacked rows of a group; NaN if there is one class."""
     fitted = clone(estimator)
     if "random_state" in fitted.get_params() and fitted.get_params()["random_state"] is None:
         fitted.set_params(random_state=seed)
@@ -250,12 +252,11 @@ def _check(tasks: Any, estimator: Any, n_repeats: Any, n_jobs: Any) -> None:
 
 
 def check_no_fairness_term(estimator: object, where: str) -> None:
-    """Raise if networks would be trained without the fairness term that the estimator asks for."""
+    """Raise if the estimator has a fairness term, which networks here would ignore."""
     if isinstance(estimator, MultiTaskClassifier) and estimator.fairness is not None:
         raise ValueError(
-            f"{where} trains without sensitive features, so it cannot honor "
-            f"fairness={estimator.fairness!r}. Set fairness=None: gains are then those of the "
-            "losses alone."
+            f"{where} trains without sensitive features and would ignore "
+            f"fairness={estimator.fairness!r}. Set fairness=None to measure gains of the loss."
         )
 
 

@@ -1,4 +1,4 @@
-"""From a measured sample of pairs to the gains of all pairs."""
+"""Prediction of the gains of all pairs from a measured sample of pairs."""
 
 from __future__ import annotations
 
@@ -17,37 +17,38 @@ from skmtl.affinity.gains import PairwiseGains
 from skmtl.affinity.matrix import affinity_matrix
 from skmtl.data import TaskSet
 
-# Nearest neighbors take half of the time of all features and add nothing to the others.
+# Nearest neighbors take half of the time of all features and do not improve predictions.
 _FEATURES = [name for name in EXTENDED if name != "cross_link_ratio"]
-# Measurements that the noise of all targets counts as, beside a target's own.
+# Weight of the mean noise of all targets, in measurements, when the noise of a target is estimated.
 _PRIOR_MEASUREMENTS = 6
 
 
 def gain_predictor(
     tasks: TaskSet, *, single_losses: Any = None, random_state: Any = None
 ) -> Pipeline:
-    r"""Return the predictor of gains from names of pairs: task-relation features, then a linear
-    model with partially pooled task effects.
+    r"""Return a pipeline that predicts gains from pairs of task names.
+
+    Task-relation features are followed by a linear model with partially pooled task effects:
 
     .. math:: g_{s \to t} = b + u_t + v_s + \varphi_{ts}^\top \beta + \gamma \log L_t + e
 
     The effects of targets and sources, the coefficients of the features and that of the single-task
-    loss are random, each kind with a variance of its own that the measured gains decide on
-    (restricted maximum likelihood).
+    loss are random effects. Each kind has a separate variance, estimated from the measured gains by
+    restricted maximum likelihood.
 
     Parameters
     ----------
     tasks : TaskSet
         Training rows of the tasks.
     single_losses : Series or dict of str to float, default=None
-        Test loss of tasks trained alone, by name; None leaves it out.
+        Single-task test loss by task name; None = not used.
     random_state : int, RandomState or None, default=None
-        Seed of the features' subsample of large tasks.
+        Seed of the subsamples of large tasks.
 
     Returns
     -------
     Pipeline
-        Unfitted; its X are pairs of names, target then source.
+        Unfitted pipeline; its X has shape (m, 2): task names, target then source.
 
     Notes
     -----
@@ -84,18 +85,17 @@ def gain_predictor(
 def predict_affinity(
     tasks: TaskSet, gains: PairwiseGains, *, random_state: Any = None
 ) -> pd.DataFrame:
-    r"""Predict the gains of all pairs from those that were measured.
+    r"""Predict the gains of all task pairs from measured gains of some pairs.
 
-    The predictor is :func:`gain_predictor` with the measured single-task losses, fitted twice: the
-    second time every pair is weighted by the inverse of its target's residual variance. A measured
-    pair gets the mean of what was measured and what is predicted for it, weighted by the
-    reliability
+    The predictor is :func:`gain_predictor` with the measured single-task losses. It is fitted
+    twice; the second time, each pair is weighted by the inverse residual variance of its target.
+    For measured pairs, the measured and the predicted gain are averaged by the reliability
     :math:`\rho` of the measurement,
 
     .. math:: A_{ts} = \rho\, g_{s \to t} + (1 - \rho)\, \hat g_{s \to t},
 
-    so that noisy measurements count little. Without repeats :math:`\rho` is unknown and taken as
-    1/2.
+    so that noisy measurements have little weight. Without repeats, :math:`\rho` is unknown and set
+    to 1/2.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def predict_affinity(
     Returns
     -------
     DataFrame of shape (T, T)
-        Row = target, column = source, diagonal 0, no NaN.
+        Gains, row = target, column = source; diagonal 0, no NaN.
 
     Examples
     --------
@@ -146,7 +146,7 @@ def predict_affinity(
 def out_of_fold_predictions(
     tasks: TaskSet, gains: PairwiseGains, *, n_splits: int = 10, random_state: Any = None
 ) -> pd.DataFrame:
-    """Predict every measured pair from the others, both directions of a pair left out together.
+    """Predict each measured gain by cross-validation; both directions of a pair share a fold.
 
     Parameters
     ----------
@@ -155,15 +155,15 @@ def out_of_fold_predictions(
     gains : PairwiseGains
         Measured gains of some pairs of these tasks.
     n_splits : int, default=10
-        Largest number of folds.
+        Maximum number of folds.
     random_state : int, RandomState or None, default=None
         Seed of the features' subsample of large tasks.
 
     Returns
     -------
     DataFrame
-        Columns target, source, measured, predicted; predicted is NaN where fewer than two pairs
-        were measured.
+        Columns target, source, measured, predicted; predicted is NaN if fewer than two pairs were
+        measured.
 
     Examples
     --------
@@ -194,7 +194,7 @@ def out_of_fold_predictions(
 def unfitted_steps(
     tasks: TaskSet, gains: PairwiseGains, random_state: Any
 ) -> tuple[TaskRelationFeaturizer, PairwiseGainRegressor]:
-    """Return featurizer and regressor, with the single-task losses that came with the gains."""
+    """Return featurizer and regressor, with the single-task losses of the measured gains."""
     single = gains.table.groupby("target", sort=False)["stl_loss"].first()
     predictor = gain_predictor(tasks, single_losses=single, random_state=random_state)
     featurizer, regressor = (step for _, step in predictor.steps)
@@ -208,8 +208,9 @@ def fit_weighted(
     groups: NDArray[np.intp],
     targets: NDArray[np.object_],
 ) -> PairwiseGainRegressor:
-    """Fit, then fit again with every pair weighted by the inverse of its target's residual
-    variance, which is pulled to that of all targets.
+    """Fit twice, the second time with weights from the residual variance of each target.
+
+    The variance of a target is shrunk toward that of all targets.
     """
     squares = (
         np.clip(values, *regressor.fit(features, values, groups=groups).clip_range_)

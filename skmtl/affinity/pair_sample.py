@@ -1,4 +1,4 @@
-"""Which pairs of tasks are measured: all, a random share, or those that are named."""
+"""Selection of the pairs to measure: all, a random fraction, or named pairs."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from sklearn.utils.random import sample_without_replacement
 
 from skmtl.data import TaskSet, task_name
 
-# Up to so many pairs, a sample is the beginning of a permutation of all; above, no list of all
-# pairs is made.
+# Up to this number of pairs, a sample is the start of a permutation of all pairs; above, no list of
+# all pairs is created.
 _MOST_PERMUTED = 2**20
 
 
 def resolve_pairs(tasks: TaskSet, pairs: Any, rng: np.random.RandomState) -> NDArray[np.object_]:
-    """Return the ordered pairs that "all", a fraction or an array of names stand for, (m, 2)."""
+    """Return the ordered pairs, (m, 2), given "all", a fraction, or an array of names."""
     if isinstance(pairs, str) and pairs == "all":
         return tasks.pairs()
     if isinstance(pairs, str) or np.ndim(pairs) == 0:
@@ -34,7 +34,7 @@ def resolve_pairs(tasks: TaskSet, pairs: Any, rng: np.random.RandomState) -> NDA
 def sampled_pairs(
     names: list[str], fraction: float, rng: np.random.RandomState
 ) -> NDArray[np.object_]:
-    """Draw a share of the unordered pairs, at least one, and return both directions of each."""
+    """Draw a fraction of the unordered pairs, at least one, and return both directions of each."""
     n_tasks = len(names)
     n_pairs = n_tasks * (n_tasks - 1) // 2
     n_drawn = max(1, round(fraction * n_pairs))
@@ -52,7 +52,7 @@ def sampled_pairs(
 def unordered_pairs(
     numbers: NDArray[np.integer], n_tasks: int
 ) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
-    """Return the positions i < j of pairs from their place in the order (0, 1), (0, 2), ..."""
+    """Return the positions i < j of pairs, given their index in the order (0, 1), (0, 2), ..."""
     i = np.arange(n_tasks, dtype=np.int64)
     first = i * (2 * n_tasks - i - 1) // 2
     row = np.searchsorted(first[:-1], numbers, side="right") - 1
@@ -69,7 +69,7 @@ def _named_pairs(tasks: TaskSet, pairs: Any) -> NDArray[np.object_]:
     for target, source in named:
         for name in (target, source):
             if name not in tasks:
-                raise ValueError(f"pairs names the task {name!r}, which is not in tasks.")
+                raise ValueError(f"pairs contains task {name!r}, which is not in tasks.")
         if target == source:
             raise ValueError(f"pairs holds task {target!r} with itself.")
     pair, count = Counter(named).most_common(1)[0]

@@ -1,4 +1,4 @@
-"""The penalty of a ridge regression by leaving out blocks of rows."""
+"""Choice of the penalty of a ridge regression by leave-one-block-out cross-validation."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LINEAR_SCALES = (1.0, 3.0, 10.0, 30.0, 100.0)
 def choose_penalty(
     polynomial: Array, linear: Array, target: Array, weight: Array, blocks: NDArray[np.intp]
 ) -> tuple[float, float]:
-    """Penalty and scale of the linear columns with the smallest leave-one-block-out error."""
+    """Return the penalty and the scale of the linear columns with the smallest error."""
     alphas = (
         ALPHAS[::-1] * weight.mean()
     )  # from strong to weak, so that ties go to the smoother model
@@ -39,7 +39,7 @@ def choose_penalty(
 
 
 def _blocks_by_size(blocks: NDArray[np.intp]) -> list[NDArray[np.intp]]:
-    """Row positions of the blocks, one array of shape (n_blocks, size) for each size."""
+    """Return the row positions of the blocks, one array of shape (n_blocks, size) per size."""
     order = np.argsort(blocks, kind="stable")
     sizes = np.bincount(blocks)
     sizes = sizes[sizes > 0]
@@ -50,9 +50,7 @@ def _blocks_by_size(blocks: NDArray[np.intp]) -> list[NDArray[np.intp]]:
 def _hat_factors(
     polynomial: Array, linear: Array, scales: Sequence[float], alphas: Array
 ) -> Iterator[tuple[Array, Array]]:
-    """For each scale, Z and D with Z diag(D[k]) Z' the hat matrix of ridge regression at the k-th
-    penalty.
-    """
+    """Return Z and D per scale: Z diag(D[k]) Z' is the hat matrix at the k-th penalty."""
     n_rows, n_monomials, n_terms = (
         len(polynomial),
         polynomial.shape[1],
@@ -80,8 +78,10 @@ def _hat_factors(
 def _left_out_errors(
     basis: Array, shrunk: Array, target: Array, root: Array, members: list[NDArray[np.intp]]
 ) -> Array:
-    """Sum of squared errors on left-out blocks for each penalty, from e = (I - H_BB)^-1 r_B with
-    the intercept's part in H.
+    """Return the sum of squared errors on left-out blocks for each penalty.
+
+    The errors of a block B are e = (I - H_BB)^-1 r_B, where the hat matrix H includes the
+    intercept.
     """
     mean_direction = root / np.linalg.norm(root)
     residuals = target - (shrunk * (basis.T @ target)) @ basis.T
@@ -102,7 +102,7 @@ def _left_out_errors(
 
 
 def _solve_small(matrices: Array, vectors: Array) -> Array:
-    """Solve many small systems; sizes one and two, those of task pairs, without a call each."""
+    """Solve many small linear systems, those of sizes one and two in closed form."""
     if matrices.shape[-1] == 1:
         return np.asarray(vectors / matrices[..., 0])
     if matrices.shape[-1] == 2:

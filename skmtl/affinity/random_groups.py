@@ -1,4 +1,4 @@
-"""Random groups of tasks to learn from."""
+"""Random groups of tasks."""
 
 from __future__ import annotations
 
@@ -9,24 +9,23 @@ from numpy.typing import NDArray
 def random_groups(
     names: list[str], size: int, n_groups: int, seed: int, *, cover_pairs: bool = False
 ) -> NDArray[np.bool_]:
-    """Draw groups of ``size`` tasks, every task in about as many.
+    """Draw random groups of ``size`` tasks, such that each task is in about as many groups.
 
-    Random orders of the tasks are cut into groups; what is left of an order is filled up from its
-    start. Neither the order of the names nor their number changes what a seed means for given
-    names.
+    Random permutations of the tasks are cut into groups; the last group of a permutation is filled
+    from its start. The result does not depend on the order of the names.
 
     Parameters
     ----------
     names : list of str
         Names of the tasks.
     size : int
-        Tasks of a group.
+        Number of tasks per group.
     n_groups : int
         Number of groups.
     seed : int
         Seed.
     cover_pairs : bool, default=False
-        Add groups until every two tasks have met.
+        Add groups until each pair of tasks is in at least one group.
 
     Returns
     -------
@@ -49,7 +48,7 @@ def random_groups(
 def _groups_of_strangers(
     members: NDArray[np.bool_], size: int, rng: np.random.Generator
 ) -> NDArray[np.bool_]:
-    """Return groups that bring together every two tasks that have not met."""
+    """Return groups that contain all pairs of tasks that are in no group yet."""
     n_tasks = members.shape[1]
     met = ((members.T.astype(int) @ members) > 0) | np.eye(n_tasks, dtype=bool)
     more = []

@@ -1,4 +1,4 @@
-"""Gradients of the scores of single rows, projected to a few dimensions."""
+"""Projected gradients of the scores of single rows."""
 
 from __future__ import annotations
 
@@ -11,24 +11,23 @@ from torch import Tensor
 from skmtl.affinity.joint import JointNetworks, Sample
 from skmtl.network import StackedNetwork
 
-# Numbers of the gradients that are held at once before they are projected (8 bytes each).
+# Maximum number of gradient entries in memory before they are projected (8 bytes each).
 _HELD_AT_ONCE = 4_000_000
 
 
 class Projection:
-    r"""Random matrix with entries :math:`\pm 1/\sqrt d` for the parameters of the trunk and of
-    every head.
+    r"""Random projection matrix with entries :math:`\pm 1/\sqrt d` for trunk and heads.
 
-    The rows of a head depend on the name of its task and the seed only.
+    The rows for a head depend only on the name of its task and the seed.
 
     Parameters
     ----------
     joint : JointNetworks
         The networks.
     n_dimensions : int
-        Columns d.
+        Number of columns d.
     seed : int
-        Seed.
+        Random seed.
     """
 
     def __init__(self, joint: JointNetworks, n_dimensions: int, seed: int):
@@ -50,11 +49,11 @@ class Projection:
 def projected_gradients(
     joint: JointNetworks, parameters: list[Tensor], sample: Sample, projection: Projection
 ) -> tuple[Tensor, Tensor]:
-    """Return the scores of a sample's rows, (T, B, k), and their projected gradients in all
-    parameters, (T, B, k, d).
+    """Return the scores of a sample's rows, (T, B, k), and their gradients, (T, B, k, d).
 
-    Every row is a task of its own to a stacked network whose heads are copies of that of the row's
-    task, so that its Jacobian over tasks is the Jacobian over rows.
+    Gradients with respect to all parameters are projected to d dimensions. The rows are treated as
+    the tasks of a stacked network whose heads are copies of those of the rows' tasks, so that its
+    Jacobian over tasks is the Jacobian over rows.
     """
     n_tasks, n_rows = sample.labels.shape[1:]
     first = joint.architecture.n_trunk_parameters
@@ -83,7 +82,7 @@ def projected_gradients(
 def _of_one_score(
     network: StackedNetwork, output: int, projection: Projection, task: Tensor
 ) -> Tensor:
-    """Projected gradients of one score of every row, (R, d)."""
+    """Return the projected gradients of one score per row, (R, d)."""
     derivative = torch.zeros(
         1, network.n_tasks, network.architecture.n_outputs, 1, dtype=torch.float64
     )
@@ -97,7 +96,7 @@ def _of_one_score(
         1,
     )
     projected = trunk @ projection.trunk
-    for t in range(int(task[0]), int(task[-1]) + 1):  # rows lie task after task
+    for t in range(int(task[0]), int(task[-1]) + 1):  # rows are ordered by task
         projected[task == t] += heads[task == t] @ projection.heads[t]
     return projected
 

@@ -1,4 +1,4 @@
-"""Which pairs of tasks to measure next."""
+"""Choice of the task pairs to measure next."""
 
 from __future__ import annotations
 
@@ -18,26 +18,27 @@ from skmtl.data import TaskSet
 
 Array = NDArray[np.float64]
 
-# Before anything is measured: shares of the variance of a gain that features, targets and sources
-# explain, and the noise.
+# Prior fractions of the variance of a gain that features, targets, sources and noise explain.
 _SHARES, _NOISE = (0.15, 0.35, 0.10), 0.40
-# Tasks for every pair that is chosen at a time.
+# Number of tasks per pair that is chosen in one step.
 _TASKS_A_PAIR = 10
 
 
 def pairs_to_measure(
     tasks: TaskSet, n_pairs: int, *, gains: PairwiseGains | None = None, random_state: Any = None
 ) -> NDArray[np.object_]:
-    r"""Choose the pairs whose gains the predictor knows least about.
+    r"""Choose the task pairs whose predicted gains are most uncertain.
 
-    The gains follow the linear model of :func:`gain_predictor`, in which what is known of a pair
-    after some measurements does not depend on their outcome. Pairs are taken one after another,
-    each with the largest sum of the posterior variances of its two directions
+    In the linear model of :func:`gain_predictor`, the posterior variance of a gain depends on which
+    pairs are measured, but not on the results. Pairs are chosen one after another: the next one has
+    the largest sum of the posterior variances of its two directions
 
-    .. math:: \operatorname{Var}(\hat g_{s \to t}) = x_{ts}^\top \left(D^{-1} + X^\top X /
-        \sigma^2\right)^{-1} x_{ts}
+    .. math::
 
-    given all that were taken before; in large sets a few disjoint ones at a time.
+        \operatorname{Var}(\hat g_{s \to t}) =
+        x_{ts}^\top \left(D^{-1} + X^\top X / \sigma^2\right)^{-1} x_{ts}
+
+    given those chosen before. With many tasks, several disjoint pairs are chosen in one step.
 
     Parameters
     ----------
@@ -46,23 +47,23 @@ def pairs_to_measure(
     n_pairs : int
         Number of unordered pairs.
     gains : PairwiseGains, optional
-        What has been measured already: it is not chosen again, and tells how much features, targets
-        and sources matter. None assumes that targets matter most.
+        Measured gains. Their pairs are not chosen again, and the variances of features, targets and
+        sources are estimated from them. None = prior variances, the largest for targets.
     random_state : int, RandomState or None, default=None
-        Seed of the features' subsample of large tasks and of the choice among equals.
+        Seed of the subsamples of large tasks and of the choice among ties.
 
     Returns
     -------
     ndarray of shape (2 * n_pairs, 2)
-        Names, target then source, in the order of the choice, both directions of a pair: what
-        :func:`collect_pairwise_gains` takes as ``pairs``.
+        Task names, target then source, in the order of the choice, both directions of each pair:
+        the ``pairs`` of :func:`collect_pairwise_gains`.
 
     Raises
     ------
     TypeError
-        If ``tasks`` is not a TaskSet or ``gains`` no PairwiseGains.
+        If ``tasks`` is not a TaskSet or ``gains`` is not a PairwiseGains.
     ValueError
-        If there are fewer pairs left than asked for.
+        If ``n_pairs`` is larger than the number of pairs that are not measured.
 
     Examples
     --------
@@ -70,10 +71,7 @@ def pairs_to_measure(
     >>> from skmtl.datasets import make_grouped_tasks
     >>> tasks = make_grouped_tasks(n_tasks=6, n_groups=2, random_state=0).task_set
     >>> chosen = pairs_to_measure(tasks, 3, random_state=0)
-    >>> (
-    ...     chosen.shape,
-    ...     bool((chosen[0] == chosen[1, ::-1]).all()),
-    ... )  # both directions, one after the other
+    >>> chosen.shape, bool((chosen[0] == chosen[1, ::-1]).all())  # both directions of a pair
     ((6, 2), True)
     """
     if not isinstance(tasks, TaskSet):
@@ -121,9 +119,7 @@ def pairs_to_measure(
 
 
 def _design(tasks: TaskSet, rng: np.random.RandomState) -> tuple[Array, NDArray[np.intp]]:
-    """Centered columns of all ordered pairs, features also scaled, and the number of every column's
-    block.
-    """
+    """Return the centered design matrix of all ordered pairs and the block of each column."""
     featurizer = gain_predictor(tasks, random_state=rng.randint(np.iinfo(np.int32).max))[0]
     X = featurizer.fit_transform(tasks.pairs())
     n_features = len(featurizer.feature_names_)
@@ -136,7 +132,7 @@ def _design(tasks: TaskSet, rng: np.random.RandomState) -> tuple[Array, NDArray[
 def _known(
     design: Array, blocks: NDArray[np.intp], tasks: TaskSet, gains: PairwiseGains | None
 ) -> tuple[Array, float]:
-    """Covariance of the coefficients and variance of the noise, after or before measurements."""
+    """Return the covariance of the coefficients and the noise variance, given the measurements."""
     if gains is not None and np.isfinite(gains.values).sum() > 2 and np.nanstd(gains.values) > 0:
         row = {tuple(pair): k for k, pair in enumerate(tasks.pairs())}
         known = np.isfinite(gains.values)
@@ -162,7 +158,7 @@ def _choose(
     at_once: int,
     rng: np.random.RandomState,
 ) -> list[int]:
-    """Take the pairs of the largest variance, disjoint ones at a time, and update what is known."""
+    """Choose pairs of largest variance, several per step, and update the covariance."""
     covariance, free, chosen = covariance.copy(), free.copy(), list[int]()
     variance = np.einsum("ij,ij->i", design @ covariance, design)
     while len(chosen) < n_pairs:

@@ -1,4 +1,4 @@
-"""B-splines whose state holds plain arrays, which skops can store."""
+"""B-splines whose state contains only plain arrays, which skops can store."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sklearn.preprocessing import SplineTransformer
 
 
 class StorableSplines(SplineTransformer):  # type: ignore[misc]
-    """SplineTransformer that is saved without scipy's objects."""
+    """SplineTransformer whose pickled state contains no scipy objects."""
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()

@@ -1,4 +1,4 @@
-"""Many penalized regressions on the rows of random sets of tasks, all at once."""
+"""Batched penalized regressions on the rows of subsets of tasks."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from torch import Tensor
 
 from skmtl.base import Curvature
 
-# Numbers of the sets' curvature matrices, and of their rows' scores, that are held at once.
+# Maximum number of entries of curvature matrices, and of scores, in memory at a time.
 _HELD_AT_ONCE = 10_000_000
 
 
 @dataclass(frozen=True)
 class TaskRows:
-    """Rows of every task for a linear model of their scores, f + Z b.
+    """Rows of each task for a linear model of their scores, f + Z b.
 
     Attributes
     ----------
     offset : Tensor of shape (T, B, k)
         Scores f without the model.
     features : Tensor of shape (T, B, k, d)
-        Features Z of every score.
+        Features Z of each score.
     labels, weights : Tensor of shape (T, B)
-        Targets; weights that sum to 1 a task.
+        Targets; sample weights that sum to 1 per task.
     """
 
     offset: Tensor
@@ -46,30 +46,32 @@ def fit_subsets(
     max_iter: int = 500,
     tol: float = 1e-6,
 ) -> Tensor:
-    r"""Fit the coefficients of every set of tasks.
+    r"""Fit the coefficients of each subset of tasks.
 
-    .. math:: \min_b \frac{1}{|S|} \sum_{t \in S} L_t(f_t + Z_t b) + \frac{\alpha}{2} \lVert b
-        \rVert^2
+    .. math::
 
-    by steps with an upper bound of the curvature, factorised once for every set: exact in one step
-    where it is constant; for other losses with Nesterov's momentum, which starts anew where it leads
-    uphill.
+        \min_b \frac{1}{|S|} \sum_{t \in S} L_t(f_t + Z_t b) + \frac{\alpha}{2} \lVert b \rVert^2
+
+    Steps use an upper bound of the curvature, which is factorized once per subset. If the curvature
+    is constant, one step is exact. Other losses use Nesterov momentum, which is restarted when it
+    points uphill.
 
     Parameters
     ----------
     rows : TaskRows
         Rows of all tasks.
     members : Tensor of shape (m, T)
-        Sets of tasks, True for a member.
+        Membership of the subsets.
     alpha : float
         Penalty.
     curvature : Curvature
-        Bound of the loss's second derivative.
+        Bound of the second derivative of the loss.
     losses : callable
-        Loss of every cell, (E, T, B), of scores (E, T, k, B) and labels (1, T, B).
+        Function of scores (E, T, k, B) and labels (1, T, B) that returns the loss of each cell,
+        (E, T, B).
     max_iter, tol : int and float
-        Most steps, and the change of a set's coefficients, relative to the largest one, at which
-        they end.
+        Maximum number of steps, and the relative change of the coefficients of a subset at which
+        its iteration stops.
 
     Returns
     -------
@@ -79,7 +81,7 @@ def fit_subsets(
     Warns
     -----
     ConvergenceWarning
-        Says how many sets are still moving after the last step.
+        If regressions have not converged after the last step.
     """
     d = rows.features.shape[3]
     weighted = rows.features * rows.weights[:, :, None, None]
@@ -119,7 +121,7 @@ def fit_subsets(
 def task_losses(
     rows: TaskRows, coefficients: Tensor, losses: Callable[[Tensor, Tensor], Tensor]
 ) -> Tensor:
-    """Return the mean loss of every task, (m, T), under every set's coefficients, (m, d)."""
+    """Return the mean loss of each task, (m, T), for the coefficients of each subset, (m, d)."""
     at_once = max(1, _HELD_AT_ONCE // rows.offset.numel())
     return torch.cat(
         [
@@ -130,7 +132,7 @@ def task_losses(
 
 
 def _scores(rows: TaskRows, coefficients: Tensor) -> Tensor:
-    """Scores of all rows under every set's coefficients, (m, T, k, B)."""
+    """Return the scores of all rows for the coefficients of each subset, (m, T, k, B)."""
     change = (coefficients @ rows.features.flatten(0, 2).T).view(-1, *rows.offset.shape)
     return (rows.offset + change).transpose(2, 3)
 
@@ -138,7 +140,7 @@ def _scores(rows: TaskRows, coefficients: Tensor) -> Tensor:
 def _gradient(
     rows: TaskRows, share: Tensor, coefficients: Tensor, losses: Callable[[Tensor, Tensor], Tensor]
 ) -> Tensor:
-    """Gradient of the mean loss of every set's tasks, (m, d)."""
+    """Return the gradient of the mean loss over the tasks of each subset, (m, d)."""
     leaf = _scores(rows, coefficients).requires_grad_()
     with torch.enable_grad():
         total = (losses(leaf, rows.labels[None]) * rows.weights * share.unsqueeze(2)).sum()

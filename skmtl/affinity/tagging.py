@@ -1,4 +1,4 @@
-"""TAG: what a step on one task does to the losses of the others."""
+"""TAG: effect of a gradient step on one task on the losses of the others."""
 
 from __future__ import annotations
 
@@ -22,65 +22,65 @@ from skmtl.data import TaskSet
 
 
 class TaggingAffinity(AffinityEstimator):
-    r"""Inter-task affinity of TAG: the look-ahead of the other tasks' losses after a step on one
-    task.
+    r"""Inter-task affinity of TAG: relative change of a task's loss after a step on another task.
 
-    .. math:: Z_{j \to i} = 1 - \frac{L_i(\theta_s - \eta \nabla_{\theta_s} L_j,
-        \theta_i)}{L_i(\theta_s, \theta_i)}
+    .. math::
 
-    averaged over the training of one network of all tasks [1]_. Only the trunk :math:`\theta_s`
-    takes the step; the heads
-    :math:`\theta_i` stay. Both losses are taken on the rows that the gradient came from.
+        Z_{j \to i} = 1 - \frac{L_i(\theta_s - \eta \nabla_{\theta_s} L_j, \theta_i)}
+        {L_i(\theta_s, \theta_i)}
+
+    averaged over the training of a joint network [1]_. The step changes only the trunk
+    :math:`\theta_s`, not the heads :math:`\theta_i`. Both losses are computed on the rows of the
+    gradient.
 
     Parameters
     ----------
     estimator : MultiTaskRegressor, MultiTaskClassifier or None, default=None
-        Network of all tasks; None = one of the tasks' kind with default settings.
+        Joint network; None = default settings for the kind of the tasks.
     learning_rate : float or None, default=None
-        Size of the step; None = the estimator's ``learning_rate_init``.
+        Learning rate :math:`\eta` of the step; None = the estimator's ``learning_rate_init``.
     every : int, default=1
-        Passes over the data from one look-ahead to the next.
+        Epochs between two look-aheads.
     max_samples : int or None, default=256
-        Most training rows of a task in a look-ahead, drawn anew every time; None = all.
+        Maximum number of training rows per task in a look-ahead, drawn anew each time; None = all.
     n_repeats : int, default=1
-        Networks, with seeds and validation rows of their own, that the affinities are averaged
-        over.
+        Number of networks, with different seeds and validation rows, whose affinities are averaged.
     random_state : int, RandomState or None, default=None
-        Seed.
+        Seed of networks and rows.
 
     Attributes
     ----------
     affinity_ : DataFrame of shape (T, T)
-        Row = target, column = source of the step; larger = helps more; diagonal 0.
+        Affinities, row = target, column = source of the step; larger = helps more; diagonal 0.
     n_look_aheads_ : int
-        Measurements that were averaged.
+        Number of look-aheads that were averaged.
     task_names_ : list of str
-        Names of the tasks.
+        Task names.
 
     Raises
     ------
     TypeError
         From ``fit``, if ``tasks`` is not a TaskSet.
     ValueError
-        From ``fit``, if there are fewer than two tasks, the estimator is of another kind than the
-        tasks or has no hidden layer.
+        From ``fit``, if there are fewer than two tasks, or if the kind of the estimator differs
+        from that of the tasks or it has no hidden layer.
 
     Warns
     -----
     UserWarning
-        Names tasks whose loss is zero, on which no effect can be measured; their rows are NaN.
+        If the loss of a task is zero, so that no effect can be measured: its row is NaN.
 
     See Also
     --------
-    EnsembleAffinity : The same to first order, fitted to measured gains.
+    EnsembleAffinity : First-order effect of an update, fitted to measured gains.
 
     Notes
     -----
-    The published code measures in every step and counts the epochs up to the one that early
-    stopping returns to. Here the weights that training would keep are measured, after every pass
-    (``every``) in which they are new; a measurement in every step costs as many look-aheads more as
-    a pass has steps. The step is a plain gradient step, whatever the solver; the published one
-    includes momentum. All look-aheads of a measurement are one stack of networks.
+    The published code looks ahead at each step and averages over the epochs up to the one that
+    early stopping selects. Here, look-aheads are made every ``every`` epochs if the parameters are
+    the best so far (those that early stopping would keep), which costs much less. The step is a
+    plain gradient step, regardless of the solver; the published one includes momentum. All
+    look-aheads of an epoch are evaluated in one batch of networks.
 
     References
     ----------
@@ -123,17 +123,17 @@ class TaggingAffinity(AffinityEstimator):
         self.random_state = random_state
 
     def fit(self, tasks: TaskSet) -> TaggingAffinity:
-        """Train the network of all tasks and look ahead.
+        """Train the joint network and measure the look-aheads.
 
         Parameters
         ----------
         tasks : TaskSet
-            Training rows of the tasks.
+            Tasks with their training rows.
 
         Returns
         -------
         TaggingAffinity
-            The fitted estimate.
+            The fitted estimator.
         """
         estimator, seed = network_and_seed(self, tasks)
         self.task_names_ = tasks.names
@@ -158,7 +158,7 @@ class TaggingAffinity(AffinityEstimator):
 def relative_decrease(
     before: NDArray[np.float64], after: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """1 - after / before, NaN where there was no loss or one is not finite."""
+    """Return 1 - after / before; NaN where the loss before is 0 or one of them is not finite."""
     known = (before > 0) & np.isfinite(before) & np.isfinite(after)
     ratio: NDArray[np.float64] = np.divide(
         after, before, out=np.full(np.broadcast(before, after).shape, np.nan), where=known
@@ -167,7 +167,7 @@ def relative_decrease(
 
 
 def average_known(tables: list[NDArray[np.float64]], names: list[str]) -> NDArray[np.float64]:
-    """Mean of tables (T, T), each cell over those that know it; warns of targets that none knows."""
+    """Return the mean of tables (T, T), ignoring NaN; warn about targets that are all NaN."""
     stack = np.stack(tables)
     known = np.isfinite(stack)
     count = known.sum(0)

@@ -1,6 +1,4 @@
-"""Ridge regression with a penalty of its own for every block of columns, found from the data by
-restricted maximum likelihood.
-"""
+"""Ridge regression with one penalty per block of columns, by restricted maximum likelihood."""
 
 from __future__ import annotations
 
@@ -12,8 +10,8 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 _MAX_ROUNDS, _TOLERANCE = 200, 1e-3
-# Shares of the rows' variance: what a block explains below the first does not matter any more;
-# noise never falls below the second.
+# Fractions of the variance: a block that explains less than the first is ignored; the noise is at
+# least the second.
 _NEGLIGIBLE, _LEAST_NOISE = 1e-6, 1e-6
 
 
@@ -28,9 +26,9 @@ class Components:
     covariance : ndarray of shape (p, p)
         Their covariance given the data.
     variances : ndarray of shape (p,)
-        Prior variance of every coefficient; the same within a block.
+        Prior variance of each coefficient, the same within a block.
     noise : float
-        Variance of a row of weight 1.
+        Residual variance of a row of weight 1.
     """
 
     coef: Array
@@ -39,35 +37,37 @@ class Components:
     noise: float
 
 
-# A block without information may reach any variance; what overflows then has no weight.
+# The variance of a block without information may diverge; an overflow is harmless there.
 @np.errstate(over="ignore", invalid="ignore")
 def fit_components(design: Array, target: Array, blocks: NDArray[np.intp]) -> Components:
-    r"""Estimate coefficients, the variance of every block's coefficients and that of the noise.
+    r"""Estimate the coefficients, their variance per block, and the noise variance.
 
-    .. math:: y = \sum_b Z_b u_b + e, \qquad u_b \sim N(0, \sigma_b^2 I), \qquad e \sim N(0,
-        \sigma^2 I)
+    .. math::
 
-    The restricted likelihood is maximized by MacKay's fixed point: a block of p columns has
-    :math:`\gamma_b = p - \operatorname{tr} \operatorname{Cov}(u_b \mid y) / \sigma_b^2` effective
-    coefficients, and
+        y = \sum_b Z_b u_b + e, \qquad u_b \sim N(0, \sigma_b^2 I), \qquad e \sim N(0, \sigma^2 I)
 
-    .. math:: \sigma_b^2 \leftarrow \lVert \hat u_b \rVert^2 / \gamma_b, \qquad
-              \sigma^2 \leftarrow \lVert y - Z \hat u \rVert^2 / \left(n - 1 - \sum_b
-              \gamma_b\right)
+    The restricted likelihood is maximized by MacKay's fixed-point iteration [1]_: a block of p
+    columns has :math:`\gamma_b = p - \operatorname{tr} \operatorname{Cov}(u_b \mid y) /
+    \sigma_b^2` effective coefficients, and
+
+    .. math::
+
+        \sigma_b^2 \leftarrow \lVert \hat u_b \rVert^2 / \gamma_b, \qquad
+        \sigma^2 \leftarrow \lVert y - Z \hat u \rVert^2 / \left(n - 1 - \sum_b \gamma_b\right)
 
     Parameters
     ----------
     design : ndarray of shape (n, p)
-        Columns without their means; rows multiplied by the root of their weight.
+        Centered columns; rows multiplied by the square root of their weight.
     target : ndarray of shape (n,)
-        Values without their mean, multiplied alike.
+        Centered target, multiplied by the same factors.
     blocks : ndarray of shape (p,)
-        Number of every column's block, 0 to B - 1.
+        Block of each column, 0 to B - 1.
 
     Returns
     -------
     Components
-        Coefficients and variances; all zero where the target does not vary.
+        Coefficients and variances; all zero if the target is constant.
 
     References
     ----------
@@ -109,9 +109,7 @@ def fit_components(design: Array, target: Array, blocks: NDArray[np.intp]) -> Co
 
 
 def _posterior(gram: Array, products: Array, variances: Array, noise: float) -> tuple[Array, Array]:
-    """Mean and covariance of the coefficients; scaled by their prior deviations, so that a variance
-    may be tiny.
-    """
+    """Return the posterior mean and covariance, computed in units of the prior deviations."""
     deviation = np.sqrt(variances)
     precision = deviation[:, None] * gram * (deviation / noise)
     precision[np.diag_indices(len(gram))] += 1.0
@@ -125,16 +123,16 @@ def column_blocks(linear: Array, degrees: NDArray[np.intp]) -> NDArray[np.intp]:
     Parameters
     ----------
     linear : ndarray of shape (n, q)
-        Linear columns as they were given. Neighboring columns of 0 and 1 that sum to one in every
-        row, such as indicators of who is the target, are one block; what is left of the columns of
-        0 and 1 is one, and all others are one.
+        Linear columns. Adjacent 0/1 columns that sum to one in each row, such as indicators of the
+        target, are one block. The remaining 0/1 columns are one block, and all other columns are
+        one block.
     degrees : ndarray of shape (k,)
-        Degree of every monomial.
+        Degree of each monomial.
 
     Returns
     -------
     ndarray of shape (k + q,)
-        Number of every column's block, from 0 without gaps.
+        Block of each column, numbered consecutively from 0.
     """
     labels: list[tuple[str, int]] = [("degree", int(degree)) for degree in degrees]
     indicator = ((linear == 0) | (linear == 1)).all(axis=0)

@@ -189,7 +189,7 @@ def test_without_gains_a_share_of_the_pairs_is_measured(few_tasks):
 
 def test_gains_that_are_all_undefined_are_refused(eight, gains):
     undefined = PairwiseGains(eight.names, gains.pairs, np.zeros((30, 1)), np.ones((30, 1)))
-    with pytest.raises(ValueError, match="gains holds no pair whose gain and score are known"):
+    with pytest.raises(ValueError, match="gains contains no pair with a finite gain and score"):
         EnsembleAffinity(MultiTaskRegressor(**SMALL)).fit(eight, gains=undefined)
 
 

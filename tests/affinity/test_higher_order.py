@@ -53,7 +53,7 @@ def test_a_missing_pair_is_named(few_tasks, gains):
 
 def test_gains_of_other_tasks_and_other_things_are_refused(few_tasks, gains):
     with pytest.raises(
-        ValueError, match=f"gains holds the task '{few_tasks.names[0]}', which is not in tasks"
+        ValueError, match=f"gains contains task '{few_tasks.names[0]}', which is not in tasks"
     ):
         HigherOrderAffinity().fit(few_tasks.subset(few_tasks.names[1:]), gains=gains)
     with pytest.raises(TypeError, match="gains must be the PairwiseGains"):

@@ -186,15 +186,15 @@ def test_what_cannot_be_asked_is_refused_by_name(name, few_tasks, few_classes):
     with pytest.raises(NotFittedError):
         rival(name).predict_groups([["a"]])
     fitted = rival(name).fit(few_tasks)
-    with pytest.raises(ValueError, match="groups names the task 'nobody', which was not in fit"):
+    with pytest.raises(ValueError, match="groups contains task 'nobody', which was not in fit"):
         fitted.predict_groups([[few_tasks.names[0], "nobody"]])
-    with pytest.raises(ValueError, match="groups must hold lists of task names"):
+    with pytest.raises(ValueError, match="groups must contain non-empty lists of task names"):
         fitted.predict_groups(few_tasks.names)
 
 
 @pytest.mark.parametrize("name", JOINT)
 def test_a_network_without_a_shared_layer_is_refused(name, few_tasks):
-    with pytest.raises(ValueError, match="its tasks share nothing"):
+    with pytest.raises(ValueError, match="its tasks share no layer"):
         rival(name).set_params(estimator=MultiTaskRegressor(hidden_layer_sizes=())).fit(few_tasks)
 
 

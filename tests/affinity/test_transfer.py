@@ -88,5 +88,5 @@ def test_single_losses_are_a_column_of_the_target_before_the_indicators(tasks):
 
 
 def test_a_single_loss_of_an_unknown_task_is_named(tasks):
-    with pytest.raises(ValueError, match="'single_losses' parameter .* names the task 'z'"):
+    with pytest.raises(ValueError, match="'single_losses' parameter .* contains task 'z'"):
         TaskRelationFeaturizer(tasks, single_losses={"z": 1.0}).fit()

@@ -1,4 +1,4 @@
-"""Features that say how two tasks' data relate, without training anything."""
+"""Features of task pairs, computed from the data of the two tasks without training networks."""
 
 from skmtl.affinity.featurizer.transformer import TaskRelationFeaturizer
 

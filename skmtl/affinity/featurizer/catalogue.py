@@ -1,4 +1,4 @@
-"""The names of the features, and those that follow from a few numbers per task and pair."""
+"""Names of the features, and features computed from a few statistics per task and pair."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ EXTENDED = FEATURES + TRANSFERS
 
 
 def size_features(target: NDArray[np.intp], source: NDArray[np.intp]) -> dict[str, Values]:
-    """Equations (4) and (5) from the rows of targets and sources, (m,)."""
+    """Compute equations (4) and (5) from the numbers of rows of targets and sources, (m,)."""
     n, other = target.astype(float), source.astype(float)
     total = n + other
     return {
@@ -44,8 +44,9 @@ def size_features(target: NDArray[np.intp], source: NDArray[np.intp]) -> dict[st
 
 
 def distance_features(target: Values, source: Values, cross: Values) -> dict[str, Values]:
-    """Equations (6) to (8) and their normalized forms from mean distances, (m,): within targets,
-    within sources, and between them.
+    """Compute equations (6) to (8) and their normalized forms from mean distances.
+
+    The distances, (m,), are those within targets, within sources, and between them.
     """
     both = target + source
     return {
@@ -62,7 +63,7 @@ def distance_features(target: Values, source: Values, cross: Values) -> dict[str
 def label_features(
     means: Values, deviations: Values, targets: NDArray[np.intp], sources: NDArray[np.intp]
 ) -> dict[str, Values]:
-    """Spread and gap of the labels of targets and sources, (m,), from moments per task, (T,)."""
+    """Compute spread and difference of labels of pairs, (m,), from moments per task, (T,)."""
     return {
         "label_std_target": deviations[targets],
         "label_std_source": deviations[sources],
@@ -71,7 +72,7 @@ def label_features(
 
 
 def quotient(numerator: Values, denominator: Values) -> Values:
-    """Quotient, 0 where the denominator is 0."""
+    """Divide; 0 where the denominator is 0."""
     return np.divide(numerator, denominator, out=np.zeros_like(denominator), where=denominator > 0)
 
 

@@ -1,4 +1,4 @@
-"""What the featurizer accepts."""
+"""Checks of the parameters and inputs of the featurizer."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def check_tasks(tasks: Any) -> None:
         )
     if len(tasks) == 0:
         raise ValueError(
-            f"The 'tasks' parameter of {OWNER} must hold at least one task. Got an empty TaskSet "
-            "instead."
+            f"The 'tasks' parameter of {OWNER} must contain at least one task. Got an empty "
+            "TaskSet instead."
         )
     if tasks.sizes.min() == 0:
         raise ValueError(
@@ -71,12 +71,12 @@ def check_features(features: Any) -> tuple[str, ...]:
 
 
 def check_single_losses(losses: Any, names: list[str]) -> NDArray[np.float64]:
-    """Return the logarithm of every task's loss, the mean of the others where it has none."""
+    """Return the logarithm of each task's loss; missing ones are set to the mean."""
     series = pd.Series(losses, dtype=np.float64)
     unknown = [name for name in series.index if name not in names]
     if unknown:
         raise ValueError(
-            f"The 'single_losses' parameter of {OWNER} names the task {unknown[0]!r}, which is not "
+            f"The 'single_losses' parameter of {OWNER} contains task {unknown[0]!r}, which is not "
             "in tasks."
         )
     values = series.reindex(names).to_numpy()

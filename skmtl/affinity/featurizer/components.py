@@ -11,17 +11,17 @@ from scipy.spatial.distance import cdist
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 
-# Numbers that a comparison of principal components holds at a time.
+# Numbers held in memory at a time while principal components are compared.
 _CHUNK_ELEMENTS = 2**22
 
 
 def task_means(X: Array, members: list[Index]) -> Array:
-    """Mean row of every task, (T, q)."""
+    """Return the mean row of each task, (T, q)."""
     return np.stack([X[index].mean(axis=0) for index in members])
 
 
 def mean_directions(X: Array, members: list[Index]) -> Array:
-    """Mean of every task's rows scaled to length 1, (T, q).
+    """Return the mean of each task's rows scaled to length 1, (T, q).
 
     A row of zeros has no direction and contributes 0.
     """
@@ -30,7 +30,7 @@ def mean_directions(X: Array, members: list[Index]) -> Array:
 
 
 def mean_gaps(means: Array, targets: Index, sources: Index) -> Array:
-    """Euclidean distance of the mean rows of pairs, equation (9), (m,)."""
+    """Return the Euclidean distance of the mean rows of pairs, equation (9), (m,)."""
 
     def gaps(these: Array) -> Array:
         found: Array = cdist(these, these)
@@ -40,7 +40,7 @@ def mean_gaps(means: Array, targets: Index, sources: Index) -> Array:
 
 
 def cosine_similarities(directions: Array, targets: Index, sources: Index) -> Array:
-    """Inner products of pairs, (m,).
+    """Return the inner products of pairs, (m,).
 
     For mean directions this is the mean cosine between rows of two tasks, equation (10): the mean
     of all inner products of unit vectors is the inner product of their means.
@@ -55,7 +55,7 @@ def cosine_similarities(directions: Array, targets: Index, sources: Index) -> Ar
 
 
 def pca_alignments(components: Array, sizes: Index, targets: Index, sources: Index) -> Array:
-    """Mean absolute cosine of principal components of the same order, equation (11).
+    """Return the mean absolute cosine of principal components of equal order, equation (11).
 
     Parameters
     ----------
@@ -96,9 +96,7 @@ def compared(
     of_all: Callable[[Array], Array],
     of_each: Callable[[Array, Array], Array],
 ) -> Array:
-    """Compare pairs of tasks by a table of all involved tasks where most of it is asked for, else
-    pair by pair.
-    """
+    """Compare pairs of tasks from a table of all tasks, or pair by pair if few are needed."""
     involved = np.unique(np.concatenate([targets, sources]))
     if 2 * len(targets) >= len(involved) * (len(involved) - 1):
         i, j = np.searchsorted(involved, targets), np.searchsorted(involved, sources)
@@ -109,7 +107,7 @@ def compared(
 
 
 def principal_components(X: Array, k: int) -> Array:
-    """First k principal directions of the rows, (k, q), padded with zeros."""
+    """Return the first k principal directions of the rows, (k, q), padded with zeros."""
     directions = np.zeros((k, X.shape[1]))
     _, scales, components = np.linalg.svd(X - X.mean(axis=0), full_matrices=False)
     tolerance = 10 * max(X.shape) * np.finfo(float).eps * np.abs(X).max()

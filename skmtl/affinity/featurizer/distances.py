@@ -1,4 +1,4 @@
-"""One blocked pass over the distances of all rows."""
+"""Blockwise computation of the distances of all rows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def compare_rows(
     *,
     block_elements: int = BLOCK_ELEMENTS,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
-    """Mean distances within and between tasks, and the links of their nearest-neighbor graphs.
+    """Compute mean distances within and between tasks, and links of nearest-neighbor graphs.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def compare_rows(
 
 
 def membership(members: list[NDArray[np.intp]], n_points: int) -> csr_array:
-    """How often every task holds every distinct row, sparse (T, u)."""
+    """Return how often each task contains each distinct row, sparse (T, u)."""
     task = np.repeat(np.arange(len(members)), [len(index) for index in members])
     counts = csr_array(
         (np.ones(len(task)), (task, np.concatenate(members))), shape=(len(members), n_points)
@@ -77,7 +77,7 @@ def membership(members: list[NDArray[np.intp]], n_points: int) -> csr_array:
 def squared_distance_blocks(
     points: NDArray[np.float64], step: int
 ) -> Iterator[tuple[int, NDArray[np.float64]]]:
-    r"""Squared distances of some rows to all rows, block after block.
+    r"""Yield the squared distances of blocks of rows to all rows.
 
     :math:`\|x\|^2 + \|x'\|^2 - 2 \langle x, x' \rangle` around the columns' medians; where this
     cancels (the result is below 1e-4 of its first two terms), the difference of the rows is squared
@@ -115,7 +115,7 @@ def squared_distance_blocks(
 
 
 def take_columns(block: NDArray[np.float64], index: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Return a copy of some columns, by slice where they lie side by side."""
+    """Return a copy of some columns, by a slice if they are contiguous."""
     if index[-1] - index[0] + 1 == len(index) and (np.diff(index) == 1).all():
         return np.array(block[:, index[0] : index[-1] + 1])
     taken: NDArray[np.float64] = np.take(block, index, axis=1)

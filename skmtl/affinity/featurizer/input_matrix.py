@@ -1,4 +1,4 @@
-"""From the table of a TaskSet to one numeric matrix."""
+"""Encoding of the inputs of a TaskSet as one numeric matrix."""
 
 from __future__ import annotations
 
@@ -16,12 +16,11 @@ def encode_inputs(
 ) -> tuple[NDArray[np.float64], list[NDArray[np.intp]]]:
     """Encode the inputs of all tasks as one matrix of numbers.
 
-    Columns of dtype bool, category, string or object become one 0/1 column for every level that
-    occurs (a missing value is a level of its own); an object column that holds nothing but numbers
-    counts as numeric. Missing numbers take the pooled mean, 0 if all are missing. Means and
-    standard deviations are taken over the rows of all tasks, one after another: a row that is
-    labeled for two tasks counts twice, so that the wide and the long form of the same data give
-    the same features.
+    Columns of dtype bool, category, string or object become one 0/1 column per level that occurs; a
+    missing value is a separate level. An object column that contains only numbers is numeric.
+    Missing numbers are replaced by the mean over all tasks, or 0 if all are missing. Means and
+    standard deviations are taken over the rows of all tasks: a row that is labeled for two tasks
+    counts twice, so that the wide and the long form of the same data give the same features.
 
     Parameters
     ----------
@@ -74,7 +73,7 @@ def encode_column(
 
 
 def is_number(column: pd.Series) -> bool:
-    """Whether a column holds numbers, whatever its dtype says."""
+    """Whether all entries of a column are numbers, regardless of its dtype."""
     if column.dtype == object:
         return pd.api.types.infer_dtype(column, skipna=True) in NUMERIC_OBJECTS
     return (
@@ -87,7 +86,7 @@ def is_number(column: pd.Series) -> bool:
 def to_float(
     column: pd.Series, tasks: TaskSet, members: list[NDArray[np.intp]]
 ) -> NDArray[np.float64]:
-    """Numbers of a column as float64, NaN where missing; infinity raises."""
+    """Return the numbers of a column as float64, NaN where missing; raise for infinity."""
     values: NDArray[np.float64] = np.array(
         pd.to_numeric(column).to_numpy(dtype=float, na_value=np.nan)
     )
@@ -104,7 +103,7 @@ def to_float(
 
 
 def impute(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Put the weighted mean of the known values where values are missing."""
+    """Replace missing values by the weighted mean of the others."""
     missing = np.isnan(values)
     if missing.any():
         values[missing] = (
@@ -114,7 +113,7 @@ def impute(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray
 
 
 def zscore(X: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Centre and scale every column; what varies by rounding only becomes 0."""
+    """Standardize each column; columns that are constant up to rounding become 0."""
     largest = np.abs(X).max(axis=0)
     X = X / np.where(largest > 0, largest, 1.0)  # so that no square overflows or vanishes
     centered = X - np.average(X, axis=0, weights=weights)

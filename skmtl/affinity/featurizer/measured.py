@@ -1,4 +1,4 @@
-"""What is costly to measure for a pair of tasks, measured once for the pairs that are asked for."""
+"""Cache of the costly statistics of task pairs."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from skmtl.affinity.featurizer.ranks import rank_divergence, rank_divergence_of_
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 
-# Work that a pair costs beside its distances, in distances.
+# Overhead of a pair besides its distances, in units of one distance.
 _OVERHEAD = 20_000
 
 
 class MeasuredPairs:
-    """Mean distances, links of neighbor graphs and rank divergences of pairs, kept for later calls.
+    """Cached mean distances, links of neighbor graphs and rank divergences of pairs.
 
     Parameters
     ----------
@@ -37,8 +37,10 @@ class MeasuredPairs:
         self.known: tuple[NDArray[np.int64], Array] = (np.empty(0, np.int64), np.empty((0, 5)))
 
     def of(self, points: Array, members: list[Index], targets: Index, sources: Index) -> Array:
-        """Return the values of pairs, (m, 5): within targets, within sources, between, link
-        ratio, rank divergence.
+        """Return the statistics of pairs, (m, 5).
+
+        Columns: distance within targets, within sources, and between them, link ratio, and rank
+        divergence.
         """
         swapped = targets > sources
         codes = np.minimum(targets, sources) * self.n_tasks + np.maximum(targets, sources)
@@ -54,9 +56,7 @@ class MeasuredPairs:
         return found
 
     def _measure(self, points: Array, members: list[Index], first: Index, second: Index) -> Array:
-        """Measure pairs of different tasks: in one pass over all rows of the tasks, or pair by pair
-        where that is less work.
-        """
+        """Measure pairs of different tasks, all at once or pair by pair, whichever costs less."""
         involved = np.unique(np.concatenate([first, second]))
         sizes = np.array([len(members[t]) for t in involved], dtype=np.int64)
         i, j = np.searchsorted(involved, first), np.searchsorted(involved, second)

@@ -1,4 +1,4 @@
-"""The cross-link ratio of all pairs from one nearest-neighbor list for every row and task."""
+"""Cross-link ratio of all pairs, from one nearest-neighbor list per row and task."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ TIE = 1e-9
 class CrossLinks:
     """Cross-links of the nearest-neighbor graphs of all pairs of tasks.
 
-    In the graph of tasks i and j every row points to its k nearest other rows of both. These k are
-    among its k nearest in i and its k nearest in j, so T lists a row serve all pairs. Where several
-    rows are equally far (squared distances within 1e-9 of each other) and not all of them fit into
-    the k, each gets the same share of the places that are left: the expectation over all ways of
-    breaking the tie.
+    In the graph of tasks i and j, each row points to its k nearest other rows of both tasks. These
+    k are among its k nearest rows in i and its k nearest rows in j, so that T lists per row are
+    enough for all pairs. If rows are tied (squared distances within 1e-9 of each other) and not all
+    of them are among the k nearest, they share the remaining places equally, which is the
+    expectation over random tie-breaking.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class CrossLinks:
         self.within_own: dict[int, NDArray[np.float64]] = {}
 
     def read(self, task: int, squared: NDArray[np.float64], own: csr_array) -> None:
-        """Note the k + 1 smallest distances of a block's rows to one task.
+        """Store the k + 1 smallest distances of a block's rows to one task.
 
         Parameters
         ----------
@@ -79,7 +79,7 @@ class CrossLinks:
         self._start_block(0)
 
     def ratios(self) -> NDArray[np.float64]:
-        """Share of cross-task edges in the graph of every pair, (T, T)."""
+        """Return the fraction of cross-task edges in the graph of each pair, (T, T)."""
         total = self.sizes[:, None] + self.sizes
         complete = total - 1 <= self.k
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -92,7 +92,7 @@ class CrossLinks:
 
 
 def row_of(counts: csr_array, task: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Columns and values of one row of a sparse matrix."""
+    """Return the columns and values of one row of a sparse matrix."""
     part = slice(counts.indptr[task], counts.indptr[task + 1])
     return counts.indices[part], counts.data[part]
 
@@ -103,7 +103,7 @@ def share_of_other(
     other: NDArray[np.float64],
     other_within: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """How many of a row's k nearest neighbors belong to the other task.
+    """Count how many of a row's k nearest neighbors belong to the other task.
 
     Parameters
     ----------
@@ -131,8 +131,9 @@ def share_of_other(
 
 
 def kth_of_two(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """k-th smallest value of two ascending lists of length k: the least, over m, of max(m-th of a,
-    (k - m)-th of b).
+    """Return the k-th smallest value of two ascending lists of length k.
+
+    It is the minimum over m of max(m-th of a, (k - m)-th of b).
     """
     k = b.shape[-1]
     best = np.minimum(np.broadcast_to(a[..., k - 1], b.shape[:-1]), b[..., k - 1])

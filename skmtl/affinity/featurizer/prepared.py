@@ -1,4 +1,4 @@
-"""What the featurizer learns of every task by itself, before any pair is looked at."""
+"""Statistics per task, from which the features of pairs are computed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Array = NDArray[np.float64]
 
 @dataclass
 class PreparedTasks:
-    """Numbers per task; what no wanted feature looks at stays empty.
+    """Statistics per task; those that no requested feature needs are empty.
 
     Attributes
     ----------
@@ -77,7 +77,7 @@ def prepare(
     max_samples: int,
     seed: int,
 ) -> PreparedTasks:
-    """Encode the inputs of all tasks and summarize every task; linear in rows and tasks."""
+    """Encode the inputs of all tasks and summarize each task, in linear time."""
     found = PreparedTasks(tasks.sizes)
     if wants(wanted, LABELS):
         found.label_means, found.label_deviations = label_moments(tasks)

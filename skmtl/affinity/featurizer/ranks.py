@@ -13,16 +13,18 @@ CHUNK_ELEMENTS = 2**21
 def rank_divergence(
     X: NDArray[np.float64], members: list[NDArray[np.intp]], *, chunk_elements: int = CHUNK_ELEMENTS
 ) -> NDArray[np.float64]:
-    r"""Mean absolute gap of mean ranks, eq. (12), divided by the number of pooled rows.
+    r"""Compute the mean absolute difference of mean ranks, eq. (12), over the number of rows.
 
     With mid-ranks :math:`1, \ldots, n_i + n_j` (ties share their mean rank, as in
-    ``scipy.stats.rankdata``), the gap of a feature is
+    ``scipy.stats.rankdata``), the difference for a feature is
 
-    .. math:: \frac{\bar r_i - \bar r_j}{n_i + n_j} = P(x_i > x_j) + \tfrac12 P(x_i = x_j) -
-        \tfrac12,
+    .. math::
 
-    the area under the ROC curve less one half: no ranking of any pair is needed, only every task's
-    distribution function at the values of all others.
+        \frac{\bar r_i - \bar r_j}{n_i + n_j}
+        = P(x_i > x_j) + \tfrac12 P(x_i = x_j) - \tfrac12,
+
+    which is the area under the ROC curve minus one half. It requires no ranking of each pair, only
+    the distribution function of each task at the values of all others.
 
     Parameters
     ----------
@@ -51,7 +53,7 @@ def rank_divergence(
 
 
 def rank_divergence_of_two(A: NDArray[np.float64], B: NDArray[np.float64]) -> float:
-    """Rank divergence of one pair of tasks from their rows."""
+    """Compute the rank divergence of one pair of tasks from their rows."""
     n, m = len(A), len(B)
     ranks = rankdata(np.concatenate([A, B]), axis=0)
     wins = ranks[:n].sum(axis=0) - n * (n + 1) / 2
@@ -65,8 +67,9 @@ def count_wins(
     n_levels: int,
     chunk_elements: int,
 ) -> NDArray[np.float64]:
-    """Count the pairs of rows (one of task i, one of task j) where that of i is larger; equal
-    values count one half.
+    """Count the pairs of rows, one of task i and one of task j, where that of i is larger.
+
+    Equal values count one half.
 
     Parameters
     ----------

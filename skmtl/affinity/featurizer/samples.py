@@ -1,4 +1,4 @@
-"""Which rows stand for a task, and which of them are the same."""
+"""Subsamples of rows per task, without repeated rows."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 def subsample(
     members: list[NDArray[np.intp]], names: list[str], max_samples: int, seed: int
 ) -> list[NDArray[np.intp]]:
-    """Keep at most ``max_samples`` rows of every task.
+    """Draw at most ``max_samples`` rows of each task.
 
-    The draw of a task depends on the seed and on its own name only, so it stays the same when other
-    tasks come, go or change places.
+    The draw of a task depends only on the seed and its name, not on the other tasks or on their
+    order.
 
     Parameters
     ----------
@@ -42,10 +42,10 @@ def subsample(
 def merge_identical_rows(
     X: NDArray[np.float64], members: list[NDArray[np.intp]]
 ) -> tuple[NDArray[np.float64], list[NDArray[np.intp]]]:
-    """Write every distinct row once.
+    """Return each distinct row once.
 
-    Rows that two tasks share, and rows that tables of few distinct values repeat, then cost one
-    distance, and that distance is exactly zero.
+    Repeated rows, within a task or between tasks, then need only one distance, and their distance
+    to each other is exactly zero.
 
     Parameters
     ----------

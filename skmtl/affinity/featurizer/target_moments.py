@@ -1,4 +1,4 @@
-"""How the targets of tasks are spread."""
+"""Mean and standard deviation of the targets of each task."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from skmtl.data import TaskSet
 
 
 def label_moments(tasks: TaskSet) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and population standard deviation of every task's targets.
+    """Compute the mean and population standard deviation of each task's targets.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def label_moments(tasks: TaskSet) -> tuple[NDArray[np.float64], NDArray[np.float
 
 
 def label_codes(tasks: TaskSet) -> list[NDArray[np.float64]]:
-    """Targets of every task as numbers."""
+    """Return the targets of each task as numbers."""
     targets = [task.y for task in tasks]
     if tasks.kind == "classification":
         place = {label: code for code, label in enumerate(union_of_classes(targets))}
@@ -36,9 +36,7 @@ def label_codes(tasks: TaskSet) -> list[NDArray[np.float64]]:
 
 
 def union_of_classes(targets: list[NDArray]) -> list:
-    """All classes in order; classes of different types that cannot be compared are ordered as
-    strings.
-    """
+    """Return all classes in order; classes that cannot be compared are ordered as strings."""
     union = {label for y in targets for label in y.tolist()}
     try:
         return sorted(union)

@@ -1,4 +1,4 @@
-"""How well a linear model of one task serves another."""
+"""Transfer features: agreement of a task's ridge regression with another task."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from skmtl.affinity.featurizer.components import cosine_similarities
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 
-# For columns of variance 1: from hardly any shrinkage of ten rows to the mean for a hundred
-# thousand.
+# Penalties for columns of variance 1: from almost no shrinkage of ten rows to full shrinkage of a
+# hundred thousand rows.
 _PENALTIES = np.logspace(-1, 5, 19)
 
 
 def ridge_models(rows: list[Array], labels: list[Array]) -> Array:
-    """Ridge regression of every task's standardized labels on its rows, (T, q)."""
+    """Fit a ridge regression of each task's standardized labels on its rows, (T, q)."""
     return np.stack([ridge_coefficients(A, y) for A, y in zip(rows, labels, strict=True)])
 
 
@@ -58,7 +58,7 @@ def transfer_features(
 def _on_own_rows(
     coef: Array, rows: list[Array], labels: list[Array], own: Index, other: Index
 ) -> tuple[Array, Array]:
-    """Correlation, on the own task's rows, of the other's model with labels and own model, (m,)."""
+    """Correlate the other task's model with labels and model of a task, on its rows, (m,)."""
     transfer, agreement = np.zeros(len(own)), np.zeros(len(own))
     involved = np.unique(np.concatenate([own, other]))
     most = 2 * len(own) >= len(involved) * (len(involved) - 1)
@@ -75,9 +75,7 @@ def _on_own_rows(
 
 
 def ridge_coefficients(X: Array, y: Array) -> Array:
-    """Coefficients of ridge regression with an intercept, at the penalty with the smallest
-    leave-one-out error.
-    """
+    """Fit a ridge regression with intercept at the penalty of smallest leave-one-out error."""
     left, scales, right = np.linalg.svd(X - X.mean(axis=0), full_matrices=False)
     y = y - y.mean()
     inside = left.T @ y
@@ -95,13 +93,13 @@ def ridge_coefficients(X: Array, y: Array) -> Array:
 
 
 def standardized(values: Array) -> Array:
-    """Values with mean 0 and variance 1; zeros where they do not vary."""
+    """Scale values to mean 0 and variance 1; constant values become 0."""
     deviation = values.std()
     return np.zeros(len(values)) if np.ptp(values) == 0 else (values - values.mean()) / deviation
 
 
 def correlations(columns: Array, y: Array) -> Array:
-    """Correlation of every column with y; 0 where one of them does not vary."""
+    """Return the correlation of each column with y; 0 where one of them is constant."""
     centered, y = columns - columns.mean(axis=0), y - y.mean()
     lengths = np.linalg.norm(centered, axis=0) * np.linalg.norm(y)
     noise = 1e-12 * np.abs(columns).max(axis=0, initial=0.0) * np.linalg.norm(y) * np.sqrt(len(y))

@@ -1,4 +1,4 @@
-"""Pairs of tasks in, numbers about their data out."""
+"""Transformer from pairs of task names to features of their data."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ from skmtl.support import DocLinks, VersionedState
 
 
 class TaskRelationFeaturizer(VersionedState, DocLinks, TransformerMixin, BaseEstimator):
-    r"""Describe pairs of tasks by how their data relate, without training anything.
+    r"""Features of task pairs that describe how the data of two tasks are related.
 
-    The features are those of [1]_, section 3.1. With :math:`n_i` rows in task i, :math:`d_{ij}` the
-    mean Euclidean distance between rows of tasks i and j and
-    :math:`d_i = d_{ii}`, for target i and source j:
+    No network is trained. The features are those of [1]_, section 3.1. For target i and source j,
+    let :math:`n_i` be the number of rows of task i, :math:`d_{ij}` the mean Euclidean distance
+    between rows of tasks i and j, and :math:`d_i = d_{ii}`:
 
     =========================== ================================================================
     name                        value, and equation of the paper
@@ -65,9 +65,9 @@ class TaskRelationFeaturizer(VersionedState, DocLinks, TransformerMixin, BaseEst
     ``label_mean_gap``          absolute difference of the mean labels
     =========================== ================================================================
 
-    These are "all". "extended" adds what a ridge regression of one task says about the other; the
-    first and third are taken on the rows of the target, the second and fourth on those of the
-    source:
+    These are the features "all". "extended" adds features of the ridge regressions of the two
+    tasks; the first and third are computed on the rows of the target, the second and fourth on
+    those of the source:
 
     =========================== ================================================================
     name                        value
@@ -79,41 +79,42 @@ class TaskRelationFeaturizer(VersionedState, DocLinks, TransformerMixin, BaseEst
     ``coefficient_cosine``      cosine of their coefficients
     =========================== ================================================================
 
-    Only names that end in ``_target`` or ``_source`` tell the two directions of a pair apart.
+    Only features whose names end in ``_target`` or ``_source`` differ between the two directions of
+    a pair.
 
     Parameters
     ----------
     tasks : TaskSet
-        The tasks. Give the training part only: the label features look at its targets.
+        Tasks with their training rows only, because label features use the targets.
     features : "all", "extended" or list of str, default="all"
         Names from the tables; the columns come in this order. The list may be empty if
         ``task_indicators=True``.
     task_indicators : bool, default=False
         Append 2T columns of 0 and 1, ``target=<name>`` for all tasks and then ``source=<name>``.
     single_losses : Series or dict of str to float, default=None
-        Test loss of tasks trained alone, by name, as measured gains come with it. Appends the
-        column ``single_loss_target`` before the indicators: its logarithm for the target, the mean
-        logarithm where a task has none.
+        Single-task test loss by task name, as measured together with gains. Appends the column
+        ``single_loss_target`` before the indicators: the logarithm of the target's loss, or the
+        mean logarithm if it is not given.
     n_components : int, default=3
-        Principal components that ``pca_alignment`` compares; a pair uses at most min(n_i, n_j,
-        number of encoded columns).
+        Number of principal components that ``pca_alignment`` compares; a pair uses at most min(n_i,
+        n_j, number of encoded columns).
     n_neighbors : int, default=5
         Neighbors of a row in the graph of ``cross_link_ratio``; a pair uses at most n_i + n_j - 1.
     standardize : bool, default=True
         Scale the encoded columns to mean 0 and standard deviation 1 over the rows of all tasks;
-        constant columns become 0. False takes them as they are.
+        constant columns become 0. False = no scaling.
     max_samples : int, default=2000
-        Rows of a task, drawn without replacement, that input features are computed from where it
-        has more. Sizes and whatever looks at labels count all rows.
+        Maximum number of rows per task, drawn without replacement, from which input features are
+        computed. Sizes and label features use all rows.
     random_state : int, RandomState or None, default=None
-        Seed of that draw. With an int, a task's draw depends on its name and the seed only.
+        Seed of this draw. With an int, the draw of a task depends only on its name and the seed.
 
     Attributes
     ----------
     task_names_ : list of str
-        Names of the tasks.
+        Task names.
     feature_names_ : tuple of str
-        Features that are computed, without the indicators.
+        Names of the features, without the indicators.
     task_indicators_ : bool
         Whether indicators of target and source are appended.
     single_log_losses_ : ndarray of shape (T,) or None
@@ -136,37 +137,36 @@ class TaskRelationFeaturizer(VersionedState, DocLinks, TransformerMixin, BaseEst
 
     Notes
     -----
-    What the paper leaves open, and where we leave it:
+    Choices that the paper leaves open, and deviations from it:
 
-    - Columns of dtype bool, category, string and object are one-hot encoded; a missing number takes
-      the mean over all tasks. Both happen before anything else.
-    - Distances are V-statistics: a row's distance 0 to itself counts. The energy distance is then
-      never negative, and 0 for two tasks with the same rows.
-    - The quotients are 0 where their denominator is 0, which happens only if all rows of a task
-      (for the ratio) or of both tasks are the same. Otherwise ``cross_distance_ratio`` is at least
-      1 and ``cross_distance_fraction`` at least 1/2, so 0 cannot be mistaken.
+    - Columns of dtype bool, category, string and object are one-hot encoded, and missing numbers
+      are replaced by the mean over all tasks, before all other steps.
+    - Distances are V-statistics: the distance 0 of a row to itself counts. The energy distance is
+      therefore never negative, and it is 0 for two tasks with the same rows.
+    - Quotients are 0 if their denominator is 0, that is, if all rows of a task (for the ratio) or
+      of both tasks are the same. Otherwise, ``cross_distance_ratio`` is at least 1 and
+      ``cross_distance_fraction`` at least 1/2, so that 0 is unambiguous.
     - ``cosine_similarity``: a row of zeros has no direction and contributes 0.
-    - ``pca_alignment``: every task is centered by itself; a component without variance contributes
+    - ``pca_alignment``: each task is centered separately; a component without variance contributes
       0.
-    - ``rank_divergence``: eq. (12) grows with the number of rows, so we divide it by n_i + n_j,
-      with ties at their mean rank. It is the mean over columns of the distance between the area
-      under the ROC curve and 1/2, hence between 0 and 1/2. Columns are those after encoding.
-    - ``cross_link_ratio``: edges are directed, every row has k of them, never to itself. Rows that
-      are equally far (squared distances within 1e-9 of each other) share the places that are left
-      in equal parts, which is the expectation over all ways of breaking the tie; the order of rows
-      does not matter.
-    - Classes count by their place in the sorted union of all tasks' classes: 0 and 1 where there
-      are two. The ridge regressions of "extended" are fitted to these numbers, standardized within
-      the task, each with the penalty that has the smallest leave-one-out error.
+    - ``rank_divergence``: eq. (12) grows with the number of rows and is therefore divided by n_i +
+      n_j; ties have their mean rank. The feature is the mean over encoded columns of \|AUC - 1/2\|,
+      where AUC is the area under the ROC curve, and lies between 0 and 1/2.
+    - ``cross_link_ratio``: edges are directed. Each row has k edges, none to itself. Tied rows
+      (squared distances within 1e-9 of each other) share the remaining places equally, which is the
+      expectation over random tie-breaking, so that the order of rows does not matter.
+    - Classes are coded by their position in the sorted union of all tasks' classes: 0 and 1 if
+      there are two. The ridge regressions of "extended" are fitted to these numbers, standardized
+      within the task, with the penalty of smallest leave-one-out error.
     - The paper computes input features from training and test data and label features from training
-      data. Here one set of tasks serves both.
-    - The paper takes a random subset of *pairs of rows* in large tasks; we take a random subset of
-      rows (``max_samples``), as other features need rows.
+      data. Here, both use the same rows.
+    - For large tasks, the paper draws a random subset of *pairs of rows*; here, rows are drawn
+      (``max_samples``), because other features need rows.
 
-    ``fit`` is linear in rows and tasks. ``transform`` measures the pairs that it is given: one pair
-    costs :math:`O((n_i + n_j)^2)` distances; where most pairs of the tasks are asked for, one pass
-    over all rows serves them, O(u * n) for n rows of which u are distinct. Memory is proportional
-    to the rows and the pairs.
+    ``fit`` takes linear time in rows and tasks. ``transform`` computes the requested pairs: one
+    pair needs :math:`O((n_i + n_j)^2)` distances. If most pairs of the tasks are requested, the
+    distances of all rows are computed once, O(u * n) for n rows of which u are distinct. Memory is
+    proportional to the numbers of rows and pairs.
 
     References
     ----------
@@ -176,8 +176,7 @@ class TaskRelationFeaturizer(VersionedState, DocLinks, TransformerMixin, BaseEst
     Examples
     --------
     >>> import numpy as np
-    >>> from skmtl import TaskSet
-    >>> from skmtl.affinity.featurizer import TaskRelationFeaturizer
+    >>> from skmtl import TaskRelationFeaturizer, TaskSet
     >>> tasks = TaskSet.from_long(
     ...     X=[[0.0], [2.0], [1.0], [3.0], [5.0]],
     ...     y=[0.0, 1.0, 1.0, 2.0, 3.0],
@@ -219,18 +218,17 @@ class TaskRelationFeaturizer(VersionedState, DocLinks, TransformerMixin, BaseEst
         self.random_state = random_state
 
     def fit(self, X: Any = None, y: Any = None) -> TaskRelationFeaturizer:
-        """Encode the inputs and summarize every task; no pair is looked at yet.
+        """Encode the inputs and compute statistics per task.
 
         Parameters
         ----------
         X, y : ignored
-            Pairs and their gains, as a Pipeline passes them. The features depend on ``tasks``
-            alone.
+            Pairs and their gains, as passed by a Pipeline. The features depend only on ``tasks``.
 
         Returns
         -------
         TaskRelationFeaturizer
-            Itself.
+            The fitted transformer.
         """
         wanted = self._check_parameters()
         self.task_names_ = list(self.tasks.names)
@@ -259,10 +257,9 @@ class TaskRelationFeaturizer(VersionedState, DocLinks, TransformerMixin, BaseEst
         return self
 
     def transform(self, X: Any) -> NDArray[np.float64]:
-        """Compute the features of some pairs.
+        """Compute the features of task pairs.
 
-        Distances, neighbor graphs and rank divergences of a pair are measured once and kept for
-        later calls.
+        Distances, neighbor graphs and rank divergences are cached for later calls.
 
         Parameters
         ----------
@@ -286,12 +283,12 @@ class TaskRelationFeaturizer(VersionedState, DocLinks, TransformerMixin, BaseEst
         return np.concatenate(columns, axis=1)
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
-        """Names of the columns that ``transform`` returns.
+        """Return the names of the columns of ``transform``.
 
         Parameters
         ----------
         input_features : ignored
-            The names of the two columns of pairs do not matter.
+            Names of the two columns of X.
 
         Returns
         -------
@@ -330,7 +327,7 @@ class TaskRelationFeaturizer(VersionedState, DocLinks, TransformerMixin, BaseEst
     def _pair_features(
         self, targets: NDArray[np.intp], sources: NDArray[np.intp]
     ) -> dict[str, NDArray[np.float64]]:
-        """Every wanted feature of pairs, (m,), and what comes along with it."""
+        """Return the requested features of pairs, each (m,), and those computed along with them."""
         wanted, tasks = self.feature_names_, self._prepared
         found = catalogue.size_features(tasks.sizes[targets], tasks.sizes[sources])
         if catalogue.wants(wanted, catalogue.LABELS):
