@@ -1,4 +1,4 @@
-"""``python -m skmtl``."""
+"""Entry point of ``python -m skmtl``."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Tools for those who write multi-task estimators."""
+"""Tools for developers of multi-task estimators."""
 
 from skmtl.utils.estimator_checks import (
     check_multitask_estimator,

@@ -33,9 +33,7 @@ ENTRIES: dict[str, Entry] = {}
 
 
 def contract(*needs: Capability) -> Callable[[Check], Check]:
-    """Put a check on the list; while it runs, warnings for the user (of tiny tasks, of too few
-    passes) are silent.
-    """
+    """Register a check, which runs without warnings about tiny tasks or too few epochs."""
 
     def register(check: Check) -> Check:
         @functools.wraps(check)

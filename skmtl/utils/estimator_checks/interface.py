@@ -30,9 +30,7 @@ from skmtl.utils.estimator_checks.problems import (
 
 @contract()
 def check_fit_leaves_inputs_as_they_were(name: str, estimator: Any) -> None:
-    """Require that ``fit`` and ``predict`` change neither X nor y nor the weights, and work on
-    read-only arrays.
-    """
+    """Require that ``fit`` and ``predict`` change no input and accept read-only arrays."""
     for model, X, y in examples(estimator):
         given = (
             {"sample_weight": np.linspace(0.5, 1.5, len(X))}
@@ -61,8 +59,9 @@ def _assert_unchanged(
 
 @contract()
 def check_fit_leaves_parameters_as_they_were(name: str, estimator: Any) -> None:
-    """Require that ``fit`` returns the estimator and changes none of its parameters; a clone has
-    them all and nothing learned.
+    """Require that ``fit`` returns the estimator with the same parameters, and so does ``clone``.
+
+    A clone is not fitted.
     """
     for model, X, y in examples(estimator):
         before = {key: repr(value) for key, value in model.get_params(deep=True).items()}
@@ -97,9 +96,7 @@ def check_pickle_predicts_the_same(name: str, estimator: Any) -> None:
 
 @contract()
 def check_skops_predicts_the_same(name: str, estimator: Any) -> None:
-    """Require that a fitted estimator that went through skops predicts the same; skipped where
-    skops is not installed.
-    """
+    """Require that a fitted estimator predicts the same after skops; skipped without skops."""
     try:
         io = importlib.import_module("skops.io")
     except ImportError:
@@ -142,7 +139,7 @@ def check_second_fit_forgets_the_first(name: str, estimator: Any) -> None:
 
 @contract()
 def check_predictions_stay_arrays(name: str, estimator: Any) -> None:
-    """Require that ``predict`` returns an array also where transformers were told to return frames."""
+    """Require that ``predict`` returns an array, also if transformers are set to return frames."""
     X, Y = wide_example(estimator)
     frame, targets = pd.DataFrame(X, columns=list("abc")), pd.DataFrame(Y, columns=list("uvw"))
     model = (

@@ -1,4 +1,4 @@
-"""Targets: gaps, types, probabilities, units."""
+"""Checks of targets: missing labels, types, probabilities, units."""
 
 from __future__ import annotations
 
@@ -29,9 +29,7 @@ from skmtl.utils.estimator_checks.problems import (
 
 @contract()
 def check_gaps_in_targets_are_skipped(name: str, estimator: Any) -> None:
-    """Require that NaN in a wide Y means that there is no label: it is neither refused nor taken
-    for a number or a class.
-    """
+    """Require that NaN in a wide Y is a missing label: neither an error, a number nor a class."""
     X, Y = wide_example(estimator)
     Y = Y + (1 if is_classifier(estimator) else 1000)
     model = as_wide(estimator).fit(X, Y)
@@ -72,8 +70,9 @@ def check_rows_without_labels_change_nothing(name: str, estimator: Any) -> None:
 
 @contract(is_classifier)
 def check_labels_keep_their_type(name: str, estimator: Any) -> None:
-    """Require that strings come back as strings, whole numbers as integers, booleans as booleans,
-    although other rows have no label.
+    """Require that predicted labels keep the type of the labels, also with missing labels.
+
+    Strings stay strings, whole numbers integers, and booleans booleans.
     """
     X, codes = inputs(), full_targets(estimator, inputs(), 2).astype(int)
     for values, kind in (
@@ -100,8 +99,9 @@ def check_labels_keep_their_type(name: str, estimator: Any) -> None:
 
 @contract(is_classifier, predicts_probabilities)
 def check_probabilities(name: str, estimator: Any) -> None:
-    """Require that probabilities are a list of arrays for a 2-D Y and one array for a 1-D y; rows
-    add up to 1; the largest is predicted.
+    """Require valid probabilities whose largest one is predicted.
+
+    They are a list of arrays for a 2-D Y and one array for a 1-D y, and rows sum to 1.
     """
     X, Y = wide_example(estimator)
     Y[:, 2] = np.where(np.isnan(Y[:, 2]), np.nan, Y[:, 2] + (X[:, 0] > 0.5))
@@ -131,8 +131,9 @@ def check_probabilities(name: str, estimator: Any) -> None:
 
 @contract(is_classifier, predicts_probabilities, takes_long_form)
 def check_probabilities_in_long_form(name: str, estimator: Any) -> None:
-    """Require that in long form predict_proba has one column for every class of any task, zero
-    where a row's task never had it.
+    """Require that ``predict_proba`` has one column per class of any task in long form.
+
+    A probability is zero if the row's task never had the class.
     """
     X, y = long_example(estimator)
     foreign = np.asarray(X[TASK] == IDS[2])
@@ -193,9 +194,7 @@ def check_constant_target(name: str, estimator: Any) -> None:
 
 @contract(is_regressor)
 def check_units_of_targets_do_not_matter(name: str, estimator: Any) -> None:
-    """Require that targets in other units (a factor and a shift, both tiny or huge) give the same
-    predictions in those units.
-    """
+    """Require that scaled and shifted targets give equally scaled and shifted predictions."""
     X, Y = wide_example(estimator)
     expected = np.asarray(as_wide(estimator).fit(X, Y).predict(X))
     for factor, shift in ((1e6, 3e6), (1e-6, -2e-6), (1.0, 1e6)):

@@ -31,7 +31,7 @@ from skmtl.utils.estimator_checks.problems import (
 
 @contract()
 def check_permuted_tasks_permute_predictions(name: str, estimator: Any) -> None:
-    """Require that permuting the columns of Y permutes the predictions, and changes nothing else."""
+    """Require that permuting the columns of Y permutes the predictions and changes nothing else."""
     X, Y = wide_example(estimator)
     order = np.array([2, 0, 1])
     straight, permuted = as_wide(estimator).fit(X, Y), as_wide(estimator).fit(X, Y[:, order])
@@ -46,9 +46,7 @@ def check_permuted_tasks_permute_predictions(name: str, estimator: Any) -> None:
 
 @contract()
 def check_one_column_equals_one_dimension(name: str, estimator: Any) -> None:
-    """Require that one task gives the same predictions from y of shape (n,) and (n, 1), each in its
-    own shape.
-    """
+    """Require that y of shape (n,) and (n, 1) give equal predictions, each in its shape."""
     X = inputs()
     y = full_targets(estimator, X, 1)[:, 0]
     flat, column = as_wide(estimator).fit(X, y), as_wide(estimator).fit(X, y[:, None])
@@ -67,9 +65,7 @@ def check_one_column_equals_one_dimension(name: str, estimator: Any) -> None:
 
 @contract(takes_long_form)
 def check_wide_equals_long(name: str, estimator: Any) -> None:
-    """Require that a wide Y with one label per row and the same data in long form give the same
-    predictions.
-    """
+    """Require that a wide Y with one label per row and its long form give equal predictions."""
     estimator = changed(estimator, task_embedding_dim=0)
     frame, y = long_example(estimator)
     names = [str(task) for task in IDS]
@@ -94,8 +90,9 @@ def check_wide_equals_long(name: str, estimator: Any) -> None:
 
 @contract(takes_long_form)
 def check_task_ids_may_be_any_hashables(name: str, estimator: Any) -> None:
-    """Require that task ids may be integers, whole floats, strings, categories or tuples, in an
-    array or a frame: only their names matter.
+    """Require that task ids may have any hashable type, in an array or a DataFrame.
+
+    They may be integers, integral floats, strings, categories or tuples: only names matter.
     """
     frame, y = long_example(estimator)
     expected = outputs(as_long(estimator).fit(frame, y), frame)
@@ -133,9 +130,7 @@ def check_task_ids_may_be_any_hashables(name: str, estimator: Any) -> None:
 
 @contract(takes_long_form)
 def check_order_of_tasks_in_long_form_is_irrelevant(name: str, estimator: Any) -> None:
-    """Require that the order in which tasks appear, and in which their rows stand, does not change
-    what is learned.
-    """
+    """Require that the order of tasks and rows in long form does not change predictions."""
     frame, y = long_example(estimator)
     expected = outputs(as_long(estimator).fit(frame, y), frame)
     for order in (np.arange(len(y))[::-1], np.argsort(np.asarray(frame[TASK]), kind="stable")):
@@ -167,8 +162,9 @@ def check_unknown_task_raises(name: str, estimator: Any) -> None:
 
 @contract()
 def check_order_of_rows_in_predict_is_irrelevant(name: str, estimator: Any) -> None:
-    """Require that what is predicted for a row does not depend on the rows beside it: in another
-    order, alone, or one task at a time.
+    """Require that the prediction for a row does not depend on the other rows of ``predict``.
+
+    Rows are passed in another order, one by one, and one task at a time.
     """
     for model, X, y in examples(estimator):
         model.fit(X, y)
@@ -188,9 +184,7 @@ def check_order_of_rows_in_predict_is_irrelevant(name: str, estimator: Any) -> N
 
 @contract()
 def check_task_names(name: str, estimator: Any) -> None:
-    """Require that ``task_names_`` are the column names of a frame Y, positions for an array, and
-    the ids in long form.
-    """
+    """Require that ``task_names_`` are column names, positions of an array, or ids (long form)."""
     X, Y = wide_example(estimator)
     found = as_wide(estimator).fit(X, Y).task_names_
     assert_that(
@@ -212,8 +206,9 @@ def check_task_names(name: str, estimator: Any) -> None:
 
 @contract()
 def check_feature_names_and_number(name: str, estimator: Any) -> None:
-    """Require that ``n_features_in_`` and ``feature_names_in_`` describe X, the task column
-    included, and predict holds X against them.
+    """Require that ``predict`` compares X with ``n_features_in_`` and ``feature_names_in_``.
+
+    Both include the task column.
     """
     for model, X, y in examples(estimator):
         frame = X if hasattr(X, "columns") else pd.DataFrame(X, columns=INPUTS)

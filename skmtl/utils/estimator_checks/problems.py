@@ -1,6 +1,4 @@
-"""Small data sets that the checks fit estimators on, and what they ask of an estimator before they
-do.
-"""
+"""Small data sets of the checks, and tests of what an estimator supports."""
 
 from __future__ import annotations
 
@@ -52,9 +50,7 @@ def takes_sensitive_features(estimator: Any) -> bool:
 
 # ---------------------------------------------------------------------- estimators made ready
 def changed(estimator: Any, **parameters: Any) -> Any:
-    """Return a clone in which every parameter of these names is set, in the estimator and in those
-    inside it.
-    """
+    """Return a clone with these parameters set, also in nested estimators."""
     copy = clone(estimator)
     inside = [name for name in copy.get_params(deep=True) if name.rsplit("__", 1)[-1] in parameters]
     return copy.set_params(**{name: parameters[name.rsplit("__", 1)[-1]] for name in inside})
@@ -86,8 +82,9 @@ def inputs(n_rows: int = N_ROWS, seed: int = 0) -> NDArray[np.float64]:
 def full_targets(
     estimator: Any, X: NDArray[np.float64], n_tasks: int = 3, seed: int = 0
 ) -> NDArray[np.float64]:
-    """Return related targets without gaps, (n, n_tasks); classes are 0.0 and 1.0, both in every
-    task.
+    """Return related targets without missing labels, (n, n_tasks).
+
+    Classes are 0.0 and 1.0, and each task has both.
     """
     rng = np.random.default_rng([18, seed])
     shared = X @ np.array([1.0, -0.5, 0.25])
@@ -100,7 +97,7 @@ def full_targets(
 def wide_example(
     estimator: Any, n_tasks: int = 3, seed: int = 0
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return inputs and targets with gaps; every row has a label, and every task at least 24."""
+    """Return inputs and targets with missing labels; each task has at least 24 labels."""
     X = inputs(seed=seed)
     Y = full_targets(estimator, X, n_tasks, seed)
     order = np.random.default_rng([19, seed]).permutation(len(X))
@@ -129,9 +126,7 @@ def examples(estimator: Any) -> Iterator[tuple[Any, Any, Any]]:
 
 # ---------------------------------------------------------------------- answers
 def outputs(model: Any, X: Any) -> NDArray[np.float64]:
-    """Return all that a fitted model predicts as one table: probabilities where there are any, else
-    predictions.
-    """
+    """Return the probabilities of a fitted model, or else its predictions, as one table."""
     found = model.predict_proba(X) if predicts_probabilities(model) else model.predict(X)
     table = np.hstack(found) if isinstance(found, list) else np.asarray(found, dtype=float)
     return table.reshape(len(table), -1)
@@ -151,9 +146,7 @@ def assert_same(found: Any, expected: Any, message: str, tolerance: float = 0.0)
 
 
 def assert_that(condition: Any, message: str) -> None:
-    """Raise AssertionError with the message unless the condition holds, also where Python drops
-    ``assert`` statements.
-    """
+    """Raise AssertionError unless the condition holds, also when Python runs with ``-O``."""
     if not condition:
         raise AssertionError(message)
 

@@ -31,7 +31,7 @@ def check_same_seed_gives_same_predictions(name: str, estimator: Any) -> None:
 
 @contract(is_random)
 def check_other_seed_gives_other_predictions(name: str, estimator: Any) -> None:
-    """Require that another ``random_state`` gives other predictions: the parameter has an effect."""
+    """Require that another ``random_state`` gives other predictions."""
     for model, X, y in examples(estimator):
         first, *others = (outputs(seeded(model, seed).fit(X, y), X) for seed in (0, 1, 2))
         assert_that(
@@ -53,8 +53,9 @@ def check_random_state_may_be_an_instance(name: str, estimator: Any) -> None:
 
 @contract()
 def check_global_random_states_are_left_alone(name: str, estimator: Any) -> None:
-    """Require that ``fit`` and ``predict`` neither draw from nor seed the global generators of
-    numpy, Python and torch.
+    """Require that ``fit`` and ``predict`` do not touch global random states.
+
+    These are the global generators of numpy, Python and torch.
     """
     for model, X, y in examples(estimator):
         before = _global_states()

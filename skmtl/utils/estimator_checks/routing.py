@@ -26,8 +26,9 @@ from skmtl.utils.estimator_checks.problems import (
 
 @contract(takes_sample_weight)
 def check_sample_weight_is_routed_by_a_pipeline(name: str, estimator: Any) -> None:
-    """Require that with metadata routing a Pipeline passes ``sample_weight`` on request only, and
-    raises where nothing was said.
+    """Require that a Pipeline with metadata routing passes ``sample_weight`` only on request.
+
+    Without a request, it raises an error.
     """
     with config_context(enable_metadata_routing=True):
         _assert_routed(name, "sample_weight", spying(as_wide(estimator)), pipeline_of)
@@ -35,8 +36,9 @@ def check_sample_weight_is_routed_by_a_pipeline(name: str, estimator: Any) -> No
 
 @contract(takes_sample_weight)
 def check_sample_weight_is_routed_by_a_search(name: str, estimator: Any) -> None:
-    """Require that with metadata routing GridSearchCV passes ``sample_weight`` to fit on request
-    only, and raises where nothing was said.
+    """Require that GridSearchCV with metadata routing passes ``sample_weight`` only on request.
+
+    Without a request, it raises an error.
     """
     with config_context(enable_metadata_routing=True):
         _assert_routed(
@@ -49,8 +51,9 @@ def check_sample_weight_is_routed_by_a_search(name: str, estimator: Any) -> None
 
 @contract(takes_sensitive_features)
 def check_sensitive_features_are_routed(name: str, estimator: Any) -> None:
-    """Require that ``sensitive_features`` go through Pipeline and GridSearchCV by default; a
-    request that was taken back raises or leaves them behind.
+    """Require that Pipeline and GridSearchCV pass ``sensitive_features`` by default.
+
+    If the request is withdrawn, they are not passed, or an error is raised.
     """
     with config_context(enable_metadata_routing=True):
         for around in (pipeline_of, search_of):

@@ -24,8 +24,9 @@ from skmtl.utils.estimator_checks.problems import (
 
 @contract()
 def check_score_is_the_mean_over_tasks(name: str, estimator: Any) -> None:
-    """Require that ``score`` is the mean over tasks of R2 or accuracy, NaN labels left out; with
-    weights, of the weighted ones.
+    """Require that ``score`` is the mean over tasks of R2 or accuracy, weighted if requested.
+
+    Missing labels are left out.
     """
     weight = np.random.default_rng(21).uniform(0.2, 2, size=len(wide_example(estimator)[0]))
     for model, X, y in examples(estimator):
@@ -71,9 +72,7 @@ def _mean_over_tasks(
 
 @contract()
 def check_score_is_never_nan(name: str, estimator: Any) -> None:
-    """Require that ``score`` is a finite float also where a task has no label, or a single one,
-    among the rows that are scored.
-    """
+    """Require that ``score`` is finite, also if a task has no label or one among the rows."""
     X, Y = wide_example(estimator)
     model = as_wide(estimator).fit(X, Y)
     for kept in (0, 1):
@@ -88,7 +87,7 @@ def check_score_is_never_nan(name: str, estimator: Any) -> None:
 
 @contract()
 def check_cross_validation_scores_are_finite(name: str, estimator: Any) -> None:
-    """Require that cross-validation on targets with gaps gives finite scores."""
+    """Require that cross-validation with missing labels gives finite scores."""
     for model, X, y in examples(estimator):
         scores = cross_val_score(
             model, X, y, cv=KFold(2, shuffle=True, random_state=0), error_score="raise"

@@ -1,4 +1,4 @@
-"""Run the checks on an estimator, by hand or under pytest."""
+"""Functions that run the checks on an estimator, directly or with pytest."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ Failures = Mapping[str, str]
 def multitask_checks(estimator: Any) -> list[Check]:
     """Return the checks that are meant for an estimator.
 
-    Which they are depends on what it has: ``predict_proba``, a ``task_column``, a ``random_state``,
-    a ``fit`` that takes ``sample_weight`` or ``sensitive_features``.
+    They depend on whether the estimator has ``predict_proba``, ``task_column`` and
+    ``random_state``, and whether ``fit`` accepts ``sample_weight`` and ``sensitive_features``.
 
     Parameters
     ----------
@@ -52,13 +52,13 @@ def check_multitask_estimator(
     on_skip: Literal["warn"] | None = "warn",
     on_fail: Literal["raise", "warn"] | None = "raise",
 ) -> list[dict[str, Any]]:
-    """Check that an estimator keeps the contract of multi-task estimators.
+    """Check that an estimator follows the conventions of multi-task estimators.
 
-    The suite complements :func:`sklearn.utils.estimator_checks.check_estimator`: gaps in targets,
-    order and names of tasks, wide and long form, weights, seeds, scores, routing. Checks of exact
-    equality (of permuted tasks, of wide and long form) ask for an instance without minibatches and
-    validation rows; pass one, and the default one with its exceptions in
-    ``expected_failed_checks``.
+    The suite complements :func:`sklearn.utils.estimator_checks.check_estimator`. It covers missing
+    labels, order and names of tasks, wide and long form, weights, seeds, scores and metadata
+    routing. Checks of exact equality (permuted tasks, wide and long form) need an instance without
+    minibatches and validation rows. Check such an instance, and also the default one, with the
+    exceptions in ``expected_failed_checks``.
 
     Parameters
     ----------
@@ -68,27 +68,26 @@ def check_multitask_estimator(
     expected_failed_checks : dict of str to str, optional
         Names of checks that are known to fail, with the reason.
     on_skip : {"warn"} or None, default="warn"
-        Whether a check that cannot run (a package is missing) gives a SkipTestWarning.
+        Whether to warn (SkipTestWarning) about checks that cannot run because a package is missing.
     on_fail : {"raise", "warn"} or None, default="raise"
-        What an unexpected failure does: raise, give a warning, or only stand in the result.
+        Whether an unexpected failure raises, warns, or is only recorded in the result.
 
     Returns
     -------
     list of dict
-        One entry a check: ``check_name``, ``status`` ("passed", "failed", "xfail" or "skipped"),
+        One entry per check: ``check_name``, ``status`` ("passed", "failed", "xfail" or "skipped"),
         ``exception`` and ``reason`` (None unless it was expected to fail).
 
     Raises
     ------
     Exception
-        Whatever an unexpected failure raises, with ``on_fail="raise"``.
+        The exception of an unexpected failure, with ``on_fail="raise"``.
     ValueError
-        If ``expected_failed_checks`` names what is no check, or an option is not one of those
-        listed.
+        If ``expected_failed_checks`` contains an unknown check, or if an option is invalid.
 
     See Also
     --------
-    parametrize_with_checks : The same, one pytest test a check.
+    parametrize_with_checks : One pytest test per check.
 
     Examples
     --------
@@ -134,7 +133,7 @@ def parametrize_with_checks(
     *,
     expected_failed_checks: Failures | Callable[[Any], Failures] | None = None,
 ) -> Any:
-    """Return a pytest decorator that gives a test every pair of estimator and check.
+    """Return a pytest decorator that runs a test for each pair of estimator and check.
 
     Parameters
     ----------
@@ -142,7 +141,8 @@ def parametrize_with_checks(
         Unfitted instances.
     expected_failed_checks : dict of str to str, or callable, optional
         Names of checks that are known to fail, with the reason; or a function that returns such a
-        dict for an estimator. They become strict expected failures: one that passes fails the test.
+        dict for an estimator. They are strict expected failures: if such a check passes, the test
+        fails.
 
     Returns
     -------
@@ -152,13 +152,13 @@ def parametrize_with_checks(
     Raises
     ------
     TypeError
-        If a class is given in place of an instance.
+        If a class is passed instead of an instance.
     ValueError
-        If ``expected_failed_checks`` names what is no check.
+        If ``expected_failed_checks`` contains an unknown check.
 
     See Also
     --------
-    check_multitask_estimator : The same without pytest.
+    check_multitask_estimator : Run the checks without pytest.
 
     Examples
     --------

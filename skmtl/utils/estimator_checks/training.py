@@ -1,4 +1,4 @@
-"""Tasks with hardly any label, in training and in validation."""
+"""Checks of tasks with very few labels, in training and in validation."""
 
 from __future__ import annotations
 
@@ -23,9 +23,7 @@ from skmtl.utils.estimator_checks.problems import (
 
 @contract()
 def check_rare_tasks_absent_from_minibatches(name: str, estimator: Any) -> None:
-    """Require that a task of three labeled rows, which most batches of four rows do not hold,
-    spoils neither itself nor the others.
-    """
+    """Require finite predictions if most batches of four rows contain no row of some task."""
     estimator = changed(estimator, batch_size=4)
     X, Y = wide_example(estimator)
     kept = [
@@ -46,9 +44,7 @@ def check_rare_tasks_absent_from_minibatches(name: str, estimator: Any) -> None:
 
 @contract()
 def check_tiny_tasks_stop_early_without_error(name: str, estimator: Any) -> None:
-    """Require that tasks of one, two, three and four labeled rows can be fitted, with
-    ``early_stopping="auto"`` where there is the parameter.
-    """
+    """Require that tasks of one to four labeled rows can be fitted with early stopping."""
     estimator = changed(estimator, early_stopping="auto")
     X = inputs(20)
     Y = full_targets(estimator, X, 5)
