@@ -62,9 +62,9 @@ class GroupingReport:
         Remarks about the data and the run: rows dropped, tasks too small, fallbacks.
     seconds : float, default=nan
         Run time in seconds.
-    settings : dict, default={}
+    settings : dict, optional
         Settings of the run, by name.
-    served_by : dict of str to int, default={}
+    served_by : dict of str to int, optional
         For each task, the index in ``groups`` of the group whose network predicts it. A task that
         is not named is predicted by the first group that contains it.
 

@@ -10,7 +10,7 @@ ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "identity": lambda x: x}
 
 @pytest.fixture
 def plain_scores():
-    """Scores (rows, k) of one task in plain torch, from parameters with a leading axis of length 1."""
+    """Scores (rows, k) of one task in plain torch; parameters have a leading axis of length 1."""
 
     def scores(architecture, parameters, X, t):
         h = torch.tensor(X)

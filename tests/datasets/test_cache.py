@@ -98,7 +98,7 @@ def test_a_missing_table_names_every_place_both_variables_and_the_file(
 
 
 def test_a_table_without_public_source_says_so(empty_world):
-    with pytest.raises(FileNotFoundError, match="no public source"):
+    with pytest.raises(FileNotFoundError, match="no public raw source"):
         read_table(TABLE, None, True)
 
 

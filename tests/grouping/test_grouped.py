@@ -122,7 +122,7 @@ def test_fitted_attributes_have_the_promised_shapes_and_types(fitted):
         assert estimator.task_names_ == list(group)
 
 
-def test_all_together_and_alone_are_always_among_the_candidates(fitted):
+def test_joint_and_single_task_are_always_among_the_candidates(fitted):
     _, model, _, _ = fitted
     choice = model.choice_
     assert {"candidate", "n_groups", "validation_loss", "chosen"} <= set(choice.columns)
@@ -179,7 +179,7 @@ def test_a_pickle_predicts_the_same(fitted):
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict(X), model.predict(X))
 
 
-def test_a_clone_has_the_parameters_and_nothing_learnt(fitted):
+def test_a_clone_has_the_parameters_and_nothing_learned(fitted):
     kind, model, X, _ = fitted
     copy = clone(model)
     assert repr(copy) == repr(model)
@@ -303,7 +303,7 @@ def test_a_given_grouper_proposes():
     assert not hasattr(model.grouper, "labels_")
 
 
-def test_without_rounds_the_search_sees_pair_gains_alone():
+def test_without_rounds_the_search_uses_pair_gains_only():
     X, y, _ = planted()
     model = model_of(n_rounds=0, grouper=TaskGrouper("sdp", n_groups=2)).fit(X, y)
     assert model.rounds_ is None
@@ -432,7 +432,7 @@ def test_a_flat_target_is_one_task_in_one_network(rng):
     assert model.choice_["chosen"].tolist() == [True]
 
 
-def test_two_tasks_are_alone_or_together():
+def test_two_tasks_are_trained_single_task_or_joint():
     X, y, _ = planted(n_tasks=2, n_groups=1)
     model = model_of().fit(X, y)
     assert model.choice_["candidate"].tolist() == ["single-task", "joint"]
@@ -442,7 +442,7 @@ def test_two_tasks_are_alone_or_together():
 # ---------------------------------------------------------------------- weak tasks
 @ignoring_weak_tasks()
 @pytest.mark.parametrize("chosen", ["joint", "single-task"])
-def test_small_tasks_are_still_predicted_by_the_common_network_or_alone(chosen, monkeypatch):
+def test_small_tasks_are_still_predicted_by_the_joint_or_a_single_task_network(chosen, monkeypatch):
     choose = grouped_module.choose
     monkeypatch.setattr(
         grouped_module,

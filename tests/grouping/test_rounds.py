@@ -61,7 +61,7 @@ def test_a_task_alone_gains_nothing(affinity):
     np.testing.assert_array_equal(model.predict(np.eye(12, dtype=bool)), 0)
 
 
-def test_a_gain_by_size_and_a_slope_of_the_average_are_learnt(affinity, rng):
+def test_a_gain_by_size_and_a_slope_of_the_average_are_learned(affinity, rng):
     def truth(group, task):
         return 0.05 + 0.1 * np.log2(group.sum() / 2) + 0.5 * average(affinity, group, task)
 

@@ -8,7 +8,7 @@ from skmtl.grouping import select_groups
 from skmtl.grouping.search.selection import RULES
 
 nan = np.nan
-# Three tasks: alone, in pairs, all together.
+# Three tasks: single-task, in pairs, joint.
 TABLE = np.array(
     [
         [0.0, nan, nan],
@@ -80,7 +80,7 @@ def test_a_group_of_one_costs_half_for_standley():
     assert select_groups(TABLE, 2, method="standley").groups.tolist() == [3, 5]
 
 
-def test_a_chain_of_mtgnet_starts_from_the_largest_groups_and_adds_what_raises_the_best_gains_most():
+def test_mtgnet_starts_from_the_largest_groups_and_adds_the_row_that_raises_gains_most():
     # Only the last row has no task that counts -99: it is the first start, and with one group the
     # best. With two, it adds {1,2} (+0.2 +0.2), but the chain that starts from {0,1} adds {1,2} for
     # the missing task 2 and ends higher.
@@ -256,7 +256,12 @@ def test_mtgnet_takes_many_tasks(rng):
         ([[0.1, 0.2]], 1.5, "mtgnet", "multiple of 1 with method='mtgnet'. Got 1.5"),
         ([[0.1, 0.2]], 0.7, "standley", "multiple of 0.5 with method='standley'. Got 0.7"),
         ([[0.1, nan]], 1, "tag", "No group of table contains task 1"),
-        ([[0.1, nan], [nan, 0.1]], 1, "tag", "costs at most 1 covers all 2 tasks. Raise the budget"),
+        (
+            [[0.1, nan], [nan, 0.1]],
+            1,
+            "tag",
+            "costs at most 1 covers all 2 tasks. Raise the budget",
+        ),
     ],
 )
 def test_a_table_or_parameter_out_of_range_is_named(table, budget, method, message):

@@ -1,4 +1,4 @@
-"""The simplest estimators that keep the contract, made of parts that a test can spoil one by one."""
+"""Minimal estimators that pass all checks, made of parts that a test can break one by one."""
 
 import numpy as np
 import pandas as pd
