@@ -10,7 +10,7 @@ from sklearn.base import ClassifierMixin
 from skmtl._sklearn_compat import fit_context
 from skmtl.base import FairnessTerm
 from skmtl.estimators.declared_classes import declared_labels
-from skmtl.estimators.epochs import announce, shown, train_one_epoch
+from skmtl.estimators.epochs import after_each_epoch, announce, train_one_epoch
 from skmtl.estimators.fit_settings import read_settings
 from skmtl.estimators.fitted_networks import FittedNetworks
 from skmtl.estimators.job_building import ensemble_job
@@ -294,9 +294,9 @@ class MultiTaskClassifier(ClassificationOutputs, ClassifierMixin, MultiTaskNetwo
         job = ensemble_job(settings, problem, seeds, earlier=earlier)
         fitted = partial(FittedNetworks.of, settings, problem.intake, job, seeds)
         with fit_callbacks(
-            self, X, y, max_passes=self.max_iter, metadata={"sample_weight": sample_weight}
-        ) as on_pass:
-            trained = train_job(job, on_epoch=shown(on_pass, self, fitted))
+            self, X, y, max_epochs=self.max_iter, metadata={"sample_weight": sample_weight}
+        ) as on_epoch:
+            trained = train_job(job, on_epoch=after_each_epoch(on_epoch, self, fitted))
             remember(self, fitted(trained))
         announce(settings, self.model_)
         return self

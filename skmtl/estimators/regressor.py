@@ -8,7 +8,7 @@ from typing import Any
 from sklearn.base import RegressorMixin
 
 from skmtl._sklearn_compat import fit_context
-from skmtl.estimators.epochs import announce, shown, train_one_epoch
+from skmtl.estimators.epochs import after_each_epoch, announce, train_one_epoch
 from skmtl.estimators.fit_settings import read_settings
 from skmtl.estimators.fitted_networks import FittedNetworks
 from skmtl.estimators.intake import row_weights
@@ -216,9 +216,9 @@ class MultiTaskRegressor(RegressionOutputs, RegressorMixin, MultiTaskNetwork):
         job = ensemble_job(settings, problem, seeds, earlier=earlier)
         fitted = partial(FittedNetworks.of, settings, problem.intake, job, seeds)
         with fit_callbacks(
-            self, X, y, max_passes=self.max_iter, metadata={"sample_weight": sample_weight}
-        ) as on_pass:
-            trained = train_job(job, on_epoch=shown(on_pass, self, fitted))
+            self, X, y, max_epochs=self.max_iter, metadata={"sample_weight": sample_weight}
+        ) as on_epoch:
+            trained = train_job(job, on_epoch=after_each_epoch(on_epoch, self, fitted))
             remember(self, fitted(trained))
         announce(settings, self.model_)
         return self
