@@ -193,7 +193,7 @@ def test_the_representation_is_refused_where_tasks_have_rows_of_their_own(rng):
     arguments = problem(rng, task_rows=[np.arange(16), np.arange(16, 32)])
     with pytest.raises(
         ValueError,
-        match=r"at='representation'.*weighs gradients at the representation.*rows of its own. Set "
+        match=r"at='representation'.*uses gradients at the representation.*share rows .*Set "
         r"at=\"parameters\"",
     ):
         train_fleet(*arguments, aggregator=TaskGradients("upgrad", at="representation"))
