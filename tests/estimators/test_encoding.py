@@ -212,7 +212,7 @@ def test_blocks_of_a_large_table_give_what_the_whole_gives(rng, monkeypatch):
     X = rng.normal(size=(20, 7))
     X[rng.random(X.shape) < 0.2] = np.nan
     whole = encode(X)
-    monkeypatch.setattr("skmtl.estimators.numeric._LEARNT_AT_ONCE", 60)
+    monkeypatch.setattr("skmtl.estimators.numeric._LEARNED_AT_ONCE", 60)
     monkeypatch.setattr("skmtl.estimators.numeric._TREATED_AT_ONCE", 50)
     assert_same(encode(X), whole)
 
