@@ -227,7 +227,7 @@ def plain_parts(value):
     )
 
 
-def test_what_is_learnt_is_arrays_and_plain_values_and_survives_a_pickle(mixed):
+def test_what_is_learned_is_arrays_and_plain_values_and_survives_a_pickle(mixed):
     mixed["n"] = pd.Categorical(np.arange(len(mixed), dtype=np.int64) % 3)
     mixed["r"] = pd.Categorical(np.arange(len(mixed)) / 8)
     encoder = InputEncoder.learn(mixed)
