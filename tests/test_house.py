@@ -8,6 +8,7 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,7 @@ class Import:
     line: int
 
 
+@cache
 def read_house(package: Path) -> dict[str, Source]:
     sources = {}
     for path in sorted(package.rglob("*.py")):
