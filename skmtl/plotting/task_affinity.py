@@ -207,8 +207,8 @@ class TaskAffinityDisplay:
         tidy(
             self.ax_,
             title=titled("Which tasks help each other", name),
-            xlabel="Source task (helps)",
-            ylabel="Target task (is helped)",
+            xlabel="Source task",
+            ylabel="Target task",
         )
         for side in self.ax_.spines.values():
             side.set_visible(False)

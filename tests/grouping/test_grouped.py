@@ -641,7 +641,7 @@ def test_the_fairness_term_of_the_network_sees_the_groups_of_people(rng, routing
         clone(grouper).fit(frame.drop(columns="sex"), y)
 
 
-# ---------------------------------------------------------------------- one task, and numbers that leak
+# ---------------------------------------------------------------------- one task; finite numbers
 def test_a_forgotten_task_column_is_named_in_a_warning(rng):
     X = rng.normal(size=(60, 3))
     with pytest.warns(UserWarning, match="task_column is None.*nothing to group.*Set task_column"):
