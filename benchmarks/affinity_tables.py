@@ -267,12 +267,12 @@ def total_losses(name: str, split: int, args: argparse.Namespace) -> dict[str, o
         "network": args.network,
         "split": split,
         "single-task": total({one: (one,) for one in everybody}),
-        "all together": total(dict.fromkeys(everybody, everybody)),
+        "joint": total(dict.fromkeys(everybody, everybody)),
         "grouped": total(served_by),
         "groups": len(model.groups_),
         "chosen": model.choice_.loc[model.choice_["chosen"], "candidate"].item(),
     }
-    return row | {"grouped / better": row["grouped"] / min(row["single-task"], row["all together"])}
+    return row | {"grouped / better": row["grouped"] / min(row["single-task"], row["joint"])}
 
 
 def totals_table(args: argparse.Namespace) -> None:
@@ -289,11 +289,11 @@ def totals_table(args: argparse.Namespace) -> None:
                 pd.DataFrame(rows).round(4),
             )
     table = pd.DataFrame(rows)
-    numbers = ["single-task", "all together", "grouped"]
+    numbers = ["single-task", "joint", "grouped"]
     summary = table.groupby(["data", "network"], sort=False)[numbers].agg(["mean", "std"])
     summary.columns = [f"{column} {what}" for column, what in summary.columns]
     summary["grouped / better of the two"] = summary["grouped mean"] / summary[
-        ["single-task mean", "all together mean"]
+        ["single-task mean", "joint mean"]
     ].min(axis=1)
     summary = summary.reset_index().round(3)
     write(

@@ -57,7 +57,7 @@ SETS = (
 QUICK_SETS = ("generated_wide_regression", "generated_long_classification")
 QUICK_METHODS = ("mean", "mean_again", "single", "famo")
 # mean_again: mean from another random state, what no difference looks like. mean_slow, mean_fast:
-# mean with another step size, what tuning does. single: one network a task.
+# mean with another learning rate, what tuning does. single: one network per task.
 CONTROLS = {
     "mean_again": {},
     "mean_slow": {"learning_rate_init": 0.001},
@@ -82,11 +82,11 @@ splits a set with 30 % test rows (School: the public splits). Error of a task: R
 training mean, or log loss with probabilities clipped to 0.001 .. 0.999. Wide sets: mtr_*, ml_*,
 adult ({adult} training rows a seed from the official half). school: the {schools} largest schools,
 dealt at random into groups of {a_group} that train together, in wide form with one label a row.
-landmine: long form, 29 tasks. "single" is one network a task with the same settings. "mean_again"
+landmine: long form, 29 tasks. "single" is one network per task with the same settings. "mean_again"
 is mean with another random state: its differences to mean are what no effect looks like;
-"mean_slow" and "mean_fast" are mean with the step sizes 0.001 and 0.01 in the place of 0.003.
+"mean_slow" and "mean_fast" are mean with the learning rates 0.001 and 0.01 in the place of 0.003.
 Standard errors are over splits, which share rows, so that they are rather too small. The defaults
-(step size, weight decay, stopping) were chosen with mean, which favours mean."""
+(learning rate, weight decay, stopping) were chosen with mean, which favors mean."""
 COLUMN_NOTE = """delta-m: mean change of the tasks' errors against single-task networks, negative is
 better. Rank: by delta-m within every set, of the methods that have all sets. Better / worse: sets
 where the paired t-test at 5 % says so. Worst task: largest change of a task against single, minus
@@ -102,8 +102,8 @@ more than 3 % and few by more than noise; minmax harms by up to 7 %. On landmine
 few rows of a task in a step) gradient methods lose 0.3 to 2 %, and famo, si and gls 17 to 21 %:
 they divide by a batch's loss, so that presumably the tasks without a positive row in it take over.
 The share of conflicting gradients does not tell where a method helps. Where it is worth the time
-(regression, a task worse than alone): first another step size for mean, then nash or pivrg, judged
-by cross-validation."""
+(regression, a task worse than single-task): first another learning rate for mean, then nash or
+pivrg, judged by cross-validation."""
 
 
 # ---------------------------------------------------------------------- rows
@@ -132,7 +132,7 @@ def parts(name: str, data_home: str | None, seed: int) -> list[Split]:
 
 
 def in_wide_form(split: Split, group: NDArray[Any]) -> Split:
-    """Rows of some tasks of a long table, one column a task."""
+    """Rows of some tasks of a long table, one column per task."""
 
     def widen(X: pd.DataFrame, y: NDArray[np.float64]) -> tuple[pd.DataFrame, NDArray[np.float64]]:
         which = X["task"].astype(str).to_numpy()[:, None] == group
@@ -171,7 +171,7 @@ def together(
 
 
 def apart(split: Split, seed: int, members: int) -> tuple[NDArray[np.float64], list[Any]]:
-    """Fit one network a task."""
+    """Fit one network per task."""
     predicted, models = np.full(split.Y_test.shape, np.nan), []
     for train, test, columns in tasks_of(split):
         y = split.Y_train[train] if split.long else split.Y_train[train, columns]
@@ -187,7 +187,7 @@ def apart(split: Split, seed: int, members: int) -> tuple[NDArray[np.float64], l
 
 
 def tasks_of(split: Split) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp], int]]:
-    """Labelled training and test rows of every task, and its column."""
+    """Labeled training and test rows of every task, and its column."""
     if split.long:
         for task in split.X_train["task"].cat.categories:
             yield (

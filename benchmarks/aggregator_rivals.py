@@ -66,7 +66,7 @@ def their_call(method: Any, by_jacobian: bool, rows: Tensor) -> Callable[[], obj
 
 # ---------------------------------------------------------------------- networks
 class Network(nn.Module):
-    """A trunk and linear heads: one module a task, as the libraries' own examples have it, or one
+    """A trunk and linear heads: one module per task, as the libraries' own examples have it, or one
     wide layer, which is faster.
     """
 

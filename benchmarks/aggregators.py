@@ -9,7 +9,7 @@ step's time goes.
 
 call: `method.weights(gramian)` in float64, of one Gramian and of a fleet of 8, beside TorchJD's
 weighting of the same name on the same Gramian. step: 20 inputs, hidden layers of 64 and 32, a
-linear head for each of T tasks that share all rows, 512 rows a step, squared error, Adam, one
+linear head for each of T tasks that share all rows, 512 rows per step, squared error, Adam, one
 network, float32. skmtl goes through `skmtl.network.train_fleet`; the rivals are in
 aggregator_rivals.py. profile: the same steps with a timer around the functions that they are made
 of.
@@ -230,9 +230,7 @@ def train(
 
 
 def our_step(name: str, data: FleetData, n_passes: int, n_steps: int, seed: int) -> float:
-    """Return seconds a step, from the end of the first pass to the end of the last: setting up does
-    not count.
-    """
+    """Return seconds per step, from the end of the first epoch to the end of the last."""
     ends: list[float] = []
     train(OURS[name], data, n_passes + 1, seed, lambda k: ends.append(CLOCK.now()))
     return (ends[-1] - ends[0]) / (n_passes * n_steps)
@@ -330,7 +328,7 @@ def step_part(options: Any) -> None:
 
 Median (lowest..highest) of {options.rounds} rounds in which all took turns, in rotating order;
 ratios are medians of the rounds' ratios. Whole passes of 20
-steps (10 beyond 40 tasks) with shuffling, without the first pass. Heads are one module a task
+steps (10 beyond 40 tasks) with shuffling, without the first pass. Heads are one module per task
 unless said otherwise; the rivals' Adam is fused.
 Left out because a step took more than {options.limit:g} s: {"; ".join(left_out) or "none"}.
 {settings(options)}

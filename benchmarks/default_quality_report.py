@@ -29,7 +29,7 @@ not measured, or left out because a fit took more than the limit. Relative RMSE:
 or tasks of RMSE / RMSE of the training mean. ROC AUC and log loss: means over tasks, probabilities
 clipped to 0.001 .. 0.999. Rank: 1 = best of the methods that were measured on all seeds of the set,
 by the mean over seeds; for classification the mean of the ranks by AUC and by log loss. "linear +
-task indicator" exists in long form only. scikit-learn's MLP gets standardised inputs and targets,
+task indicator" exists in long form only. scikit-learn's MLP gets standardized inputs and targets,
 one-hot categories."""
 
 

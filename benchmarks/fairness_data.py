@@ -1,4 +1,4 @@
-"""The three data sets of the MTA-F paper, with its features, networks and optimiser, and splits of
+"""The three data sets of the MTA-F paper, with its features, networks and optimizer, and splits of
 training and test rows.
 """
 
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from skmtl import MultiTaskClassifier
 from skmtl.datasets import fetch_adult, fetch_german_credit, fetch_law_school, make_fair_tasks
 
-# Network, passes, rows a step and step size of the code that goes with the paper (batches of the
-# paper); its embeddings have 40, 1 and 10 columns.
+# Network, epochs, rows per step and learning rate of the code of the paper (batches of the paper);
+# its embeddings have 40, 1 and 10 columns.
 _NETWORKS = {
     "adult": {
         "hidden_layer_sizes": (64,),

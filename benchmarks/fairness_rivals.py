@@ -1,5 +1,5 @@
 """fairlearn's methods on the data of fairness_tables.py: reductions, thresholds by group and an
-adversary, one model a task.
+adversary, one model per task.
 
     python benchmarks/fairness_rivals.py --cache DIR
         (fits what is not in results/fairness_rivals.csv, row by row, then writes
@@ -50,8 +50,8 @@ from skmtl.metrics import (
 from skmtl.model_selection import fairness_sweep
 from skmtl.model_selection.thresholds import quantile_threshold
 
-# Hidden units of the network that has an adversary, rows a step and passes; constraints and weights
-# of the adversary (1 is fairlearn's default).
+# Hidden units of the network that has an adversary, rows per step and epochs; constraints and
+# weights of the adversary (1 is fairlearn's default).
 ADVERSARIAL = {
     "adult": (64, 512, 10),
     "german": (32, 128, 40),
@@ -225,7 +225,7 @@ def rows_of(
 def task_by_task(
     name: str, split: int, method: str, data: Split, fit: Any
 ) -> list[dict[str, object]]:
-    """Fit one model a task and judge it."""
+    """Fit one model per task and judge it."""
     outcomes, seconds = [], []
     for task in data.Y:
         start = time.process_time()
@@ -338,7 +338,7 @@ def spread(values: pd.Series, digits: int = 3) -> str:
 
 
 def point(part: pd.DataFrame, baseline: dict[str, pd.Series]) -> tuple[float, float]:
-    """Return ARE and ARFG of one model a task on one split; empty gaps are left out."""
+    """Return ARE and ARFG of one model per task on one split; empty gaps are left out."""
     part = part.set_index("task")
     counted = part.index[~part["empty"]]
     gap = (

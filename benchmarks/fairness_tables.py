@@ -380,7 +380,7 @@ def write(options: argparse.Namespace) -> None:
         (out / "fairness_tables.md").write_text(text)
 
 
-_NOTE = f"""Networks, optimiser and features of the code that goes with the paper; Adagrad, no early
+_NOTE = f"""Networks, optimizer and features of the code that goes with the paper; Adagrad, no early
 stopping. Penalties' weights uniform in [0, 5], weights of the two tasks uniform among those that
 sum to 1. Mean (standard deviation) over splits, each with validation rows and a baseline of its own
 (single-task networks, mean of 5 seeds). Hypervolume up to (ARE, ARFG) = {REFERENCE}, larger is

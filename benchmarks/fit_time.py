@@ -4,9 +4,9 @@
     python benchmarks/fit_time.py --quick
         (fewer passes and rounds, writes nothing unless --out is given)
 
-400 rows, 10 features, one target, 32 hidden units, 100 passes of 32 rows a step by Adam (learning
+400 rows, 10 features, one target, 32 hidden units, 100 passes of 32 rows per step by Adam (learning
 rate 0.001, L2 penalty 1e-4), no validation part, no early stopping. All methods take turns; the
-first round warms up and does not count. Inputs and target are standardised before the clock starts
+first round warms up and does not count. Inputs and target are standardized before the clock starts
 for the methods that do not do so themselves. skmtl's default number of members is timed beside.
 """
 
@@ -44,7 +44,7 @@ Array = NDArray[np.float64]
 def fit_skmtl(
     X: Array, y: Array, passes: int, seed: int, n_members: int | str = 1
 ) -> Callable[[], object]:
-    """Train by skmtl, which standardises by itself."""
+    """Train by skmtl, which standardizes by itself."""
     model = MultiTaskRegressor(
         (HIDDEN,),
         n_members=n_members,
@@ -204,15 +204,15 @@ def main() -> None:
                     seconds.setdefault((name, setting), []).append(timed(fits[name]))
     table = tabulate(fits, seconds)
     text = f"""# One fit: {N_ROWS} rows, {N_FEATURES} features, one target, {HIDDEN} hidden units,
-    {passes} passes of {BATCH} rows a step
+    {passes} passes of {BATCH} rows per step
 
 {markdown(table)}
 
 Median (lowest..highest) of {rounds} rounds in which all methods took turns, in rotating order,
 after one round that does not count. Ratios are to skmtl with one member and the same threads, above
 1 = skmtl is faster. "threads as chosen": PyTorch chose {torch.get_num_threads()} on
-{os.cpu_count()} cores. skmtl standardises inputs and target within its time, the others got them
-standardised. Seed {options.seed}. {versions(*modules)}.
+{os.cpu_count()} cores. skmtl standardizes inputs and target within its time, the others got them
+standardized. Seed {options.seed}. {versions(*modules)}.
 """
     report(options, "fit_time", text, table)
 

@@ -5,8 +5,8 @@ estimator, grid and folds.
     python benchmarks/fleet_search.py --quick
         (fewer passes and one round, writes nothing unless --out is given)
 
-24 candidates on 5 folds: 8 penalties and 3 step sizes; in the pipeline 4 penalties, 3 step sizes
-and 2 settings of the step before. Both searches take turns on one thread, in seconds of the
+24 candidates on 5 folds: 8 penalties and 3 learning rates; in the pipeline 4 penalties, 3 learning
+rates and 2 settings of the step before. Both searches take turns on one thread, in seconds of the
 processor. Scores of every candidate on every fold are compared, too.
 """
 
@@ -133,7 +133,7 @@ def main() -> None:
 {markdown(table)}
 
 {N_FEATURES} features, {N_TASKS} tasks, {WIDTH} hidden units, at most {passes} passes of {BATCH}
-rows a step with early stopping. Median of {rounds} rounds in which both took turns, on one thread
+rows per step with early stopping. Median of {rounds} rounds in which both took turns, on one thread
 of {os.cpu_count()} cores, in seconds of the processor; ratio: median (lowest..highest) of the
 rounds', above 1 = FleetSearchCV is faster. float32 unless said otherwise. Scores are R2 on the test
 rows of a fold. Seed {options.seed}. {versions(np, sklearn, torch, skmtl)}.

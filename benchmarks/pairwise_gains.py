@@ -662,7 +662,7 @@ vmap's chunks are the fastest of a few. scikit-learn's steps see 64 rows, the ot
 task. A chunk of vmap trains until its last network stops, which early stopping makes it pay for and
 60 passes do not.
 
-# One fit: 400 rows, 10 features, one target, 32 hidden units, {passes} passes of 32 rows a step
+# One fit: 400 rows, 10 features, one target, 32 hidden units, {passes} passes of 32 rows per step
 
 {markdown(alone)}
 

@@ -171,7 +171,7 @@ def linear_with_indicators(split: Split, seed: int) -> Predictor:
 
 
 def sklearn_mlp(split: Split, seed: int) -> Predictor:
-    """Targets are standardised; without that, squared errors of some sets are out of its reach."""
+    """Targets are standardized; without that, squared errors of some sets are out of its reach."""
     if split.kind == "classification":
         return together(split, lambda: encoded(MLPClassifier(random_state=seed)))
     return together(

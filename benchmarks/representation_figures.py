@@ -68,7 +68,7 @@ heads in place of its bound on their length, which it does not give. With alpha 
 the dimension of the representation heads are arbitrarily long, and means are carried by single
 draws; the picture shows medians. Figure 3, right: with alpha = 0 the risk is 0 for every T_maj,
 because N = 40 exceeds the 32 inputs and there is no noise; with alpha = 0.01 it is small and falls
-with T_maj for the majority, as printed in the paper. The paper does not say how it optimised, so
+with T_maj for the majority, as printed in the paper. The paper does not say how it optimized, so
 its numbers there cannot be reproduced, only the shapes; in both the minority's risk does not rise
 with T_maj."""
 

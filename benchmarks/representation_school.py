@@ -7,7 +7,7 @@ and tables with several targets.
         (two splits of generated tasks; writes nothing unless --out is given)
 
 Every method chooses its settings (rank, penalty) by three-fold cross-validation on training rows;
-inputs are standardised with training rows, and every task has an intercept of its own. scikit-
+inputs are standardized with training rows, and every task has an intercept of its own. scikit-
 learn's MultiTaskElasticNet needs every label of every row, which School does not have: there it
 gets the missing ones from each school's own ridge regression. On tables with several targets it
 needs no such help.
@@ -223,7 +223,7 @@ def scored(
 def wide_split(
     X: np.ndarray, Y: np.ndarray, train: np.ndarray, test: np.ndarray
 ) -> Iterator[dict[str, Any]]:
-    """Mean R2 of the targets under every method; targets are standardised with training rows."""
+    """Mean R2 of the targets under every method; targets are standardized with training rows."""
     x_mean, x_std, y_mean, y_std = (
         X[train].mean(0),
         X[train].std(0),

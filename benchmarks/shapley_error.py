@@ -55,7 +55,7 @@ def random_gramians(n_tasks, n, rng):
 
 def network_gramians(tasks, n, seed):
     """Gramians of all tasks at n steps of training."""
-    data = standardised(tasks)
+    data = standardized(tasks)
     generator = torch.Generator().manual_seed(seed)
     sizes = [data[0][0].shape[1], *HIDDEN]
     trunk = [
@@ -91,7 +91,7 @@ def network_gramians(tasks, n, seed):
     return gramians
 
 
-def standardised(tasks):
+def standardized(tasks):
     """Inputs and targets of every task, scaled by all rows together."""
     X, y = (np.asarray(part, dtype=float) for part in tasks.to_long()[:2])
     x_scale, y_scale = X.std(0) + 1e-12, y.std()

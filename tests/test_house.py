@@ -153,7 +153,7 @@ def absolute_imports(source: Source) -> Iterator[tuple[str, str | None, int]]:
 
 
 def house_imports(source: Source, sources: dict[str, Source]) -> Iterator[Import]:
-    """The imports of skmtl itself; a name that is a file or package counts as importing that file."""
+    """Return the imports of skmtl; a name that is a file or package counts as that file."""
     for module, name, line in absolute_imports(source):
         if module.split(".")[0] != "skmtl":
             continue
@@ -704,7 +704,8 @@ def test_an_import_past_the_door_of_a_room_is_found(build, text, reason):
         ("class A:\n    def fit(self):\n        self.x_ = 1", 0),
         ("class A:\n    x: int\n    def step(self):\n        self.x += 1", 0),
         (
-            "class A:\n    def __init__(self):\n        self.x = 0\n    def go(self):\n        self.x = 1",
+            "class A:\n    def __init__(self):\n        self.x = 0\n"
+            "    def go(self):\n        self.x = 1",
             0,
         ),
         ("class B(A):\n    def go(self):\n        self.z = 1", 0),

@@ -101,7 +101,7 @@ def test_the_losses_are_those_of_single_and_pair_networks_of_the_same_fleet(kind
 
 
 def test_a_group_of_one_learns_what_the_estimator_fitted_to_its_rows_learns(rng):
-    # The scale of the inputs is that of all tasks; with standardised inputs of one and the same
+    # The scale of the inputs is that of all tasks; with standardized inputs of one and the same
     # rows nothing else differs.
     X = rng.normal(size=(60, 3)).clip(-2.5, 2.5)  # far values would be drawn in
     Y = np.column_stack([X[:, 0], X[:, 1]])

@@ -23,7 +23,7 @@ def seed_of(random_state):
 
 
 def visited(estimator, tasks, seed, every=1):
-    """Networks after every pass, as (number, parameters)."""
+    """Networks after every epoch, as (number, parameters)."""
     joint, seen = JointNetworks(estimator, tasks, 1, seed), []
     joint.train(lambda k, parameters: seen.append(parameters), every)
     return joint, seen

@@ -1,4 +1,4 @@
-"""The generator of tasks that favour a group keeps what it says."""
+"""The generator of tasks that favor a group keeps what it says."""
 
 import numpy as np
 import pandas as pd

@@ -202,7 +202,7 @@ def test_a_seed_gives_the_same_model_every_time(fitted):
 
 # ---------------------------------------------------------------------- how it is chosen
 def test_planted_groups_beat_one_network_for_all_and_are_not_mixed():
-    """Two groups with opposite functions of the same inputs: one network a group is right."""
+    """Two groups with opposite functions of the same inputs: one network per group is right."""
     X, y, data = planted(
         n_tasks=6,
         n_groups=2,

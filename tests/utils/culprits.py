@@ -340,7 +340,7 @@ CULPRITS = {
     "check_wide_equals_long": [ShrinksInLongForm],
 }
 
-# They raise an error of their own inside the check; all others must be told by the check what is
+# They raise their own error inside the check; all others must be told by the check what is
 # wrong.
 REFUSE = {
     DoesNotAskForGroups,
