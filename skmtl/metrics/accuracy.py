@@ -37,7 +37,7 @@ def multitask_accuracy(
     sample_weight : array-like of shape (n,), optional
         Weights of the rows; rows of weight zero count as unlabeled.
     average : {"macro"} or None, default="macro"
-        Mean over tasks, or one value a task.
+        Mean over tasks, or one value per task.
 
     Returns
     -------

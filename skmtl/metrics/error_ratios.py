@@ -17,7 +17,7 @@ from skmtl.metrics.labeled_tasks import Score, labeled_tasks, predicted_columns,
 
 
 def error_rate(y_true: Any, y_pred: Any, *, task: Any = None) -> Score:
-    r"""Share of wrong labels, one value a task.
+    r"""Share of wrong labels, one value per task.
 
     .. math:: \frac{1}{n_t} \sum_{i : y_{it} \text{ known}} \mathbb{1}[\hat y_{it} \ne y_{it}]
 
@@ -31,7 +31,7 @@ def error_rate(y_true: Any, y_pred: Any, *, task: Any = None) -> Score:
     Returns
     -------
     float or ndarray of shape (T,)
-        Between 0 and 1: a number for labels of shape (n,) without tasks, else one value a task, NaN
+        Between 0 and 1: a number for labels of shape (n,) without tasks, else one per task, NaN
         for a task without a label.
 
     Raises
@@ -139,7 +139,7 @@ def average_relative_fairness_gap(
 
     Notes
     -----
-    A baseline gap near 0 makes a ratio that says little and rules the mean. Hold it against
+    A baseline gap near 0 makes a ratio that says little and rules the mean. Compare it with
     :func:`chance_gap` first, and take the mean of several seeds.
 
     References

@@ -34,7 +34,7 @@ def group_rate_gap(
     pos_label: Any = None,
     task: Any = None,
 ) -> Score:
-    r"""Largest difference of a rate between two groups, one value a task.
+    r"""Largest difference of a rate between two groups, one value per task.
 
     .. math:: \max_{a, a'} \big| P(\hat y = 1 \mid y = 0, a) - P(\hat y = 1 \mid y = 0, a') \big|
 
@@ -51,7 +51,7 @@ def group_rate_gap(
     rate : {"fpr", "tpr", "equalized_odds"}, default="fpr"
         What should be equal in all groups.
     pos_label : label or dict, default=None
-        The positive class, held against the rest, or a dict with that of every task by its name;
+        The positive class, compared with all others, or a dict with that of every task by its name;
         None = 1, for labels that are 0 and 1 or -1 and 1.
     task : array-like of shape (n,), optional
         Task of every row in long form, where ``y_true`` is (n,).
@@ -59,7 +59,7 @@ def group_rate_gap(
     Returns
     -------
     float or ndarray of shape (T,)
-        Between 0 and 1: a number for labels of shape (n,) without tasks, else one value a task. NaN
+        Between 0 and 1: a number for labels of shape (n,) without tasks, else one per task. NaN
         where fewer than two groups have a rate.
 
     Warns
@@ -134,7 +134,7 @@ def chance_gap(
     rate : {"fpr", "tpr", "equalized_odds"}, default="fpr"
         What should be equal in all groups.
     pos_label : label or dict, default=None
-        The positive class, held against the rest, or a dict with that of every task by its name;
+        The positive class, compared with all others, or a dict with that of every task by its name;
         None = 1, for labels that are 0 and 1 or -1 and 1.
     task : array-like of shape (n,), optional
         Task of every row in long form, where ``y_true`` is (n,).

@@ -41,7 +41,7 @@ class Moments:
 
     @classmethod
     def of(
-        cls, tasks: TaskSet, weight: Array, *, row_weight: Array | None = None, centre: bool = False
+        cls, tasks: TaskSet, weight: Array, *, row_weight: Array | None = None, center: bool = False
     ) -> Moments:
         """Gather the moments of regression tasks whose table is an array.
 
@@ -59,7 +59,7 @@ class Moments:
             rows, y = tasks.rows(name), tasks.targets(name)
             x, w = X[rows], np.ones(len(rows)) if row_weight is None else row_weight[rows]
             w = w / w.sum()
-            if centre:
+            if center:
                 input_mean[t], target_mean[t] = w @ x, w @ y
                 x, y = x - input_mean[t], y - target_mean[t]
             weighted = x * w[:, None]

@@ -272,8 +272,8 @@ def _coded(Y: Any) -> tuple[list[str], Array, list[int]]:
     """Return task names, class codes, (n, T), NaN if missing, and numbers of classes."""
     if np.shape(Y)[:1] == (0,):
         raise ValueError(
-            f"Found array with 0 sample(s) (shape={np.shape(Y)}) while a minimum of 1 is required by "
-            "SpuriousTaskDetector."
+            f"Found array with 0 sample(s) (shape={np.shape(Y)}) while a minimum of 1 is required "
+            "by SpuriousTaskDetector."
         )
     names, columns = wide_columns(Y)
     codes, n_classes = np.full((len(columns[0]), len(columns)), np.nan), []
