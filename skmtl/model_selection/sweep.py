@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
 from joblib import Memory
@@ -198,10 +200,12 @@ def fairness_sweep(
     rng = check_random_state(random_state)
     split_seed, baseline_seed = rng.randint(LARGEST_SEED, size=2).tolist()
     runs = draw_runs(settings, network, tasks.names, rng)
+    memory = check_memory(memory)
+    _check_can_be_kept(memory, network)
     parts = SweepParts(*rows.split(validation_fraction, split_seed), test)
     if isinstance(estimator, Pipeline):
         parts = _after_steps(estimator, parts)
-    measure = _measured_with(check_memory(memory), settings.evaluation(network), n_jobs)
+    measure = _measured_with(memory, settings.evaluation(network), n_jobs)
     measured = []
     with progress_bar() if verbose else nullcontext():
         stage = Stage("Runs of the sweep", len(runs), int(verbose))
@@ -232,6 +236,20 @@ def _network(estimator: Any) -> MultiTaskClassifier:
         )
     cloned: MultiTaskClassifier = clone(network)
     return cloned
+
+
+def _check_can_be_kept(memory: Memory, network: MultiTaskClassifier) -> None:
+    """Raise where results cannot be kept, because the network cannot be told from others."""
+    if memory.location is None:
+        return
+    try:
+        joblib.hash(network)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise ValueError(
+            "memory needs an estimator that can be pickled, with functions that can be imported; a "
+            f"lambda or a function within another one cannot. Got fairness={network.fairness!r}. "
+            "Define the penalty in a module, or set memory=None."
+        ) from error
 
 
 def _after_steps(pipeline: Pipeline, parts: SweepParts) -> SweepParts:
