@@ -11,7 +11,7 @@ PINS := pyproject.toml constraints.txt
 # One numeric thread a process: the tests run in WORKERS processes, and torch threads would fight over the cores.
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
-.PHONY: help demo test lint types docs format clean
+.PHONY: help demo check test lint types docs format clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -20,8 +20,13 @@ help:  ## list the targets
 demo: $(VENV)/.demo-installed  ## group the tasks of a data set and write a report to skmtl-report/
 	$(BIN)/python -m skmtl group junior_school --out $(REPORT)
 
-# pytest comes after the others, so that its summary is the last thing printed, also under `make -j`.
-test: lint types docs  ## lint, types, documentation, then doctests and tests
+check: $(VENV)/.test-installed  ## lint, types and the fast tests, for daily work
+	@$(MAKE) --no-print-directory -j $(WORKERS) lint types
+	$(ONE_THREAD) MPLBACKEND=Agg $(BIN)/python -m pytest tests -m "not slow" -n $(WORKERS) --dist worksteal
+
+# pytest comes after the others, so that its summary is the last thing printed.
+test: $(VENV)/.test-installed  ## lint, types, documentation, then doctests and all tests
+	@$(MAKE) --no-print-directory -j $(WORKERS) docs lint types
 	$(ONE_THREAD) MPLBACKEND=Agg $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 lint: $(VENV)/.test-installed  ## ruff: rules and format

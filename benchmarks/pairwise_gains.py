@@ -113,7 +113,9 @@ def prepare(train, test, groups, seed):
             (X[rows], problem.targets.encode(n, test[n].y).astype(np.float32))
             for n, rows in zip(group, member.evaluation, strict=True)
         ]
-        return Pair(group, *parts, tested, tuple(problem.targets.scale[name] for name in group))
+        return Pair(
+            group, *parts, tested, tuple(problem.targets.codings[name].unit for name in group)
+        )
 
     return [pair(group) for group in groups]
 

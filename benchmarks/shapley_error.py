@@ -24,7 +24,7 @@ from common import markdown, parse, parser, report, versions
 from torch.nn import functional
 
 from skmtl.aggregation.shapley import UTILITIES, _prefix_coverage, _prefix_volumes, shapley_values
-from skmtl.aggregation.voldet import normalised, opposition
+from skmtl.aggregation.voldet import normalized, opposition
 from skmtl.datasets import fetch_school
 
 HIDDEN, N_STEPS, RATE = (20, 10, 32), 300, 0.005
@@ -126,7 +126,7 @@ def algorithm_3(gramian, utility, n, seed, empty, chunk=2**21):
     """Mean marginal contributions along plain random permutations, less the constant that v(empty
     set) contributes.
     """
-    cosines, present = normalised(gramian, "algorithm_3")
+    cosines, present = normalized(gramian)
     generator, n_tasks, total = (
         torch.Generator().manual_seed(seed),
         len(gramian),
@@ -147,7 +147,7 @@ def algorithm_3(gramian, utility, n, seed, empty, chunk=2**21):
 
 def seconds_of_determinants(gramian, n, seed):
     """Time of one determinant for every set that n permutations pass through."""
-    cosines, rng = normalised(gramian, "algorithm_3")[0].numpy(), np.random.default_rng(seed)
+    cosines, rng = normalized(gramian)[0].numpy(), np.random.default_rng(seed)
     start = time.perf_counter()
     for order in [rng.permutation(len(gramian)) for _ in range(n)]:
         for k in range(1, len(order) + 1):

@@ -64,6 +64,7 @@ sphinx_gallery_conf = {
     "min_reported_time": 0,
     "abort_on_example_error": True,
     "plot_gallery": True,
+    "parallel": int(os.environ.get("SKMTL_DOCS_JOBS", "1")),
     "write_computation_times": False,
     "image_srcset": [],
     "matplotlib_animations": False,

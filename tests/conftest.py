@@ -22,6 +22,42 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("skmtl")
 
 
+# Folders and files of whole fits, searches and contracts: `make check` leaves them out.
+SLOW = (
+    "affinity/test_gain_regressor.py",
+    "affinity/test_measure.py",
+    "cli",
+    "data/test_one_reading.py",
+    "estimators/test_aggregators.py",
+    "estimators/test_fairness.py",
+    "estimators/test_labels.py",
+    "estimators/test_scikit_learn.py",
+    "estimators/test_training.py",
+    "fairness/test_terms.py",
+    "grouping",
+    "metrics/test_gap_scorers.py",
+    "model_selection",
+    "network/test_embeddings.py",
+    "network/test_fleet.py",
+    "network/test_planning.py",
+    "network/test_steering.py",
+    "plotting",
+    "representation/test_low_rank.py",
+    "spurious",
+    "test_benchmarks.py",
+    "test_ecosystem.py",
+    "test_fair_ecosystem.py",
+    "utils/test_contract.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    folder = Path(__file__).parent
+    for item in items:
+        if any(item.path.is_relative_to(folder / slow) for slow in SLOW):
+            item.add_marker("slow")
+
+
 def pytest_configure(config):
     # Several test processes share the cores; torch's threads in each would fight over them.
     torch.set_num_threads(1)

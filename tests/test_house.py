@@ -8,6 +8,7 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,7 @@ class Import:
     line: int
 
 
+@cache
 def read_house(package: Path) -> dict[str, Source]:
     sources = {}
     for path in sorted(package.rglob("*.py")):
@@ -322,7 +324,7 @@ def attributes_born_late(package: Path) -> list[str]:
         if isinstance(node, ast.ClassDef)
     }
     breaches = []
-    for module, source in sources.items():
+    for source in sources.values():
         if source.room not in BORN_EARLY:
             continue
         for owner in (node for node in ast.walk(source.tree) if isinstance(node, ast.ClassDef)):

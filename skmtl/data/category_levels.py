@@ -35,7 +35,7 @@ def codes_of(column: Any, levels: list[Level], name: Any) -> NDArray[np.int64]:
     """
     positions, found = _factorize(column, name)
     known = {level: code for code, level in enumerate(levels, start=1)}
-    if levels and found and not any(level in known for level in found):
+    if levels and found and not any(level in known for level in found) and _suspect(found, levels):
         warnings.warn(
             f"No value of the categorical column {name!r} of X is one of its levels in fit: got "
             f"{shown_names(found, 3)} ({_types(found)}), known are {shown_names(levels, 3)} "
@@ -62,6 +62,16 @@ def _factorize(column: Any, name: Any) -> tuple[NDArray[np.intp], list[Level]]:
             f"Column {name!r} of X is categorical, but holds values that cannot be levels: {error}."
         ) from error
     return positions, found.tolist()
+
+
+def _suspect(found: list[Level], levels: list[Level]) -> bool:
+    """Whether values among which no level is known look misread: several, or of another type.
+
+    A single new level of the type of the known ones is ordinary: a row from a new city.
+    """
+    return len(found) > 1 or not {type(level) for level in found} & {
+        type(level) for level in levels
+    }
 
 
 def _types(levels: list[Level]) -> str:

@@ -111,7 +111,7 @@ def make_grouped_tasks(
     >>> from skmtl.datasets import make_grouped_tasks
     >>> planted = make_grouped_tasks(n_tasks=6, n_groups=2, random_state=0)
     >>> planted.task_set
-    TaskSet(6 regression tasks, 10 features, 100..100 rows a task)
+    TaskSet(6 regression tasks, 10 features, 100..100 rows per task)
     >>> planted.groups
     [['task_0', 'task_2', 'task_4'], ['task_1', 'task_3', 'task_5']]
     >>> bool(

@@ -48,7 +48,7 @@ def load_junior_school() -> Bunch:
     --------
     >>> from skmtl.datasets import load_junior_school
     >>> load_junior_school().task_set
-    TaskSet(49 regression tasks, 12 features, 16..206 rows a task)
+    TaskSet(49 regression tasks, 12 features, 16..206 rows per task)
     """
     try:
         from faraway.datasets import jsp

@@ -59,7 +59,7 @@ def fetch_landmine(
     >>> from skmtl.datasets import fetch_landmine
     >>> landmine = fetch_landmine()  # doctest: +SKIP
     >>> landmine.task_set  # doctest: +SKIP
-    TaskSet(29 classification tasks, 9 features, 445..690 rows a task)
+    TaskSet(29 classification tasks, 9 features, 445..690 rows per task)
     """
     frame = read_table(LANDMINE, data_home, download_if_missing)
     return grouped_bunch(

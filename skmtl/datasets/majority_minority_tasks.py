@@ -99,7 +99,7 @@ def make_majority_minority_tasks(
     ...     random_state=0,
     ... )
     >>> planted.task_set
-    TaskSet(8 regression tasks, 8 features, 100..100 rows a task)
+    TaskSet(8 regression tasks, 8 features, 100..100 rows per task)
     >>> planted.minority
     ['minority_0', 'minority_1']
     >>> bool(abs(planted.components_majority @ planted.coef[planted.is_minority].T).max() < 1e-12)

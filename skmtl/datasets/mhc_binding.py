@@ -61,7 +61,7 @@ def fetch_mhc_binding(
     >>> from skmtl.datasets import fetch_mhc_binding
     >>> mhc = fetch_mhc_binding()  # doctest: +SKIP
     >>> mhc.task_set  # doctest: +SKIP
-    TaskSet(35 classification tasks, 180 features, 22..2368 rows a task)
+    TaskSet(35 classification tasks, 180 features, 22..2368 rows per task)
     """
     frame = read_table(MHC_BINDING, data_home, download_if_missing)
     sample = frame[frame["jacob_like"] == 1].reset_index(drop=True)

@@ -89,7 +89,7 @@ def fetch_school(
     >>> from skmtl.datasets import fetch_school
     >>> school = fetch_school()  # doctest: +SKIP
     >>> school.task_set  # doctest: +SKIP
-    TaskSet(139 regression tasks, 27 features, 22..251 rows a task)
+    TaskSet(139 regression tasks, 27 features, 22..251 rows per task)
     """
     frame = read_table(SCHOOL, data_home, download_if_missing)
     splits = read_table(SPLITS, data_home, download_if_missing).astype(bool)

@@ -52,9 +52,10 @@ class CallbackSupport(CallbackSupportMixin):
         return cloned
 
 
-def registered_callbacks(estimator: Any) -> list[Any]:
-    """Return the callbacks that ``set_callbacks`` registered on any estimator."""
-    return list(getattr(estimator, "_skl_callbacks", None) or [])
+def registered_callbacks(estimator: Any) -> list[Any] | None:
+    """Return the callbacks that ``set_callbacks`` registered on any estimator; None without any."""
+    registered: list[Any] | None = getattr(estimator, "_skl_callbacks", None)
+    return registered
 
 
 @contextmanager

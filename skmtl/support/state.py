@@ -131,8 +131,10 @@ class DocLinks:
     _doc_link_template = DOCS_URL + "/api/generated/{room}.{name}.html"
 
     def _doc_link_url_param_generator(self) -> dict[str, str]:
-        """Return what the page of a class is named after: the room it lies in, and itself."""
-        return {"room": ".".join(type(self).__module__.split(".")[:2]), "name": type(self).__name__}
+        """Return what the page of a class is named after: where users import it from, and itself."""
+        name, (package, *rest) = type(self).__name__, type(self).__module__.split(".")
+        straight = name in getattr(sys.modules.get(package), "__all__", ())
+        return {"room": package if straight else ".".join([package, *rest[:1]]), "name": name}
 
 
 def frame_to_arrays(value: Any) -> Any:

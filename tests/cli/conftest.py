@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from importlib import import_module
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -24,6 +27,14 @@ def make_table(rng, sizes=(40, 40, 40, 40), kind="regression"):
             pd.DataFrame(X, columns=["area", "staff", "age"]).assign(shop=f"shop {k}", sales=y)
         )
     return pd.concat(parts, ignore_index=True)
+
+
+@pytest.fixture(autouse=True)
+def coarse_pictures(monkeypatch):
+    """Draw pictures at a low resolution and lay them out once; tests of plotting look at them."""
+    files, png = import_module("skmtl.cli.files"), import_module("skmtl.plotting.png")
+    monkeypatch.setattr(png, "_LAYOUT_PASSES", 0)
+    monkeypatch.setattr(files, "figure_png", partial(files.figure_png, dpi=30))
 
 
 @pytest.fixture

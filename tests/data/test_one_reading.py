@@ -699,6 +699,16 @@ def test_a_categorical_column_without_a_known_level_is_named_in_a_warning(column
         model.predict(frame.assign(city=pd.Categorical(column[CODES])))
 
 
+def test_one_new_level_is_ordinary_unless_it_has_another_type():
+    frame = FRAME_X.assign(city=pd.Categorical(np.array(["1", "2", "3"])[CODES]))
+    model = MultiTaskRegressor(**TINY).fit(frame, FRAME_Y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.predict(frame[:1].assign(city=pd.Categorical(["Bonn"])))
+    with pytest.warns(UserWarning, match="No value of the categorical column 'city'"):
+        model.predict(frame[:1].assign(city=pd.Categorical([1])))
+
+
 def test_no_warning_and_no_error_is_long_however_many_names_there_are():
     n = 400
     names = [f"a task with a name that is rather long, number {t}" for t in range(n)]

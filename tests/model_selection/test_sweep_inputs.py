@@ -1,7 +1,5 @@
 """What a sweep is given: groups that are missing, frames of other libraries, terms of one's own."""
 
-import warnings
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -135,7 +133,9 @@ def test_columns_of_test_labels_match_by_name(people, library):
     turned = turned if library is None else translated(turned, library)
     pd.testing.assert_frame_equal(fairness_sweep(with_term(MTAF("gap")), **turned, **FEW), expected)
     other = {**people, "Y_test": people["Y_test"].rename(columns={"pass": "exam"})}
-    with pytest.raises(ValueError, match="Y_test must have the names of the columns of Y"):
+    with pytest.raises(
+        ValueError, match="The columns of Y_test must have the names of the columns of Y"
+    ):
         fairness_sweep(NETWORK, **other, **FEW)
 
 
@@ -259,29 +259,3 @@ def test_own_penalties_and_terms_are_searched_as_if_fitted_one_by_one(people, te
     )
     for name in ("split0_test_score", "mean_test_score"):
         np.testing.assert_allclose(found.cv_results_[name], expected.cv_results_[name], atol=1e-8)
-
-
-def test_labels_that_became_text_are_told_once_per_task_and_table(people):
-    for name in ("Y", "Y_test"):
-        labels = people[name].astype(int).astype(str)
-        labels.iloc[:9] = "nan"
-        people[name] = labels
-    with warnings.catch_warnings(record=True) as told:
-        warnings.simplefilter("always")
-        runs = fairness_sweep(with_term(MTAF("gap")), **people, **FEW)
-    assert runs["are"].notna().all()
-    assert len([one for one in told if "became text" in str(one.message)]) <= 8
-
-
-def test_runs_that_share_their_groups_say_once_that_the_term_has_no_effect(people):
-    people["sensitive_features"] = np.full(200, "f")
-    with warnings.catch_warnings(record=True) as told:
-        warnings.simplefilter("always")
-        fairness_sweep(with_term(MTAF("gap")), **people, **FEW)
-    assert len([one for one in told if "has no effect" in str(one.message)]) == 1
-
-
-def test_a_memory_refuses_a_penalty_that_cannot_be_stored_with_a_reason(people, tmp_path):
-    network = with_term(MTAF(lambda scores, groups: scores.mean()))
-    with pytest.raises(ValueError, match="lambda .* cannot.*memory=None"):
-        fairness_sweep(network, **people, **FEW, memory=str(tmp_path))

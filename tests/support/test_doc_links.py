@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import sys
 from pathlib import Path
@@ -14,7 +13,7 @@ from sklearn.utils import estimator_html_repr
 from skmtl.support.state import DOCS_URL, DocLinks
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "docs"))
-from api_reference import homes
+from api_reference import pages
 
 
 class Ridge(DocLinks, BaseEstimator):
@@ -88,18 +87,15 @@ def test_an_instance_may_have_a_template_of_its_own():
     assert ridge._get_doc_link() == "https://example.org/Ridge"
 
 
-def public_estimators():
-    for room, names in homes().items():
-        for name, page in names.items():
-            value = getattr(importlib.import_module(room), name)
-            if inspect.isclass(value) and issubclass(value, BaseEstimator) and page == room:
-                yield pytest.param(value, page, id=f"{room}.{name}")
+ESTIMATORS = [
+    pytest.param(page, id=page.name)
+    for page in pages()
+    if inspect.isclass(page.value) and issubclass(page.value, DocLinks)
+]
 
 
-@pytest.mark.parametrize(("cls", "page"), list(public_estimators()))
-def test_the_address_is_the_page_that_the_api_reference_writes(cls, page):
-    address = DocLinks._doc_link_url_param_generator(object.__new__(cls))
-    assert (
-        DocLinks._doc_link_template.format(**address)
-        == f"{DOCS_URL}/api/generated/{page}.{cls.__name__}.html"
-    )
+@pytest.mark.parametrize("page", ESTIMATORS)
+def test_the_address_is_the_page_that_the_api_reference_writes(page):
+    address = DocLinks._doc_link_url_param_generator(object.__new__(page.value))
+    written = DocLinks._doc_link_template.format(**address)
+    assert written == f"{DOCS_URL}/api/generated/{page.name}.html"
