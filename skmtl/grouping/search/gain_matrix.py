@@ -22,7 +22,7 @@ def as_matrix(A: Any) -> tuple[Any, list[Any] | None]:
     if isinstance(A, TaskSet) or (np.ndim(A) == 0 and not hasattr(A, "__array__")):
         raise TypeError(_wanted(type(A).__name__))
     if isinstance(A, np.ma.MaskedArray):
-        A = A.astype(np.float64).filled(np.nan)
+        A = np.where(np.ma.getmaskarray(A), np.nan, A.data.astype(np.float64))
     A = as_pandas(A)
     if isinstance(A, pd.DataFrame):
         names = _task_names(A)

@@ -14,6 +14,7 @@ from sklearn.utils.validation import validate_data
 from threadpoolctl import threadpool_limits
 
 from skmtl.affinity import PairwiseGains
+from skmtl.data import shown_value
 from skmtl.grouping.search.beam import beam_groups
 from skmtl.grouping.search.exhaustive import exhaustive_groups
 from skmtl.grouping.search.gain_matrix import as_matrix, axis_labels, check_size
@@ -177,8 +178,11 @@ class TaskGrouper(VersionedState, DocLinks, ClusterMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a parameter is out of its range, `A` is not square, has a missing or infinite gain
-            off the diagonal, or the tasks do not fit into `n_groups` groups of `max_group_size`.
+            If a parameter is out of its range, `A` is not square, has a missing, masked, infinite
+            or huge (above 1e100) gain off the diagonal, labels that do not tell the tasks apart, or
+            the tasks do not fit into `n_groups` groups of `max_group_size`.
+        TypeError
+            If `A` is a TaskSet or no matrix at all.
         """
         self._check_parameters()
         gains, names = self._read_gains(A)
@@ -326,8 +330,8 @@ class TaskGrouper(VersionedState, DocLinks, ClusterMixin, BaseEstimator):
             row, column = bad[0]
             what = "NaN" if np.isnan(gains[row, column]) else "infinity"
             raise ValueError(
-                f"A contains {what} as the gain of task {names[row]!r} when trained with task "
-                f"{names[column]!r} ({len(bad)} such pairs). All gains must be finite.{hint}"
+                f"A contains {what} as the gain of task {shown_value(names[row])} when trained with "
+                f"task {shown_value(names[column])} ({len(bad)} such pairs). All gains must be finite.{hint}"
             )
         check_size(gains, names)
         return gains, names
