@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
@@ -15,7 +16,6 @@ from joblib import Memory
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_memory
 
 from skmtl.estimators import MultiTaskClassifier
 from skmtl.model_selection.sweep_evaluation import measure_runs
@@ -28,7 +28,7 @@ from skmtl.model_selection.sweep_rows import (
 )
 from skmtl.model_selection.sweep_runs import LARGEST_SEED, draw_runs
 from skmtl.model_selection.sweep_settings import Evaluation, SweepSettings
-from skmtl.support import Stage, progress_bar
+from skmtl.support import Stage, progress_bar, read_memory
 
 # Runs that are trained, and kept, at once; seeds of the baseline.
 _AT_ONCE, _BASELINE_SEEDS = 100, 5
@@ -54,7 +54,7 @@ def fairness_sweep(
     rate: str | None = None,
     baseline: Mapping[str, float] | None = None,
     n_jobs: int | None = None,
-    memory: str | Memory | None = None,
+    memory: str | os.PathLike[str] | Memory | None = None,
     random_state: Any = None,
     verbose: int = 0,
 ) -> pd.DataFrame:
@@ -111,7 +111,7 @@ def fairness_sweep(
         single-task networks of the same settings without a fairness term, mean of 5 seeds.
     n_jobs : int or None, default=None
         Most processes for training. None = as many as torch may use threads.
-    memory : str, joblib.Memory or None, default=None
+    memory : path, joblib.Memory or None, default=None
         Where finished parts, of 100 runs, are kept: a repeated call continues where the last one
         ended. A penalty of the user's own must then be importable, no lambda.
     random_state : int, RandomState or None, default=None
@@ -200,7 +200,7 @@ def fairness_sweep(
     rng = check_random_state(random_state)
     split_seed, baseline_seed = rng.randint(LARGEST_SEED, size=2).tolist()
     runs = draw_runs(settings, network, tasks.names, rng)
-    memory = check_memory(memory)
+    memory = read_memory(memory)
     _check_can_be_kept(memory, network)
     parts = SweepParts(*rows.split(validation_fraction, split_seed), test)
     if isinstance(estimator, Pipeline):

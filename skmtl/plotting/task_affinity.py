@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.utils.validation import check_is_fitted
 
 from skmtl.plotting.canvas import INK, axes_or_new, shortened, tidy, titled
 
@@ -130,6 +131,7 @@ class TaskAffinityDisplay:
         TaskAffinityDisplay
             The Display, drawn.
         """
+        check_is_fitted(estimator, "affinity_")
         affinity = pd.DataFrame(
             np.asarray(estimator.affinity_),
             index=list(estimator.task_names_),
@@ -158,7 +160,7 @@ class TaskAffinityDisplay:
         TaskAffinityDisplay
             The Display itself.
         """
-        table = pd.DataFrame(self.affinity)
+        table = pd.DataFrame(getattr(self.affinity, "matrix", self.affinity))  # of PairwiseGains
         if table.shape[0] != table.shape[1]:
             raise ValueError(
                 f"affinity must be a square table of targets by sources. Got shape {table.shape}."

@@ -227,3 +227,8 @@ def test_targets_that_cannot_be_classes_are_refused(call, table, tmp_path, sales
 def test_a_spreadsheet_is_refused_with_advice(call, tmp_path, name):
     (tmp_path / name).write_bytes(b"PK\x03\x04")
     assert refused(call("group", name, *QUICK), "spreadsheet", "CSV")
+
+
+@pytest.mark.parametrize("out", ["", " "])
+def test_an_empty_name_of_a_folder_is_refused(call, table, out):
+    assert refused(call(frame=table, out=out), "--out", "empty")
