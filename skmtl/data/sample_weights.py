@@ -14,7 +14,7 @@ from skmtl.data.taskset import TaskSet
 
 
 def checked_weight(sample_weight: Any, n_rows: int) -> NDArray[np.float64]:
-    """Return weights of the rows as scikit-learn demands them.
+    """Validate sample weights as scikit-learn does.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def checked_weight(sample_weight: Any, n_rows: int) -> NDArray[np.float64]:
     Raises
     ------
     ValueError
-        If the length differs, or a weight is negative, missing or infinite.
+        If there is not one weight per row, or a weight is negative, missing or infinite.
 
     Examples
     --------
@@ -76,7 +76,7 @@ def weighted_rows(tasks: TaskSet, weight: NDArray[np.float64]) -> TaskSet:
     Raises
     ------
     ValueError
-        If a task has none.
+        If a task has no such row.
 
     Examples
     --------

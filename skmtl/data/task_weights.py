@@ -18,7 +18,7 @@ def read_task_weights(given: Any, names: Sequence[str]) -> NDArray[np.float64]:
     Parameters
     ----------
     given : array-like of shape (T,) or dict
-        Weights in the order of the names, or by name; a dict leaves others at 1.
+        Weights in the order of ``names``, or by name; tasks that a dict omits have weight 1.
     names : sequence of str
         Tasks in order.
 
