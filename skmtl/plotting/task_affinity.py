@@ -106,7 +106,8 @@ class TaskAffinityDisplay:
         TaskAffinityDisplay
             The Display, drawn.
         """
-        return cls(affinity=affinity, groups=groups).plot(ax=ax, name=name, **kwargs)
+        table = getattr(affinity, "matrix", affinity)  # of PairwiseGains
+        return cls(affinity=table, groups=groups).plot(ax=ax, name=name, **kwargs)
 
     @classmethod
     def from_estimator(
@@ -160,7 +161,7 @@ class TaskAffinityDisplay:
         TaskAffinityDisplay
             The Display itself.
         """
-        table = pd.DataFrame(getattr(self.affinity, "matrix", self.affinity))  # of PairwiseGains
+        table = pd.DataFrame(self.affinity)
         if table.shape[0] != table.shape[1]:
             raise ValueError(
                 f"affinity must be a square table of targets by sources. Got shape {table.shape}."
