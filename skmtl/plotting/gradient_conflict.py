@@ -163,7 +163,8 @@ class GradientConflictDisplay:
         GradientConflictDisplay
             The Display, drawn.
         """
-        check_is_fitted(estimator, "aggregation_weights_")
+        if not hasattr(estimator, "aggregation_weights_"):  # any object that has it will do
+            check_is_fitted(estimator, "aggregation_weights_")
         weights = pd.DataFrame(
             np.asarray(estimator.aggregation_weights_), columns=list(estimator.task_names_)
         )
