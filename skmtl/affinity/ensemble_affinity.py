@@ -72,7 +72,7 @@ class EnsembleAffinity(AffinityEstimator):
         Networks of all tasks, and measurements of every pair, that are averaged.
     n_jobs : int or None, default=None
         As in :func:`skmtl.affinity.collect_pairwise_gains`.
-    memory : str, joblib.Memory or None, default=None
+    memory : path, joblib.Memory or None, default=None
         Where finished measurements are kept.
     random_state : int, RandomState or None, default=None
         Seed.

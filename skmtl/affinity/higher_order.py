@@ -34,7 +34,7 @@ class HigherOrderAffinity(AffinityEstimator):
         Measurements with fresh splits and seeds that are averaged.
     n_jobs : int or None, default=None
         As in :func:`skmtl.affinity.collect_pairwise_gains`.
-    memory : str, joblib.Memory or None, default=None
+    memory : path, joblib.Memory or None, default=None
         Where finished repeats are kept.
     random_state : int, RandomState or None, default=None
         Seed of splits and networks.

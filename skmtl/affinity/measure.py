@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from numbers import Integral
@@ -37,7 +38,7 @@ def collect_pairwise_gains(
     test_size: float = 0.3,
     n_repeats: int = 1,
     n_jobs: int | None = None,
-    memory: str | Memory | None = None,
+    memory: str | os.PathLike[str] | Memory | None = None,
     random_state: Any = None,
     verbose: int = 0,
 ) -> PairwiseGains:
@@ -68,7 +69,7 @@ def collect_pairwise_gains(
     n_jobs : int or None, default=None
         Most processes that a large fleet is spread over, or joblib workers for other estimators.
         None = as many as torch may use threads, or one worker.
-    memory : str, joblib.Memory or None, default=None
+    memory : path, joblib.Memory or None, default=None
         Where finished measurements are kept, with checksums; a repeated call recomputes nothing,
         and an interrupted one goes on from the last part of a repeat (an eighth, or 32 networks).
     random_state : int, RandomState or None, default=None

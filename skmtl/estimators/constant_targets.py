@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from skmtl.base import StandardizedTarget
+from skmtl.data import shown_names
 from skmtl.estimators.fit_settings import Settings
 from skmtl.estimators.problem import Problem
 from skmtl.estimators.targets import Targets
@@ -52,9 +53,8 @@ def warn_of_constant_tasks(settings: Settings, problem: Problem) -> None:
     """Warn about constant tasks, which the aggregator leaves out."""
     names = tasks_left_out(settings, problem, problem.names)
     if names:
-        more = f" and {len(names) - _SHOWN} more" * (len(names) > _SHOWN)
         warnings.warn(
-            f"All targets are alike in {', '.join(repr(name) for name in names[:_SHOWN])}{more}. "
+            f"All targets are alike in {shown_names(names, _SHOWN)}. "
             f"Their only value is predicted, and aggregator={settings.aggregator} leaves them out "
             "of its weighting.",
             UserWarning,

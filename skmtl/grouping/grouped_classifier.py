@@ -44,7 +44,7 @@ class TaskGroupedClassifier(ClassificationOutputs, ClassifierMixin, TaskGrouped)
         Fraction of every task's rows that the choice is made on.
     n_jobs : int or None, default=None
         Most processes that large fleets are spread over; None = as many as torch may use threads.
-    memory : str, joblib.Memory or None, default=None
+    memory : path, joblib.Memory or None, default=None
         Where finished measurements are kept.
     random_state : int, RandomState or None, default=None
         Seed of everything random.

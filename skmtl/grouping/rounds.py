@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 import numpy as np
@@ -45,7 +46,7 @@ class GroupMeasurements:
         Seed of every split and its networks.
     n_jobs : int or None
         Most processes.
-    memory : str, joblib.Memory or None
+    memory : path, joblib.Memory or None
         Where finished measurements are kept.
     verbose : int
         1 prints a line per split.
@@ -58,7 +59,7 @@ class GroupMeasurements:
         units: dict[str, float],
         seeds: Sequence[int],
         n_jobs: int | None,
-        memory: str | Memory | None,
+        memory: str | os.PathLike[str] | Memory | None,
         verbose: int,
     ):
         self.tasks, self.estimator, self.units, self.seeds = tasks, estimator, units, seeds

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from skmtl.data import TaskSet
 
 Array = NDArray[np.float64]
+# Numbers beyond it are refused: their squares, or sums of a few of them, overflow.
+LARGEST_SQUARED = 1e150
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +57,18 @@ class Moments:
             np.empty(len(tasks)),
         )
         input_mean, target_mean = np.zeros((len(tasks), p)), np.zeros(len(tasks))
+        if np.abs(X).max(initial=0.0) > LARGEST_SQUARED:
+            _, column = np.unravel_index(np.abs(X).argmax(), X.shape)
+            raise ValueError(
+                f"Column {column} of X holds {np.abs(X).max():.3g}, whose square overflows. Scale "
+                "the column."
+            )
         for t, name in enumerate(names):
+            if np.abs(tasks.targets(name)).max(initial=0.0) > LARGEST_SQUARED:
+                raise ValueError(
+                    f"Task {name!r} has a target of {np.abs(tasks.targets(name)).max():.3g}, whose "
+                    "square overflows. Scale the targets."
+                )
             rows, y = tasks.rows(name), tasks.targets(name)
             x, w = X[rows], np.ones(len(rows)) if row_weight is None else row_weight[rows]
             w = w / w.sum()

@@ -273,7 +273,7 @@ def _path(
 
 
 def _checked_ranks(ranks: Any) -> tuple[int, ...]:
-    sizes = [ranks] if isinstance(ranks, Integral) else list(ranks)
+    sizes = list(ranks) if isinstance(ranks, Iterable) else [ranks]
     if not sizes or not all(
         isinstance(size, (int, np.integer)) and not isinstance(size, bool) and size >= 1
         for size in sizes

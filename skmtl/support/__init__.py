@@ -7,6 +7,7 @@ from skmtl.support.callbacks import (
     fit_callbacks,
     registered_callbacks,
 )
+from skmtl.support.memory_folder import read_memory
 from skmtl.support.progress import Stage, progress_to
 from skmtl.support.state import (
     DOCS_URL,
@@ -35,5 +36,6 @@ __shared__ = [
     "frame_to_arrays",
     "progress_bar",
     "progress_to",
+    "read_memory",
     "registered_callbacks",
 ]
