@@ -27,3 +27,9 @@ def shown_value(value: Any) -> str:
     """Return a value for a message, cut where it is long; numpy's numbers as plain ones."""
     text = repr(value.item() if hasattr(value, "item") and not hasattr(value, "len") else value)
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+
+
+def shown_text(text: object, at_most: int = 120) -> str:
+    """Return a text, or what an object prints, for a message, cut where it is long."""
+    found = str(text)
+    return found if len(found) <= at_most else f"{found[: at_most - 3]}..."

@@ -7,6 +7,7 @@ from skmtl.support.callbacks import (
     fit_callbacks,
     registered_callbacks,
 )
+from skmtl.support.kept import warn_of_seedless_memory
 from skmtl.support.progress import Stage, progress_to
 from skmtl.support.state import (
     DOCS_URL,
@@ -36,4 +37,5 @@ __shared__ = [
     "progress_bar",
     "progress_to",
     "registered_callbacks",
+    "warn_of_seedless_memory",
 ]
