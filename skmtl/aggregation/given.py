@@ -26,7 +26,7 @@ def as_real_tensor(given: Tensor | ArrayLike, owner: str) -> Tensor:
     """
     values = as_pandas(given)
     if hasattr(values, "to_numpy"):  # a frame
-        values = values.to_numpy()
+        values = values.to_numpy(copy=True)  # pandas may give a view that cannot be written to
     try:
         if isinstance(values, np.ndarray) and values.dtype.kind == "O":
             values = values.astype(np.float64)

@@ -2,7 +2,15 @@
 
 from skmtl.data.categorical_columns import is_categorical, resolve_categorical
 from skmtl.data.category_levels import Level, codes_of, learn_levels
-from skmtl.data.frames import as_pandas, distinct, holds_dates, n_rows_of, one_column, rows_as_given, take_rows
+from skmtl.data.frames import (
+    as_pandas,
+    distinct,
+    holds_dates,
+    n_rows_of,
+    one_column,
+    rows_as_given,
+    take_rows,
+)
 from skmtl.data.given_targets import as_target, long_tasks, wide_tasks
 from skmtl.data.inputs import check_inputs
 from skmtl.data.label_types import check_label_types, plain_labels, tidy_labels

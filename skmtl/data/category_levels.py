@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Hashable
+from contextlib import suppress
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -25,10 +26,8 @@ def learn_levels(column: Any, name: Any) -> list[Level]:
     """
     _, found = _factorize(column, name)
     levels = list(dict.fromkeys(found))
-    try:
+    with suppress(TypeError):
         levels = sorted(levels)  # type: ignore[type-var]
-    except TypeError:
-        pass
     return [_storable(level) for level in levels]
 
 

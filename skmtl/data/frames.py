@@ -140,7 +140,7 @@ def holds_dates(values: NDArray[Any]) -> bool:
     if values.dtype.kind != "O":
         return values.dtype.kind in "mM"
     kinds = (date, time, timedelta, np.datetime64, np.timedelta64, pd.Period)
-    return any(isinstance(value, kinds) and not pd.isna(value) for value in values.flat)
+    return any(isinstance(value, kinds) for value in values[~pd.isna(values)].flat)
 
 
 def distinct(values: Any, what: str) -> tuple[NDArray[np.intp], NDArray[Any]]:

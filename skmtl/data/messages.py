@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 # Longest name that is shown in full.
 _LONGEST = 40
 
@@ -25,7 +27,7 @@ def shown_names(names: Iterable[Any], at_most: int = 5) -> str:
 
 def shown_value(value: Any) -> str:
     """Return a value for a message, cut where it is long; numpy's numbers as plain ones."""
-    text = repr(value.item() if hasattr(value, "item") and not hasattr(value, "len") else value)
+    text = repr(value.item() if isinstance(value, np.generic) else value)
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 

@@ -14,7 +14,13 @@ from sklearn.metrics import accuracy_score
 from skmtl.data import as_pandas, column_task_name, shown_names
 from skmtl.metrics.accuracy import check_classes
 from skmtl.metrics.by_name import in_order_of_index
-from skmtl.metrics.labeled_tasks import LabeledTask, Score, labeled_tasks, predicted_columns, score_tasks
+from skmtl.metrics.labeled_tasks import (
+    LabeledTask,
+    Score,
+    labeled_tasks,
+    predicted_columns,
+    score_tasks,
+)
 
 
 def error_rate(y_true: Any, y_pred: Any, *, task: Any = None) -> Score:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import hypergeom
 from sklearn.exceptions import UndefinedMetricWarning
@@ -309,7 +308,9 @@ def _warn_of_gaps(name: str, sides: list[_Side]) -> None:
     for side in sides:
         kind = _OWN_NAME[side.positive]
         if len(side.sizes) < 2:
-            having = f"only group {shown_value(side.having[0])} has" if side.having else "no group has"
+            having = (
+                f"only group {shown_value(side.having[0])} has" if side.having else "no group has"
+            )
             warnings.warn(
                 f"The gap of task {shown_value(name)} is not defined: {having} {kind} rows.",
                 UndefinedMetricWarning,

@@ -122,9 +122,7 @@ def multitask_mse(
 # ---------------------------------------------------------------------- one task
 def _mse(task: LabeledTask) -> float:
     with np.errstate(over="ignore"):  # beyond the range of float64 it is infinite
-        return float(
-            mean_squared_error(task.y, task.prediction, sample_weight=task.sample_weight)
-        )
+        return float(mean_squared_error(task.y, task.prediction, sample_weight=task.sample_weight))
 
 
 def _r2(task: LabeledTask) -> float:
