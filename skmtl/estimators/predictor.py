@@ -46,7 +46,8 @@ class Predictor:
         one task.
         """
         network = self._network(task)
-        yield np.empty((self.n_members, network.n_tasks, 0, self.architecture.n_outputs))
+        if len(numeric) == 0:
+            yield np.empty((self.n_members, network.n_tasks, 0, self.architecture.n_outputs))
         for x, c in self._batches(numeric, codes):
             with self._threads(x.shape[2]):
                 scores = network.forward(x, c).numpy().transpose(0, 1, 3, 2)
