@@ -9,7 +9,13 @@ import pandas as pd
 import pytest
 import skops.io
 
-from skmtl import LowRankMultiTaskRegressor, MultiTaskClassifier, MultiTaskRegressor, TaskSet
+from skmtl import (
+    LowRankMultiTaskRegressor,
+    MultiTaskClassifier,
+    MultiTaskRegressor,
+    TaskSet,
+    collect_pairwise_gains,
+)
 from skmtl.aggregation import AGGREGATORS, GradDrop, shapley_values, voldet
 from skmtl.fairness import MTAF
 from skmtl.metrics import (
@@ -230,7 +236,25 @@ def test_comparisons_of_methods_overflow_without_a_warning():
     assert hypervolume([[-1e300, -1e300]], [1e300, 1e300]) == np.inf
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_gains_of_targets_whose_squares_overflow_are_refused(X):
+    tasks = TaskSet.from_wide(X, X[:, :2] * 1e200)
+    with pytest.raises(ValueError, match="overflow float64. Scale the targets"):
+        collect_pairwise_gains(tasks, MultiTaskRegressor(**FAST), random_state=0)
+
+
 # ---------------------------------------------------------------------- messages
+def test_errors_stay_short_where_a_name_that_is_not_found_is_long(X):
+    name = "q" * 900
+    with pytest.raises(KeyError) as unknown:
+        TaskSet.from_wide(X, X)[name]
+    with pytest.raises(ValueError, match="is not a column of X") as typo:
+        MultiTaskRegressor(task_column=name, **FAST).fit(
+            pd.DataFrame(X, columns=list("abc")), X[:, 0]
+        )
+    assert max(len(str(unknown.value)), len(str(typo.value))) < 500
+
+
 def test_warnings_stay_short_where_names_are_long(X):
     names = [f"{k}{'long' * 200}" for k in range(9)]
     Y = pd.DataFrame(np.column_stack([X[:, 0]] + [np.ones(40)] * 8), columns=names)
