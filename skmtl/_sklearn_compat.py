@@ -1,5 +1,6 @@
-"""The only place that imports private names of scikit-learn, and those that not every supported
-version has.
+"""The only module that imports private names of scikit-learn.
+
+Names that not every supported version has are replaced here, too.
 """
 
 from sklearn.base import _clone_parametrized as clone_parametrized

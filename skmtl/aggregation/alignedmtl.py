@@ -14,8 +14,7 @@ SCALES = ("min", "median", "rmse")
 
 
 class AlignedMTL(GradientWeighting):
-    r"""Replace the task gradients by the nearest ones that are orthogonal and equally long, and
-    average these.
+    r"""Average the nearest gradients that are orthogonal and equally long.
 
     .. math:: G = V \Lambda V^\top, \qquad w = \sqrt{\lambda} \, V \Lambda^{-1/2} V^\top 1 / T
 

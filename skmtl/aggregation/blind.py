@@ -1,5 +1,6 @@
-"""Loss weightings that read nothing but the number of tasks, and can therefore be asked for weights
-by a Gramian as well.
+"""Loss weightings that read nothing but the number of tasks.
+
+They can therefore also be asked for weights by a Gramian.
 """
 
 from __future__ import annotations

@@ -80,8 +80,10 @@ def conflict_averse(gramian: Tensor, c: float) -> Tensor:
 
 
 def _shift(gramian: Tensor, products: Tensor, radius: Tensor) -> tuple[Tensor, Tensor]:
-    """Find kappa, (...), such that the shortest average g_w of the gradients shifted by kappa g_0
-    has |g_w| = kappa radius; and its weights.
+    """Find the shift kappa, (...), of the gradients, and the weights of their shortest average.
+
+    The shortest average g_w of the gradients shifted by kappa g_0 has length kappa times the
+    radius.
     """
     high = -radius.log()  # no average is longer than the longest gradient, which has length 1 here
     low = high + torch.log(torch.full_like(high, RESOLUTION))

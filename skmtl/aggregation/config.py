@@ -11,8 +11,9 @@ from skmtl.base import Signals
 
 
 class ConFIG(GradientWeighting):
-    r"""Take the direction that makes the same angle with every task gradient, as long as the
-    gradients reach along it.
+    r"""Take the direction that makes the same angle with every task gradient.
+
+    It is as long as the gradients reach along it.
 
     .. math:: u = \frac{U^+ 1}{\|U^+ 1\|}, \qquad d = \Big(\sum_i \langle g_i, u \rangle\Big) u
 
@@ -53,8 +54,9 @@ class ConFIG(GradientWeighting):
 
 
 def equal_angles(cosines: Tensor, tolerance: float) -> Tensor:
-    """Return the least-squares solution of ``cosines @ v = 1`` of least length, (..., T), and zero
-    where it is rounding.
+    """Return the shortest least-squares solution of ``cosines @ v = 1``, (..., T).
+
+    Entries that are rounding become zero.
     """
     values, vectors = torch.linalg.eigh(cosines)
     kept = values > tolerance * values[..., -1:]

@@ -18,8 +18,9 @@ def draws(
     *,
     normal: bool,
 ) -> Tensor:
-    """Draw standard normal or uniform numbers, networks first: from one generator, or each
-    network's from its own.
+    """Draw standard normal or uniform numbers, networks first.
+
+    They come from one generator, or from one generator per network.
     """
     draw = torch.randn if normal else torch.rand
     if isinstance(generator, torch.Generator):

@@ -1,4 +1,7 @@
-"""What Nash-MTL, FairGrad, PIVRG and SVFair share: a step solves one equation, from the last one."""
+"""The equation that Nash-MTL, FairGrad, PIVRG and SVFair share.
+
+A step solves it from the solution of the last step.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +23,9 @@ Priorities: TypeAlias = Callable[[Tensor, Array, Array], Array]
 
 
 class EquationWeighting(GradientWeighting):
-    """A gradient weighting whose weights solve :math:`(G w)^{power} = p / w`; each step starts from
-    the weights of the step before.
+    """Gradient weighting whose weights solve :math:`(G w)^{power} = p / w`.
+
+    Each step starts from the weights of the step before.
     """
 
     def init(self, n_networks: int, n_tasks: int, *, device: Device = None) -> State:

@@ -50,8 +50,9 @@ def checked_shape(gramian: Tensor | ArrayLike, owner: str) -> Tensor:
 
 
 def checked_gramian(gramian: Tensor | ArrayLike, owner: str) -> Tensor:
-    """Return the Gramian detached; raise ValueError unless it is finite, symmetric and positive
-    semidefinite up to rounding.
+    """Return a Gramian of the user, detached and checked.
+
+    Raises ValueError unless it is finite, symmetric and positive semidefinite up to rounding.
     """
     matrix = checked_shape(gramian, owner)
     precision = torch.finfo(matrix.dtype).eps if matrix.is_floating_point() else 0.0
@@ -71,8 +72,10 @@ def checked_gramian(gramian: Tensor | ArrayLike, owner: str) -> Tensor:
 
 
 def checked_jacobian(jacobian: Tensor | ArrayLike, owner: str) -> Tensor:
-    """Return the Jacobian detached, (..., T, P), in the floating dtype it has; raise ValueError
-    where it has no rows, or entries that are not finite.
+    """Return a Jacobian of the user, (..., T, P), detached and checked.
+
+    It keeps its floating dtype. Raises ValueError where it has no rows, or entries that are not
+    finite.
     """
     matrix = as_real_tensor(jacobian, owner)
     if matrix.ndim < 2 or matrix.shape[-2] == 0:

@@ -15,8 +15,7 @@ from skmtl.base import Aggregator, Signals
 
 
 class GradDrop(Aggregator):
-    r"""Pick for every parameter whether to follow the tasks that want it larger or those that want
-    it smaller.
+    r"""Choose per parameter the tasks that want it larger or those that want it smaller.
 
     .. math:: P = \tfrac12 \Big(1 + \frac{\sum_i g_i}{\sum_i |g_i|}\Big), \qquad
         d = \sum_i \big(\ell_i + (1 - \ell_i) [\, g_i > 0 \text{ and } P > U \text{, or } g_i < 0

@@ -22,8 +22,9 @@ from skmtl.base import Signals
 
 
 class GradNorm(LossWeighting):
-    r"""Bring the weighted task gradients to a common length, times a power of how slowly the task
-    trains.
+    r"""Bring the weighted task gradients to a common length.
+
+    The length of a task is multiplied by a power of how slowly the task trains.
 
     .. math:: w = T \operatorname{softmax}(s), \qquad
         \min_s \sum_i \Big| w_i \|g_i\| - \bar N \rho_i^{\alpha} \Big|, \qquad

@@ -15,8 +15,9 @@ from skmtl.base import Signals
 
 
 class GradVac(GradientWeighting):
-    r"""Turn each task gradient towards the others until it is as similar to each as it used to be;
-    add up the result.
+    r"""Turn each task gradient towards the others, and add up the results.
+
+    Afterwards each is as similar to every other as it used to be.
 
     For each task i, starting from :math:`c = g_i`, for the other tasks j in random order, with
     :math:`\phi = \cos(c, g_j)` and the target :math:`\hat\phi_{ij}`:
@@ -147,8 +148,9 @@ class GradVac(GradientWeighting):
 
 
 def vaccinate(gramian: Tensor, targets: Tensor, order: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the weights, (..., T), and the cosine that each pair had when it was visited, (..., T,
-    T), for a given order.
+    """Return the weights, (..., T), and the cosines of the visited pairs, (..., T, T).
+
+    Cosines are those at the time of the visit, in the given order.
     """
     cosines, norms = unit_diagonal(gramian)
     rows = (

@@ -15,8 +15,9 @@ NOISE = 16.0
 
 
 def settled(gramian: Tensor) -> tuple[Tensor, Tensor | None]:
-    """Return a float64 copy in which the Gramian of a diverged network is the identity, and which
-    are finite, (...); None = all.
+    """Return a float64 copy in which the Gramian of a diverged network is the identity.
+
+    Also returns which Gramians are finite, (...); None = all.
     """
     matrix = gramian.detach().to(torch.float64)
     if math.isfinite(matrix.sum().item()):
@@ -41,9 +42,7 @@ def uniform(gramian: Tensor) -> Tensor:
 
 
 def rank_tolerance(gramian: Tensor) -> float:
-    """Eigenvalues below this share of the largest one are rounding noise of the dtype that the
-    Gramian comes in.
-    """
+    """Share of the largest eigenvalue below which eigenvalues are rounding noise of the dtype."""
     dtype = gramian.dtype
     precision = torch.finfo(dtype if dtype.is_floating_point else torch.float64).eps
     return NOISE * gramian.shape[-1] * precision
@@ -69,8 +68,9 @@ def unit_diagonal(gramian: Tensor) -> tuple[Tensor, Tensor]:
 def cosines_and_norms(
     gramian: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Do what `unit_diagonal` says for an array: numpy's calls cost a fraction of torch's where
-    matrices are small.
+    """Do what `unit_diagonal` does, for an array.
+
+    Calls of numpy cost a fraction of those of torch where matrices are small.
     """
     diagonal = np.arange(gramian.shape[-1])
     squares = gramian[..., diagonal, diagonal]

@@ -19,8 +19,10 @@ Device: TypeAlias = torch.device | str | None
 
 
 class GradientWeighting(Aggregator):
-    """An aggregator whose ``step`` reads the Gramian of the task gradients, of shape (..., T, T)
-    and in any floating dtype, and returns weights, (..., T).
+    """Aggregator that weighs the task gradients by their Gramian.
+
+    Its ``step`` reads the Gramian, of shape (..., T, T) and in any floating dtype, and returns
+    weights, (..., T).
     """
 
     kind = "gradient_weights"

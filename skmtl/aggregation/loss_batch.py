@@ -71,7 +71,7 @@ class LossBatch:
         return torch.where(self.present & self.finite[:, None], values, 1.0)
 
     def weights(self, values: Tensor) -> Tensor:
-        """Return weights in the shape of the losses: 0 for absent tasks, NaN for diverged networks."""
+        """Return weights like the losses: 0 for absent tasks, NaN for diverged networks."""
         return torch.where(
             self.finite[:, None], torch.where(self.present, values, 0.0), torch.nan
         ).reshape(self.shape)
@@ -118,8 +118,9 @@ def balanced(values: Tensor, present: Tensor) -> Tensor:
 
 
 def unsolved(losses: Tensor, present: Tensor) -> Tensor:
-    """Whether a task is present and has a loss, relative to the largest of its network; a task
-    without has no gradient and no logarithm.
+    """Return whether a task is present and has a loss, relative to the largest of its network.
+
+    A task without a loss has no gradient and no logarithm.
     """
     largest = losses.masked_fill(~present, 0.0).amax(-1, keepdim=True)
     return present & (losses > 0) & (losses >= SOLVED * largest)
@@ -131,8 +132,9 @@ def inverse(losses: Tensor, active: Tensor) -> Tensor:
 
 
 def ratio(losses: Tensor, reference: Tensor) -> Tensor:
-    """Return losses / reference; 1 where the reference is unknown (NaN) or zero, and therefore says
-    nothing.
+    """Return losses / reference.
+
+    It is 1 where the reference is unknown (NaN) or zero, and therefore tells nothing.
     """
     known = reference > 0
     return torch.where(known, losses / torch.where(known, reference, 1.0), 1.0).clamp(
@@ -160,8 +162,9 @@ def learned(n_networks: int, n_tasks: int, device: Device = None) -> State:
 
 
 def adam_step(state: State, gradient: Tensor, learning_rate: float) -> State:
-    """Return the entries of `learned` after a step of Adam with its usual constants (0.9, 0.999,
-    1e-8).
+    """Return the entries of `learned` after a step of Adam.
+
+    Constants are the usual ones (0.9, 0.999, 1e-8).
     """
     steps = state["steps"] + 1
     momentum = 0.9 * state["momentum"] + 0.1 * gradient

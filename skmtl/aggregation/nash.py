@@ -10,8 +10,9 @@ from skmtl.base import Signals, TrunkStep
 
 
 class NashMTL(EquationWeighting):
-    r"""Take the Nash bargaining solution: the direction with the largest product of the tasks'
-    improvements.
+    r"""Take the Nash bargaining solution.
+
+    It is the direction with the largest product of the improvements of the tasks.
 
     .. math:: G w = 1 / w, \qquad w > 0
 

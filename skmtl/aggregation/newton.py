@@ -129,8 +129,10 @@ def solve_equation(
     tol: float = 1e-12,
     max_iter: int = 200,
 ) -> tuple[Array, NDArray[np.bool_]]:
-    """Do what `solve_weighted_inverse` says for arrays: cosines of the gradients, (..., T, T),
-    their norms, (..., T); tell which are solved, (...).
+    """Do what `solve_weighted_inverse` does, for arrays.
+
+    They hold the cosines of the gradients, (..., T, T), and their norms, (..., T). Also tells which
+    are solved, (...).
     """
     if power == 0:  # a = w
         return np.array(np.broadcast_to(weights, norms.shape)), np.ones(
@@ -178,8 +180,9 @@ def solve_equation(
 def _plain_newton(
     matrix: Array, scores: Array, exponent: float, solution: Array, *, tol: float, max_iter: int
 ) -> Array | None:
-    """Do what `damped_newton` does where nothing is in its way; None unless all members are solved
-    within a few steps.
+    """Do what `damped_newton` does where full steps suffice.
+
+    Returns None unless all networks are solved within a few steps.
     """
     for _ in range(max_iter):
         pull = scores * solution**-exponent
@@ -206,8 +209,9 @@ def damped_newton(
     rounding: float,
     max_iter: int,
 ) -> tuple[Array, NDArray[np.bool_]]:
-    """Solve ``matrix @ b = scores * b ** -exponent`` for b > 0, from a first guess; return the best
-    b seen, (..., T), and whether it solves, (...).
+    """Solve ``matrix @ b = scores * b ** -exponent`` for b > 0, from a first guess.
+
+    Returns the best b seen, (..., T), and whether it solves the equation, (...).
 
     Found means within `tol`, or within rounding where that is the coarser of the two; a member
     whose rounding error exceeds `rounding` is given up. Numpy, because calls of torch cost several
@@ -269,8 +273,10 @@ def _relative_step(
 def _damped(
     matrix: Array, scores: Array, solution: Array, step: Array, gradient: Array, exponent: float
 ) -> Array:
-    """Factors by which the solution is multiplied: the step, shortened until it neither leaves the
-    positive numbers nor shoots past the minimum.
+    """Return the factors by which the solution is multiplied.
+
+    They are the step, shortened until it neither leaves the positive numbers nor shoots past the
+    minimum.
     """
     length = (0.99 / np.maximum((-step).max(-1), 0.99))[..., None]
     uphill = solution * step

@@ -1,5 +1,6 @@
-"""An exact solver for many small quadratic programs over nonnegative numbers; MGDA, CAGrad, UPGrad
-and DualProj are such programs.
+"""An exact solver for many small quadratic programs over nonnegative numbers.
+
+MGDA, CAGrad, UPGrad and DualProj are such programs.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ RIDGE = 1e-12
 
 
 def nonnegative_minimum(matrix: Tensor, linear: Tensor) -> Tensor:
-    """Minimize ``z' K z / 2 - p' z`` over z >= 0 for each K, (..., T, T), and p, (..., T), whose
-    leading axes broadcast; return z, (..., T).
+    """Minimize ``z' K z / 2 - p' z`` over z >= 0; return z, (..., T).
+
+    There is one program per K, (..., T, T), and p, (..., T); their leading axes broadcast.
 
     K is positive semidefinite with a diagonal near one, and p lies in its range. Block principal
     pivoting swaps all wrong signs at once and settles most problems within a few factorisations of
@@ -110,8 +112,9 @@ def _lawson_hanson(matrix: Tensor, linear: Tensor) -> Tensor:
 
 
 def _solve_on(matrix: Tensor, linear: Tensor, chosen: Tensor) -> Tensor:
-    """Solve K z = p on the chosen indices, zero elsewhere: with a ridge, then one step of
-    refinement without it.
+    """Solve K z = p on the chosen indices, zero elsewhere.
+
+    A ridge comes first, then one step of refinement without it.
     """
     size = max(int(chosen.sum(-1).max()), 1)
     index = chosen.to(torch.int8).argsort(dim=-1, descending=True, stable=True)[:, :size]

@@ -23,8 +23,9 @@ def checked_number(
     *,
     strict: bool = False,
 ) -> float:
-    """Return a parameter as a float; raise ValueError where it is no finite number from `low` (or,
-    strict, above it) to `high`.
+    """Return a parameter as a float.
+
+    Raises ValueError where it is no finite number from `low` (or, strict, above it) to `high`.
     """
     number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else None
     if (
@@ -43,9 +44,7 @@ def checked_number(
 
 
 def checked_count(owner: Aggregator, name: str, value: object, low: int) -> int:
-    """Return a parameter as an int; raise ValueError where it is no whole number of at least
-    `low`.
-    """
+    """Return a parameter as an int; raise ValueError unless it is a whole number >= `low`."""
     if not isinstance(value, Integral) or isinstance(value, bool) or value < low:
         wanted = f"a whole number of at least {low}"
         raise ValueError(_message(owner, name, wanted, value))

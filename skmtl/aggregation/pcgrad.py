@@ -12,8 +12,9 @@ from skmtl.base import Signals
 
 
 class PCGrad(GradientWeighting):
-    r"""Take out of each task gradient, one after the other, what conflicts with the other tasks;
-    add up what is left.
+    r"""Take out of each task gradient what conflicts with the other tasks, and add up the rest.
+
+    The other tasks are visited one after the other.
 
     For each task i, starting from :math:`c = g_i`, for the other tasks j in random order:
 
@@ -47,8 +48,9 @@ class PCGrad(GradientWeighting):
 
 
 def random_order(gramian: Tensor, generator: Generators) -> Tensor:
-    """Return, for each task, the order in which the others are visited, (..., T, T); each row holds
-    its own index too, which is skipped.
+    """Return the order in which each task visits the others, (..., T, T).
+
+    Each row also holds the index of the task itself, which is skipped.
     """
     if generator is None:
         return torch.arange(gramian.shape[-1], device=gramian.device).expand(gramian.shape)

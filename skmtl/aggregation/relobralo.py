@@ -13,8 +13,9 @@ from skmtl.base import Signals
 
 
 class ReLoBRaLo(LossWeighting):
-    r"""Weigh tasks by how little their losses fell since the last step, averaged over time, with a
-    random look back at the first step.
+    r"""Weigh tasks by how little their losses fell since the last step.
+
+    The weights are averaged over time, with a random look back at the first step.
 
     .. math:: b(t, t') = T \operatorname{softmax}\!\Big(\frac{L_i(t)}{\tau L_i(t')}\Big), \qquad
         w(t) = \alpha \big(\rho_t w(t - 1) + (1 - \rho_t) b(t, 0)\big) + (1 - \alpha) b(t, t - 1)

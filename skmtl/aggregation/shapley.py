@@ -31,8 +31,9 @@ def shapley_values(
     n_permutations: int = 1000,
     random_state: int | np.random.RandomState | torch.Generator | None = None,
 ) -> Tensor:
-    r"""Shapley value of each task: how much it adds to the conflict of the task gradients, on
-    average over all orders of joining.
+    r"""Shapley value of each task in the conflict of the task gradients.
+
+    It is how much the task adds to the conflict, on average over all orders of joining.
 
     .. math:: \phi_i = \sum_{S \not\ni i} \frac{|S|! (T - |S| - 1)!}{T!} \bigl(v(S \cup \{i\}) -
         v(S)\bigr), \qquad v(\emptyset) = 0
@@ -171,8 +172,9 @@ def _check_choices(n_tasks: int, utility: str, method: str, n_permutations: int)
 
 # ---------------------------------------------------------------------- the volume, in closed form
 def volume_shares(cosines: NDArray[np.float64], present: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return Owen's integral of the determinant, and 1 / T for the empty set, for finite cosines,
-    (..., T, T), and the tasks with a gradient, (..., T).
+    """Return Owen's integral of the determinant, and 1 / T for the empty set.
+
+    Takes finite cosines, (..., T, T), and the tasks with a gradient, (..., T).
     """
     eigenvalues, vectors = np.linalg.eigh(cosines)
     eigenvalues = np.maximum(eigenvalues, 0)
@@ -187,8 +189,9 @@ def volume_shares(cosines: NDArray[np.float64], present: NDArray[np.bool_]) -> N
 
 
 def _share_of_the_first(present: Tensor) -> Tensor:
-    """Return what every task gets of v(empty set) = 0, where the determinant of an empty matrix is
-    1.
+    """Return what every task gets from v(empty set) = 0.
+
+    The determinant of an empty matrix is 1.
     """
     return 1 / present.sum(-1, keepdim=True).clamp(min=1).double()
 
@@ -216,7 +219,7 @@ def _enumerated_volume(cosines: Tensor, present: Tensor) -> Tensor:
 
 
 def _enumerated_coverage(opposed: Tensor, present: Tensor) -> Tensor:
-    """Return the Shapley values of sqrt(number of negative pairs) / size * sum of negative cosines."""
+    """Return Shapley values of sqrt(number of negative pairs) / size * sum of negative cosines."""
     members, weights = _subsets(opposed.shape[-1], opposed.device)
     sums, counts = _subset_sums(opposed, members), _subset_sums((opposed > 0).double(), members)
     sizes = (present.double() @ members.T).clamp(min=1)
@@ -234,8 +237,9 @@ def _subset_sums(pairs: Tensor, members: Tensor) -> Tensor:
 
 @lru_cache(maxsize=8)
 def _subsets(n_tasks: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return which tasks are in S, and the factor of v(S) in every Shapley value, both (2 ** T, T);
-    bit i of a row's number is task i.
+    """Return which tasks are in S, and the factor of v(S), both (2 ** T, T).
+
+    The factor is that of v(S) in every Shapley value; bit i of the number of a row is task i.
     """
     members = (np.arange(2**n_tasks)[:, None] >> np.arange(n_tasks)) & 1
     size = members.sum(1, keepdims=True)
@@ -264,8 +268,9 @@ def _sampled(
     random_state: int | np.random.RandomState | torch.Generator | None,
     empty: float = 0.0,
 ) -> Tensor:
-    """Return the mean of what every task adds to a utility when it joins, over antithetic pairs of
-    random orders; the empty set has utility `empty`.
+    """Return the mean of what every task adds to a utility when it joins.
+
+    The mean is over antithetic pairs of random orders; the empty set has utility `empty`.
     """
     orders = _orders(n_permutations, pairs.shape[-1], _generator(random_state)).to(pairs.device)
     total = torch.zeros_like(pairs[..., 0])
@@ -297,8 +302,9 @@ def _generator(
 
 
 def _prefix_volumes(cosines: Tensor, present: Tensor, orders: Tensor) -> Tensor:
-    """Return the determinants of the first k tasks of every order, (..., n, T), as products of
-    squared pivots.
+    """Return the determinants of the first k tasks of every order, (..., n, T).
+
+    They are products of squared pivots.
     """
     factor, first_singular = torch.linalg.cholesky_ex(
         cosines[..., orders.unsqueeze(-1), orders.unsqueeze(-2)]
@@ -310,8 +316,9 @@ def _prefix_volumes(cosines: Tensor, present: Tensor, orders: Tensor) -> Tensor:
 
 
 def _prefix_coverage(opposed: Tensor, present: Tensor, orders: Tensor) -> Tensor:
-    """Return sqrt(number of negative pairs) / size * sum of negative cosines for the first k tasks
-    of every order, (..., n, T).
+    """Return the coverage of the first k tasks of every order, (..., n, T).
+
+    It is sqrt(number of negative pairs) / size * sum of negative cosines.
     """
     place = orders.argsort(-1)
     before = (place.unsqueeze(-1) > place.unsqueeze(-2)).to(opposed.dtype)  # (n, T, T)

@@ -31,8 +31,9 @@ SMALLEST_PRIORITY = 1e-12  # a priority of 0 would have no solution
 
 
 class SVFair(EquationWeighting):
-    r"""Weights that give every task a gain in proportion to how far its gradient deviates from the
-    others.
+    r"""Weights that give every task a gain in proportion to the deviation of its gradient.
+
+    The deviation is from the gradients of the other tasks.
 
     With the task gradients :math:`g_i`, their Gramian :math:`G` and the Shapley values :math:`\phi`
     of their conflict,
@@ -164,8 +165,9 @@ def check_shapley(owner: Aggregator, tau: object, n_permutations: object) -> Non
 
 
 def priorities(shares: Array, present: NDArray[np.bool_], tau: float | None) -> Array:
-    """Return softmax(shares / tau) over the tasks that have a gradient, and 1 / their number for
-    those that have none; None = "auto".
+    """Return softmax(shares / tau) over the tasks that have a gradient.
+
+    Tasks without one get 1 / the number of those that have one; tau None = "auto".
     """
     n_present = np.maximum(present.sum(-1, keepdims=True), 1)
     with np.errstate(invalid="ignore"):
@@ -181,8 +183,9 @@ def priorities(shares: Array, present: NDArray[np.bool_], tau: float | None) -> 
 
 
 def _largest_inverse_temperature(gaps: Array, n_present: NDArray[np.int64]) -> Array:
-    """Return the largest 1 / tau at which no priority exceeds LARGEST_RATIO times the mean:
-    appendix H.1, by bisection.
+    """Return the largest 1 / tau at which no priority is too large: appendix H.1, by bisection.
+
+    No priority exceeds LARGEST_RATIO times the mean.
     """
 
     def allowed(inverse: Array) -> NDArray[np.bool_]:

@@ -1,5 +1,6 @@
-"""How a network takes the gradients that a weighting weighs: of what, how often, clipped to what
-length.
+"""How a network takes the gradients that a weighting weighs.
+
+Of what, how often, and clipped to what length.
 """
 
 from __future__ import annotations
@@ -28,8 +29,7 @@ KEPT, DUE = "kept", "due"
 
 
 class TaskGradients(Aggregator):
-    r"""A gradient weighting with other gradients, at other steps, or with another length than its
-    own.
+    r"""Gradient weighting with other gradients, at other steps, or with another length.
 
     Parameters
     ----------

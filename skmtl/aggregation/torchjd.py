@@ -36,8 +36,9 @@ def is_torchjd(value: object) -> bool:
 
 
 def from_torchjd(module: object) -> Aggregator:
-    """Return the plug-in of a TorchJD object: by Gramians where it needs no more, else by
-    Jacobians.
+    """Return the plug-in of a TorchJD object.
+
+    It reads Gramians where it needs no more, else Jacobians.
     """
     try:
         from torchjd.aggregation import Weighting
@@ -58,8 +59,9 @@ def from_torchjd(module: object) -> Aggregator:
 
 
 def _reads_jacobian(weighting: object) -> bool:
-    """Whether a weighting, or the one that it wraps, is declared to read the matrix of the
-    gradients and not their Gramian.
+    """Return whether a weighting is declared to read the Jacobian, not the Gramian.
+
+    The weighting that it wraps counts, too.
     """
     kinds = {kind.__name__ for kind in type(weighting).__mro__}
     if "_MatrixWeighting" in kinds or "_GramianWeighting" in kinds:

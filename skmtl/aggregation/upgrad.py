@@ -12,8 +12,9 @@ from skmtl.base import Signals
 
 
 class UPGrad(GradientWeighting):
-    r"""Project each task gradient onto the directions that conflict with no task, and average the
-    projections.
+    r"""Average the projections of the task gradients onto directions that harm no task.
+
+    A direction harms a task if it conflicts with the gradient of the task.
 
     .. math:: w = \frac1T \sum_{i=1}^T v_i, \qquad v_i = \arg\min_{v \ge e_i} v^\top G v
 
@@ -49,8 +50,9 @@ class UPGrad(GradientWeighting):
 
 
 def project_on_dual_cone(gramian: Tensor, preferences: Tensor) -> Tensor:
-    """Return the weights v >= u, (..., T), of the projection of J'u onto {d : J d >= 0}, for
-    preferences u >= 0, (..., T).
+    """Return the weights v >= u, (..., T), of the projection of J'u onto {d : J d >= 0}.
+
+    Preferences u are >= 0 and have shape (..., T).
     """
     cosines, norms = unit_diagonal(gramian)
     wanted = preferences * norms

@@ -47,8 +47,7 @@ def voldet(gramian: Tensor) -> Tensor:
 
 
 def voldetpro(gramian: Tensor) -> Tensor:
-    r"""Squared volume of the normalized task gradients plus a charge for pairs that point away from
-    each other.
+    r"""Squared volume of the normalized task gradients, plus a charge for opposed pairs.
 
     .. math:: v(S) = \det(M_S) + \frac{\sqrt{|I(S)|} + |S|}{|S|} \Bigl|\sum_{(i, j) \in I(S)}
         M_{ij}\Bigr|,
@@ -147,8 +146,9 @@ def gradient_conflict(gramian: Tensor) -> dict[str, Tensor]:
 
 
 def normalized(gramian: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the cosines of the task gradients, (..., T, T) in float64, and which tasks have a
-    gradient, (..., T).
+    """Return the cosines of the task gradients, (..., T, T), and which tasks have one, (..., T).
+
+    Cosines are in float64.
 
     A task without one gets the row and column of the unit matrix: it changes no determinant and
     opposes no other. A Gramian that is not finite becomes NaN throughout.

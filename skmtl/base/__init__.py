@@ -1,4 +1,4 @@
-"""Base classes of what can be plugged into the training loop."""
+"""Base classes of the objects that plug into the training loop."""
 
 from skmtl.base.aggregator import Aggregator, AggregatorKind, TrunkStep
 from skmtl.base.fairness_term import FairnessTerm, TermForTasks

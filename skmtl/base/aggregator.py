@@ -26,11 +26,11 @@ class TrunkStep:
     Parameters
     ----------
     max_norm : float or None, default=None
-        Length to which the gradient of the trunk is clipped; None = no limit.
+        Largest norm of the trunk's gradient, which is clipped to it; None = no clipping.
     times_tasks : bool, default=False
         Whether the weighted sum is multiplied by the number of tasks, before clipping.
     head_gradient : {"own", "weighted"}, default="own"
-        What a head follows: the loss of its task, or that loss times the weight of the task.
+        Gradient of a head: that of its task's loss, or that gradient times the task's weight.
 
     Examples
     --------
@@ -45,26 +45,26 @@ class TrunkStep:
 
 
 class Aggregator(BaseEstimator):
-    """Turns the losses or gradients of T tasks into one step; subclasses fill in ``step``.
+    """Combines the losses or gradients of T tasks into one step; subclasses define ``step``.
 
     The training loop trains E networks side by side and keeps a state for them: a dictionary of
-    tensors whose first axis is the networks, followed by none, one or two axes of T. The object
-    itself holds parameters only and is never changed. Before each step the loop calls::
+    tensors whose first axis is the networks, followed by zero, one or two axes of length T. The
+    object itself holds only parameters and is never changed. Before each step the loop calls::
 
         result, state = aggregator.step(signals, state)
 
-    and computes those signals that the aggregator reads.
+    and computes only those signals that the aggregator reads.
 
     Attributes
     ----------
     kind : {"loss_weights", "gradient_weights", "direction"}
-        What ``step`` returns. "loss_weights": factors of the task losses, (E, T); trunk and heads
+        Result of ``step``. "loss_weights": factors of the task losses, (E, T); trunk and heads
         follow the weighted loss, and the signals leave fairness terms out. "gradient_weights":
         factors of the task gradients of the trunk, (E, T). "direction": the gradient that the trunk
-        follows, (E, P). In the last two kinds heads follow the losses of their own tasks.
+        follows, (E, P). With the last two kinds, each head follows the loss of its task.
     sees_absent_tasks : bool
-        False: tasks without a label in the batch are left out of all signals. True: they are shown,
-        and ``signals.present`` tells which they are.
+        False: tasks without a label in the batch are left out of all signals. True: the signals
+        include them, and ``signals.present`` marks the tasks that have one.
     needs_baselines : bool
         Whether ``signals.scores`` is read. Estimators then train single-task networks first.
     trunk_step : TrunkStep
@@ -72,7 +72,7 @@ class Aggregator(BaseEstimator):
 
     See Also
     --------
-    Signals : What can be read.
+    Signals : The quantities that an aggregator may read.
 
     Examples
     --------
@@ -94,7 +94,7 @@ class Aggregator(BaseEstimator):
     trunk_step: TrunkStep = TrunkStep()
 
     def check(self, n_tasks: int) -> None:
-        """Raise ValueError where a parameter cannot be used; called once before training.
+        """Raise ValueError if a parameter is invalid; called once before training.
 
         Parameters
         ----------
@@ -110,37 +110,38 @@ class Aggregator(BaseEstimator):
         n_networks, n_tasks : int
             Numbers E and T.
         device : torch.device or str, default=None
-            Where the tensors lie; None = the CPU.
+            Device of the tensors; None = the CPU.
 
         Returns
         -------
         dict of str to Tensor
-            New tensors with a first axis of E, then none, one or two axes of T; by default none.
+            New tensors with a first axis of length E, then zero, one or two axes of length T; an
+            empty dictionary by default.
         """
         return {}
 
     def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
-        """Return what the networks follow in this step, and the next state.
+        """Return the weights or the direction of this step, and the next state.
 
         Parameters
         ----------
         signals : Signals
-            What is known before the step.
+            Quantities that are known before the step.
         state : dict of str to Tensor
             The state, as from :meth:`init`. Never changed.
 
         Returns
         -------
         result : Tensor of shape (E, T) or (E, P)
-            Weights or a direction, see ``kind``.
+            Weights or a direction, depending on ``kind``.
         state : dict of str to Tensor
-            The next state; an entry "unsolved", (E,), says where the method found no solution, and
-            its mean over an epoch is noted down.
+            The next state. An entry "unsolved", (E,), marks the networks for which the method found
+            no solution; ``history_`` records its mean over an epoch.
         """
         raise NotImplementedError
 
     def after_step(self, signals: Signals, state: State) -> State:
-        """Return the next state, from what is known after the step.
+        """Return the next state, given the losses after the step.
 
         Parameters
         ----------
@@ -174,7 +175,7 @@ class Aggregator(BaseEstimator):
         return state
 
     def diagnostics(self, gramian: Tensor) -> dict[str, Tensor]:
-        """Return numbers that a fit notes down after every epoch.
+        """Return quantities that ``history_`` records after every epoch.
 
         Parameters
         ----------
@@ -184,6 +185,6 @@ class Aggregator(BaseEstimator):
         Returns
         -------
         dict of str to Tensor
-            Numbers of shape (E,), by name; by default none.
+            Values of shape (E,), by name; empty by default.
         """
         return {}

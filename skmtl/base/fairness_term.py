@@ -1,4 +1,4 @@
-"""The base class of terms that are added to the loss and see sensitive groups."""
+"""The base class of loss terms that depend on sensitive groups."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TermForTasks:
-    """A fairness term whose parameters have been read for the tasks of one problem.
+    """A fairness term with its parameters resolved for the tasks of one problem.
 
     Attributes
     ----------
     shared : FairnessTerm
-        What networks that differ in the weights of the term alone have in common. They train as one
-        batch, which computes it once for all of them.
+        The term without its weights. Networks that differ only in these weights share it: they
+        train as one batch, which evaluates it once.
     multipliers : ndarray of shape (2, T) or None, default=None
-        What a network multiplies the gradients of ``shared`` by, task by task, for the trunk (row 0)
-        and for the heads (row 1). None = 1. All 0 = the network trains without the term.
+        Factors of the gradients of ``shared`` per task, for the trunk (row 0) and for the heads
+        (row 1). None = 1. All 0 = the network trains without the term.
     compared : list of T lists of (bool, int) or None, default=None
-        Rows in which the groups of each task are compared: whether they are the positive or the
-        negative ones, and the code of the positive class. Read for warnings about groups without
+        Rows of each task in which the groups are compared: True for positive and False for
+        negative rows, and the code of the positive class. Used for warnings about groups without
         rows. None = all labeled rows.
 
     Examples
@@ -48,22 +48,22 @@ class TermForTasks:
 
 
 class FairnessTerm(BaseEstimator):
-    """Base class of terms that are added to the loss of a classifier and see sensitive groups.
+    """Base class of terms of a classifier's loss that depend on sensitive groups.
 
-    A subclass holds its parameters as scikit-learn's estimators do, and implements :meth:`values`.
-    It is never changed by training, and must not change itself: one object serves many networks.
+    A subclass stores its parameters like a scikit-learn estimator and implements :meth:`values`.
+    Training never changes it, and it must not change itself: one object serves many networks.
 
     Attributes
     ----------
     per_task : bool
-        Whether the term is a sum over tasks of what depends on the scores of that task alone. Then
-        its gradients are multiplied by whatever the loss of the task is multiplied by (task
-        weights, weights of an aggregator), and by the network's multipliers (see
-        :class:`TermForTasks`). A joint term (False, the default) is added as it is.
+        Whether the term is a sum over tasks, each summand depending on the scores of one task. Its
+        gradients are then multiplied by the factors of the task's loss (task weights, weights of
+        an aggregator) and by the network's multipliers (see :class:`TermForTasks`). A joint term
+        (False, the default) is added unweighted.
 
     See Also
     --------
-    skmtl.base.Penalty : What most terms put on the scores of one task.
+    skmtl.base.Penalty : Penalty of the scores of one task, which most terms use.
     skmtl.fairness.PerTaskFairness : A penalty per task, for trunk and heads alike.
     skmtl.fairness.MTAF : Splits the penalty of each task between its head and the trunk.
 
@@ -96,14 +96,14 @@ class FairnessTerm(BaseEstimator):
     def for_tasks(
         self, task_names: Sequence[str], n_classes: Sequence[int] | None = None
     ) -> TermForTasks:
-        """Read the parameters for these tasks; raise ValueError where one does not fit.
+        """Resolve the parameters for these tasks; raise ValueError if one does not fit.
 
         Parameters
         ----------
         task_names : sequence of str
             Names of the tasks in order.
         n_classes : sequence of int, optional
-            Their numbers of classes.
+            Number of classes of each task.
 
         Returns
         -------
@@ -121,17 +121,17 @@ class FairnessTerm(BaseEstimator):
         ----------
         scores : Tensor of shape (E, T, k, B)
             Outputs of the heads of E networks, before any link function; k = 1 for binary tasks.
-            Where `per_task`, minus infinity for classes that a task does not have.
+            If ``per_task``, minus infinity for classes that a task does not have.
         labels, weights : Tensor of shape (E, T, B)
             Class codes, and weights in the loss; weight 0 = the row has no label for the task.
         groups : Tensor of shape (E, 1 or T, B) or None
-            Code of the group of every row, negative where unknown; an axis of length T > 1 says
-            that tasks have rows of their own (long form).
+            Code of the group of every row, negative where unknown. The second axis has length T if
+            every row belongs to one task (long form), 1 if tasks share rows (wide form).
 
         Returns
         -------
         trunk, heads : Tensor of shape (E,)
             Differentiable functions of ``scores``, one value per network: the gradients of the
-            first go to the trunk, those of the second to the heads. May be one tensor, twice.
+            first go to the trunk, those of the second to the heads. May be the same tensor twice.
         """
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""The protocol of penalties: how different the scores of sensitive groups are."""
+"""The protocol of penalties, which measure how the scores of sensitive groups differ."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class Penalty(Protocol):
-    """A differentiable number for how much the scores of sensitive groups differ.
+    """Differentiable measure of how much the scores of sensitive groups differ.
 
     Any callable with this signature is a penalty: a function, or an object whose parameters a
     search can set. Fairness terms such as :class:`skmtl.fairness.MTAF` call it in every mini-batch,
@@ -22,8 +22,8 @@ class Penalty(Protocol):
 
     See Also
     --------
-    skmtl.base.FairnessTerm : What is added to the loss.
-    skmtl.fairness.MMD : A penalty that comes with skmtl.
+    skmtl.base.FairnessTerm : Term that is added to the loss.
+    skmtl.fairness.MMD : Maximum mean discrepancy between the groups' scores.
 
     Examples
     --------
@@ -47,6 +47,6 @@ class Penalty(Protocol):
         Returns
         -------
         Tensor with one element
-            Differentiable in ``scores``; small where the groups are treated alike.
+            Differentiable in ``scores``; small where the groups' scores are alike.
         """
         ...

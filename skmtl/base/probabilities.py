@@ -1,4 +1,4 @@
-"""How far a predicted probability is kept from 0 where its logarithm is taken."""
+"""Lower bound of predicted probabilities in the log loss."""
 
 from __future__ import annotations
 

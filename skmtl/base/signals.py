@@ -1,4 +1,4 @@
-"""What an aggregator may read in a step of training; computed when it is first read."""
+"""Losses, gradients and other quantities of a training step, computed when first read."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Positions = NDArray[np.intp]
 
-# Axes of a signal after that of the networks: how many of them run over the tasks.
+# Number of axes of each signal, after that of the networks, that run over the tasks.
 _TASK_AXES = {
     "losses": 1,
     "present": 1,
@@ -32,37 +32,38 @@ _TASK_AXES = {
 
 
 class Signals:
-    """What an aggregator may read in a step; a signal that nobody reads costs nothing.
+    """Quantities that an aggregator may read in a step, computed only if they are read.
 
-    E networks train side by side; T is the number of tasks that the aggregator is shown. Without
-    :attr:`Aggregator.sees_absent_tasks` these are the tasks with a label in the batch.
+    E networks train side by side; T is the number of tasks in the signals. Unless
+    :attr:`Aggregator.sees_absent_tasks` is set, these are the tasks with a label in the batch.
 
     Parameters
     ----------
     generators : torch.Generator, sequence of torch.Generator or None, default=None
-        Where random methods draw from: one generator per network in training, or one for all.
+        Source of randomness: one generator per network in training, or one for all.
     tasks : ndarray of int or None, default=None
-        Positions of the tasks that are shown among all tasks; None = all.
+        Positions, among all tasks, of the tasks in the signals; None = all.
     **sources : Tensor or callable
-        The signals by name: values, or functions that are called when the value is first read.
+        The signals by name: tensors, or functions that return them and are called at first use.
 
     Attributes
     ----------
     losses : Tensor of shape (E, T)
-        Mean losses of the batch, times the task weights of the estimator; in ``end_epoch`` their
-        means over the epoch. Float64.
+        Mean losses of the batch times the estimator's task weights; in ``end_epoch``, means over
+        the epoch. Float64.
     present : Tensor of bool of shape (E, T)
         Whether the batch (in ``end_epoch``: the epoch) has a label for the task.
     gramian : Tensor of shape (E, T, T)
-        Inner products of the task gradients of the trunk's parameters. Float64.
+        Inner products of the task gradients with respect to the trunk's parameters. Float64.
     representation_gramian : Tensor of shape (E, T, T)
-        The same for gradients of the trunk's outputs, for tasks that share rows. Float64.
+        The same for gradients with respect to the trunk's outputs; only for tasks that share rows
+        (wide form). Float64.
     jacobian : Tensor of shape (E, T, P)
-        The task gradients of the trunk's P parameters.
+        Task gradients with respect to the trunk's P parameters.
     gradient_norms : Tensor of shape (E, T)
-        Lengths of the task gradients. Float64.
+        Norms of the task gradients. Float64.
     scores : Tensor of shape (E, T)
-        Percent by which validation losses exceed those of single-task networks; 0 for unknown.
+        Percentage by which validation losses exceed those of single-task networks; 0 if unknown.
         See :attr:`Aggregator.needs_baselines`.
     losses_after : Tensor of shape (E, T)
         Losses of the same batch after the step; in ``after_step`` only.
@@ -107,7 +108,7 @@ class Signals:
         if name not in self.sources:
             raise ValueError(
                 f"There is no signal {name!r} here. Given: {', '.join(self.sources) or 'none'}. "
-                "The losses after the step are known in after_step alone, gradients in step alone."
+                "Losses after the step are available only in after_step, gradients only in step."
             )
         source = self.sources[name]
         if callable(source):
@@ -115,7 +116,7 @@ class Signals:
         return source
 
     def was_read(self, name: str) -> bool:
-        """Tell whether the value of a signal is known.
+        """Return whether the value of a signal has been computed.
 
         Parameters
         ----------
@@ -125,7 +126,7 @@ class Signals:
         Returns
         -------
         bool
-            False for signals that are not given, or that nobody has read.
+            False for signals that do not exist here or have not been read.
         """
         return name in self.sources and not callable(self.sources[name])
 
@@ -137,12 +138,12 @@ class Signals:
         networks : ndarray of int
             Their positions.
         tasks : ndarray of int or None, default=None
-            Their positions among the tasks that are shown here; None = all.
+            Their positions among the tasks in these signals; None = all.
 
         Returns
         -------
         Signals
-            What is read there is computed here, for all networks at once.
+            Signals that are computed here, for all networks at once, when they are first read.
         """
         generators = self.generators
         if isinstance(generators, Sequence):
@@ -164,12 +165,12 @@ class Signals:
         Parameters
         ----------
         **sources : Tensor or callable
-            The new ones, as for the constructor.
+            New signals, as in the constructor.
 
         Returns
         -------
         Signals
-            The others are read from here.
+            The other signals are those of this object.
         """
 
         def one(name: str) -> Callable[[], Tensor]:
@@ -205,12 +206,12 @@ class Signals:
 
     @property
     def gradient_norms(self) -> Tensor:
-        """Lengths of the task gradients of the trunk's parameters, (E, T)."""
+        """Norms of the task gradients of the trunk's parameters, (E, T)."""
         return self.read("gradient_norms")
 
     @property
     def scores(self) -> Tensor:
-        """Percent by which validation losses exceed those of single-task networks, (E, T)."""
+        """Percentage by which validation losses exceed those of single-task networks, (E, T)."""
         return self.read("scores")
 
     @property

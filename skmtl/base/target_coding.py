@@ -1,4 +1,4 @@
-"""What a loss learns of the targets of one task, to encode them and to decode scores."""
+"""Coding of one task's targets: how they are encoded, and how scores are decoded."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class TargetCoding(Protocol):
         """Length in the user's units of a difference of 1 between encoded targets."""
 
     def encode(self, y: NDArray[Any]) -> Array:
-        """Return targets as the loss sees them, (n,)."""
+        """Return encoded targets, (n,), as the loss uses them."""
 
     def decode(self, scores: Array) -> Array:
         """Return predictions, (..., n), or probabilities, (..., n, k_t), from (..., n, k)."""
@@ -38,7 +38,8 @@ class StandardizedTarget:
     ----------
     mean, scale : float
         Mean and standard deviation of the training targets. A task with one row takes the median
-        scale of the tasks that vary; a constant one has scale 0: its mean is predicted.
+        scale of the tasks that are not constant. A constant task has scale 0 and is predicted by
+        its mean.
     """
 
     mean: float
@@ -66,7 +67,7 @@ def standardized_targets(
     *,
     constant_may_vary: bool = False,
 ) -> dict[str, StandardizedTarget]:
-    """Learn means and scales, by task; targets that are constant now may vary later."""
+    """Learn the mean and scale of every task; with ``constant_may_vary`` no scale is 0."""
     mean, scale = {}, {}
     for name, y in targets.items():
         weight = np.ones(len(y)) if weights is None else weights[name]
@@ -82,7 +83,7 @@ def standardized_targets(
 def _mean_and_spread(y: Array, weight: Array) -> tuple[float, float]:
     """Weighted mean and standard deviation.
 
-    A power of two keeps the squares of very large and very small targets finite.
+    Scaling by a power of two keeps the squares of very large and very small targets finite.
     """
     if y.min() == y.max():
         return float(y[0]), 0.0

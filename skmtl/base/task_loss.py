@@ -1,4 +1,4 @@
-"""The protocol of the losses that tasks are trained with."""
+"""The base class of task losses."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-# What follows from `values`, and what a class that changes `values` must not inherit.
+# Methods that follow from `values`; a class that overrides `values` must not inherit them.
 _CLOSED_FORMS = ("derivative", "sums_and_derivative", "curvature", "mean_loss")
 
 
@@ -28,7 +28,7 @@ class Curvature(NamedTuple):
     Attributes
     ----------
     bound : float
-        Its largest value (of k scores: the largest eigenvalue).
+        Its largest value; for k scores, the largest eigenvalue of the Hessian.
     constant : bool
         Whether it has this value everywhere.
     """
@@ -38,27 +38,27 @@ class Curvature(NamedTuple):
 
 
 class TaskLoss(BaseEstimator):
-    r"""Loss that the tasks of a network are trained with; a subclass defines :meth:`values`.
+    r"""Base class of task losses; a subclass defines :meth:`values`.
 
     The network gives every row of task t a score s, and training minimizes the mean over tasks of
     the mean of ``values`` over the task's labeled rows. For regression, which is the default,
     targets are standardized per task, z = (y - mean) / scale, ``values`` compares s with z, and the
-    prediction is s * scale + mean. All other methods have defaults that follow from ``values``:
-    derivatives come from automatic differentiation. A subclass that overrides ``values`` gets these
-    defaults, not the closed forms of its parent class.
+    prediction is s * scale + mean. All other methods have defaults that follow from ``values``;
+    derivatives are computed by automatic differentiation. A subclass that overrides ``values`` uses
+    these defaults, not the closed forms of its parent class.
 
-    Parameters of ``__init__`` are hyperparameters, as in any scikit-learn estimator. Losses of one
-    class with equal parameters are equal, and networks with equal losses train as one batch.
+    Parameters of ``__init__`` are hyperparameters, as in any scikit-learn estimator. Losses of the
+    same class with equal parameters are equal, and networks with equal losses train as one batch.
 
     Attributes
     ----------
     kind : {"regression", "classification"}
-        Targets that the loss is for. For a classification loss, subclass
+        Kind of targets. For a classification loss, subclass
         :class:`~skmtl.losses.LogLoss`.
     degree : float
-        Power of the target's scale that converts the loss from standardized units to the user's
-        units in :meth:`mean_loss`: 2 for a squared error, 1 for an absolute error. The default, 0,
-        reports held-out losses in standardized units.
+        Power of the target's scale by which :meth:`mean_loss` converts the loss from standardized
+        units to the user's units: 2 for a squared error, 1 for an absolute error. With the default,
+        0, held-out losses are in standardized units.
 
     Examples
     --------
@@ -99,7 +99,7 @@ class TaskLoss(BaseEstimator):
 
     # ------------------------------------------------------------------ training
     def values(self, scores: Tensor, labels: Tensor) -> Tensor:
-        """Return the loss of every cell.
+        """Return the loss of every row and task.
 
         Parameters
         ----------
@@ -108,7 +108,7 @@ class TaskLoss(BaseEstimator):
             score. Tasks with two classes have one logit; with more, minus infinity marks classes
             that a task does not have.
         labels : Tensor of shape (E, T, B)
-            Encoded targets: standardized, or the number of the class; 0 where a label is missing.
+            Encoded targets: standardized, or class codes; 0 where a label is missing.
 
         Returns
         -------
@@ -116,7 +116,8 @@ class TaskLoss(BaseEstimator):
             Losses, finite for finite scores.
         """
         raise NotImplementedError(
-            f"{type(self).__name__} must define values(scores, labels), the loss of every cell."
+            f"{type(self).__name__} must define values(scores, labels), the loss of every row "
+            "and task."
         )
 
     def derivative(
@@ -127,23 +128,23 @@ class TaskLoss(BaseEstimator):
         Parameters
         ----------
         scores, labels : Tensor
-            As in :meth:`values`; they are not changed.
+            As in :meth:`values`; not modified.
         weights : Tensor of shape (E, T, B)
-            Weight of every cell, 0 where a label is missing.
+            Weight of every row and task, 0 where a label is missing.
         out : Tensor of shape (E, T, k, B), optional
-            Where to write the result.
+            Tensor to write the result to.
 
         Returns
         -------
         Tensor of shape (E, T, k, B)
-            By default from automatic differentiation.
+            Derivative, by default from automatic differentiation.
         """
         return _sums_and_gradient(self, scores, labels, weights, out)[1]
 
     def sums_and_derivative(
         self, scores: Tensor, labels: Tensor, weights: Tensor, out: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Return the weighted sums of the values, (E, T), and their derivative in the scores.
+        """Return the weighted sums of the values and their derivative with respect to the scores.
 
         Parameters
         ----------
@@ -163,7 +164,7 @@ class TaskLoss(BaseEstimator):
         return sums, self.derivative(scores, labels, weights, out)
 
     def curvature(self, n_scores: int) -> Curvature | None:
-        """Return a bound of the second derivative in the scores, or None where none is known.
+        """Return a bound of the second derivative with respect to the scores, or None if unknown.
 
         Parameters
         ----------
@@ -173,7 +174,7 @@ class TaskLoss(BaseEstimator):
         Returns
         -------
         Curvature or None
-            Needed by :class:`~skmtl.affinity.GradientTaskAffinity` only.
+            Used only by :class:`~skmtl.affinity.GradientTaskAffinity`.
         """
         return None
 
@@ -194,7 +195,8 @@ class TaskLoss(BaseEstimator):
         weights : dict of str to ndarray of shape (n_t,), optional
             Their sample weights.
         constant_may_vary : bool, default=False
-            Whether targets that are constant now may vary in later calls of ``partial_fit``.
+            Whether targets that are constant in these rows may vary in later calls of
+            ``partial_fit``.
 
         Returns
         -------
@@ -204,7 +206,7 @@ class TaskLoss(BaseEstimator):
         return standardized_targets(targets, weights, constant_may_vary=constant_may_vary)
 
     def decode(self, coding: TargetCoding, scores: Array) -> Array:
-        """Return what scores predict for a task.
+        """Return the predictions of a task from its scores.
 
         Parameters
         ----------
@@ -262,7 +264,7 @@ class TaskLoss(BaseEstimator):
         Returns
         -------
         float
-            By default :meth:`mean_loss` of the decoded scores.
+            Mean loss, by default :meth:`mean_loss` of the decoded scores.
         """
         return self.mean_loss(coding, y, self.decode(coding, scores))
 
@@ -270,7 +272,7 @@ class TaskLoss(BaseEstimator):
 def _sums_and_gradient(
     loss: TaskLoss, scores: Tensor, labels: Tensor, weights: Tensor, out: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    """Return the weighted sums of the values and, by automatic differentiation, their derivative."""
+    """Return the weighted sums of the values and their derivative by automatic differentiation."""
     import torch
 
     leaf = scores.detach().clone().requires_grad_()
@@ -284,7 +286,7 @@ def _sums_and_gradient(
             )
         sums = (values * weights).sum(2)
         (gradient,) = torch.autograd.grad(sums.sum(), leaf)
-    if scores.shape[2] > 1:  # a class that a task does not have: whatever the loss makes of it
+    if scores.shape[2] > 1:  # no gradient for classes that a task does not have
         gradient = gradient.masked_fill(scores.isneginf(), 0.0)
     return sums.detach(), gradient if out is None else out.copy_(gradient)
 

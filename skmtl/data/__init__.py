@@ -1,4 +1,4 @@
-"""The one place that reads what users pass: tables, tasks, targets, weights, sensitive features."""
+"""Validation of user input: tables, tasks, targets, weights and sensitive features."""
 
 from skmtl.data.categorical_columns import is_categorical, resolve_categorical
 from skmtl.data.category_levels import Level, codes_of, learn_levels

@@ -15,17 +15,16 @@ from skmtl.data.messages import shown_names
 def resolve_categorical(
     categorical_features: Any, columns: Sequence[Any] | int, task_position: int | None = None
 ) -> list[int] | Literal["from_dtype"] | None:
-    """Translate the ``categorical_features`` of a user's table into positions of its columns
-    without the task column.
+    """Return the positions of the categorical columns in X without its task column.
 
     Parameters
     ----------
     categorical_features : "from_dtype", None or array-like
-        Names of columns, integers, which are always positions (negative ones count from the end),
-        or a boolean mask.
+        Categorical columns of the user's X: column names, integer positions (negative ones count
+        from the end) or a boolean mask. An integer is always a position, never a name.
     columns : sequence or int
-        Names of all columns of the user's X, the task column included; their number where they have
-        no names.
+        Names of all columns of the user's X, including the task column; the number of columns
+        where they have no names.
     task_position : int, optional
         Position of the task column in the user's X.
 
@@ -38,8 +37,8 @@ def resolve_categorical(
     Raises
     ------
     ValueError
-        If a name is unknown or stands for two columns, a position is out of range, a mask has the
-        wrong length, or the task column is among the categorical ones.
+        If a name is unknown or not unique, a position is out of range, a mask has the wrong length,
+        or the task column is listed as categorical.
 
     Examples
     --------
@@ -111,9 +110,7 @@ def _position(entry: Any, names: list[Any] | None, width: int) -> int:
 
 
 def is_categorical(dtype: Any) -> bool:
-    """Whether a column's dtype says that it holds categories (pandas' own, or pyarrow's
-    dictionary).
-    """
+    """Whether a column has a categorical dtype: that of pandas, or a dictionary of pyarrow."""
     return isinstance(dtype, pd.CategoricalDtype) or (
         isinstance(dtype, pd.ArrowDtype) and str(dtype).startswith("dictionary")
     )

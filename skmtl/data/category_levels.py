@@ -21,9 +21,7 @@ Level = Hashable
 
 
 def learn_levels(column: Any, name: Any) -> list[Level]:
-    """Return the levels present in a column: sorted where they can be compared, else in order of
-    appearance.
-    """
+    """Return the levels present in a column, sorted where possible, else in order of appearance."""
     _, found = _factorize(column, name)
     levels = list(dict.fromkeys(found))
     with suppress(TypeError):
@@ -32,9 +30,7 @@ def learn_levels(column: Any, name: Any) -> list[Level]:
 
 
 def codes_of(column: Any, levels: list[Level], name: Any) -> NDArray[np.int64]:
-    """Return the code of every entry: 1 + position among the levels, 0 for a missing entry and a
-    level that is not among them.
-    """
+    """Return the code of every entry: 1 + position of its level, 0 if missing or unknown."""
     positions, values = _factorize(column, name)
     found = [_storable(level) for level in values]
     known = {level: code for code, level in enumerate(levels, start=1)}
@@ -51,9 +47,7 @@ def codes_of(column: Any, levels: list[Level], name: Any) -> NDArray[np.int64]:
 
 
 def _factorize(column: Any, name: Any) -> tuple[NDArray[np.intp], list[Level]]:
-    """Position of every entry among the different ones, -1 where missing, and these as plain
-    values.
-    """
+    """Return the position of every entry among the distinct values (-1 if missing), and these."""
     if isinstance(getattr(column, "dtype", None), pd.ArrowDtype) and is_categorical(column.dtype):
         column = column.astype(object)  # pandas cannot list the distinct values of a dictionary
     if isinstance(column, np.ndarray):
@@ -68,9 +62,9 @@ def _factorize(column: Any, name: Any) -> tuple[NDArray[np.intp], list[Level]]:
 
 
 def _suspect(found: list[Level], levels: list[Level]) -> bool:
-    """Whether values among which no level is known look misread: several, or of another type.
+    """Whether unknown levels look like an error: there are several, or their type is new.
 
-    A single new level of the type of the known ones is ordinary: a row from a new city.
+    A single new level of a known type is ordinary, such as a row from a new city.
     """
     return len(found) > 1 or not {type(level) for level in found} & {
         type(level) for level in levels

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 
 def as_pandas(X: Any) -> Any:
-    """Return frames of other libraries as pandas frames, masked arrays with missing values.
+    """Convert frames of other libraries to pandas, and masked entries to missing values.
 
-    Anything else is returned as it is. Columns of a frame come in the byte order of the machine,
-    which pandas needs to take rows. Masked numbers become NaN; where whole numbers, booleans or
-    texts are masked, the array becomes one of objects, so that the known values stay what they are.
+    Anything else is returned unchanged. Columns of a frame are converted to native byte order,
+    which pandas needs to take rows. Masked numbers become NaN. Masked arrays of integers, booleans
+    or strings become arrays of objects, so that the known values keep their type.
     """
     if isinstance(X, np.ma.MaskedArray):
         return _without_mask(X)
@@ -45,7 +45,7 @@ def _without_mask(values: np.ma.MaskedArray) -> NDArray[Any]:
 
 
 def rows_as_given(X: Any) -> Any:
-    """Turn a table or target into something whose rows can be taken.
+    """Convert a table or target to a type that can be indexed by row.
 
     Parameters
     ----------
@@ -55,8 +55,8 @@ def rows_as_given(X: Any) -> Any:
     Returns
     -------
     ndarray, DataFrame, Series or sparse matrix
-        Frames of other libraries as pandas frames, lists as arrays in which numbers beside strings
-        stay numbers, anything else as it is.
+        Frames of other libraries become pandas frames. Lists become arrays in which numbers stay
+        numbers even beside strings. Anything else is returned unchanged.
 
     Examples
     --------
@@ -71,10 +71,10 @@ def rows_as_given(X: Any) -> Any:
 
 
 def array_of(values: Any) -> NDArray[Any]:
-    """Return an array in which the entries of lists stay what they are.
+    """Convert to an array without changing the type of the entries of lists.
 
     numpy would turn numbers beside strings into strings, and large integers beside NaN into floats
-    that no longer tell them apart.
+    that cannot represent them exactly.
     """
     array = np.asarray(values)
     if isinstance(values, np.ndarray):
@@ -88,12 +88,12 @@ def array_of(values: Any) -> NDArray[Any]:
 
 
 def native(values: NDArray[Any]) -> NDArray[Any]:
-    """Return an array in the byte order of the machine, which pandas needs."""
+    """Return an array in native byte order, which pandas needs."""
     return values if values.dtype.isnative else values.astype(values.dtype.newbyteorder("="))
 
 
 def column_values(column: pd.Series) -> NDArray[Any]:
-    """Return the values of a column of a frame as an array, whole numbers as they are."""
+    """Return a column of a frame as an array, with integers kept exact."""
     values = column.to_numpy()
     if (
         values.dtype.kind == "f"
@@ -105,12 +105,12 @@ def column_values(column: pd.Series) -> NDArray[Any]:
 
 
 def one_column(values: Any, what: str) -> NDArray[Any]:
-    """Return the array of a column that a user gave as a list, array or series.
+    """Return a user's list, array or series as a one-dimensional array.
 
     Raises
     ------
     ValueError
-        If it has another shape, or holds complex numbers.
+        If it is not one-dimensional, or holds complex numbers.
     """
     values = as_pandas(values)
     if isinstance(values, pd.Series):

@@ -1,4 +1,4 @@
-"""Targets of an estimator's fit, and the tasks that they make with X."""
+"""Targets passed to an estimator's fit, combined with X into tasks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from skmtl.data.task_table import Kind, as_table
 from skmtl.data.taskset import TaskSet, tasks_of_codes, tasks_of_columns
 from skmtl.data.wide_targets import wide_columns
 
-# Raises where the known labels of a named task cannot be what the estimator predicts.
+# Raises if the estimator cannot predict labels such as the known ones of a named task.
 Check = Callable[[str, NDArray[Any]], None]
 
 
@@ -38,8 +38,8 @@ def wide_tasks(
     check : callable
         Called with the name and the known labels of every task.
     known : (bool, list of str) or None
-        Where training goes on: whether y had two dimensions, and the names of the tasks. A frame
-        then tells its tasks by name, an array by position; tasks may be absent.
+        For continued training: whether y had two dimensions in the first fit, and the names of the
+        tasks. A frame is then matched by column name, an array by position; tasks may be absent.
     """
     names, columns = wide_columns(y, "y")
     if known is not None:
@@ -59,7 +59,7 @@ def _known_columns(
     two_dimensional: bool,
     known: list[str],
 ) -> tuple[list[str], list[NDArray[Any]]]:
-    """Return the tasks with a label, under their names in the fit that goes on."""
+    """Return the tasks with at least one label, named as in the first fit."""
     frame = isinstance(y, pd.DataFrame)
     fewer = frame and len(names) < len(known)
     if two_dimensional != (np.ndim(y) == 2) or not (fewer or len(names) == len(known)):
@@ -93,7 +93,7 @@ def long_tasks(inputs: Any, y: Any, ids: Any, kind: Kind, check: Check | None = 
     kind : {"regression", "classification"}
         Kind of the tasks.
     check : callable or None
-        Called with the name and the labels of every task; raises where they cannot be predicted.
+        Called with the name and the labels of every task; raises if they cannot be learned.
 
     Returns
     -------
@@ -121,8 +121,8 @@ def long_tasks(inputs: Any, y: Any, ids: Any, kind: Kind, check: Check | None = 
     missing = pd.isna(labels)
     if missing.any():
         raise ValueError(
-            f"Task {names[codes[missing.argmax()]]!r} has a missing target in y; in long form every "
-            "row needs one. Drop such rows first."
+            f"Task {names[codes[missing.argmax()]]!r} has a missing target in y; in long form "
+            "every row needs one. Drop such rows first."
         )
     ends = np.cumsum(np.bincount(codes, minlength=len(names)))[:-1]
     for name, own in zip(
@@ -138,7 +138,7 @@ def long_tasks(inputs: Any, y: Any, ids: Any, kind: Kind, check: Check | None = 
 
 
 def as_target(y: Any) -> Any:
-    """Return targets as an array of shape (n,) or (n, T); frames and series stay what they are.
+    """Return targets as an array of shape (n,) or (n, T); frames and series are kept.
 
     Parameters
     ----------

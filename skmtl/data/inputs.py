@@ -1,4 +1,4 @@
-"""The X of an estimator, checked as scikit-learn demands, and its task column."""
+"""Validation of X as in scikit-learn, and extraction of its task column."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from skmtl.data.task_column import take_column
 def check_inputs(
     estimator: Any, X: Any, *, reset: bool, task_column: Any = None
 ) -> tuple[Any, Any]:
-    """Check a user's X as scikit-learn demands and take the task column out of it.
+    """Validate X as scikit-learn does, and separate its task column.
 
-    Missing values pass. What the columns of a frame hold is left to the encoder, which knows the
-    categorical ones.
+    Missing values are accepted. The columns of a frame are checked later by the encoder, which
+    knows which of them are categorical.
 
     Parameters
     ----------
     estimator : estimator
-        Gets ``n_features_in_`` and ``feature_names_in_``, of all columns with that of the task, or
-        is compared with them.
+        Holds ``n_features_in_`` and ``feature_names_in_``, which count the task column. They are
+        set if ``reset``, else X must match them.
     X : array-like, DataFrame or other frame with ``to_pandas``, of shape (n, p)
         The table.
     reset : bool
-        Whether to set these attributes (in ``fit``) or to compare.
+        True sets these attributes (in ``fit``); False compares X with them.
     task_column : str or int, optional
-        Name or index of the column of task ids, which may hold anything hashable.
+        Name or index of the column of task ids, which may be any hashable values.
 
     Returns
     -------
@@ -46,7 +46,7 @@ def check_inputs(
     Raises
     ------
     ValueError
-        If X has the wrong shape or kind, has other columns than in fit, is an array that holds
+        If X has the wrong shape or type, has other columns than in fit, is an array that contains
         strings or infinity, or lacks the task column.
 
     Examples
@@ -77,8 +77,8 @@ def check_inputs(
         return ids, inputs
     if getattr(getattr(X, "dtype", None), "kind", None) in ("m", "M"):
         raise ValueError(
-            "X holds dates (datetime64 or timedelta64), which are no numbers. Turn them into parts "
-            "of dates, such as the month."
+            "X holds dates (datetime64 or timedelta64), which are not numbers. Convert them first, "
+            "for example to the month or to days since a date."
         )
     numbers: dict[str, Any] = {
         "dtype": np.float64,
@@ -102,7 +102,7 @@ def _missing_as_nan(X: Any) -> Any:
     if isinstance(X, (list, tuple)):
         try:
             objects = np.asarray(X)
-        except ValueError:  # ragged: scikit-learn says so
+        except ValueError:  # ragged: scikit-learn raises
             return X
     else:
         objects = X
@@ -125,7 +125,7 @@ def _no_leaks() -> Iterator[None]:
 
 
 def _check_frame(estimator: Any, X: pd.DataFrame, fewest: int) -> None:
-    """Raise what ``check_array`` raises for an array of this shape, in its words."""
+    """Raise the error that ``check_array`` raises for an array of this shape."""
     name = type(estimator).__name__
     for count, minimum, what in ((X.shape[0], fewest, "sample"), (X.shape[1], 1, "feature")):
         if count < minimum:

@@ -1,4 +1,4 @@
-"""Class labels in the type that they had before missing values changed it."""
+"""Class labels, restored to the type that they had before missing values changed it."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from numpy.typing import NDArray
 
 from skmtl.data.messages import shown_value
 
-# Whole numbers up to here are told apart as float64.
+# float64 represents all whole numbers up to here exactly.
 LARGEST_WHOLE_FLOAT = 2.0**53
 
 
 def tidy_labels(labels: NDArray[Any], owner: str = "y") -> NDArray[Any]:
-    """Give labels that NaN had turned into floats or objects their own type back.
+    """Restore the type of labels that NaN had turned into floats or objects.
 
     Parameters
     ----------
     labels : ndarray of shape (n,)
         Class labels without missing values.
     owner : str, default="y"
-        How the message calls the column.
+        Name of the column in messages.
 
     Returns
     -------
     ndarray of shape (n,)
-        Whole numbers as int64, objects as what numpy makes of them, everything else as it came.
+        Whole numbers as int64, objects in the type that numpy infers, everything else unchanged.
 
     Raises
     ------
     ValueError
-        If a whole number is too large to be told from its neighbors, strings stand beside
+        If a whole number is too large for float64 to represent exactly, strings are mixed with
         numbers, or a string ends in a null character.
 
     Examples
@@ -55,7 +55,7 @@ def tidy_labels(labels: NDArray[Any], owner: str = "y") -> NDArray[Any]:
 
 
 def plain_labels(labels: NDArray[Any], owner: str = "y") -> NDArray[Any]:
-    """Return labels in an array of objects as numbers or strings where they are all of one kind."""
+    """Convert an array of objects to numbers or strings where all labels are of one kind."""
     if labels.dtype == np.uint64:  # numpy would join it with int64 as floats
         if (labels > np.iinfo(np.int64).max).any():
             raise _too_large(labels.max(), owner)
@@ -81,19 +81,19 @@ def plain_labels(labels: NDArray[Any], owner: str = "y") -> NDArray[Any]:
 
 
 def check_label_types(labels: NDArray[Any], owner: str) -> None:
-    """Raise unless known labels of a task are of a kind that can be classes.
+    """Raise if labels of a task are of a type that cannot be classes.
 
     Parameters
     ----------
     labels : ndarray of shape (n,)
         Labels without missing values.
     owner : str
-        How the message calls the column: "Task 'a'".
+        Name of the column in messages, such as "Task 'a'".
 
     Raises
     ------
     ValueError
-        If labels are complex numbers, intervals, dates, tuples or the like, or strings beside
+        If labels are complex numbers, intervals, dates or tuples, or mix strings with
         numbers.
 
     Examples
@@ -137,6 +137,6 @@ def _mixed(owner: str) -> ValueError:
 
 def _too_large(value: Any, owner: str) -> ValueError:
     return ValueError(
-        f"{owner} has the label {shown_value(value)}, a whole number that cannot be told from its "
-        "neighbors once it is stored beside missing or other values. Turn such labels into strings."
+        f"{owner} has the label {shown_value(value)}, a whole number that "
+        "float64 cannot represent exactly. Convert such labels to strings."
     )

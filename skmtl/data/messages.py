@@ -1,4 +1,4 @@
-"""Lists of names in warnings and errors, short however many names there are."""
+"""Names and values in warnings and errors, shortened where they are many or long."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LONGEST = 40
 
 
 def shown_names(names: Iterable[Any], at_most: int = 5) -> str:
-    """Return names for a message: the first few, quoted, and how many there are in all.
+    """Format names for a message: the first few, quoted, and their number if there are more.
 
     Examples
     --------
@@ -26,7 +26,7 @@ def shown_names(names: Iterable[Any], at_most: int = 5) -> str:
 
 
 def shown_value(value: Any) -> str:
-    """Return a value for a message, cut where it is long; numpy's numbers as plain ones."""
+    """Format a value for a message, cut if it is long; numpy scalars as Python ones."""
     text = repr(value.item() if isinstance(value, np.generic) else value)
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 

@@ -16,9 +16,9 @@ _UNSURE = "None"
 
 
 def text_of_missing(column: NDArray[Any]) -> list[str]:
-    """Return the texts in a column that missing values become in a conversion to text.
+    """Return the strings in a column that come from missing values converted to text.
 
-    'None' counts as one only beside another such text, or where all other texts are numbers.
+    'None' counts only beside another such string, or where all other strings are numbers.
     """
     texts = _texts(column)
     found = sorted(texts & _SURE)
@@ -29,14 +29,14 @@ def text_of_missing(column: NDArray[Any]) -> list[str]:
 
 
 def without_missing_text(column: NDArray[Any], owner: str) -> NDArray[Any]:
-    """Return a column of labels or groups with NaN in the place of such texts, with a warning.
+    """Replace strings such as 'nan' in a column of labels or groups with NaN, and warn.
 
     Parameters
     ----------
     column : ndarray of shape (n,)
         Values.
     owner : str
-        How the warning calls the column: "Task 'a'", "Column 'sex' of sensitive_features".
+        Name of the column in the warning: "Task 'a'", "Column 'sex' of sensitive_features".
 
     Examples
     --------
@@ -70,7 +70,7 @@ def without_missing_text(column: NDArray[Any], owner: str) -> NDArray[Any]:
 
 
 def warn_of_missing_text(names: list[str], what: str) -> None:
-    """Warn of task ids that may be missing values in a conversion to text; they stay tasks."""
+    """Warn about task ids such as 'nan' that may be missing values; they are kept as tasks."""
     found = [name for name in names if name in _SURE or name == _UNSURE]
     if found:
         warnings.warn(

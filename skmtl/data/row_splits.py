@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 
 
 class RowOrder:
-    """A random order of rows that is the same for all tasks, to stand in for a random state.
+    """Random order of rows that is the same for all tasks, used in place of a random state.
 
-    Each row position has a priority of its own, so that what is drawn for one task depends neither
-    on how many other tasks there are nor on their order.
+    Every row position has its own priority. The rows drawn for one task therefore depend neither
+    on the number of other tasks nor on their order.
 
     Parameters
     ----------
     rows : ndarray of int
-        Positions that have a priority, in rising order; those between them, of rows that no task
-        uses, change nothing.
+        Positions that have a priority, in increasing order. Rows that no task uses have none and
+        do not affect the order of the others.
     seed : int
         Seed of the priorities.
 
@@ -39,22 +39,22 @@ class RowOrder:
         self.priorities[rows] = np.random.default_rng(seed).random(len(rows))
 
     def permutation(self, rows: Any) -> NDArray[np.intp]:
-        """Return positions (or the first ``rows`` ones) by falling priority."""
+        """Return positions (or the first ``rows`` ones) in order of decreasing priority."""
         positions = np.arange(rows) if np.ndim(rows) == 0 else np.asarray(rows)
         return positions[np.argsort(-self.priorities[positions], kind="stable")]
 
     def rank(self, rows: NDArray[np.intp]) -> float:
-        """Return a number that tells sets of rows apart, whichever order they come in."""
+        """Return a number that identifies a set of rows, whatever their order."""
         return float(np.sort(self.priorities[rows]).sum())
 
 
 def split_rows(
     y: NDArray[Any], test_size: float, rng: np.random.RandomState | RowOrder, *, stratify: bool
 ) -> NDArray[np.bool_]:
-    """Mask of held-out rows: ceil(test_size * n) of them, at least one row on either side.
+    """Mask of held-out rows: ceil(test_size * n) of them, with at least one row in each part.
 
-    With ``stratify`` every class gets its share (largest remainders), and a class never loses its
-    last training row as long as other classes can give.
+    With ``stratify`` every class is represented in proportion (largest remainders). A class keeps
+    at least one training row as long as other classes have rows to spare.
 
     Parameters
     ----------
@@ -108,9 +108,9 @@ def check_fraction(value: Any, what: str) -> None:
     Parameters
     ----------
     value : object
-        What was given.
+        Value of the parameter.
     what : str
-        How the message calls it.
+        Name of the parameter in messages.
 
     Raises
     ------
@@ -145,9 +145,7 @@ def split_shared_rows(
     *,
     stratify: bool,
 ) -> dict[str, NDArray[np.bool_]]:
-    """Deal whole rows out, cells (task, class) in order of rarity, each row to the side that its
-    cell lacks most.
-    """
+    """Split rows that tasks share; the rarest (task, class) combinations are assigned first."""
     cells: list[NDArray[np.intp]] = []
     for name in rows:
         labels = targets[name]

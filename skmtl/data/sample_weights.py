@@ -15,7 +15,7 @@ from skmtl.data.taskset import TaskSet
 
 
 def checked_weight(sample_weight: Any, n_rows: int) -> NDArray[np.float64]:
-    """Return weights of the rows as scikit-learn demands them.
+    """Validate sample weights as scikit-learn does.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def checked_weight(sample_weight: Any, n_rows: int) -> NDArray[np.float64]:
     Raises
     ------
     ValueError
-        If the length differs, or a weight is negative, missing or infinite.
+        If there is not one weight per row, or a weight is negative, missing or infinite.
 
     Examples
     --------
@@ -82,7 +82,7 @@ def weighted_rows(tasks: TaskSet, weight: NDArray[np.float64]) -> TaskSet:
     Raises
     ------
     ValueError
-        If a task has none.
+        If a task has no such row.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Sensitive groups: from the sensitive features that users pass to one code per row."""
+"""Sensitive features, encoded as one group code per row."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from skmtl.data.missing_text import without_missing_text
 from skmtl.data.task_column import take_column
 from skmtl.data.taskset import TaskSet
 
-# More groups than this, with fewer rows each, are most often a number that was not cut into bands.
+# More groups than this with few rows per group: most often a number that was not binned.
 _FEW_GROUPS, _ROWS_PER_GROUP = 10, 10
 
 
@@ -30,10 +30,10 @@ class Groups:
 
 
 def named_columns(X: Any, sensitive_features: Any) -> list[Any]:
-    """Return the columns of X that sensitive features name; none where they are values.
+    """Return the columns of X that sensitive features name; empty if they are values.
 
-    A string is a name. A list of strings has names if all are columns of X, unless it has one entry
-    per row of X, which makes it values.
+    A string is a name. A list of strings holds names if all are columns of X, unless it has one
+    entry per row of X: then it holds values.
     """
     if isinstance(sensitive_features, str):
         return [sensitive_features]
@@ -64,7 +64,7 @@ def sensitive_table(
     n_rows : int
         Number n of rows.
     what : str
-        How messages call the argument.
+        Name of the argument in messages.
 
     Returns
     -------
@@ -74,7 +74,8 @@ def sensitive_table(
     Raises
     ------
     ValueError
-        If a column is unknown, there is not one entry per row, or numbers are complex.
+        If a column is unknown, the number of entries is not that of the rows, or numbers are
+        complex.
 
     Examples
     --------
@@ -132,24 +133,23 @@ def _hint_of_names(X: Any, sensitive_features: Any) -> str:
 def group_codes(
     X: Any, sensitive_features: Any, n_rows: int
 ) -> tuple[NDArray[np.int64], list[Any]]:
-    """Return the group of every row, -1 where unknown, and what the groups are.
+    """Return the code of every row's group, -1 where unknown, and the groups.
 
     Parameters
     ----------
     X : array-like of shape (n, p)
         The table, for features that are named.
     sensitive_features : array-like of shape (n,) or (n, k), str or list of str
-        Values, or names of columns of X. Groups are the combinations of the columns' values that
-        occur.
+        Values, or names of columns of X. The groups are the combinations of values that occur.
     n_rows : int
         Number n of rows.
 
     Returns
     -------
     codes : ndarray of shape (n,)
-        Group of every row; -1 where a value is missing.
+        Position in ``groups`` of every row's group; -1 where a value is missing.
     groups : list
-        The values, or tuples of values, that the codes stand for.
+        Values, or tuples of values for several columns.
 
     Examples
     --------
@@ -172,9 +172,7 @@ def group_codes(
 def warn_of_missing_groups(
     groups: Groups, tasks: TaskSet, classes: Mapping[str, NDArray[Any]], row_sets: Mapping[str, Any]
 ) -> None:
-    """Warn where a fairness term has nothing to compare: too few groups at all, or among the rows
-    of a task that it looks at.
-    """
+    """Warn if a fairness term has too few groups to compare, in total or for one task."""
     if len(groups.names) < 2:
         what = (
             "all sensitive_features are missing"
@@ -187,7 +185,7 @@ def warn_of_missing_groups(
     if len(groups.names) > _FEW_GROUPS and n_known < _ROWS_PER_GROUP * len(groups.names):
         warnings.warn(
             f"sensitive_features hold {len(groups.names)} groups in {n_known} rows, too few per "
-            "group to compare. Cut numbers such as ages into bands first.",
+            "group to compare. Bin numbers such as ages first.",
             UserWarning,
             stacklevel=5,
         )
@@ -209,8 +207,8 @@ def warn_of_missing_groups(
                 rest = "has no effect on the task" if len(present) < 2 else "compares the others"
                 rest += f" in its {kind} rows" if kind != "labeled" and len(compared) > 2 else ""
                 warnings.warn(
-                    f"Task {name!r} has no {kind} row of the group {shown_value(absent)}; the fairness term "
-                    f"{rest}.",
+                    f"Task {name!r} has no {kind} row of the group {shown_value(absent)}; the "
+                    f"fairness term {rest}.",
                     UserWarning,
                     stacklevel=5,
                 )

@@ -1,4 +1,4 @@
-"""A DataFrame as plain arrays, which skops can store."""
+"""A DataFrame stored as plain arrays, which skops supports."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class StoredTable:
     Parameters
     ----------
     frame : DataFrame
-        Numbers, booleans, texts and categories come back as they were.
+        Numbers, booleans, strings and categories are restored with their dtype.
     """
 
     def __init__(self, frame: pd.DataFrame):

@@ -1,4 +1,4 @@
-"""A column of X that a user named or gave by its index, such as the task column."""
+"""A column of X given by name or index, such as the task column."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from skmtl.data.messages import shown_names, shown_value
 
 
 def take_column(X: Any, column: Any, what: str) -> tuple[Any, Any]:
-    """Take a column out of a table.
+    """Separate one column from a table.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ def take_column(X: Any, column: Any, what: str) -> tuple[Any, Any]:
     column : str or int
         Name of the column, or its index where no column has that name.
     what : str
-        How messages call the argument that named it.
+        Name of the argument in messages.
 
     Returns
     -------
@@ -35,7 +35,7 @@ def take_column(X: Any, column: Any, what: str) -> tuple[Any, Any]:
     Raises
     ------
     ValueError
-        If there is no such column, or several.
+        If there is no such column, or more than one.
 
     Examples
     --------
@@ -51,9 +51,7 @@ def take_column(X: Any, column: Any, what: str) -> tuple[Any, Any]:
 
 
 def column_position(X: Any, column: Any, what: str) -> int:
-    """Return the position of a column of X that a user named, or gave by its index where no column
-    has that name.
-    """
+    """Return the position of a column of X given by name, or by index if no name matches."""
     X = as_pandas(X)
     if isinstance(X, pd.DataFrame):
         found = np.flatnonzero([name == column for name in X.columns])
@@ -87,7 +85,7 @@ def column_position(X: Any, column: Any, what: str) -> int:
 
 
 def without_columns(X: Any, names: Sequence[Any]) -> Any:
-    """Return X without those of the columns that it has."""
+    """Return X without the named columns; names that X does not have are ignored."""
     X = as_pandas(X)
     for name in names:
         if isinstance(X, pd.DataFrame) and name in X.columns:

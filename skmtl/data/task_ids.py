@@ -1,4 +1,4 @@
-"""From task ids to task names."""
+"""Task names from task ids."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def encode_task_ids(ids: ArrayLike, what: str = "task") -> tuple[list[str], NDAr
     ids : array-like of shape (n,)
         Strings, integers, integral floats or any hashables.
     what : str, default="task"
-        How messages call the argument.
+        Name of the argument in messages.
 
     Returns
     -------
@@ -38,13 +38,13 @@ def encode_task_ids(ids: ArrayLike, what: str = "task") -> tuple[list[str], NDAr
     Raises
     ------
     ValueError
-        If an id is missing, a number is not integral, complex or too large for a float to tell it
-        from its neighbors, or two ids have one name.
+        If an id is missing, a number is not integral, complex, or too large for float64 to
+        represent exactly, or two ids have the same name.
 
     Warns
     -----
     UserWarning
-        If a task has the name of a missing value that became text, such as "nan".
+        If a task has a name such as "nan", which may be a missing value converted to text.
 
     Examples
     --------
@@ -89,7 +89,7 @@ def task_name(value: Hashable, what: str = "task") -> str:
     value : hashable
         The id.
     what : str, default="task"
-        How messages call the column that holds it.
+        Name of the column in messages.
 
     Returns
     -------
@@ -99,7 +99,7 @@ def task_name(value: Hashable, what: str = "task") -> str:
     Raises
     ------
     ValueError
-        If a number is not integral, complex, or a float too large to be told from its neighbors.
+        If a number is not integral, complex, or too large for float64 to represent exactly.
 
     Examples
     --------
@@ -121,7 +121,7 @@ def task_name(value: Hashable, what: str = "task") -> str:
 
 
 def _whole(value: Any, what: str) -> int:
-    """Return a number that is an id as an int."""
+    """Return a numeric id as an int."""
     finite = not isinstance(value, (float, np.floating)) or np.isfinite(value)
     whole = int(value) if finite else 0
     if whole != value:
@@ -131,8 +131,8 @@ def _whole(value: Any, what: str) -> int:
         )
     if isinstance(value, (float, np.floating)) and abs(value) >= LARGEST_WHOLE_FLOAT:
         raise ValueError(
-            f"{what} holds the number {shown_value(value)}, a float too large to be told from its neighbors. "
-            "Give such ids as integers or strings."
+            f"{what} holds the number {shown_value(value)}, a float too large to be exact. "
+            "Pass such ids as integers or strings."
         )
     return whole
 
@@ -154,7 +154,7 @@ def _as_column(ids: Any, what: str) -> NDArray[Any]:
 
 
 def known_task_codes(ids: ArrayLike, names: Sequence[str], owner: str) -> NDArray[np.intp]:
-    """Return the position of every row's task among known tasks.
+    """Return the position of every row's task among the tasks of the fit.
 
     Parameters
     ----------
@@ -163,7 +163,7 @@ def known_task_codes(ids: ArrayLike, names: Sequence[str], owner: str) -> NDArra
     names : sequence of str
         Tasks of the fit.
     owner : str
-        How the message calls the estimator that knows them.
+        Name of the estimator in messages.
 
     Returns
     -------
@@ -173,7 +173,7 @@ def known_task_codes(ids: ArrayLike, names: Sequence[str], owner: str) -> NDArra
     Raises
     ------
     ValueError
-        If a task is not known.
+        If a task was not in fit.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The checked table, targets and kind that a TaskSet is made of."""
+"""Validation of the table, targets and kind of a TaskSet."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ Kind = Literal["regression", "classification"]
 
 
 def check_kind(kind: Any) -> None:
-    """Raise unless a kind of tasks is known."""
+    """Raise if the kind of tasks is unknown."""
     if kind not in ("regression", "classification"):
         raise ValueError(f"kind must be 'regression' or 'classification'. Got {kind!r}.")
 
 
 def as_table(X: Any) -> Any:
-    """Return a copy of a table that nobody else changes: an array of shape (n, p) or a frame."""
+    """Return a validated private copy of a table: an array of shape (n, p) or a frame."""
     X = as_pandas(X)
     if isinstance(X, pd.DataFrame):
         table = X.copy(deep=True)
@@ -56,7 +56,7 @@ def feature_names(table: Any) -> NDArray[np.object_] | None:
 
 
 def frozen(values: NDArray[Any]) -> NDArray[Any]:
-    """Return a view that cannot be written to."""
+    """Return a read-only view."""
     view: NDArray[Any] = values.view()
     view.flags.writeable = False
     return view
@@ -70,12 +70,12 @@ def numeric_targets(values: NDArray[Any], what: str) -> NDArray[Any]:
     values : ndarray of shape (n,)
         Targets.
     what : str
-        How messages call them.
+        Name of the targets in messages.
 
     Raises
     ------
     ValueError
-        If they hold dates, complex numbers, texts that are no numbers, or infinity.
+        If they hold dates, complex numbers, strings that are not numbers, or infinity.
     """
     if holds_dates(values):
         raise ValueError(f"{what} holds dates; kind='regression' needs numeric targets.")

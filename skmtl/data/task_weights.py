@@ -23,8 +23,8 @@ def read_task_weights(given: Any, names: Sequence[str]) -> NDArray[np.float64]:
     Parameters
     ----------
     given : array-like of shape (T,), Series or dict
-        Weights in the order of the names; a dict, or a Series with names in its index, gives them
-        by name and leaves others at 1.
+        Weights in the order of ``names``; a dict, or a Series with names in its index, gives them
+        by name, and tasks that it omits have weight 1.
     names : sequence of str
         Tasks in order.
 

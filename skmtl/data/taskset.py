@@ -1,4 +1,4 @@
-"""The one container that every part of skmtl accepts."""
+"""The container for tasks that every part of skmtl accepts."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class TaskSet:
     """An immutable, ordered set of named tasks over the same input columns.
 
     Build one with :meth:`from_long` (every row belongs to one task) or :meth:`from_wide` (one
-    target column per task, NaN where a row has no label for the task). Both keep one table of inputs
-    and, per task, the positions of its labeled rows.
+    target column per task, NaN where a row has no label for the task). Both keep one table of
+    inputs and, for every task, the positions of its labeled rows.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ class TaskSet:
         raise AttributeError(f"TaskSet is immutable; cannot delete {name!r}.")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # What skops stores. It calls the constructor again, and knows no DataFrame.
+        # For skops, which calls the constructor again and cannot store a DataFrame.
         table = StoredTable(self._table) if hasattr(self._table, "iloc") else self._table
         return TaskSet, (table, dict(self._rows), dict(self._targets), self.kind)
 
@@ -105,14 +105,14 @@ class TaskSet:
     # ------------------------------------------------------------------ construction
     @classmethod
     def from_long(cls, X: Any, y: ArrayLike, task: ArrayLike, kind: Kind = "regression") -> TaskSet:
-        """Build from rows that each belong to one task.
+        """Build a TaskSet from long form, where every row belongs to one task.
 
         Parameters
         ----------
         X : array-like or DataFrame of shape (n, p)
             Inputs, without the task column.
         y : array-like of shape (n,)
-            Targets. Missing values raise: drop those rows first.
+            Targets. Missing values are an error: drop those rows first.
         task : array-like of shape (n,)
             Task id of every row: strings, integers or any hashables; integral floats lose their
             ".0".
@@ -137,7 +137,7 @@ class TaskSet:
 
     @classmethod
     def from_wide(cls, X: Any, Y: Any, kind: Kind = "regression") -> TaskSet:
-        """Build from one target column per task; NaN means that the row has no label for the task.
+        """Build a TaskSet from wide form: one target column per task, NaN for a missing label.
 
         Parameters
         ----------
@@ -156,7 +156,7 @@ class TaskSet:
         Raises
         ------
         ValueError
-            If lengths differ or a column of Y has no label at all.
+            If lengths differ or a column of Y has no label.
         """
         check_kind(kind)
         table = as_table(X)
@@ -224,14 +224,12 @@ class TaskSet:
         return self._targets[name]
 
     def pairs(self) -> NDArray[np.object_]:
-        """Return all ordered pairs of names, of shape (T * (T - 1), 2): column 0 = target, column 1
-        = source.
-        """
+        """Return all ordered pairs of names, (T * (T - 1), 2): target first, then source."""
         pairs = list(itertools.permutations(self.names, 2))
         return np.array(pairs, dtype=object).reshape(len(pairs), 2)
 
     def subset(self, names: Iterable[str]) -> TaskSet:
-        """Return the TaskSet of the named tasks, in the order given."""
+        """Return a TaskSet of the named tasks, in the given order."""
         names = list(names)
         if not names:
             raise ValueError("subset needs at least one task name.")
@@ -242,16 +240,14 @@ class TaskSet:
         )
 
     def to_long(self) -> tuple[Any, NDArray[Any], NDArray[np.object_]]:
-        """Return inputs, targets and task names with one row for every label, task after task."""
+        """Return inputs, targets and task names with one row per label, sorted by task."""
         index = np.concatenate([self._rows[name] for name in self.names])
         y = np.concatenate([self._targets[name] for name in self.names])
         task = np.repeat(np.array(self.names, dtype=object), self.sizes)
         return take_rows(self._table, index), y, task
 
     def to_wide(self) -> tuple[Any, pd.DataFrame]:
-        """Return the table of inputs and a frame of targets, (n, T), with NaN where a row has no
-        label.
-        """
+        """Return the inputs and a frame of targets, (n, T), with NaN for missing labels."""
         n = self._table.shape[0]
         columns = {}
         for name in self.names:
@@ -269,10 +265,10 @@ class TaskSet:
     ) -> tuple[TaskSet, TaskSet]:
         """Split the rows of every task into a training and a test part.
 
-        Where no row belongs to two tasks, every task is split by itself (ceil(test_size * n_t) test
-        rows), stratified by class for classification. Where tasks share rows, a row is either
-        training or test for all of its tasks, and rows with rare labels are dealt out first so that
-        every task keeps its share.
+        If no row belongs to two tasks, every task is split separately, into ceil(test_size * n_t)
+        test rows and the rest, stratified by class for classification. If tasks share rows, a row
+        is in the same part for all of its tasks, and rows with rare labels are assigned first so
+        that every task keeps its share.
 
         Parameters
         ----------
@@ -295,8 +291,7 @@ class TaskSet:
         return self._split(test_size, check_random_state(random_state))
 
     def hold_out(self, test_size: float, seed: int) -> tuple[TaskSet, TaskSet]:
-        """Split as :meth:`train_test_split` does, but alike for any order of the tasks and any
-        names.
+        """Split like :meth:`train_test_split`, independently of the tasks' order and names.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""Wide targets: one column per task, told by name where there are names."""
+"""Wide targets: one column per task, matched by name where columns have names."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from skmtl.data.task_ids import task_name
 
 
 def wide_columns(Y: Any, what: str = "Y") -> tuple[list[str], list[NDArray[Any]]]:
-    """Names and columns of a wide target.
+    """Return the names and columns of a wide target.
 
     Parameters
     ----------
     Y : array-like, frame or series of shape (n, T) or (n,)
         Targets, one column per task.
     what : str, default="Y"
-        How messages call the argument.
+        Name of the argument in messages.
 
     Returns
     -------
     names : list of str
         Column names of a frame, else the positions "0", "1", ...
     columns : list of ndarray of shape (n,)
-        The columns; masked values, and texts such as 'nan', are missing.
+        The columns; masked values and strings such as 'nan' become missing values.
 
     Raises
     ------
     ValueError
-        If there is no column, two columns have one name, or numbers are complex.
+        If there is no column, two columns have the same name, or numbers are complex.
 
     Examples
     --------
@@ -77,13 +77,13 @@ def _checked(column: NDArray[Any], name: str, what: str) -> NDArray[Any]:
 
 
 def column_task_name(name: Any, what: str = "Y.columns") -> str:
-    """Return the name of a column's task: that of an id, but columns may have names such as 0.5."""
+    """Return the task name of a column, as for an id, except that names such as 0.5 are allowed."""
     fractional = isinstance(name, (float, np.floating)) and not float(name).is_integer()
     return str(name) if fractional else task_name(name, what)
 
 
 def target_names(Y: Any) -> list[str]:
-    """Return the names of the tasks of a wide target without a look at its values."""
+    """Return the task names of a wide target without checking its values."""
     Y = as_pandas(Y)
     if isinstance(Y, pd.DataFrame):
         return [column_task_name(name) for name in Y.columns]
@@ -93,7 +93,7 @@ def target_names(Y: Any) -> list[str]:
 
 
 def task_order(Y: Any, names: Sequence[str], what: str, known: str) -> list[int] | None:
-    """Return which column of a target is that of which task, by name where both sides have names.
+    """Match the columns of a target with tasks, by name where both have names.
 
     Parameters
     ----------
@@ -102,20 +102,20 @@ def task_order(Y: Any, names: Sequence[str], what: str, known: str) -> list[int]
     names : sequence of str
         The tasks to find, in order.
     what : str
-        How the message calls the target.
+        Name of the target in messages.
     known : str
-        How the message calls what has the names: "the tasks of fit", "the columns of Y_pred".
+        Source of ``names`` in messages: "the tasks of fit", "the columns of Y_pred".
 
     Returns
     -------
     list of int or None
-        Position in Y of every task; None where Y is no frame, or one side has no names (columns
-        that are numbered "0", "1", ... are none), so that positions count.
+        Position in Y of every task. None means matching by position: Y is not a frame, or the
+        columns or tasks are only numbered "0", "1", ...
 
     Raises
     ------
     ValueError
-        If both have names, but not the same.
+        If both have names, but different ones.
 
     Examples
     --------

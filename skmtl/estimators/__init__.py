@@ -1,4 +1,4 @@
-"""The scikit-learn face of the network."""
+"""Multi-task neural networks as scikit-learn estimators."""
 
 from skmtl.estimators.classifier import MultiTaskClassifier
 from skmtl.estimators.fairness_terms import known_groups, refuse_fairness

@@ -1,4 +1,4 @@
-"""Labels that can be classes."""
+"""Validation of class labels."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from skmtl.data import check_label_types, tidy_labels
 
 
 def check_class_labels(name: str, labels: NDArray[Any]) -> None:
-    """Raise where the known labels of a task cannot be classes."""
+    """Raise if the labels of a task cannot be classes."""
     check_label_types(labels, f"Task {name!r}")
     known = tidy_labels(labels, f"Task {name!r}")
     if len(known) == 0:

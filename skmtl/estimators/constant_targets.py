@@ -1,4 +1,4 @@
-"""Tasks whose targets are all alike: they take no part in the weighting of tasks."""
+"""Tasks with constant targets, which aggregators must not see."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from skmtl.network import FleetData
 def tasks_left_out(settings: Settings, problem: Problem, names: Sequence[str]) -> list[str]:
     """Return the constant tasks of a group, which an aggregator must not see.
 
-    What is predicted for them is their only value. Their loss and gradient vanish early, and
-    methods that balance tasks would slow all others down to them. The mean of the losses does not
-    mind, so nothing is left out without an aggregator; nor where all tasks are constant.
+    Their only value is predicted for them. Their losses and gradients vanish early, and methods
+    that balance tasks would slow down all others. The mean of the losses is not affected, so no
+    task is left out without an aggregator, or if all tasks are constant.
     """
     if settings.aggregator is None:
         return []
@@ -31,7 +31,7 @@ def tasks_left_out(settings: Settings, problem: Problem, names: Sequence[str]) -
 
 
 def is_constant(targets: Targets, name: str) -> bool:
-    """Return whether a task has one target only, which is what is predicted for it."""
+    """Return whether all targets of a task are equal; this value is then predicted."""
     coding = targets.codings[name]
     if isinstance(coding, ClassCodes):
         return len(coding.classes) == 1
@@ -48,7 +48,7 @@ def without_labels(data: FleetData, tasks: Sequence[int]) -> FleetData:
 
 
 def warn_of_constant_tasks(settings: Settings, problem: Problem) -> None:
-    """Name the tasks that the aggregator does not see."""
+    """Warn about constant tasks, which the aggregator leaves out."""
     names = tasks_left_out(settings, problem, problem.names)
     if names:
         warnings.warn(

@@ -1,4 +1,4 @@
-"""Classes that are declared before all of them have been met."""
+"""Classes declared in the first call of partial_fit."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from skmtl.estimators.training_rows import TrainingRows
 def declared_labels(
     settings: Settings, rows: TrainingRows, classes: Any, *, earlier: FittedNetworks | None
 ) -> Targets | None:
-    """Code labels among declared classes: one array per task for 2-D y, else one for all tasks.
+    """Return the coding for declared classes: one array per task for 2-D y, or one for all tasks.
 
-    None where none are declared: the coding then follows from the labels.
+    None if no classes are declared: the coding then follows from the labels.
     """
     if classes is None:
         return None
@@ -46,7 +46,7 @@ def declared_labels(
 
 
 def _check_declared(declared: dict[str, NDArray[Any]], earlier: FittedNetworks) -> None:
-    """Raise where classes are not those that an earlier call declared."""
+    """Raise if classes differ from those of the first call."""
     known = dict(zip(earlier.intake.task_names, earlier.own_classes, strict=True))
     for name, classes in declared.items():
         if not np.array_equal(classes, known[name]):

@@ -1,4 +1,4 @@
-"""A fit as it goes on: epochs that callbacks see, single epochs, the line that is printed after it."""
+"""Callbacks after every epoch, training for one epoch, and the report after a fit."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from skmtl.estimators.train_jobs import OnEpoch, train_job
 from skmtl.network import TrainedMember
 
 
-def shown(
-    on_pass: Callable[[int, Callable[[], dict[str, Any]]], bool] | None,
+def after_each_epoch(
+    report: Callable[[int, Callable[[], dict[str, Any]]], bool] | None,
     estimator: BaseEstimator,
     fitted: Callable[[list[TrainedMember]], FittedNetworks],
 ) -> OnEpoch | None:
-    """Return what calls the callbacks of an estimator after every epoch; None without callbacks."""
-    if on_pass is None:
+    """Return the ``on_epoch`` of a fit, which reports to callbacks; None without callbacks."""
+    if report is None:
         return None
 
     def on_epoch(n_done: int, now: Callable[[], list[TrainedMember]]) -> bool:
-        return on_pass(n_done, lambda: {**vars(estimator), **fitted(now()).attributes()})
+        return report(n_done, lambda: {**vars(estimator), **fitted(now()).attributes()})
 
     return on_epoch
 
@@ -33,7 +33,7 @@ def shown(
 def train_one_epoch(
     settings: Settings, problem: Problem, earlier: FittedNetworks | None
 ) -> FittedNetworks:
-    """Train for one epoch, from where an earlier one ended, and return the networks."""
+    """Train for one epoch, continuing from earlier networks if there are any."""
     seeds = settings.draw_seeds() if earlier is None else earlier.seeds
     order_seed = seeds.splits + (0 if earlier is None else earlier.n_calls)
     job = ensemble_job(settings, problem, seeds, earlier=earlier, order_seed=order_seed, epochs=1)
@@ -44,7 +44,7 @@ def train_one_epoch(
 
 
 def announce(settings: Settings, model: FittedNetworks) -> None:
-    """Print one line about a fit, where it is asked for."""
+    """Print one line about a fit if ``verbose`` is set."""
     if settings.verbose:
         print(
             f"[{settings.owner}] {len(model.intake.task_names)} tasks, {model.history.n_iter} "

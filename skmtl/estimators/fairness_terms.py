@@ -1,4 +1,4 @@
-"""What a fairness term asks of a fit, and what the training loop gets of it."""
+"""Fairness term of a fit: validation, and its form in the training loop."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from skmtl.estimators.problem import Problem
 
 
 def terms_of(fairness: FairnessTerm | None, names: Sequence[str]) -> list[FairnessTerm]:
-    """Return the terms of the loss without their weights; none whose weights are all 0."""
+    """Return the fairness terms without their weights; empty if all weights are 0."""
     if fairness is None:
         return []
     own = fairness.for_tasks(names)
@@ -23,13 +23,13 @@ def terms_of(fairness: FairnessTerm | None, names: Sequence[str]) -> list[Fairne
 def term_weights(
     fairness: FairnessTerm | None, all_names: Sequence[str], names: Sequence[str]
 ) -> NDArray[np.float64] | None:
-    """Return the weights of the loss's term for some of the tasks, (2, T)."""
+    """Return the weights of the fairness term for some of the tasks, (2, T)."""
     weights = None if fairness is None else fairness.for_tasks(all_names).multipliers
     return None if weights is None else weights[:, [all_names.index(name) for name in names]]
 
 
 def check_fairness(problem: Problem) -> None:
-    """Raise or warn where the fairness term does not fit the tasks and groups."""
+    """Raise or warn if the fairness term does not fit the tasks and groups."""
     fairness, targets = problem.settings.fairness, problem.targets
     if fairness is None:
         return
@@ -45,7 +45,7 @@ def check_fairness(problem: Problem) -> None:
 
 
 def known_groups(fairness: FairnessTerm, groups: Groups | None) -> Groups:
-    """Return the groups; raise where the fairness term needs them and they are not given."""
+    """Return the sensitive groups; raise if the fairness term needs them and they are missing."""
     if groups is None:
         raise ValueError(
             f"fairness={fairness!r} needs sensitive_features in fit: the groups that are "
@@ -57,7 +57,7 @@ def known_groups(fairness: FairnessTerm, groups: Groups | None) -> Groups:
 
 
 def refuse_fairness(fairness: FairnessTerm | None, where: str) -> None:
-    """Raise where a fairness term would have no effect, because there are no groups."""
+    """Raise if a fairness term would have no effect because sensitive groups are unknown."""
     if fairness is not None:
         raise ValueError(
             f"The estimator has fairness={fairness!r}, but {where} knows no sensitive groups: the "

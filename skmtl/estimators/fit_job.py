@@ -1,4 +1,4 @@
-"""One job of training: networks that differ in seeds, rows and hyperparameters, and how they train."""
+"""A training job: networks with their rows, seeds and hyperparameters."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class FitJob:
     architecture : Architecture
         Shape of the networks.
     data : FleetData
-        Table that their rows refer to.
+        Table that the networks' rows refer to.
     networks : list of Member
         Seeds, rows and hyperparameters of every network.
     training : Training
@@ -31,9 +31,9 @@ class FitJob:
     terms : list of FairnessTerm
         Terms that are added to the loss.
     together : bool
-        Whether the networks form an ensemble, in which all take equally many steps per epoch.
+        Whether the networks form an ensemble, in which all take the same number of steps per epoch.
     unlabeled : list of int
-        Positions of the tasks that have no label here.
+        Positions of tasks without labels.
     """
 
     architecture: Architecture
@@ -51,9 +51,10 @@ class FitJob:
 
     @property
     def fleet(self) -> Hashable:
-        """What jobs of one fleet have in common.
+        """Key that is equal for jobs that can train as one fleet.
 
-        With one learning rate, solvers round as they do for a job by itself, and Adam is quicker.
+        It includes the learning rate: with a common one, results are rounded as in a single job,
+        and Adam is faster.
         """
         data = self.data
         layout = (
@@ -70,9 +71,9 @@ class FitJob:
 
 
 def identity(value: Any) -> Hashable:
-    """Return what is equal for equal values; what cannot be compared equals only itself."""
+    """Return a key that is equal for equal values, or the id of a value that cannot be pickled."""
     try:
         found: str = joblib.hash(value)
-    except Exception:  # what cannot be pickled raises as it likes
+    except Exception:  # pickling may raise any error
         return id(value)
     return found

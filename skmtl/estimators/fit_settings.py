@@ -1,4 +1,4 @@
-"""What an estimator's parameters ask for, read once and never changed."""
+"""Parameters of an estimator, validated and resolved."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from skmtl.losses import resolve_loss
 from skmtl.network import resolve_device
 
 _LARGEST_SEED = np.iinfo(np.int32).max
-# alpha="auto" of all solvers but adamw.
+# alpha="auto" for all solvers but adamw.
 _PENALTY = 1e-4
-# n_members="auto": networks of an ensemble, and the labeled rows beyond which half as many train.
+# n_members="auto": networks of an ensemble, and the labeled rows above which it is halved.
 _MEMBERS, _MANY_ROWS = 8, 20_000
 
 
 @dataclass(frozen=True, eq=False)
 class ReadingSettings:
-    """Settings that decide how X and y are read; estimators that share them can share a table."""
+    """Settings for reading X and y; estimators with equal ones can share a table."""
 
     task_column: Any
     categorical_features: Any
@@ -46,9 +46,9 @@ class Seeds:
 
 @dataclass(frozen=True, eq=False)
 class Settings:
-    """Parameters of a MultiTaskRegressor or MultiTaskClassifier, checked.
+    """Validated parameters of a MultiTaskRegressor or MultiTaskClassifier.
 
-    What is "auto" and needs no data is resolved; "auto" that remains follows from the tasks.
+    Every "auto" that does not depend on the data is resolved.
 
     Attributes
     ----------
@@ -59,9 +59,9 @@ class Settings:
     reading : ReadingSettings
         How X and y are read.
     alpha : float or None
-        Weight decay; None = it follows from the number of labels.
+        Weight decay; None = depends on the number of labels.
     task_embedding_dim : int or "auto"
-        Width of the embedding of a task; "auto" = it follows from the number of tasks.
+        Width of the embedding of a task; "auto" = depends on the number of tasks.
     aggregator : Aggregator or None
         None = the weighted mean of the losses.
 
@@ -120,7 +120,7 @@ def read_settings(estimator: BaseEstimator) -> Settings:
     Parameters
     ----------
     estimator : MultiTaskRegressor or MultiTaskClassifier
-        Fitted or not; it is not changed.
+        Estimator, which is not changed.
 
     Returns
     -------
@@ -178,14 +178,13 @@ def _widths(name: str, sizes: Any, owner: str) -> tuple[int, ...]:
     listed = [sizes] if isinstance(sizes, Integral) else sizes
     if not all(isinstance(size, Integral) and int(size) >= 1 for size in listed):
         raise ValueError(
-            f"The {name!r} parameter of {owner} must hold positive whole widths. "
-            f"Got {sizes!r} instead."
+            f"The {name!r} parameter of {owner} must hold positive integers. Got {sizes!r} instead."
         )
     return tuple(int(size) for size in listed)
 
 
 def _resolved_alpha(alpha: float | str, solver: str) -> float | None:
-    """Return the weight decay, None where it follows from the number of labels."""
+    """Return the weight decay; None if it depends on the number of labels."""
     if alpha != "auto":
         return float(alpha)
     return None if solver == "adamw" else _PENALTY

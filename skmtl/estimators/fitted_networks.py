@@ -1,4 +1,4 @@
-"""An ensemble after training, as one value: predictions, representation, losses, new heads."""
+"""A trained ensemble: predictions, representation and losses."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from skmtl.network import Architecture, TrainedMember
 
 @dataclass(frozen=True, eq=False)
 class FittedNetworks:
-    """Trained networks, and all that is needed to predict with them and to train them further.
+    """Trained networks, with everything needed to predict and to continue training.
 
     Attributes
     ----------
@@ -30,7 +30,7 @@ class FittedNetworks:
     architecture : Architecture
         Shape of the networks.
     networks : list of TrainedMember
-        Parameters and, where training may go on, the states of solver and aggregator.
+        Parameters and, if training may continue, the states of solver and aggregator.
     history : FitHistory
         Curves of the fit.
     seeds : Seeds
@@ -38,7 +38,7 @@ class FittedNetworks:
     n_calls : int
         Calls of ``partial_fit``.
     device : str
-        Where training took place.
+        Device of the training.
     """
 
     intake: Intake
@@ -60,7 +60,7 @@ class FittedNetworks:
         *,
         n_calls: int = 0,
     ) -> FittedNetworks:
-        """Keep what a job has given; tasks without labels have no training loss."""
+        """Build the model from the results of a job; tasks without labels have no training loss."""
         for network in trained:
             network.task_loss_curve[:, job.unlabeled] = np.nan
         kept = [
@@ -92,7 +92,7 @@ class FittedNetworks:
 
     @property
     def n_scores(self) -> NDArray[np.intp]:
-        """Scores of every task's head that are in use."""
+        """Number of scores that every task uses."""
         return np.array([self.intake.targets.n_scores(name) for name in self.intake.task_names])
 
     # ------------------------------------------------------------------ predict
@@ -105,7 +105,7 @@ class FittedNetworks:
         return self.outputs_of(self.intake.read(X))
 
     def outputs_of(self, rows: EncodedRows) -> TaskOutputs:
-        """Return the same for encoded rows; in long form only for the tasks that are there."""
+        """Return the outputs for encoded rows; in long form only for the tasks that occur."""
         predictor = Predictor(self.architecture, self.members)
         two_dimensional = self.intake.layout.one_column_per_task
         names = self.intake.task_names
@@ -122,7 +122,7 @@ class FittedNetworks:
     def from_scores(
         self, blocks: Iterator[NDArray[np.float64]] | Sequence[NDArray[np.float64]]
     ) -> dict[int, NDArray[np.float64]]:
-        """Return the outputs of all tasks from scores (members, T, n, k) of blocks of rows."""
+        """Return the outputs of all tasks from blocks of scores, (members, T, n, k)."""
         names = list(enumerate(self.intake.task_names))
         parts = [[self._decoded(name, scores[:, t]) for t, name in names] for scores in blocks]
         return dict(enumerate(np.concatenate(own) for own in zip(*parts, strict=True)))
@@ -133,7 +133,7 @@ class FittedNetworks:
         return np.concatenate([self._decoded(name, scores[:, 0]) for scores in blocks])
 
     def _decoded(self, name: str, scores: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return what one task's scores, (members, n, k), mean."""
+        """Return the ensemble's prediction from one task's scores, (members, n, k)."""
         targets = self.intake.targets
         if targets.loss.kind == "regression":
             return targets.decode(name, scores.mean(0))
@@ -158,9 +158,9 @@ class FittedNetworks:
         return len(self.networks) * self.architecture.trunk_sizes[-1]
 
     def losses(self, tasks: TaskSet) -> dict[str, float]:
-        """Return the mean loss of these tasks' rows, as ``TaskLoss.mean_loss`` defines it.
+        """Return the mean loss of every task, as ``TaskLoss.mean_loss`` defines it.
 
-        The table of the tasks has the inputs of training, without a task column.
+        The table of the tasks has the columns of training, without a task column.
         """
         losses = {}
         for name in tasks.names:
@@ -178,13 +178,13 @@ class FittedNetworks:
 
     # ------------------------------------------------------------------ other networks
     def with_members(self, members: Sequence[Parameters]) -> FittedNetworks:
-        """Return the same with other parameters, from which training starts afresh."""
+        """Return a copy with other parameters and without solver states."""
         return replace(self, networks=[TrainedMember(parameters=list(own)) for own in members])
 
     def continued(
         self, later: FittedNetworks, task_weights: NDArray[np.float64] | None
     ) -> FittedNetworks:
-        """Return the networks of a later epoch with the history of this fit before it."""
+        """Return the networks of a later epoch, with the history of this fit prepended."""
         history = self.history.followed_by(later.history, task_weights)
         return replace(later, history=history, n_calls=self.n_calls + 1)
 

@@ -1,4 +1,4 @@
-"""Networks for many groups of tasks at once: their test losses, or fitted estimators."""
+"""Networks for many task groups: their test losses, or fitted estimators."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from skmtl.estimators.training_rows import TrainingRows
 
 @dataclass(frozen=True)
 class GroupOutcome:
-    """Result of training one group.
+    """Result of training one task group.
 
     Attributes
     ----------
@@ -35,7 +35,7 @@ class GroupOutcome:
         Test loss of every task of the group, in the group's order: mean squared error in the user's
         units, or log loss.
     n_iter : int
-        Epochs made.
+        Number of epochs.
     diverged : bool
         Whether training ended early because a loss became infinite or NaN.
 
@@ -63,30 +63,29 @@ def measure_groups(
     n_workers: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> list[GroupOutcome]:
-    """Train one network for every group, all at once, and return its tasks' test losses.
+    """Train one network per task group, in one batch, and return the tasks' test losses.
 
-    All networks share the scale of the inputs (of all training rows), each task's validation rows,
-    the initial trunk and the order of rows, so that differences between groups are due to the
-    groups.
+    All networks share the scale of the inputs (of all training rows), the validation rows of each
+    task, the initial trunk and the order of rows, so that their losses are comparable.
 
     Parameters
     ----------
     estimator : MultiTaskRegressor or MultiTaskClassifier
-        Settings; it is neither fitted nor changed.
+        Estimator with the settings; it is neither fitted nor changed.
     train, test : TaskSet
         Training and test rows of the tasks.
     groups : sequence of sequence of str
         Names of the tasks that are trained together.
     seed : int
-        Seed of everything random.
+        Seed of all randomness.
     sample_weight : ndarray, optional
-        Weights of the rows of ``train.X`` in training; test losses are not weighted.
+        Training weights of the rows of ``train.X``; test losses are not weighted.
     people : Groups, optional
-        Sensitive group of every row of ``train.X``; needed where the estimator has a fairness term.
+        Sensitive group of every row of ``train.X``; required if the estimator has a fairness term.
     n_workers : int, optional
-        Most processes for many networks, by default as many as torch may use threads.
+        Largest number of processes, by default torch's number of threads.
     progress : callable, optional
-        Called with the number of groups just finished.
+        Called with the number of groups that have just finished.
 
     Returns
     -------
@@ -96,7 +95,7 @@ def measure_groups(
     Raises
     ------
     ValueError
-        If the estimator has a fairness term and ``people`` are not given.
+        If the estimator has a fairness term and ``people`` is None.
 
     Examples
     --------
@@ -141,21 +140,21 @@ def fit_groups(
     seed: int,
     n_workers: int | None = None,
 ) -> list[MultiTaskRegressor | MultiTaskClassifier]:
-    """Fit one estimator for every group, all at once.
+    """Fit one estimator per task group, in one batch.
 
     Parameters
     ----------
     estimator : MultiTaskRegressor or MultiTaskClassifier
-        Settings; it is neither fitted nor changed.
+        Estimator with the settings; it is neither fitted nor changed.
     rows : TrainingRows
         Training tasks, weights and sensitive groups of their rows, and the layout of the tables
         that the fitted estimators will predict for.
     groups : sequence of sequence of str
         Names of the tasks that are trained together.
     seed : int
-        Seed of everything random.
+        Seed of all randomness.
     n_workers : int, optional
-        Most processes for many networks, by default as many as torch may use threads.
+        Largest number of processes, by default torch's number of threads.
 
     Returns
     -------
@@ -217,5 +216,5 @@ def fit_groups(
 
 
 def _workers(n_workers: int | None) -> int | None:
-    """Return the number of processes that joblib's negative numbers stand for."""
+    """Resolve negative numbers of processes as joblib does."""
     return n_workers if n_workers is None or n_workers > 0 else effective_n_jobs(n_workers)

@@ -1,4 +1,4 @@
-"""The course of a fit: curves of an ensemble, and one entry per epoch."""
+"""History of a fit: curves of an ensemble, and one entry per epoch."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from skmtl.network import TrainedMember
 
 @dataclass(frozen=True, eq=False)
 class FitHistory:
-    """Curves of a fit, means over the networks that were still running.
+    """Curves of a fit, means over the networks that are still training.
 
     Attributes
     ----------
     n_iter, best_iteration : int
-        Epochs made, and the epoch that the networks stem from; the largest over networks.
+        Number of epochs, and the epoch of the final weights; the largest over networks.
     loss : ndarray of shape (n_iter,)
         Training loss.
     task_losses : ndarray of shape (n_iter, T)
@@ -59,7 +59,7 @@ class FitHistory:
     def followed_by(
         self, later: FitHistory, task_weights: NDArray[np.float64] | None
     ) -> FitHistory:
-        """Return the history of this fit and of one more epoch."""
+        """Return the history with one more epoch."""
         task_losses = np.concatenate([self.task_losses, later.task_losses])
         n_iter = self.n_iter + 1
         return FitHistory(
@@ -75,7 +75,7 @@ class FitHistory:
 
 
 def mean_curve(curves: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Return the mean over the networks that are still running; NaN where all of them diverged."""
+    """Return the mean over the networks that are still training; NaN if all have diverged."""
     if not curves:
         return np.empty(0)
     longest = max(len(curve) for curve in curves)
@@ -102,7 +102,7 @@ def weighted_curve(
 
 
 def diagnostic_curves(trained: Sequence[TrainedMember]) -> dict[str, NDArray[np.float64]]:
-    """Return what aggregators said of the task gradients, by name."""
+    """Return the aggregator's diagnostics, by name."""
     names = sorted({name for member in trained for entry in member.diagnostics for name in entry})
     return {
         name: mean_curve(

@@ -1,4 +1,4 @@
-"""Tables of numbers and categories as a network reads them."""
+"""Encoding of tables with numeric and categorical columns."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from skmtl.estimators.numeric import Scaling, as_numbers
 
 @dataclass(frozen=True, eq=False)
 class EncodedInputs:
-    """A table as a network reads it.
+    """An encoded table.
 
     Attributes
     ----------
@@ -31,16 +31,15 @@ class EncodedInputs:
 
 @dataclass(frozen=True, eq=False)
 class InputEncoder:
-    """Turns tables into a block of finite numbers and codes of categories.
+    """Encodes tables as a block of finite numbers and category codes.
 
     Columns of numbers (whole, real, boolean; numpy's, pandas' nullable and pyarrow's) form the
     numeric block in their order. They are standardized with the (weighted) mean and standard
-    deviation of the known values, far ones drawn in; a constant column becomes 0, and one that
-    holds only 0 and 1 is left as it is. A missing value takes the mean, and a column with missing
-    and known values in training gets one more column, 1 where it is missing; these stand at the end
-    of the block. A column that is first missing when transforming just takes the mean. A column
-    without any known value in training becomes 0 throughout, whatever it holds later: nothing was
-    learned about it.
+    deviation of the known values, and outliers are compressed. A constant column becomes 0, and one
+    that holds only 0 and 1 is not changed. Missing values are replaced by the mean. A column with
+    missing and known values in training gets a missing indicator at the end of the block; a column
+    without missing values in training gets none. A column without any known value in training
+    becomes 0, whatever it holds later.
 
     Columns of categories get codes: 1, 2, ... for the levels present in training, sorted where they
     can be compared, and 0 for a missing or unseen level. Levels keep their type: 1 is 1.0 but not
@@ -49,15 +48,15 @@ class InputEncoder:
     Attributes
     ----------
     numeric_names : list of str
-        Names of the numeric block, "missingindicator_<column>" for the columns that say what is
-        missing; "x<position>" without names.
+        Names of the numeric block, "missingindicator_<column>" for missing indicators;
+        "x<position>" without names.
     categorical_names : list of str
         Names of the categorical columns.
     numeric_positions, categorical_positions, indicated : list of int
-        Where these columns stand in the table, and which of the numeric ones have a column that
-        says what is missing.
+        Positions of these columns in the table, and of the columns with a missing indicator among
+        the numeric ones.
     scaling : Scaling
-        What is done to the numbers.
+        Scaling of the numbers.
     levels : list of list
         Levels of every categorical column; the code of a level is 1 + its position.
 
@@ -90,12 +89,12 @@ class InputEncoder:
 
     @property
     def n_numeric(self) -> int:
-        """Columns of the numeric block, with those that say what is missing."""
+        """Number of columns of the numeric block, including missing indicators."""
         return len(self.numeric_names)
 
     @property
     def cardinalities(self) -> tuple[int, ...]:
-        """Levels of every categorical column, with that of what is unknown or missing."""
+        """Number of levels of every categorical column, plus 1 for unknown or missing."""
         return tuple(len(levels) + 1 for levels in self.levels)
 
     @classmethod
@@ -118,7 +117,7 @@ class InputEncoder:
             Which columns hold categories: those of category dtype, none, or these (names, positions
             or a boolean mask).
         standardize : bool, default=True
-            Whether the numbers are centred and scaled; missing ones take the mean in any case.
+            Whether to standardize numbers; missing values are replaced by the mean in any case.
         sample_weight : ndarray of shape (n,), optional
             Weights of all rows of X; a row of weight 0 counts as absent.
         rows : ndarray of int, optional
@@ -172,7 +171,7 @@ class InputEncoder:
         Parameters
         ----------
         X : DataFrame or ndarray of float64, of shape (n, p)
-            Inputs with the columns of training, in their order; there may be no row.
+            Inputs with the columns of training, in the same order; may have no rows.
 
         Returns
         -------
@@ -207,7 +206,7 @@ class InputEncoder:
 def _counting_rows(
     X: Any, sample_weight: NDArray[np.float64] | None, rows: NDArray[np.intp] | None
 ) -> tuple[Any, NDArray[np.float64] | None]:
-    """Rows of X that count, and their weights, which are positive."""
+    """Return the rows of X with positive weight, and their weights."""
     if rows is None and (sample_weight is None or (sample_weight > 0).all()):
         return X, sample_weight
     rows = np.arange(len(X)) if rows is None else np.asarray(rows)

@@ -1,6 +1,4 @@
-"""Encoded tables as a network reads them: numbers, one column per level for small categories, codes
-of those that are embedded.
-"""
+"""Encoding of inputs: numbers, one-hot columns, and codes of embedded categories."""
 
 from __future__ import annotations
 
@@ -12,26 +10,24 @@ from numpy.typing import NDArray
 
 from skmtl.estimators.input_encoder import InputEncoder
 
-# Known levels up to which a category is written out as one column per level where
-# embedding_dim="auto".
+# Largest number of known levels that embedding_dim="auto" one-hot encodes.
 _WRITTEN_OUT = 16
-# Widest embedding that "auto" takes.
+# Largest width of an embedding with "auto".
 _WIDEST = 16
 
 
 @dataclass(frozen=True, eq=False)
 class InputReader:
-    """Turns tables into what the trunk reads.
+    """Encodes tables as the inputs of the trunk.
 
     Attributes
     ----------
     encoder : InputEncoder
         Numbers and codes.
     written_out : list of int
-        Categorical columns that become one 0/1 column a level; an unknown or missing level is 0
-        throughout.
+        Categorical columns that are one-hot encoded; an unknown or missing level is all 0.
     embedded : list of int
-        Categorical columns whose codes go to embeddings.
+        Categorical columns that are embedded.
     widths : list of int
         Widths of these embeddings.
 
@@ -62,9 +58,7 @@ class InputReader:
         sample_weight: NDArray[np.float64] | None = None,
         rows: NDArray[np.intp] | None = None,
     ) -> InputReader:
-        """Learn from training inputs; the arguments are those of :meth:`InputEncoder.learn` and of
-        the estimators.
-        """
+        """Learn from training inputs; arguments are those of :meth:`InputEncoder.learn`."""
         encoder = InputEncoder.learn(
             X,
             categorical_features=categorical_features,
@@ -86,7 +80,7 @@ class InputReader:
 
     @property
     def n_inputs(self) -> int:
-        """Numeric columns that :meth:`read` gives."""
+        """Number of numeric columns that :meth:`read` returns."""
         return self.encoder.n_numeric + sum(
             self.encoder.cardinalities[c] - 1 for c in self.written_out
         )
@@ -100,9 +94,7 @@ class InputReader:
         )
 
     def read(self, X: Any) -> tuple[NDArray[np.float64], NDArray[np.int64] | None]:
-        """Return the numeric columns, (n, n_inputs), and the codes of the embedded categories, (n,
-        c), or None where there are none.
-        """
+        """Return numeric columns, (n, n_inputs), and codes of embedded columns, (n, c), or None."""
         encoded = self.encoder.transform(X)
         blocks = [
             encoded.codes[:, c, None] == np.arange(1, self.encoder.cardinalities[c])
@@ -113,5 +105,5 @@ class InputReader:
 
 
 def _width(levels: int) -> int:
-    """Width of an embedding: grows with the root of the number of levels."""
+    """Return the width of an embedding: proportional to the square root of the number of levels."""
     return int(np.clip(round(1.6 * levels**0.5), 4, _WIDEST))

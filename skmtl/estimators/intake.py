@@ -1,4 +1,4 @@
-"""How X and y are read: learned from the first rows of a fit, the same ever after."""
+"""How X and y are read, as learned in the first fit."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Column = str | int
 
 @dataclass(frozen=True, eq=False)
 class EncodedRows:
-    """Rows as networks read them.
+    """Encoded rows.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class EncodedRows:
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """Which columns X has, and where the task stands.
+    """Columns of X, and the task column among them.
 
     Attributes
     ----------
@@ -66,11 +66,11 @@ class Layout:
     task_column : str, int or None
         Column of task ids; None = wide form.
     n_columns : int
-        Columns of X, that of the task included.
+        Number of columns of X, including the task column.
     column_names : ndarray of str or None
-        Their names, where X was a frame with names.
+        Names of the columns, if X was a frame with string names.
     sensitive_columns : list of str
-        Columns that are left out of X where it has them.
+        Columns that are dropped from X if it has them.
     one_column_per_task : bool
         Whether y had two dimensions.
     """
@@ -83,7 +83,7 @@ class Layout:
     one_column_per_task: bool = False
 
     def split(self, X: Any) -> tuple[Any, Any]:
-        """Return the inputs of X and its task column, None in wide form; raise for other columns."""
+        """Return the inputs of X and its task column (None in wide form)."""
         ids, inputs = check_inputs(
             column_holder(self.owner, self.n_columns, self.column_names),
             without_columns(X, self.sensitive_columns),
@@ -93,12 +93,12 @@ class Layout:
         return inputs, ids
 
     def attributes(self) -> dict[str, Any]:
-        """Return the attributes in which scikit-learn keeps number and names of columns."""
+        """Return scikit-learn's attributes for the number and names of columns."""
         names = {} if self.column_names is None else {"feature_names_in_": self.column_names}
         return {"n_features_in_": self.n_columns, **names}
 
     def task_ids(self, X: Any) -> NDArray[np.object_] | None:
-        """Return the task column as it is given; None in wide form."""
+        """Return the task column; None in wide form."""
         if self.task_column is None:
             return None
         return np.asarray(take_column(X, self.task_column, "task_column")[0], dtype=object)
@@ -106,7 +106,7 @@ class Layout:
 
 @dataclass(frozen=True, eq=False)
 class Intake:
-    """What was learned about reading X and y.
+    """Encoders of X and y, learned from training rows.
 
     Attributes
     ----------
@@ -126,16 +126,16 @@ class Intake:
     task_names: list[str]
 
     def read(self, X: Any) -> EncodedRows:
-        """Return the rows of X as networks read them; raise for an unknown task."""
+        """Encode the rows of X; raise for an unknown task."""
         inputs, ids = self.layout.split(X)
         return self.encode(inputs, self.task_codes(ids))
 
     def encode(self, inputs: Any, tasks: NDArray[np.intp] | None) -> EncodedRows:
-        """Return checked inputs, without the task column, as networks read them."""
+        """Encode checked inputs without the task column."""
         return EncodedRows(*self.reader.read(inputs), tasks)
 
     def task_codes(self, ids: Any) -> NDArray[np.intp] | None:
-        """Return the positions of a task column's tasks."""
+        """Return the position of every row's task; None in wide form."""
         return None if ids is None else known_task_codes(ids, self.task_names, self.layout.owner)
 
     def for_tasks(self, names: Sequence[str]) -> Intake:
@@ -209,7 +209,7 @@ def layout_of_tasks(owner: str, tasks: TaskSet) -> Layout:
 def column_holder(
     owner: str, n_columns: int | None = None, column_names: NDArray[np.object_] | None = None
 ) -> BaseEstimator:
-    """Return a bare estimator of this class name that scikit-learn's checks of columns set or read."""
+    """Return a bare estimator of this class name, for scikit-learn's checks of columns."""
     holder = _holder_class(owner)()
     if n_columns is not None:
         holder.n_features_in_ = n_columns
@@ -220,5 +220,5 @@ def column_holder(
 
 @cache
 def _holder_class(owner: str) -> type[Any]:
-    """Return a class of this name: messages about columns call the user's estimator by it."""
+    """Return an estimator class of this name, which scikit-learn uses in messages."""
     return type(owner, (BaseEstimator,), {})

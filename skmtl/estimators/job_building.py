@@ -1,4 +1,4 @@
-"""From a problem to what is trained on it: shape, seeds and hyperparameters of every network."""
+"""Training jobs for a problem: shape, seeds and hyperparameters of every network."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from skmtl.estimators.problem import Problem
 from skmtl.estimators.train_jobs import train_job
 from skmtl.network import Architecture, Member, TrainedMember, Training
 
-# batch_size="auto": a tenth of the rows within these bounds, and in long form at most as many rows
-# of all tasks together.
+# batch_size="auto": a tenth of the rows within these bounds; in long form also at most this many
+# rows over all tasks.
 _SMALLEST_BATCH, _LARGEST_BATCH, _ROWS_OF_ALL_TASKS = 16, 256, 512
-# alpha="auto": the decay of adamw, and the labeled rows of a task from which on it falls.
+# alpha="auto": weight decay of adamw, and the labeled rows per task above which it falls.
 _DECOUPLED_DECAY, _MANY_LABELS = 1.0, 2000
-# Widest embedding of tasks that "auto" takes.
+# Largest width of task embeddings with "auto".
 _TASK_EMBEDDING = 8
-# Distance between the seeds of row orders of an ensemble.
+# Difference between the order seeds of consecutive ensemble members.
 _BETWEEN_ORDERS = 7919
 
 
@@ -51,11 +51,12 @@ def ensemble_job(
     seeds : Seeds
         Seed of the networks.
     earlier : FittedNetworks, optional
-        Networks that training goes on from.
+        Networks to continue from.
     order_seed : int, optional
         Seed of the order of rows, by default that of the networks.
     epochs : int, optional
-        Number of epochs of a fit that may be resumed, by default ``max_iter`` of one that may not.
+        Number of epochs of a fit that may be continued, as in ``partial_fit``; by default
+        ``max_iter``, without storing solver states.
 
     Returns
     -------
@@ -113,7 +114,7 @@ def group_job(
     settings : Settings
         Hyperparameters.
     problem : Problem
-        Tasks with rows of their own.
+        Tasks in long form, so that any group of them can be trained.
     groups : sequence of sequence of str
         Names of the tasks that are trained together.
     seed : int
@@ -121,7 +122,7 @@ def group_job(
     record : bool
         Whether to keep training losses.
     n_networks : int
-        Networks of every group, which differ in their seeds and validation rows.
+        Number of networks per group, which differ in their seeds and validation rows.
 
     Returns
     -------
@@ -156,7 +157,7 @@ def group_job(
 def weights_of_groups(
     settings: Settings, names: Sequence[str], groups: Sequence[Sequence[str]]
 ) -> list[NDArray[np.float64] | None]:
-    """Return the weights of every group's tasks; None where all are equal or zero."""
+    """Return the task weights of every group; None for equal weights, or if all are zero."""
     weights = settings.weights_of(names)
     if weights is None:
         return [None] * len(groups)
@@ -186,7 +187,7 @@ def _starts(
     architecture: Architecture,
     earlier: FittedNetworks | None,
 ) -> list[TrainedMember] | list[None]:
-    """Return what every network starts from; None = a fresh draw."""
+    """Return the network that each network continues from; None = random initial parameters."""
     if earlier is None:
         return [None] * settings.ensemble_size(problem.train)
     if settings.n_members not in ("auto", len(earlier.networks)):
@@ -216,7 +217,7 @@ def _network(
     start: TrainedMember | None = None,
     left_out: Sequence[str] = (),
 ) -> Member:
-    """Return the network of a group of tasks (of all tasks, where they share rows)."""
+    """Return the network of a task group (of all tasks, if they share rows)."""
     keys = [""] if problem.shared else list(names)
     rows = problem.rows(split)
     targets = problem.targets
@@ -241,7 +242,7 @@ def _network(
 def _alpha(settings: Settings, problem: Problem) -> float:
     """Return the weight decay.
 
-    Decoupled decay acts once per step whatever the gradients are, so its scale is not that of a
+    Decoupled decay acts in every step, whatever the gradients, so its scale is not that of a
     penalty.
     """
     if settings.alpha is not None:
@@ -254,7 +255,7 @@ def _alpha(settings: Settings, problem: Problem) -> float:
 def _task_embedding_dim(settings: Settings, problem: Problem) -> int:
     """Return the width of the task's embedding.
 
-    Tasks that share rows have none: the trunk reads a row once for all of them.
+    It is 0 for tasks that share rows: the trunk processes a row once for all of them.
     """
     width = settings.task_embedding_dim
     long = problem.measuring or settings.reading.task_column is not None
@@ -286,7 +287,7 @@ def _training(
 
 
 def _batch_size(settings: Settings, problem: Problem) -> int | None:
-    """Return the rows of every task in a step; None = all."""
+    """Return the rows per task and step; None = all."""
     if settings.batch_size == "full":
         return None
     if settings.batch_size != "auto":
@@ -302,7 +303,7 @@ def _batch_size(settings: Settings, problem: Problem) -> int | None:
 def _with_baselines(
     settings: Settings, problem: Problem, networks: Sequence[Member], left_out: Sequence[str]
 ) -> list[Member]:
-    """Give every network the validation losses of single-task networks with its seeds and rows.
+    """Add the validation losses of single-task networks with the same seeds and rows.
 
     They are 0 for tasks without validation rows.
     """
@@ -336,7 +337,7 @@ def _with_baselines(
 def _single_task(
     settings: Settings, problem: Problem, network: Member, t: int, *, split: int
 ) -> Member:
-    """Return the network of one of a network's tasks, with its seeds and rows."""
+    """Return the single-task network of one task, with the seeds and rows of ``network``."""
     if problem.shared:
         return replace(network, task_weights=np.eye(len(problem.names))[t], start=None)
     name = problem.names[t]

@@ -1,4 +1,4 @@
-"""Many estimators fitted at once, whatever rows they learn from."""
+"""Fits of many estimators in common batches."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ Given = tuple[Any, Any, Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class FitOutcome:
-    """How one of many fits ended.
+    """Outcome of one of many fits.
 
     Attributes
     ----------
     error : Exception or None
-        What the fit raised; None = the estimator is fitted.
+        Exception that the fit raised; None = the estimator is fitted.
     seconds : float
-        Time of the fit: its preparation, and its share of the training by epochs of its networks.
+        Time of the fit: preparation, plus the share of the training time by epochs.
 
     Examples
     --------
@@ -59,8 +59,8 @@ def trains_in_fleets(estimator: Any) -> bool:
     Returns
     -------
     bool
-        True for a MultiTaskRegressor or MultiTaskClassifier without callbacks; subclasses with a
-        ``fit`` of their own train alone.
+        True for a MultiTaskRegressor or MultiTaskClassifier without callbacks, unless a subclass
+        overrides ``fit``.
 
     Examples
     --------
@@ -85,25 +85,25 @@ def fit_together(
     labels: Sequence[str] | None = None,
     n_workers: int | None = None,
 ) -> list[FitOutcome]:
-    """Fit every estimator on its own data, in as few batches of networks as possible.
+    """Fit every estimator on its data, in as few batches of networks as possible.
 
-    An estimator becomes what its ``fit`` makes of it, up to rounding. Estimators whose networks
-    have one shape and share the settings of the training loop, the aggregator and the terms of the
-    loss train as one batch; seeds, penalties, task weights, weights of terms and rows are each
-    network's own. A fit that fails leaves the others alone.
+    Results are those of ``fit``, up to rounding. Estimators train in the same batch if the shape of
+    their networks, the settings of training, the aggregator and the fairness terms are equal.
+    Seeds, ``alpha``, task weights, weights of fairness terms and rows may differ. A fit that fails
+    does not affect the others.
 
     Parameters
     ----------
     estimators : sequence of MultiTaskRegressor or MultiTaskClassifier
-        What to fit, in place; distinct objects, for all of which :func:`trains_in_fleets` holds.
+        Distinct estimators to fit in place, for all of which :func:`trains_in_fleets` is True.
     data : sequence of (X, y, dict)
-        Training data of every estimator, and the other arguments of its ``fit``: "sample_weight",
-        "sensitive_features". Estimators that are given the very same objects, and read them alike,
-        share the checked and encoded table.
+        Training data of every estimator, and other arguments of ``fit``: "sample_weight",
+        "sensitive_features". Estimators with the same objects, and the same settings for reading
+        them, share one encoded table.
     labels : sequence of str, optional
-        How warnings call the estimators.
+        Names of the estimators in warnings.
     n_workers : int, optional
-        Most processes for large fleets, by default as many as torch may use threads.
+        Largest number of processes, by default torch's number of threads.
 
     Returns
     -------
@@ -133,7 +133,7 @@ def fit_together(
         start = time.perf_counter()
         try:
             fit = _prepared(estimator, given, problems, "network" if labels is None else labels[k])
-        except Exception as error:  # as in scikit-learn's searches: an error is that fit's alone
+        except Exception as error:  # as in scikit-learn's searches, an error affects only its fit
             outcomes[k] = FitOutcome(error, time.perf_counter() - start)
             continue
         prepared[k] = replace(fit, seconds=time.perf_counter() - start)
@@ -151,7 +151,7 @@ def fit_together(
 
 @dataclass(frozen=True, eq=False)
 class _Prepared:
-    """What is to be trained for one estimator."""
+    """Training job of one estimator, and how it was built."""
 
     settings: Settings
     problem: Problem
@@ -166,9 +166,9 @@ def _prepared(
     problems: dict[Hashable, Problem],
     label: str,
 ) -> _Prepared:
-    """Check settings and data and return what is to be trained.
+    """Validate settings and data, and build the training job.
 
-    ``problems`` holds the rows that were read: estimators that read the same rows alike share them.
+    ``problems`` caches encoded rows for estimators that read the same data in the same way.
     """
     X, y, params = given
     settings = read_settings(estimator)

@@ -1,4 +1,4 @@
-"""The common part of the multi-task regressor and classifier: parameters, transform."""
+"""The base class of the multi-task regressor and classifier."""
 
 from __future__ import annotations
 
@@ -176,8 +176,8 @@ class MultiTaskNetwork(
         Returns
         -------
         ndarray of shape (n, n_members * last hidden size)
-            Outputs of the last shared layer; in long form with an embedded task, as the row's own
-            task sees them.
+            Outputs of the last shared layer; in long form they depend on the row's task if tasks
+            are embedded.
         """
         check_is_fitted(self)
         return self.model_.representation(X)
@@ -189,7 +189,7 @@ def remember(estimator: MultiTaskNetwork, model: FittedNetworks) -> None:
 
 
 def set_fitted(estimator: BaseEstimator, attributes: Mapping[str, Any]) -> None:
-    """Set fitted attributes; names of columns of an earlier fit go where there are none now."""
+    """Set fitted attributes; column names of an earlier fit are deleted if there are none now."""
     if "feature_names_in_" not in attributes and hasattr(estimator, "feature_names_in_"):
         del estimator.feature_names_in_
     for name, value in attributes.items():

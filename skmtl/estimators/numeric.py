@@ -1,4 +1,4 @@
-"""Numbers as a network reads them: float64, centred, scaled, and known throughout."""
+"""Encoding of numeric columns: standardized float64 without missing values."""
 
 from __future__ import annotations
 
@@ -14,39 +14,37 @@ from numpy.typing import NDArray
 # nothing and extrapolates without bound: on counts of views and votes the test error was larger
 # than that of the mean.
 FAR = 4.0
-# What overflowed lies this far away.
+# Magnitude that replaces overflowed values.
 _FARTHEST = 1e300
 # A spread below this share of the largest value is rounding, not information.
 _ROUNDING = 10 * np.finfo(np.float64).eps
-# Values that are read at once, while learning and after, so that temporary arrays stay in the
-# processor's cache.
-_LEARNT_AT_ONCE = 500_000
+# Values per block in learning and in transforming, so that temporary arrays fit into the cache.
+_LEARNED_AT_ONCE = 500_000
 _TREATED_AT_ONCE = 50_000
 
 
 @dataclass(frozen=True, eq=False)
 class Scaling:
-    r"""What is done to every column of numbers: ``(x * factor - center - offset) / scale``, and
-    ``fill`` where x is missing.
+    r"""Scaling of numeric columns: ``(x * factor - center - offset) / scale``.
 
-    A standardised value z farther than 4 from 0 is drawn towards the others, to
-    :math:`\pm (4 + \log(1 + |z| - 4))`: it keeps its order.
+    Missing values become ``fill``. A standardized value z with :math:`|z| > 4` becomes
+    :math:`\operatorname{sign}(z) (4 + \log(1 + |z| - 4))`, which preserves the order of values.
 
-    The factor is a power of two, so that multiplying is exact and squares of very large and very
-    small values stay finite. The mean is held in two parts, because one float64 cannot hold it well
-    enough where the values differ in their last digits only.
+    The factor is a power of two, so that the product is exact and squares of very large and very
+    small values stay finite. The mean is stored in two parts, because one float64 is not precise
+    enough for values that differ only in their last digits.
 
-    Columns that hold only 0 and 1 are left alone: dividing a rare indicator by its small standard
-    deviation would make it the loudest input (with 180 one-hot columns that cost a fifth of the
-    test loss).
+    Columns that contain only 0 and 1 are not changed: dividing a rare indicator by its small
+    standard deviation would give it too much influence (with 180 one-hot columns, this increased
+    the test loss by a fifth).
 
     Attributes
     ----------
     factor, center, offset, scale, fill : ndarray of shape (p,)
         As in the formula.
     kept : ndarray of shape (p,)
-        Largest absolute value that comes out as it is: 0 for a column in which nothing is known,
-        infinite for one that is left alone.
+        Largest absolute value that is not compressed: 0 for a column without known values, infinite
+        for one that is not changed.
     """
 
     factor: NDArray[np.float64]
@@ -60,14 +58,14 @@ class Scaling:
     def learn(
         cls, values: NDArray[np.float64], weight: NDArray[np.float64] | None, standardize: bool
     ) -> Scaling:
-        """Learn from values, (m, p), NaN where unknown, and positive weights, (m,), of their rows."""
+        """Learn from values, (m, p), NaN where missing, and positive row weights, (m,)."""
         n_rows, n_columns = values.shape
         shares = (
             np.ones(n_rows)
             if weight is None
             else np.maximum(weight / weight.max(initial=0.0), np.finfo(np.float64).tiny)
         )
-        step = max(1, _LEARNT_AT_ONCE // max(n_rows, 1))
+        step = max(1, _LEARNED_AT_ONCE // max(n_rows, 1))
         parts = [
             cls._of_block(values[:, start : start + step], shares, standardize)
             for start in range(0, max(n_columns, 1), step)
@@ -121,7 +119,7 @@ class Scaling:
         )
 
     def apply(self, values: NDArray[np.float64]) -> None:
-        """Change values, (n, p), in place: afterwards all are known and finite."""
+        """Scale values, (n, p), in place; the results are finite, without missing values."""
         step = max(1, _TREATED_AT_ONCE // max(values.shape[1], 1))
         for start in range(0, len(values), step):
             block = values[start : start + step]
@@ -144,9 +142,7 @@ class Scaling:
 
 
 def as_numbers(X: Any, positions: list[int], spare: int = 0) -> NDArray[np.float64]:
-    """Columns of numbers as a fresh float64 block with NaN where missing, and room for ``spare``
-    more columns at its end.
-    """
+    """Return numeric columns as float64, NaN where missing, followed by ``spare`` empty columns."""
     block = np.empty((len(X), len(positions) + spare))
     values = block[:, : len(positions)]
     dtypes = list(X.dtypes) if isinstance(X, pd.DataFrame) else []

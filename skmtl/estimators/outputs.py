@@ -1,4 +1,4 @@
-"""Predictions and scores of estimators of many tasks, from the outputs of each task."""
+"""Predictions and scores of multi-task estimators, from the outputs of each task."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from skmtl.metrics import multitask_accuracy, multitask_r2
 
 @dataclass(frozen=True, eq=False)
 class TaskOutputs:
-    """Outputs of a model for some rows: predictions, or probabilities of a task's own classes.
+    """Outputs of a model: predictions, or probabilities of each task's classes.
 
     Attributes
     ----------
@@ -70,7 +70,7 @@ class TaskOutputs:
 
 
 class TaskModel(Protocol):
-    """What predictions come from: the fitted model of an estimator."""
+    """Fitted model of an estimator, which computes its predictions."""
 
     def outputs(self, X: Any) -> TaskOutputs:
         """Return the outputs for the rows of X."""
@@ -88,7 +88,7 @@ class ClassModel(TaskModel, Protocol):
 
 
 def rows_by_task(tasks: NDArray[np.intp]) -> dict[int, NDArray[np.intp]]:
-    """Return the rows of every task that has some, in their order."""
+    """Return the rows of every task that has any, in order."""
     order = np.argsort(tasks, kind="stable")
     present, starts = np.unique(tasks[order], return_index=True)
     return dict(zip(present.tolist(), np.split(order, starts[1:]), strict=bool(len(present))))
@@ -241,6 +241,6 @@ class ClassificationOutputs:
 
 
 def _fitted_model(estimator: Any) -> Any:
-    """Return the fitted model of an estimator, which has an attribute of its own type for it."""
+    """Return the fitted model of an estimator."""
     check_is_fitted(estimator)
     return estimator.model_

@@ -1,4 +1,4 @@
-"""Scores of trained networks for encoded inputs, in float64 whatever training used."""
+"""Scores of trained networks for encoded inputs, always in float64."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from torch import Tensor
 
 from skmtl.network import Architecture, StackedNetwork
 
-# Rows that are predicted at once.
+# Number of rows that are predicted at once.
 _PREDICTED_AT_ONCE = 2048
-# Products of a block of rows below which one thread is as quick as several. A process that was
-# forked after torch has used several threads must not use them again: it would wait for ever.
+# Products per block of rows below which one thread is as fast as several. A process that is forked
+# after torch has used several threads must not use them again: it would deadlock.
 _WORTH_THREADS = 100_000_000
 
 Parameters = list[NDArray[np.floating]]
@@ -58,7 +58,7 @@ class Predictor:
     ) -> NDArray[np.float64]:
         """Return the shared representation, (n, members * width), members side by side.
 
-        Where tasks are embedded it is that of one task.
+        If tasks are embedded, it is that of one task.
         """
         network = self._network(task)
         width = self.architecture.trunk_sizes[-1]
@@ -79,7 +79,7 @@ class Predictor:
         return StackedNetwork(self.architecture, parameters, parameters, shared_rows=True)
 
     def _stacked(self, positions: range, task: int | None = None) -> list[Tensor]:
-        """Return these parameters of all networks in float64, in heads those of one task only."""
+        """Return parameters of all networks in float64, or only those of one task."""
         own = slice(None) if task is None else slice(task, task + 1)
         return [
             torch.as_tensor(
@@ -89,7 +89,7 @@ class Predictor:
         ]
 
     def _threads(self, n_rows: int) -> AbstractContextManager[None]:
-        """Return a context with as many threads as so many rows are worth."""
+        """Return a context with the number of threads for this many rows."""
         products = self.n_members * n_rows * self.architecture.n_parameters(1)
         return one_thread() if products < _WORTH_THREADS else nullcontext()
 

@@ -1,4 +1,4 @@
-"""Arrays that networks train on, the rows of every task in them, and validation splits."""
+"""Training data of networks: arrays, rows of every task, and validation splits."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from skmtl.estimators.fit_settings import Settings
 from skmtl.estimators.intake import EncodedRows, Intake
 from skmtl.network import FleetData
 
-# Fewest labeled rows of a task that must, and that can, spare a validation part.
+# Fewest labeled rows of a task for validation rows: with early_stopping=True, and with "auto".
 MIN_ROWS_TO_HOLD_OUT, _FEWEST_TO_HOLD_OUT = 10, 5
 
 # Training and validation rows of every task.
@@ -27,9 +27,9 @@ class Problem:
     Parameters
     ----------
     settings : Settings
-        What decides about validation rows.
+        Settings of the estimator, which determine the validation rows.
     intake : Intake
-        How inputs and targets are coded; some of its tasks may have no row now.
+        Encoders of inputs and targets; some of its tasks may have no rows here.
     train : TaskSet
         Training tasks.
     test : TaskSet, optional
@@ -41,10 +41,10 @@ class Problem:
     split_seed : int
         Seed of the validation splits.
     separate : bool, optional
-        Whether each task brings rows of its own even where tasks share rows, so that any group of
-        tasks can be trained; by default only where no row belongs to two tasks.
+        Whether to lay out the rows of each task separately, in long form, so that any group of
+        tasks can be trained; by default only if no row belongs to two tasks.
     hold_out : bool
-        False takes no rows for validation, whatever the settings say.
+        False uses no validation rows, whatever the settings.
 
     Examples
     --------
@@ -76,7 +76,7 @@ class Problem:
     ):
         self.settings, self.intake, self.split_seed = settings, intake, split_seed
         self.train, self.test, self.groups = train, test, groups
-        # Parts of parts: a task may be small without fault of the user's.
+        # In parts of the training data a task may be small without a mistake of the user.
         self.measuring = separate is True
         self.shared = train.shares_rows if separate is None else not separate
         self.hold_out = hold_out and settings.early_stopping is not False
@@ -88,7 +88,7 @@ class Problem:
         self._known_splits: dict[tuple[int, bool | str, float] | None, dict[int, _Split]] = {}
 
     def under(self, settings: Settings, split_seed: int) -> Problem:
-        """Return the same table under other settings that read rows alike."""
+        """Return the problem for other settings that read rows in the same way."""
         other = copy.copy(self)
         other.settings, other.split_seed = settings, split_seed
         other.hold_out = settings.early_stopping is not False
@@ -96,7 +96,7 @@ class Problem:
 
     # ------------------------------------------------------------------ layout
     def _shared_table(self, sample_weight: NDArray[np.float64] | None) -> FleetData:
-        """Return one table for all tasks, labels in columns."""
+        """Return one table for all tasks, with one column of labels per task."""
         train = self.train
         rows = self.intake.encode(train.X, None)
         Y = np.full((len(rows), len(self.names)), np.nan)
@@ -107,7 +107,7 @@ class Problem:
         return FleetData(rows.numeric, Y, sample_weight, codes, rows.codes)
 
     def _long_table(self, sample_weight: NDArray[np.float64] | None) -> FleetData:
-        """Return a list of rows for every task, training rows first, then the rows to score."""
+        """Return a table in long form: training rows of every task, then the rows to score."""
         train, test = self.train, self.test
         index = np.concatenate([train.rows(name) for name in train.names])
         y = [self.targets.encode(name, train.targets(name)) for name in train.names]
@@ -133,7 +133,7 @@ class Problem:
     def rows(self, split: int) -> _Split:
         """Return training and validation rows of every task in one of the splits.
 
-        Where tasks share rows they stand under "".
+        If tasks share rows, their only key is "".
         """
         splits = self._splits
         split = split if self.hold_out else 0
@@ -142,7 +142,9 @@ class Problem:
             splits[split] = self._shared_split(held) if self.shared else self._long_split(held)
             watched = any(len(validation) for _, validation in splits[split].values())
             if split and watched != self.watching:
-                splits[split] = self.rows(0)  # all networks of an ensemble are watched, or none
+                splits[split] = self.rows(
+                    0
+                )  # all networks of an ensemble have validation rows, or none
         return splits[split]
 
     @property
@@ -159,7 +161,7 @@ class Problem:
 
     @property
     def _splits(self) -> dict[int, _Split]:
-        """Validation splits that are known, by number."""
+        """Cached validation splits, by number."""
         settings = self.settings
         drawn = (
             (self.split_seed, settings.early_stopping, settings.validation_fraction)
@@ -169,7 +171,7 @@ class Problem:
         return self._known_splits.setdefault(drawn, {})
 
     def _shared_split(self, held: dict[str, NDArray[np.bool_]]) -> _Split:
-        """Return the rows that any task spares, but none of a task that can spare none."""
+        """Return the split of shared rows; tasks with few rows keep all of them for training."""
         train = self.train
         validation = np.zeros(len(self.data.X), dtype=bool)
         for name in train.names:
@@ -184,7 +186,7 @@ class Problem:
         return dict.fromkeys(self.names, (_NO_ROWS, _NO_ROWS)) | _consecutive(self.train, held)
 
     def _held_out(self, seed: int) -> dict[str, NDArray[np.bool_]]:
-        """Return masks of the labeled rows of every task that are for validation."""
+        """Return masks of the validation rows among the labeled rows of every task."""
         sizes = dict(zip(self.train.names, self.train.sizes, strict=True))
         nothing = {name: np.zeros(size, dtype=bool) for name, size in sizes.items()}
         if not self.hold_out:
@@ -216,7 +218,7 @@ def _joined_codes(tables: Sequence[EncodedRows]) -> NDArray[np.int64] | None:
 
 
 def _consecutive(tasks: TaskSet, held: dict[str, NDArray[np.bool_]]) -> _Split:
-    """Return kept and held-out positions of every task in the long table of a TaskSet."""
+    """Return training and validation positions of every task in a TaskSet's long table."""
     rows, start = {}, 0
     for name, size in zip(tasks.names, tasks.sizes, strict=True):
         mask = held.get(name, np.zeros(size, dtype=bool))

@@ -1,4 +1,4 @@
-"""From checked rows to a problem: one ensemble for all tasks, or networks for any group of tasks."""
+"""Problems from checked rows: for one ensemble, or for networks of task groups."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ def fit_problem(
     Parameters
     ----------
     settings : Settings
-        How rows are read, and what decides about validation rows.
+        Settings of the estimator, which determine how rows are read and held out.
     rows : TrainingRows
         Checked training rows.
     earlier : FittedNetworks, optional
-        Networks that training goes on from; rows are read as they read them.
+        Networks to continue from; rows are encoded as in their fit.
     targets : Targets, optional
-        Coding of the targets of a first fit, where it does not follow from the rows.
+        Coding of the targets in the first fit, if it does not follow from the rows.
     split_seed : int
         Seed of the validation splits.
     hold_out : bool
-        False takes no validation rows, whatever the settings say.
+        False uses no validation rows, whatever the settings.
 
     Returns
     -------
@@ -87,7 +87,7 @@ def problem_of_groups(
     sample_weight: NDArray[np.float64] | None = None,
     groups: Groups | None = None,
 ) -> Problem:
-    """Return the problem of tasks that any group can be trained of: each has rows of its own."""
+    """Return a problem in long form, on which any group of tasks can be trained."""
     intake = learn_intake(
         settings,
         layout_of_tasks(settings.owner, train),

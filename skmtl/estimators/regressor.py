@@ -8,7 +8,7 @@ from typing import Any
 from sklearn.base import RegressorMixin
 
 from skmtl._sklearn_compat import fit_context
-from skmtl.estimators.epochs import announce, shown, train_one_epoch
+from skmtl.estimators.epochs import after_each_epoch, announce, train_one_epoch
 from skmtl.estimators.fit_settings import read_settings
 from skmtl.estimators.fitted_networks import FittedNetworks
 from skmtl.estimators.intake import row_weights
@@ -37,7 +37,7 @@ class MultiTaskRegressor(RegressionOutputs, RegressorMixin, MultiTaskNetwork):
     Parameters
     ----------
     hidden_layer_sizes : tuple of int, default=(64,)
-        Widths of the trunk's layers; empty = the heads see the inputs.
+        Widths of the trunk's layers; empty = no trunk, the heads read the inputs.
     head_hidden_layer_sizes : tuple of int, default=()
         Widths of every head's hidden layers; empty = linear heads.
     activation : {"relu", "tanh", "logistic", "identity"}, default="relu"
@@ -45,72 +45,76 @@ class MultiTaskRegressor(RegressionOutputs, RegressorMixin, MultiTaskNetwork):
     solver : {"adam", "adamw", "adagrad", "sgd"}, default="adamw"
         Optimizer. Adagrad starts its accumulator at 0.1; sgd has Nesterov momentum 0.9.
     alpha : float or "auto", default="auto"
-        L2 penalty of the weights (not the biases); for adamw the decoupled decay: a step first
-        multiplies the weights by 1 - learning_rate_init * alpha. "auto" is 1 for adamw, less in
-        proportion where tasks have more than 2,000 labeled rows (their median), and 1e-4 for the
-        other solvers.
+        L2 penalty of the weights (not of biases). For adamw it is the decoupled weight decay: every
+        step first multiplies the weights by 1 - learning_rate_init * alpha. "auto" is 1e-4, and
+        for adamw min(1, 2000 / median number of labeled rows per task).
     batch_size : int, "auto" or "full", default="auto"
-        Rows of every task in a step. "auto" is a tenth of the rows, between 16 and 256, and in long
-        form at most 512 over the number of tasks, but 4; "full" takes all rows. In long form
-        smaller tasks are repeated evenly, so that each step sees every task.
+        Rows per task and step. "auto" is a tenth of the rows (in long form of the largest task),
+        between 16 and 256; in long form also at most 512 divided by the number of tasks, and at
+        least 4. "full" uses all rows. In long form the rows of smaller tasks are repeated evenly,
+        so that every step uses every task.
     learning_rate_init : float, default=3e-3
         Learning rate.
     max_iter : int, default=200
         Largest number of epochs.
     early_stopping : bool or "auto", default="auto"
-        Hold out part of every task, stop when its loss no longer falls, and return to the best
-        weights. "auto" holds out rows of the tasks that have at least 5; True raises where a task
-        has fewer than 10. Without it, training stops when the training loss no longer falls.
+        Whether to hold out validation rows of every task, stop when the validation loss no longer
+        falls, and keep the weights of the best epoch. "auto" holds out rows of tasks with at least
+        5 labeled rows; True raises if a task has fewer than 10. Without validation rows, training
+        stops when the training loss no longer falls.
     validation_fraction : float, default=0.1
-        Fraction of rows that early stopping watches.
+        Fraction of the rows to use as validation rows.
     n_iter_no_change : int, default=20
         Epochs without an improvement of ``tol`` after which training stops.
     tol : float, default=1e-4
         Smallest decrease of the (standardized) loss that counts as an improvement.
     dropout : float, default=0.0
-        Share of the hidden units that every training step leaves out.
+        Fraction of the hidden units that every training step drops.
     standardize : bool, default=True
-        Standardize the numeric inputs, except columns that hold only 0 and 1. Standardized values z
-        beyond 4 become 4 + log(z - 3), so that heavy tails do not carry the network where it has
-        learned nothing.
+        Whether to standardize numeric inputs, except columns that contain only 0 and 1.
+        Standardized values z above 4 become 4 + log(z - 3), and likewise below -4, so that outliers
+        do not lie far outside the range of the training data.
     n_members : int or "auto", default="auto"
-        Networks trained as one fleet and averaged; each has seeds and a validation split of its
-        own. "auto" is 8, and 4 for more than 20,000 rows.
+        Number of ensemble members: networks with different seeds and validation rows, whose
+        predictions are averaged. "auto" is 8, or 4 for more than 20,000 rows. More members take
+        longer and vary less.
     task_embedding_dim : int or "auto", default="auto"
-        Width of a learned vector of the task that joins the inputs of the trunk in long form. 0
-        leaves it to the heads to tell tasks apart; "auto" is 8, at most the number of tasks, in
-        long form, and 0 for wide targets, where a row serves all tasks at once.
+        Width of the task's embedding, a learned vector that is added to the inputs of the trunk in
+        long form. 0 = no embedding, tasks differ only in their heads. "auto" is 8, at most the
+        number of tasks, in long form; 0 for a single task and in wide form, where all tasks share
+        the trunk's output of a row.
     task_column : str, int or None, default=None
         Column of X, by name or position, that holds each row's task (long form); None = y has one
-        column a task.
+        column per task.
     task_weights : array-like of shape (T,), dict or None, default=None
         Weights of the tasks in the loss, in the order of ``task_names_`` or by name.
     loss : {"squared_error", "huber"} or TaskLoss, default="squared_error"
         Loss of every task. "squared_error" estimates the conditional mean; "huber" is less
-        sensitive to outliers among the labels. An object sets hyperparameters
-        (``Huber(delta=0.5)``) or brings the user's own loss, a subclass of
+        sensitive to outliers among the labels. Pass an object to set hyperparameters
+        (``Huber(delta=0.5)``) or to use a custom loss, a subclass of
         :class:`skmtl.losses.TaskLoss`.
     aggregator : str or object, default="mean"
         How the tasks' losses or gradients become one step: a name of
         :data:`skmtl.aggregation.AGGREGATORS`, an object of
-        :mod:`skmtl.aggregation`, or an Aggregator or Weighting of TorchJD. "mean" steps along the
-        weighted mean of the losses. All others see the losses times ``task_weights`` of mean 1,
-        task by task (which methods without a scale undo); an object that is given is never changed.
+        :mod:`skmtl.aggregation`, or an Aggregator or Weighting of TorchJD. "mean" minimizes the
+        weighted mean of the losses. All others receive each task's loss times its weight in
+        ``task_weights``, scaled to mean 1; scale-invariant methods ignore this factor. The object
+        is never changed.
     categorical_features : "from_dtype", array-like or None, default="from_dtype"
-        Columns that hold categories: those of pandas' category dtype, or these (names, positions or
-        a boolean mask over the columns of X), or none. Levels that are missing or were not in
-        training have a level of their own.
+        Categorical columns: those of pandas' category dtype, a list (names, positions or a boolean
+        mask over the columns of X), or None for no column. Missing values, and levels that did not
+        occur in training, are one additional level.
     embedding_dim : int or "auto", default="auto"
-        Width of the learned vector of a category. "auto" writes categories of at most 16 levels out
-        as one column per level and gives larger ones 1.6 times the root of their number of levels,
+        Width of the embedding of a categorical column. "auto" one-hot encodes columns of at most 16
+        levels and embeds larger ones in 1.6 times the square root of their number of levels,
         between 4 and 16.
     dtype : {"auto", "float32", "float64"}, default="auto"
         Precision of training; "auto" is float32. Predictions are always computed in float64.
     device : str, default="auto"
-        "auto" (cuda where there is one), "cpu", "cuda" or "cuda:<index>".
+        "auto" (cuda if available, else cpu), "cpu", "cuda" or "cuda:<index>".
     warm_start : bool, default=False
-        Go on from the present networks in the next fit, which must bring known tasks, columns and
-        classes; inputs and targets are read as in the first fit.
+        Whether ``fit`` continues from the networks of the previous fit. Tasks, columns and classes
+        must be known from the first fit, which also determines how inputs and targets are scaled.
     callbacks : list or None, default=None
         Callbacks of scikit-learn (1.9 or newer), such as ``sklearn.callback.ProgressBar()``; called
         after every epoch.
@@ -129,25 +133,26 @@ class MultiTaskRegressor(RegressionOutputs, RegressorMixin, MultiTaskNetwork):
     n_features_in_ : int
         Number of columns of X, the task column included.
     feature_names_in_ : ndarray of str
-        Column names of X, where it was a DataFrame.
+        Column names of X, if it is a DataFrame with string names.
     n_iter_ : int
-        Epochs made, the largest over members.
+        Number of epochs, the largest over ensemble members.
     best_iteration_ : int
-        Epoch that the weights stem from, the largest over members.
+        Epoch of the final weights, the largest over ensemble members.
     loss_curve_ : ndarray of shape (n_iter,)
-        Training loss of every epoch, mean over the members still running.
+        Training loss of every epoch, mean over the ensemble members that are still training.
     task_loss_curve_ : ndarray of shape (n_iter, T)
-        The same per task, in the loss's own units: for the squared error, of the task's variance.
+        The same per task, in units of the loss: for the squared error, of the task's variance.
     aggregation_weights_ : ndarray of shape (n_iter, T)
-        Weights that the aggregator gave the tasks, mean over the steps of an epoch and the members
-        still running; NaN for a task that had no label, and throughout for aggregators without
+        Weights that the aggregator gave the tasks, mean over the steps of an epoch and the ensemble
+        members that are still training; NaN for tasks without labels and for aggregators without
         weights.
     history_ : list of dict
-        One entry per epoch: iteration, loss, validation_loss; for gradient weightings also
-        negative_cosine_fraction and voldet, how far the task gradients of the last step are in
-        conflict, and unsolved, the share of steps at which the method's equation had no solution.
+        One entry per epoch, with keys iteration, loss and validation_loss. Gradient weightings add
+        negative_cosine_fraction and voldet, which measure the conflict of the task gradients in the
+        last step, and unsolved, the fraction of steps whose equation had no solution.
     model_ : object
-        The trained networks with all that predictions need, as one value; its content may change.
+        The trained networks and everything that predictions need; its content may change between
+        versions.
     members_ : list of list of ndarray
         Weights and biases of every network.
     device_ : str
@@ -158,7 +163,7 @@ class MultiTaskRegressor(RegressionOutputs, RegressorMixin, MultiTaskNetwork):
     ValueError
         In ``fit``, if a parameter is out of range, inputs are neither numbers nor categories or are
         infinite, a task has no label, or ``early_stopping=True`` and a task has fewer than 10
-        labeled rows; in ``predict``, for a task that was not in fit.
+        labeled rows. In ``predict``, if a task was not in fit.
 
     See Also
     --------
@@ -216,19 +221,19 @@ class MultiTaskRegressor(RegressionOutputs, RegressorMixin, MultiTaskNetwork):
         job = ensemble_job(settings, problem, seeds, earlier=earlier)
         fitted = partial(FittedNetworks.of, settings, problem.intake, job, seeds)
         with fit_callbacks(
-            self, X, y, max_passes=self.max_iter, metadata={"sample_weight": sample_weight}
-        ) as on_pass:
-            trained = train_job(job, on_epoch=shown(on_pass, self, fitted))
+            self, X, y, max_epochs=self.max_iter, metadata={"sample_weight": sample_weight}
+        ) as on_epoch:
+            trained = train_job(job, on_epoch=after_each_epoch(on_epoch, self, fitted))
             remember(self, fitted(trained))
         announce(settings, self.model_)
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any, *, sample_weight: Any = None) -> MultiTaskRegressor:
-        """Train for one epoch on these rows, from where the last call ended.
+        """Train for one epoch on these rows, continuing from the last call.
 
-        The first call learns how inputs and targets are standardized and which tasks there are.
-        Nothing is held out.
+        The first call determines the tasks and the scale of inputs and targets. There are no
+        validation rows.
 
         Parameters
         ----------
@@ -247,7 +252,7 @@ class MultiTaskRegressor(RegressionOutputs, RegressorMixin, MultiTaskNetwork):
         Raises
         ------
         ValueError
-            If a later call brings another task, or columns of X that were not in the first.
+            If a later call has a task or a column of X that the first call did not have.
         """
         settings = read_settings(self)
         earlier = getattr(self, "model_", None)

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from skmtl.estimators.classifier import MultiTaskClassifier
 from skmtl.estimators.predictor import Predictor
 
-# Networks that predict at once.
+# Number of networks that predict at once.
 _AT_ONCE = 64
 
 
@@ -21,8 +21,8 @@ def probabilities_together(
 ) -> list[list[NDArray[np.float64]]]:
     """Return every estimator's class probabilities for the same rows, in wide form.
 
-    Rows are read once for all estimators that :func:`fit_together` let share a table, and their
-    networks are asked side by side.
+    Rows are encoded once for all estimators that shared a table in :func:`fit_together`, and their
+    networks predict in common batches.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""How the targets of many tasks become what a network is trained on, and back."""
+"""Encoding of the targets of many tasks, and decoding of scores."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from skmtl.losses import ClassCodes, class_codes
 
 @dataclass(frozen=True)
 class Targets:
-    """A loss with the coding of every task that it has learned.
+    """A loss, with the coding of every task.
 
     Attributes
     ----------
@@ -44,15 +44,15 @@ class Targets:
         }
 
     def under(self, loss: TaskLoss) -> Targets:
-        """Return the same codings for a loss that goes on with them."""
+        """Return the same codings with another loss."""
         return replace(self, loss=loss)
 
     def n_scores(self, name: str) -> int:
-        """Return the number of scores of a head that its task uses."""
+        """Return the number of scores that a task uses."""
         return self.codings[name].n_scores
 
     def encode(self, name: str, y: NDArray[Any]) -> NDArray[np.float64]:
-        """Return one task's targets as the loss sees them."""
+        """Return the encoded targets of one task."""
         return self.codings[name].encode(y)
 
     def decode(self, name: str, scores: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -82,5 +82,5 @@ def learn_targets(
 
 
 def declared_targets(loss: TaskLoss, classes: dict[str, NDArray[Any]]) -> Targets:
-    """Return codings among classes that are known without rows."""
+    """Return codings for given classes."""
     return Targets(loss, class_codes(classes))

@@ -1,4 +1,4 @@
-"""The one caller of the training loop: compatible jobs train as one batch of networks."""
+"""Training of jobs; compatible jobs train as one batch of networks."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from dataclasses import dataclass, field, replace
 from skmtl.estimators.fit_job import FitJob
 from skmtl.network import FleetData, Member, TrainedMember, train_fleet
 
-# Called with the number of epochs made and a function that returns the networks as they are then;
-# True ends training.
+# Called with the number of epochs and a function that returns the networks in their present state;
+# returning True ends training.
 OnEpoch = Callable[[int, Callable[[], list[TrainedMember]]], bool]
 
 
 @dataclass(frozen=True)
 class JobOutcome:
-    """How a job ended.
+    """Outcome of a job.
 
     Attributes
     ----------
     networks : list of TrainedMember
         The trained networks; empty after an error.
     error : Exception or None
-        What training raised.
+        Exception that training raised.
     seconds : float
         The job's share of the time, by epochs of its networks.
     """
@@ -47,11 +47,11 @@ def train_job(
     job : FitJob
         What to train.
     n_workers : int, optional
-        Most processes for many networks, by default as many as torch may use threads.
+        Largest number of processes, by default torch's number of threads.
     progress : callable, optional
-        Called with the number of networks just finished.
+        Called with the number of networks that have just finished.
     on_epoch : callable, optional
-        Called after every epoch; True ends training.
+        Called after every epoch; returning True ends training.
 
     Returns
     -------
@@ -62,9 +62,9 @@ def train_job(
 
 
 def train(jobs: Sequence[FitJob], *, n_workers: int | None = None) -> list[JobOutcome]:
-    """Train many jobs; those that are compatible train as one batch.
+    """Train many jobs; compatible ones train as one batch.
 
-    Where a batch fails, its jobs train one by one, so that a failure stays with its job.
+    If a batch fails, its jobs train one by one, so that an error affects only its job.
 
     Parameters
     ----------
@@ -89,11 +89,11 @@ def train(jobs: Sequence[FitJob], *, n_workers: int | None = None) -> list[JobOu
 
 
 def _outcomes(jobs: Sequence[FitJob], n_workers: int | None) -> list[JobOutcome]:
-    """Train jobs as one batch; should that fail, one by one."""
+    """Train jobs as one batch or, if that fails, one by one."""
     start = time.perf_counter()
     try:
         trained = _train_fleet(jobs, n_workers)
-    except Exception as error:  # the culprit raises again, by itself
+    except Exception as error:  # the failing job raises again below
         seconds = time.perf_counter() - start
         if len(jobs) == 1:
             return [JobOutcome(error=error, seconds=seconds)]
@@ -131,7 +131,7 @@ def _train_fleet(
 
 
 def _one_table(jobs: Sequence[FitJob]) -> tuple[FleetData, list[Member]]:
-    """Join the tables of the jobs, each once, and move their networks' rows there."""
+    """Concatenate the distinct tables of the jobs, and shift the rows of their networks."""
     tables = {id(job.data): job.data for job in jobs}
     offsets, n_rows = {}, 0
     for key, table in tables.items():

@@ -1,4 +1,4 @@
-"""What a user passes to ``fit``, checked: tasks, weights of rows, groups of people."""
+"""Validated training data: tasks, sample weights and sensitive groups."""
 
 from __future__ import annotations
 
@@ -71,11 +71,11 @@ def read_training_rows(
     Parameters
     ----------
     settings : Settings
-        Where the task column is, and which columns are categories.
+        Settings of the estimator, which name the task column and categorical columns.
     X, y, sample_weight, sensitive_features : object
-        What ``fit`` was given.
+        Arguments of ``fit``.
     earlier : FittedNetworks, optional
-        What an earlier fit left: columns and tasks must be those.
+        Model of an earlier fit, whose columns and tasks are required.
 
     Returns
     -------
@@ -85,7 +85,7 @@ def read_training_rows(
     Raises
     ------
     ValueError
-        If the data are of another form, or hold an unknown task.
+        If the data have another form, or contain an unknown task.
     """
     reading, known = settings.reading, None if earlier is None else earlier.intake
     X, groups, sensitive_columns = _without_sensitive(X, sensitive_features, reading)
@@ -145,7 +145,7 @@ def _any_label(name: str, labels: NDArray[Any]) -> None:
 
 
 def _check_known(tasks: TaskSet, known: Intake) -> None:
-    """Raise for a task that was not in the first fit."""
+    """Raise if a task was not in the first fit."""
     unknown = [name for name in tasks.names if name not in set(known.task_names)]
     if unknown:
         raise ValueError(

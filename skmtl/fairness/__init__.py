@@ -1,4 +1,4 @@
-"""Terms that are added to a loss so that sensitive groups are treated alike, and their penalties."""
+"""Terms added to a loss so that sensitive groups are treated alike, and their penalties."""
 
 from skmtl.fairness.correlation import Correlation, correlation_penalty
 from skmtl.fairness.mmd import MMD, mmd_penalty

@@ -28,7 +28,7 @@ class PairPenalty(BaseEstimator):
         raise NotImplementedError
 
     def differences(self, scores: Tensor, rows: GroupedRows) -> Tensor:
-        """Return the difference of every pair of groups, (E, T, S, P), in probabilities (E, T, B)."""
+        """Return the differences of pairs of groups, (E, T, S, P), in probabilities (E, T, B)."""
         raise NotImplementedError
 
     def of_sets(self, scores: Tensor, rows: GroupedRows) -> Tensor:

@@ -1,4 +1,4 @@
-"""Losses that tasks are trained with, one class per file, and the names that estimators take."""
+"""Task losses, one class per file, and the names that estimators accept."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ LOSSES: dict[str, type[TaskLoss]] = {
 
 
 def resolve_loss(value: Any, kind: str) -> TaskLoss:
-    """Return the loss that a parameter of an estimator stands for.
+    """Return the loss object for the ``loss`` parameter of an estimator.
 
     Parameters
     ----------
     value : str or TaskLoss
-        What the ``loss`` parameter of an estimator holds.
+        Value of the parameter.
     kind : {"regression", "classification"}
-        Targets of the estimator.
+        Kind of the estimator's targets.
 
     Returns
     -------
@@ -43,7 +43,7 @@ def resolve_loss(value: Any, kind: str) -> TaskLoss:
     Raises
     ------
     ValueError
-        If the name is unknown, the value is no loss, or the loss is for another kind of targets.
+        If the name is unknown, the value is not a loss, or the loss is for another kind of targets.
 
     Examples
     --------

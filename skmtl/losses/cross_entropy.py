@@ -19,7 +19,7 @@ Array = NDArray[np.float64]
 
 
 def cell_log_losses(y: NDArray[Any], probabilities: Array, classes: NDArray[Any]) -> Array:
-    """Return the log loss of every row from probabilities of sorted classes, (n, k).
+    """Return the log loss of every row, given probabilities of sorted classes, (n, k).
 
     A label that is not among the classes has probability 0; probabilities are clipped at
     ``SMALLEST_PROBABILITY``.
@@ -32,9 +32,9 @@ def cell_log_losses(y: NDArray[Any], probabilities: Array, classes: NDArray[Any]
 
 
 class _ClassificationLoss(TaskLoss):
-    """Codes of classes, and held-out losses that any loss of logits is compared by: the log loss.
+    """Class codes, and the log loss as held-out loss, for any loss of logits.
 
-    A subclass of LogLoss with its own ``values`` keeps what is defined here.
+    A subclass of LogLoss that overrides ``values`` keeps these methods.
     """
 
     kind: ClassVar[Literal["regression", "classification"]] = "classification"
@@ -57,7 +57,7 @@ class _ClassificationLoss(TaskLoss):
     def mean_loss_of_scores(self, coding: TargetCoding, y: NDArray[Any], scores: Array) -> float:
         """Return the log loss of scores, (n, k).
 
-        The cost of a label that the task never had is that of ``SMALLEST_PROBABILITY``.
+        A label that the task does not have in training costs that of ``SMALLEST_PROBABILITY``.
         """
         codes = cast(ClassCodes, coding)
         known = np.isin(y, codes.coded)

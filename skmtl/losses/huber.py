@@ -12,7 +12,7 @@ from skmtl.base import Curvature, TaskLoss
 
 
 class Huber(TaskLoss):
-    r"""Huber loss of a standardized target, for outliers among the labels.
+    r"""Huber loss of a standardized target, robust to outliers among the labels.
 
     .. math:: L(r) = \begin{cases} \frac12 r^2 & |r| \le \delta \\
               \delta (|r| - \frac12 \delta) & |r| > \delta \end{cases},
@@ -24,11 +24,11 @@ class Huber(TaskLoss):
     Parameters
     ----------
     delta : float, default=1.35
-        Size of a residual from which on the loss is linear, in standard deviations of the task's
+        Absolute residual above which the loss is linear, in standard deviations of the task's
         targets. Larger values approach half the squared error, smaller ones the absolute error.
         The default is that of :class:`sklearn.linear_model.HuberRegressor`, which is 95 % as
-        efficient as least squares for normal residuals. There it is in units of the residuals,
-        which are smaller than the targets where the inputs explain much: lower it then.
+        efficient as least squares for normal residuals. There it is in units of the residuals'
+        scale. Choose a smaller value if the inputs explain most of the targets' variance.
 
     See Also
     --------

@@ -22,12 +22,12 @@ class ClassCodes:
     task : str
         Name of the task.
     classes : ndarray
-        Sorted classes that the task has in training.
+        Sorted classes of the task in training.
     coded : ndarray
-        Classes that the codes stand for. Where all tasks draw from the same two labels it is these
-        two, so a task that has met only one of them still knows which one it is.
+        Classes in the order of the codes. If all tasks together have two labels, these are the
+        two, even for a task that has only one of them in training.
     n_scores : int
-        1 (a logit of the second class) if no task has more than two classes, else one logit per
+        1 (the logit of the second class) if no task has more than two classes, else one logit per
         class.
     """
 
@@ -65,7 +65,7 @@ class ClassCodes:
 
 
 def class_codes(classes: Mapping[str, NDArray[Any]]) -> dict[str, ClassCodes]:
-    """Code labels among these sorted classes of every task."""
+    """Return the coding of every task, given its sorted classes."""
     coded = dict(classes)
     union = (
         np.unique(np.concatenate(list(classes.values())))

@@ -70,8 +70,9 @@ def error_rate(y_true: Any, y_pred: Any, *, task: Any = None) -> Score:
 def average_relative_error(
     errors: ArrayLike, baseline_errors: ArrayLike
 ) -> float | NDArray[np.float64]:
-    r"""Mean over tasks of the error relative to a baseline's; 1 is as good as the baseline, smaller
-    is better.
+    r"""Mean over tasks of the error relative to the error of a baseline.
+
+    1 is as good as the baseline; smaller is better.
 
     .. math:: \mathrm{ARE} = \frac{1}{T} \sum_{t=1}^T \frac{\mathrm{Err}_t}{\mathrm{Err}^S_t}
 
@@ -164,9 +165,7 @@ def average_relative_fairness_gap(
 
 # ---------------------------------------------------------------------- helpers
 def as_given(y_true: Any, task: Any, values: Any) -> Any:
-    """Return a number where there is one task and it was given as (n,), else the values of all
-    tasks.
-    """
+    """Return a number for one task that was given as (n,), else the values of all tasks."""
     return float(values[0]) if task is None and np.ndim(y_true) == 1 else values
 
 

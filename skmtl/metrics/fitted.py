@@ -1,5 +1,6 @@
-"""What a scorer must know about a fitted estimator, through pipelines and searches: its last step,
-and the task of every row.
+"""What a scorer must know about a fitted estimator, through pipelines and searches.
+
+That is its last step, and the task of every row.
 """
 
 from __future__ import annotations
@@ -10,15 +11,18 @@ from skmtl.data import take_column
 
 
 def last_step(estimator: Any) -> Any:
-    """Return the estimator that predicts: the best one of a search, the last step of a pipeline,
-    the regressor of transformed targets.
+    """Return the estimator that predicts.
+
+    It is the best one of a search, the last step of a pipeline, or the regressor of transformed
+    targets.
     """
     return _unwrapped(estimator, None)[0]
 
 
 def task_ids(estimator: Any, X: Any) -> Any:
-    """Task of every row of X in long form, taken from the inputs that reach the last step; None in
-    wide form.
+    """Return the task of every row of X in long form; None in wide form.
+
+    It is taken from the inputs that reach the last step.
     """
     column = getattr(last_step(estimator), "task_column", None)
     if column is None:

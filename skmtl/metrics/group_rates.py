@@ -124,8 +124,7 @@ def chance_gap(
     n_draws: int = 2000,
     random_state: Any = 0,
 ) -> Score:
-    """Return the gap that :func:`group_rate_gap` has on average if groups are treated alike, one
-    value a task.
+    """Return the mean of :func:`group_rate_gap` if groups are treated alike, per task.
 
     It is the mean over all ways to deal the groups anew among rows with the same true label, which
     keeps the predictions and the sizes of the groups. A measured gap that is not well above it says
@@ -185,8 +184,9 @@ def chance_gap(
 # ---------------------------------------------------------------------- counts
 @dataclass(frozen=True)
 class _Side:
-    """Rows of one true label, counted by group for those that have any, and the names of the groups
-    that have some and none.
+    """Rows of one true label, counted by group.
+
+    Counted are groups that have any; also holds the names of the groups with some and with none.
     """
 
     positive: bool
@@ -237,8 +237,9 @@ def _counts(
 
 
 def _groups(sensitive_features: Any, n: int) -> tuple[list[str], NDArray[np.intp]]:
-    """Names of the groups, and the position of every row's group among them, -1 where a value is
-    missing.
+    """Return the names of the groups, and the group of every row by position.
+
+    The position is -1 where a value is missing.
     """
     if isinstance(sensitive_features, str):
         raise ValueError(

@@ -45,8 +45,9 @@ def score_tasks(
     at_least: int = 1,
     undefined: Callable[[LabeledTask], str | None] | None = None,
 ) -> Score:
-    """Score of every task, NaN for those with too few labels or that ``undefined`` gives a reason
-    for, or the mean of the scores.
+    """Return the score of every task, or the mean of the scores.
+
+    It is NaN for a task with too few labels, or with a reason that ``undefined`` gives.
     """
     if average not in ("macro", None):
         raise ValueError(f"average must be 'macro' or None. Got {average!r}.")
@@ -73,8 +74,9 @@ def score_tasks(
 def labeled_tasks(
     Y_true: Any, predictions: list[NDArray[Any]], task: Any, sample_weight: Any, labels: Any = None
 ) -> list[LabeledTask]:
-    """Take labels and predictions apart: one task per column of a wide ``Y_true``, one per distinct
-    id of ``task`` in long form.
+    """Split labels and predictions into tasks.
+
+    In wide form a task is a column of ``Y_true``, in long form a distinct id of ``task``.
     """
     names, columns = wide_columns(Y_true, "Y_true")
     n = len(columns[0])
@@ -138,8 +140,9 @@ def in_order_of(Y_true: Any, Y_pred: Any, task: Any = None) -> Any:
 
 
 def classes_of_tasks(labels: Any, n_tasks: int, *, shared: bool) -> list[Sequence[Any] | None]:
-    """Classes of every task from ``labels``: one list for all in long form, a list of lists for
-    wide targets.
+    """Return the classes of every task from ``labels``.
+
+    It is one list for all tasks in long form, a list of lists for wide targets.
     """
     if labels is None:
         return [None] * n_tasks

@@ -48,8 +48,9 @@ def pareto_mask(points: ArrayLike) -> NDArray[np.bool_]:
 
 
 def reported_point(points: ArrayLike) -> int:
-    """Return the point of the front whose first coordinate is nearest the midpoint of the first
-    coordinates of all points.
+    """Return the point of the front that is nearest the middle of all points.
+
+    Nearness and middle are those of the first coordinate; the middle is that of its range.
 
     It is the rule by which MTA-F's paper reports one run: the first coordinate is the average
     relative error, the second the average relative fairness gap.

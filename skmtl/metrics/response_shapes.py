@@ -1,5 +1,6 @@
-"""Probabilities and scores in the shapes that estimators give them, and the classes that their
-columns stand for.
+"""Probabilities and scores in the shapes that estimators give them.
+
+Also the classes that their columns stand for.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from skmtl.metrics.labeled_tasks import LabeledTask, in_order_of
 
 
 def outputs_of_tasks(Y_true: Any, Y_pred: Any) -> list[NDArray[np.float64]]:
-    """One array a task, (n, k_t) or (n,): from a list of such arrays, an (n, T) array with one
-    value a task, or, for one column of labels, itself.
+    """Return one array per task, (n, k_t) or (n,).
+
+    It is made from a list of such arrays, an (n, T) array with one value per task, or, for one
+    column of labels, the array itself.
     """
     Y_true, Y_pred = as_pandas(Y_true), as_pandas(Y_pred)
     if isinstance(Y_pred, pd.DataFrame) and np.shape(Y_true) == np.shape(Y_pred):
@@ -54,8 +57,9 @@ def union_of_classes(Y_true: Any) -> list[Any] | None:
 
 
 def classes_of_columns(task: LabeledTask, union: list[Any] | None) -> Sequence[Any]:
-    """Classes of a task's probability columns: those given, else those of all tasks, else those
-    among its own labels.
+    """Return the classes of the probability columns of a task.
+
+    They are those given, else those of all tasks, else those among its labels.
     """
     n_columns = 2 if task.prediction.ndim == 1 else task.prediction.shape[1]
     own: list[Any] = np.unique(task.y).tolist()

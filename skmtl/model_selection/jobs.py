@@ -230,8 +230,9 @@ def _rows_of_networks(
 
 
 def _network(estimator: Any) -> Any:
-    """Return what would train in a fleet: the estimator, or the last step of a pipeline whose
-    callbacks need not see it trained.
+    """Return what would train in a fleet, or None.
+
+    It is the estimator, or the last step of a pipeline whose callbacks need not see it trained.
     """
     if isinstance(estimator, Pipeline):
         return None if registered_callbacks(estimator) else estimator.steps[-1][1]
@@ -239,8 +240,9 @@ def _network(estimator: Any) -> Any:
 
 
 def _steps_before(job: Job) -> tuple[Hashable, ...]:
-    """Return the candidate's parameters that reach beyond the network, in a form that is equal for
-    equal values.
+    """Return the candidate's parameters that reach beyond the network.
+
+    They have a form that is equal for equal values.
     """
     if not isinstance(job.estimator, Pipeline):
         return ()
@@ -257,8 +259,9 @@ def _steps_before(job: Job) -> tuple[Hashable, ...]:
 
 
 def _before_network(pipeline: Pipeline, fold: Rows) -> Rows:
-    """Fit the steps before the network on a fold; the pipeline itself does it, with a placeholder
-    for the network.
+    """Fit the steps before the network on a fold.
+
+    The pipeline itself fits them, with a placeholder for the network.
     """
     start = time.perf_counter()
     pipeline = clone(pipeline)
@@ -276,8 +279,9 @@ def _before_network(pipeline: Pipeline, fold: Rows) -> Rows:
 def _made(
     jobs: Sequence[Job], rows: Mapping[tuple[Hashable, ...], Rows], n_workers: int | None
 ) -> dict[int, tuple[Made, float]]:
-    """Train the networks of jobs in fleets; return the fits and their seconds by the jobs'
-    identities.
+    """Train the networks of jobs in fleets.
+
+    Returns the fits and their seconds, by the identities of the jobs.
     """
     sound = [job for job in jobs if rows[job.rows].error is None]
     networks = [_network(job.estimator) for job in sound]

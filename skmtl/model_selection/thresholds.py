@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 def check_threshold(threshold: Any) -> None:
-    """Raise where ``threshold`` is none of "quantile", "validation" and a number between 0 and 1."""
+    """Raise where ``threshold`` is not "quantile", "validation" or a number from 0 to 1."""
     number = (
         isinstance(threshold, Real)
         and not isinstance(threshold, bool)
@@ -24,8 +24,9 @@ def check_threshold(threshold: Any) -> None:
 
 
 def quantile_threshold(probabilities: NDArray[np.float64], share: float) -> float:
-    """Return the largest threshold at which at least a share of the probabilities, (n,), is not
-    below it; above all for a share of 0.
+    """Return the largest threshold that at least a share of the probabilities, (n,), reach.
+
+    For a share of 0 it is above all of them.
 
     Examples
     --------
@@ -40,8 +41,9 @@ def quantile_threshold(probabilities: NDArray[np.float64], share: float) -> floa
 
 
 def least_error_threshold(probabilities: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
-    """Return the threshold at which deciding for the positive class from there on is wrong least
-    often; of several the one nearest 0.5.
+    """Return the threshold with the fewest wrong decisions.
+
+    From the threshold on the class is positive; of several thresholds the one nearest 0.5 counts.
 
     Examples
     --------

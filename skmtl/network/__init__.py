@@ -1,4 +1,4 @@
-"""Batches of networks and the one training loop."""
+"""Batches of networks, and the training loop."""
 
 from skmtl.network.architecture import ACTIVATIONS, Architecture
 from skmtl.network.devices import resolve_device

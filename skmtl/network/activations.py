@@ -1,4 +1,4 @@
-"""Activations in place, and their derivatives from their outputs."""
+"""In-place activations, and their derivatives computed from the outputs."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def _unchanged(value: Tensor, _: Tensor | None = None) -> Tensor:
     return value
 
 
-# By name: what turns a layer's products into its output, and what turns the derivative in the
-# output into that in the products.
+# By name: the activation, and the function that turns the derivative with respect to its output
+# into the derivative with respect to its input.
 IN_PLACE: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor, Tensor], Tensor]]] = {
     "relu": (torch.relu_, _relu_backward),
     "tanh": (torch.tanh_, _tanh_backward),

@@ -1,4 +1,4 @@
-"""Shape of a shared-trunk network and how its parameters start."""
+"""Shape and initial parameters of networks with a shared trunk."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Architecture:
 
     .. math:: s_t(x) = h_t(f(x, e_t)), \qquad f = \phi(W_L \cdots \phi(W_1 x + b_1) \cdots + b_L)
 
-    The trunk reads numeric columns, then the embeddings of categories, then the embedding
+    The inputs of the trunk are the numeric columns, the embeddings of categories, and the embedding
     :math:`e_t` of the task.
 
     Attributes
@@ -26,7 +26,7 @@ class Architecture:
     n_inputs : int
         Number of numeric input columns p.
     hidden : tuple of int
-        Widths of the trunk's layers; empty = heads see the inputs.
+        Widths of the trunk's layers; empty = no trunk, heads read the inputs.
     head_hidden : tuple of int
         Widths of every head's hidden layers; empty = linear heads.
     n_outputs : int
@@ -36,8 +36,8 @@ class Architecture:
     embeddings : tuple of (int, int)
         Levels and width of every categorical column's embedding.
     task_embedding_dim : int
-        Width of the task's embedding (where tasks have rows of their own); 0 = heads alone tell
-        tasks apart.
+        Width of the task's embedding, for long form; 0 = no embedding, tasks differ only in their
+        heads.
 
     Examples
     --------
@@ -57,7 +57,7 @@ class Architecture:
 
     @property
     def n_embedded(self) -> int:
-        """Columns that the embeddings of categories add to the numeric ones."""
+        """Number of columns that the embeddings of categories add to the numeric ones."""
         return sum(width for _, width in self.embeddings)
 
     @property
@@ -67,9 +67,7 @@ class Architecture:
 
     @property
     def n_trunk_parameters(self) -> int:
-        """Number of the tensors that all tasks share: embeddings of categories, then (weight, bias)
-        of every trunk layer.
-        """
+        """Number of shared tensors: embeddings of categories, (weight, bias) of trunk layers."""
         return len(self.embeddings) + 2 * self.n_trunk_layers
 
     @property
@@ -88,10 +86,10 @@ class Architecture:
         return (self.trunk_sizes[-1], *self.head_hidden, self.n_outputs)
 
     def member_shapes(self, n_tasks: int) -> list[tuple[int, ...]]:
-        """Return the shapes of one member's parameters.
+        """Return the shapes of one network's parameters.
 
-        Embeddings of categories, (weight, bias) of every trunk layer, (weight, bias) of every head
-        layer with tasks first, embeddings of the tasks.
+        The order is: embeddings of categories, (weight, bias) of every trunk layer, (weight, bias)
+        of every head layer with the task as first axis, embeddings of the tasks.
         """
         trunk = [shape for i, o in pairwise(self.trunk_sizes) for shape in ((o, i), (o, 1))]
         heads = [
@@ -103,8 +101,9 @@ class Architecture:
         return [*self.embeddings, *trunk, *heads, *tasks]
 
     def weight_positions(self, *, trunk: bool = True) -> Sequence[int]:
-        """Return the positions of the parameters that decay, among the shapes of a member: all but
-        biases.
+        """Return the positions, among :meth:`member_shapes`, of all parameters but biases.
+
+        Weight decay applies to these. ``trunk=False`` leaves out those that tasks share.
         """
         first, n_layers = len(self.embeddings), self.n_trunk_layers + self.n_head_layers
         weights = [first + 2 * k for k in range(0 if trunk else self.n_trunk_layers, n_layers)]
@@ -112,17 +111,18 @@ class Architecture:
         return [*range(first if trunk else 0), *weights, *tasks]
 
     def n_parameters(self, n_tasks: int) -> int:
-        """Return the number of parameters of one member."""
+        """Return the number of parameters of one network."""
         return sum(int(np.prod(shape)) for shape in self.member_shapes(n_tasks))
 
     def initial_parameters(self, seed: int, n_tasks: int) -> list[NDArray[np.float64]]:
-        """Draw one member's parameters: Glorot's uniform, as in scikit-learn's MLP, and small
-        normal embeddings of categories.
+        """Draw the initial parameters of one network.
 
-        All heads of a member start from the same draw, and the embeddings of all tasks at zero, so
-        that neither the order of the tasks nor their number changes where a task starts: networks
-        with one seed are comparable across task sets. A category that training never meets (level
-        0, unless something was missing) stays at zero.
+        Weights and biases are Glorot uniform, as in scikit-learn's MLP; embeddings of categories
+        are normal with variance 1 / width. All heads of a network start from the same draw, and the
+        embeddings of all tasks at zero. The start of a task therefore depends neither on the order
+        of the tasks nor on their number: networks with the same seed are comparable across task
+        sets. The embedding of level 0 (missing or unknown) starts at zero, and stays there if the
+        level does not occur in training.
         """
         rng = np.random.default_rng(seed)
         factor = 2.0 if self.activation == "logistic" else 6.0

@@ -1,4 +1,4 @@
-"""Rows of stacked members as rectangular tables, and their mini-batches."""
+"""Rows of stacked networks as rectangular tables, and their mini-batches."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ from torch.nn import functional
 
 from skmtl.network.members import FleetData, Rows
 
-# Multiple that the rows of a step are rounded up to where there are fewer than a batch.
+# Rows of a step are rounded up to a multiple of this if a task has fewer rows than a batch.
 _ROUNDED_TO = 32
-# Positions of rows, in orders that later members may need, that are kept at most (8 bytes each).
+# Most row positions (8 bytes each) to keep of row orders that later networks may need.
 _KEPT_POSITIONS = 4_000_000
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Inputs (E, p, rows), labels and loss weights (E, T, B), groups (E, 1 or T, B) or None,
-    category codes (E, c, rows) or None.
+    """Mini-batch of E networks.
+
+    Inputs (E, p, rows), labels and loss weights (E, T, B), groups (E, 1 or T, B) or None, category
+    codes (E, c, rows) or None.
     """
 
     x: Tensor
@@ -35,7 +37,7 @@ class Batch:
 class DeviceData:
     """A :class:`FleetData` on its device: inputs row-major, labels zero where missing.
 
-    Batches leave room for ``n_embedded`` columns after the numeric ones, which the network fills.
+    Batches have ``n_embedded`` columns after the numeric ones, which the network fills.
     """
 
     def __init__(
@@ -54,7 +56,7 @@ class DeviceData:
         self.host = data
 
     def gather(self, index: Tensor, weights: Tensor) -> Batch:
-        """Collect the rows ``index``, (E, slots, B), where slots is 1 for shared rows, else T."""
+        """Return the batch of rows ``index``, (E, slots, B); slots is 1 if tasks share rows."""
         inputs = Inputs(index, self.x, self.n_embedded)
         return Batch(
             inputs.fill(index),
@@ -91,8 +93,9 @@ class DeviceData:
 
 
 class Inputs:
-    """Buffer for the inputs of a batch; the network sees one and the same view of it, (E, p +
-    embedded, slots * B), filled anew.
+    """Buffer for the inputs of batches, read through one view, (E, p + embedded, slots * B).
+
+    The view is the same tensor object for every batch, so that the network can reuse its views.
     """
 
     def __init__(self, index: Tensor, table: Tensor, n_embedded: int = 0):
@@ -112,28 +115,26 @@ class Inputs:
 
 @dataclass(frozen=True)
 class RowTable:
-    """Rows of E members, padded to one length by repetition.
+    """Rows of E networks, padded to the same length by repetition.
 
     Attributes
     ----------
     index : Tensor of shape (E, slots, N)
         Rows; slots = 1 where tasks share rows, else T.
     weights : Tensor of shape (E, T, N)
-        Weight of every label in its task's mean. They sum to 1 per task (0 for a task without a
-        label), so a row that stands twice counts half each time and padding changes no mean.
+        Weight of every label in its task's mean. Weights sum to 1 per task (0 for a task without a
+        label). A repeated row counts half each time, so padding changes no mean.
     """
 
     index: Tensor
     weights: Tensor
 
     def select(self, keep: Tensor) -> RowTable:
-        """Return the table of the members ``keep``."""
+        """Return the table of the networks ``keep``."""
         return RowTable(self.index[keep], self.weights[keep])
 
     def replace(self, lanes: Tensor, other: RowTable) -> RowTable:
-        """Return the table with the rows of ``other`` in ``lanes``; the shorter of the two is
-        padded with weight 0.
-        """
+        """Return the table with the rows of ``other`` in ``lanes``, padded with weight 0."""
         length = max(self.index.shape[2], other.index.shape[2])
         index, weights = (
             functional.pad(part, (0, length - part.shape[2])) for part in (self.index, self.weights)
@@ -148,17 +149,17 @@ class RowTable:
 def build_table(
     data: DeviceData, members: Sequence[Sequence[Rows]], length: int | None = None
 ) -> RowTable:
-    """Stack the row lists of members.
+    """Stack the row lists of networks.
 
     Parameters
     ----------
     data : DeviceData
-        Where the rows come from.
+        Data that the rows refer to.
     members : sequence of (sequence of ndarray)
-        Row lists of every member: one per task, or a single one where tasks share rows.
+        Row lists of every network: one per task, or a single one if tasks share rows.
     length : int, optional
-        Length to pad to; the longest list otherwise. Shorter lists are repeated, so a task
-        that is smaller than the others keeps its weight.
+        Length to pad to, by default that of the longest list. Shorter lists are repeated, so that
+        smaller tasks keep their weight.
     """
     slots = len(members[0])
     length = max(len(rows) for member in members for rows in member) if length is None else length
@@ -180,9 +181,7 @@ def build_table(
 def label_weights(
     data: FleetData, index: NDArray[np.int64], share: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return the weights of labels in their task's mean, (E, T, N), from each row's share, (E,
-    slots, N).
-    """
+    """Return the label weights in each task's mean, (E, T, N), from row shares, (E, slots, N)."""
     if data.sample_weight is not None and data.sample_weight.ndim == 2:
         share = share * data.sample_weight[index[:, 0]].transpose(0, 2, 1)
     elif data.sample_weight is not None:
@@ -198,10 +197,10 @@ def label_weights(
 
 
 def batch_shape(members_rows: Sequence[Rows], batch_size: int | None) -> tuple[int, int]:
-    """Return the steps per epoch and the rows of every task per step for one member.
+    """Return the steps per epoch and the rows of every task per step for one network.
 
-    The number of rows is rounded up to a multiple of 32 where it is below ``batch_size``, so that
-    members of similar size train in one stack; it never depends on which other members there are.
+    The number of rows is rounded up to a multiple of 32 if it is below ``batch_size``, so that
+    networks of similar size train in the same batch. It does not depend on other networks.
     """
     longest = max(len(rows) for rows in members_rows)
     if batch_size is None or batch_size >= longest:
@@ -212,10 +211,10 @@ def batch_shape(members_rows: Sequence[Rows], batch_size: int | None) -> tuple[i
 
 
 class BatchStream:
-    """Mini-batches of stacked members that take the same number of steps per epoch.
+    """Mini-batches of stacked networks that take the same number of steps per epoch.
 
-    The order of rows in a member's k-th epoch is drawn from (order seed, k) alone: members with one
-    order seed see the same order, whichever stack they train in and whenever they entered it.
+    The order of rows in a network's k-th epoch depends only on (order seed, k). Networks with the
+    same order seed use the same order, whatever batch they train in and whenever they entered it.
     """
 
     def __init__(self, data: DeviceData, n_steps: int):
@@ -233,9 +232,9 @@ class BatchStream:
         Parameters
         ----------
         table : RowTable
-            Training rows of the members.
+            Training rows of the networks.
         orders : sequence of (int, int)
-            Order seed and number of the epoch of every member.
+            Order seed and current epoch of every network.
         """
         if self.n_steps == 1:
             if self._whole is None or self._whole[0] is not table:
@@ -282,7 +281,7 @@ class BatchStream:
         )
 
     def _shuffle(self, order: tuple[int, int], length: int) -> NDArray[np.int64]:
-        """Return a member's order of rows, kept for the members that reach the same epoch later."""
+        """Return an order of rows; it is kept for networks that reach the same epoch later."""
         if len(self._shuffles) * length > _KEPT_POSITIONS:
             self._shuffles.clear()
         if order not in self._shuffles:

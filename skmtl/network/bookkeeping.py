@@ -15,7 +15,7 @@ from skmtl.network.stopping import Watch
 
 @dataclass
 class Curves:
-    """What is recorded of one network, epoch by epoch."""
+    """Curves of one network, one entry per epoch."""
 
     task_losses: list[NDArray[np.float64]] = field(default_factory=list)
     weights: list[NDArray[np.float64]] = field(default_factory=list)
@@ -34,14 +34,14 @@ class FinalState:
 
 
 class Book:
-    """Everything that is remembered of a batch of networks, by their position in it.
+    """Curves, stopping and results of a batch of networks, by their position in it.
 
     Parameters
     ----------
     members : sequence of Member
         The networks.
     n_tasks : int
-        Number of tasks of each.
+        Number of tasks of every network.
     training : Training
         Settings of training.
     """
@@ -70,7 +70,7 @@ class Book:
         task_losses: NDArray[np.float64] | None,
         watched: NDArray[np.float64] | None,
     ) -> None:
-        """Append an epoch to the curves of all networks that still train."""
+        """Append an epoch to the curves of all networks that are still training."""
         notes = None if task_losses is None else lanes.steering.notes()
         validated = lanes.settings.validation is not None
         for lane, e in enumerate(lanes.ids):
@@ -88,7 +88,7 @@ class Book:
                 curves.validation.append(float(watched[lane]))
 
     def keep_states(self, lanes: Lanes, finished: NDArray[np.bool_]) -> None:
-        """Remember solver and aggregator of networks that have just finished, where wanted."""
+        """Store solver and aggregator states of networks that have just finished, if requested."""
         if self.training.keep_solver_state:
             for lane in np.flatnonzero(finished):
                 if int(lanes.ids[lane]) not in self.states:
@@ -97,7 +97,7 @@ class Book:
     def file(
         self, lanes: Lanes, which: NDArray[np.intp], scores: dict[int, list[NDArray[np.float64]]]
     ) -> None:
-        """Turn the networks in these lanes into results, with the scores of their lanes."""
+        """Store the results of the networks in these lanes, with their scores."""
         for lane in map(int, which):
             self.results[lanes.ids[lane]] = self.result(lanes, lane, scores.get(lane, []))
 
@@ -106,7 +106,7 @@ class Book:
         return np.flatnonzero(finished & [self.results[e] is None for e in lanes.ids])
 
     def result(self, lanes: Lanes, lane: int, scores: list[NDArray[np.float64]]) -> TrainedMember:
-        """Return the network in a lane as it is now."""
+        """Return the network in a lane in its present state."""
         e = int(lanes.ids[lane])
         curves, stopping = self.curves[e], self.stopping
         state = self.states.get(e) or self._state(lanes, lane)
@@ -128,7 +128,7 @@ class Book:
         )
 
     def as_of_now(self, lanes: Lanes) -> list[TrainedMember]:
-        """Return all networks that have entered, as they would be if training ended now."""
+        """Return all networks that have entered a lane, as if training ended now."""
         lane_of = {int(e): lane for lane, e in enumerate(lanes.ids)}
         return [
             done if done is not None else self.result(lanes, lane_of[e], [])

@@ -1,6 +1,4 @@
-"""Steps along task gradients that an aggregator weighs or turns into one direction, and the choice
-among all ways.
-"""
+"""Gradients for aggregators of task gradients."""
 
 from __future__ import annotations
 
@@ -14,14 +12,12 @@ from skmtl.network.lane_memory import State
 from skmtl.network.steering import Steering
 from skmtl.network.steps import Step, castable
 
-# Weight of a task that has not been weighed yet.
+# Weight of a task that has not had one yet.
 _UNKNOWN = torch.inf
 
 
 class GradientSteering(Steering):
-    """The trunk follows task gradients that an aggregator weighs or turns into one direction; heads
-    follow their own losses.
-    """
+    """The trunk follows aggregated task gradients, heads the losses of their tasks."""
 
     def __init__(self, aggregator: Aggregator, n_tasks: int, device: torch.device):
         super().__init__(aggregator, n_tasks, device)
@@ -63,7 +59,7 @@ class GradientSteering(Steering):
             self.epoch.weigh(weights, signals.present)
 
     def _direction(self, signals: Signals) -> Tensor:
-        """Return what the aggregator makes of the Jacobian, (E, P); zero where no task is present."""
+        """Return the aggregator's direction, (E, P); zero where no task is present."""
         rows = signals.jacobian
         direction = torch.zeros_like(rows[:, 0])
         for lanes, _, result in self.calls(signals, rows.shape[2]):
@@ -73,8 +69,8 @@ class GradientSteering(Steering):
     def _weights(self, signals: Signals) -> Tensor:
         """Return weights, (E, T).
 
-        A task that is absent keeps its weight for later steps; one that has none yet gets the mean
-        of the others.
+        An absent task keeps its weight for later steps. A task without a weight gets the mean of
+        the others.
         """
         held = self.own.state["weights"]
         for lanes, tasks, result in self.calls(signals):
@@ -90,7 +86,7 @@ class GradientSteering(Steering):
         return torch.where(unknown, mean, held)
 
     def _clipped(self, direction: Tensor) -> Tensor:
-        """Return a direction, (E, P), as it is applied."""
+        """Return a direction, (E, P), after scaling and clipping."""
         if self.rule.max_norm is None:
             return direction * self.scale if self.scale != 1.0 else direction
         norms = self.scale * torch.linalg.vector_norm(
@@ -102,7 +98,7 @@ class GradientSteering(Steering):
 
 
 def build_steering(aggregator: Aggregator | None, n_tasks: int, device: torch.device) -> Steering:
-    """Return the way of steering that an aggregator needs; a single task has nothing to aggregate."""
+    """Return the gradient rule for an aggregator; the mean of the losses for a single task."""
     if aggregator is None or n_tasks == 1:
         return Steering(None, n_tasks, device)
     kind = LossSteering if aggregator.kind == "loss_weights" else GradientSteering

@@ -1,4 +1,4 @@
-"""Steps along losses that an aggregator weighs."""
+"""Gradients for aggregators of losses."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from skmtl.network.steps import Step
 
 
 class LossSteering(Steering):
-    """Trunk and heads follow the losses times the weights of an aggregator."""
+    """Trunk and heads follow the losses, weighted by an aggregator."""
 
     def fresh_own(self, n_lanes: int) -> State:  # noqa: D102
         scores = torch.zeros((n_lanes, self.n_tasks), dtype=torch.float64, device=self.device)

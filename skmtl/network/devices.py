@@ -8,7 +8,7 @@ import torch
 
 
 def resolve_device(device: str) -> torch.device:
-    """Return the device of a name.
+    """Return the torch device with a given name.
 
     Parameters
     ----------
@@ -61,5 +61,5 @@ def free_bytes(device: torch.device) -> int:
         return int(torch.cuda.mem_get_info(device)[0])
     try:
         return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # not every system tells
+    except (AttributeError, ValueError, OSError):  # not available on every system
         return 4_000_000_000

@@ -1,4 +1,4 @@
-"""The door of the room: plan the training of many networks, and run the plan here or in processes."""
+"""Training of many networks, in this process or in several."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def train_fleet(
     """Train many networks; the result of each does not depend on the others.
 
     Networks that take the same number of steps over the same number of tasks, all with validation
-    rows or all without, train in one batch. Batches are sized to the free memory. Where the work is
-    worth it, they are spread over joblib's processes with one torch thread each (threads would wait
-    for each other between the many short operations).
+    rows or all without, train in one batch. Batches are limited by the free memory. Large amounts
+    of work are distributed over joblib processes with one torch thread each, because threads would
+    wait for each other between the many short operations.
 
     Parameters
     ----------
@@ -56,18 +56,18 @@ def train_fleet(
     terms : sequence of FairnessTerm
         Terms added to the loss.
     n_workers : int, optional
-        Largest number of processes, or of threads for large networks; never more than the
-        processors that this process may use. By default as many as torch may use threads. One
-        process drives a device other than the CPU.
+        Largest number of processes, or of threads for large networks, at most the number of
+        available processors. The default is torch's number of threads. A device other than the CPU
+        uses one process.
     progress : callable, optional
         Called with the number of networks that have just finished.
     together : bool, default=False
-        All networks belong to one ensemble, whatever their ``ensemble`` says: all take as many
+        Whether all networks belong to one ensemble, whatever their ``ensemble``: all take as many
         steps per epoch as the largest of them.
     on_epoch : callable, optional
         Called in this process after every epoch, with the number of epochs and a function that
-        returns all networks as they would be if training ended now; True ends training. For
-        networks that train together.
+        returns all networks as if training ended now; returning True ends training. All networks
+        must train in one batch.
 
     Returns
     -------
@@ -77,7 +77,7 @@ def train_fleet(
     Warns
     -----
     ConvergenceWarning
-        Names the networks whose loss or parameters became infinite or NaN; they keep their last
+        If a loss or parameter became infinite or NaN; names the networks, which keep their last
         finite parameters.
 
     Examples
@@ -118,7 +118,7 @@ def _train_here(
     advance: Callable[[int], None],
     on_epoch: OnEpoch | None,
 ) -> dict[int, TrainedMember]:
-    """Train one batch after the other in this process; results by position."""
+    """Train the batches in this process, one after the other; return results by position."""
     trained: dict[int, TrainedMember] = {}
     data = _on_device(problem)
     for batch in plan.batches:
@@ -135,7 +135,7 @@ def _train_in_processes(
     members: Sequence[Member],
     advance: Callable[[int], None],
 ) -> dict[int, TrainedMember]:
-    """Train batches in processes of joblib; results by position."""
+    """Train the batches in joblib processes; return results by position."""
     trained: dict[int, TrainedMember] = {}
     tasks = (
         delayed(train_for)(os.getpid(), problem, batch, [members[i] for i in batch.positions])
@@ -155,9 +155,9 @@ def _train_in_processes(
 def train_for(
     caller: int, problem: TrainingProblem, batch: BatchPlan, members: Sequence[Member]
 ) -> dict[int, TrainedMember]:
-    """Train a batch for the process ``caller``, on one thread; results by position.
+    """Train a batch for the process ``caller``, on one thread; return results by position.
 
-    A child of the caller ends itself when the caller has ended: nobody reads its results.
+    A child process exits when the caller has ended, because its results are no longer needed.
     """
     is_child = os.getppid() == caller
 
@@ -184,14 +184,14 @@ def _on_device(problem: TrainingProblem) -> DeviceData:
 
 
 def _check_aggregator(problem: TrainingProblem, members: Sequence[Member]) -> None:
-    """Raise where a parameter of an aggregator cannot be used with the numbers of tasks."""
+    """Raise if a parameter of the aggregator does not fit the numbers of tasks."""
     if problem.aggregator is not None:
         for n_tasks in {problem.n_tasks_of(member) for member in members}:
             problem.aggregator.check(n_tasks)
 
 
 def _ignore(count: int) -> None:
-    """Take no note of progress."""
+    """Ignore progress."""
 
 
 def _warn_of_divergence(labels: Iterable[str]) -> None:
@@ -199,9 +199,9 @@ def _warn_of_divergence(labels: Iterable[str]) -> None:
     if names:
         shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
         warnings.warn(
-            "Training diverged (infinite or NaN loss or weights) and ended with the last good "
-            f"weights: {shown}. "
-            "Lower learning_rate_init or alpha, or check the scale of inputs and targets.",
+            "Training diverged (infinite or NaN loss or weights) and ended with the last finite "
+            f"weights: {shown}. Lower learning_rate_init or alpha, or check the scale of "
+            "inputs and targets.",
             ConvergenceWarning,
             stacklevel=3,
         )

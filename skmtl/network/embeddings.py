@@ -1,4 +1,4 @@
-"""Learned vectors of categories and of tasks, written into the inputs of stacked networks."""
+"""Embeddings of categories and tasks, written into the inputs of stacked networks."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from skmtl.network.architecture import Architecture
 
 
 class Embeddings:
-    """Vectors of categories, then of the task, that fill the last columns of the inputs.
+    """Embeddings of categories, then of the task, in the last columns of the inputs.
 
     Parameters
     ----------
     architecture : Architecture
         Shape of the networks.
     parameters, gradients : list of Tensor
-        Stacked parameters of the networks and where their gradients go, in the order of
+        Stacked parameters of the networks and buffers for their gradients, in the order of
         :meth:`Architecture.member_shapes`.
     """
 
@@ -34,7 +34,7 @@ class Embeddings:
         self.indices: list[Tensor] = []
 
     def fill(self, x: Tensor, codes: Tensor | None) -> None:
-        """Write the vectors into the last columns of the inputs, (E, columns, rows).
+        """Write the embeddings into the last columns of the inputs, (E, columns, rows).
 
         Category codes have shape (E, c, rows).
         """
@@ -63,7 +63,7 @@ class Embeddings:
             )
 
     def backward(self, dx: Tensor) -> None:
-        """Fill the gradients from the derivative in the embedded columns, (E, width, rows)."""
+        """Compute the gradients from the derivative in the embedded columns, (E, width, rows)."""
         start = 0
         for table, index, gradient in zip(
             self.tables, self.indices, self.table_gradients, strict=True
@@ -80,9 +80,10 @@ class Embeddings:
             )
 
     def jacobian(self, dx: Tensor, *, shared_rows: bool) -> list[Tensor]:
-        """Return the tables' gradients task by task, (E, T, levels * width).
+        """Return the gradients of the category embeddings per task, (E, T, levels * width).
 
-        Derivatives have shape (E, T, width, B). A task's own vector depends on its own loss alone: its gradient is filled in.
+        Derivatives have shape (E, T, width, B). The embedding of a task affects only the task's
+        loss, so its gradient is written directly.
         """
         e, t, _, n_rows = dx.shape
         start, blocks = 0, []

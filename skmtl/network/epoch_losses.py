@@ -14,7 +14,7 @@ class EpochLosses:
     n_lanes, n_tasks : int
         Numbers E and T.
     device : torch.device
-        Where the networks lie.
+        Device of the networks.
     """
 
     def __init__(self, n_lanes: int, n_tasks: int, device: torch.device):
@@ -22,7 +22,7 @@ class EpochLosses:
         self.shares = torch.zeros_like(self.sums)
 
     def add(self, losses: Tensor, shares: Tensor, present: Tensor) -> None:
-        """Add the mean losses of a batch, (E, T), whose labels have this weight together."""
+        """Add the mean losses of a batch, (E, T), with the total weights of its labels."""
         self.sums += torch.where(present, losses * shares, 0.0)
         self.shares += torch.where(present, shares, 0.0)
 

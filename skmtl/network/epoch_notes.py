@@ -1,4 +1,4 @@
-"""What is noted down of an aggregator in an epoch: mean weights, conflict, unsolved equations."""
+"""Records of an aggregator in an epoch: mean weights, gradient conflict, unsolved equations."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class EpochNotes:
     n_lanes, n_tasks : int
         Numbers E and T.
     device : torch.device
-        Where the networks lie.
+        Device of the networks.
     """
 
     def __init__(self, n_lanes: int, n_tasks: int, device: torch.device):
@@ -34,7 +34,7 @@ class EpochNotes:
         self.weight_counts += present
 
     def solve(self, unsolved: Tensor, lanes: NDArray[np.intp]) -> None:
-        """Note in which lanes an equation had no solution; NaN = there was none to be solved."""
+        """Record the lanes whose equation had no solution; NaN = no equation in this step."""
         self.unsolved[lanes] += unsolved.nan_to_num().to(self.unsolved)
         self.asked[lanes] += (~unsolved.isnan()).to(self.asked)
 
@@ -46,7 +46,7 @@ class EpochNotes:
         return weights
 
     def diagnostics(self, aggregator: Aggregator) -> dict[str, NDArray[np.float64]]:
-        """Return what the aggregator says of the last Gramian of the epoch, (E,)."""
+        """Return the aggregator's diagnostics of the last Gramian of the epoch, (E,)."""
         if self.gramian is None:
             return {}
         return {

@@ -1,4 +1,4 @@
-"""Gradients of all tasks in the trunk's parameters, one batched product per layer."""
+"""Task gradients of the trunk's parameters, with one batched product per layer."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from skmtl.network.layout import view_by_task
 
 
 class TrunkJacobian:
-    """Reverse pass of a trunk that keeps the tasks apart.
+    """Reverse pass of a trunk that keeps the gradients of tasks separate.
 
-    Where tasks share rows they stand side by side as columns, (E, width, T, B): a layer's product
-    is then one large product per network, two to three times as fast as T small ones, and a row of
-    ones below the layer's source gives the gradient of the bias along the way. Where each task has
-    rows of its own, the products are no larger than those of the ordinary reverse pass.
+    If tasks share rows, their derivatives are laid out side by side, (E, width, T, B). A layer then
+    needs one large product per network, two to three times as fast as T small ones, and a row of
+    ones below the layer's source adds the gradient of the bias to this product. If every row
+    belongs to one task, the products are no larger than in the ordinary reverse pass.
 
     Parameters
     ----------
     trunk : sequence of Layer
         Layers of the trunk, for one shape of batch.
     embeddings : Embeddings
-        What fills the last inputs.
+        Embeddings in the last columns of the inputs.
     activation : str
         Activation of the layers.
     n_tasks : int
@@ -78,7 +78,7 @@ class TrunkJacobian:
         return self._down()
 
     def _down(self) -> list[Tensor]:
-        """Go from the derivative in the trunk's output, in the last buffer, to the gradients."""
+        """Compute the gradients from the derivative of the trunk's output in the last buffer."""
         e, _, t, n_rows = self._buffers[-1].shape
         blocks: list[Tensor] = []
         for i, layer in reversed(list(enumerate(self.trunk))):

@@ -1,4 +1,4 @@
-"""Dropout that draws from one generator per lane."""
+"""Dropout with one random generator per lane."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from torch import Tensor
 
 
 class LaneDropout:
-    """Fills the factors of a hidden layer: 0 for units left out, else 1 / (1 - share).
+    """Draws the factors of a hidden layer: 0 for units that are dropped, else 1 / (1 - share).
 
     Parameters
     ----------
     share : float
-        Share of the units that are left out.
+        Fraction of the units that are dropped.
     device : torch.device
-        Where the networks lie.
+        Device of the networks.
     seeds : sequence of int
         Seed of every lane.
     """
@@ -35,12 +35,12 @@ class LaneDropout:
             own.bernoulli_(keep, generator=generator).div_(keep)
 
     def enter(self, lanes: NDArray[np.intp], seeds: Sequence[int]) -> None:
-        """Start lanes afresh."""
+        """Reset lanes that new networks enter."""
         for lane, seed in zip(lanes, seeds, strict=True):
             self.generators[lane] = self._generator(seed)
 
     def select(self, keep: NDArray[np.intp]) -> None:
-        """Go on with these lanes."""
+        """Keep only these lanes."""
         self.generators = [self.generators[lane] for lane in keep]
 
     def _generator(self, seed: int) -> torch.Generator:

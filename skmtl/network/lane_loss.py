@@ -1,4 +1,4 @@
-"""The loss of the tasks in the lanes, which knows what scores each task uses."""
+"""The loss of the tasks in the lanes, with the number of scores of each task."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from skmtl.base import TaskLoss, checked_values
 
 
 class LaneLoss:
-    """A loss of scores (E, T, k, B) at labels (E, T, B), where tasks may use less than k scores.
+    """Loss of scores (E, T, k, B) and labels (E, T, B); a task may use fewer than k scores.
 
     Parameters
     ----------
@@ -34,13 +34,13 @@ class LaneLoss:
         return scores if self.surplus is None else scores.masked_fill(self.surplus, -torch.inf)
 
     def values(self, scores: Tensor, labels: Tensor) -> Tensor:
-        """Return the loss of every cell, (E, T, B)."""
+        """Return the loss of every row and task, (E, T, B)."""
         return checked_values(self.loss, self.loss.values(self.visible(scores), labels), scores)
 
     def derivative(
         self, scores: Tensor, labels: Tensor, weights: Tensor, out: Tensor | None = None
     ) -> Tensor:
-        """Return the derivative of the weighted sum in the scores, in ``out`` where given."""
+        """Return the derivative of the weighted sum with respect to the scores."""
         return self.loss.derivative(self.visible(scores), labels, weights, out)
 
     def sums_and_derivative(

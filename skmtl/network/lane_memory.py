@@ -1,4 +1,4 @@
-"""What is remembered of each lane from step to step."""
+"""State that is kept for each lane between steps."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ State = dict[str, Tensor]
 
 
 class LaneMemory:
-    """A state whose rows are lanes.
+    """A state with one entry per lane.
 
     Parameters
     ----------
     fresh : callable
-        Returns the state of so many new lanes.
+        Returns the state of a number of new lanes.
     """
 
     def __init__(self, fresh: Callable[[int], State]):
@@ -28,21 +28,21 @@ class LaneMemory:
         self.state: State = {}
 
     def open(self, n_lanes: int) -> None:
-        """Lay out lanes."""
+        """Create the state of new lanes."""
         self.state = self.fresh(n_lanes)
 
     def enter(self, lanes: Lanes) -> None:
-        """Start lanes afresh."""
+        """Reset lanes that new networks enter."""
         fresh = self.fresh(len(lanes))
         for name, values in self.state.items():
             self.state[name] = _replaced(values, lanes, fresh[name])
 
     def select(self, keep: Lanes) -> None:
-        """Go on with these lanes."""
+        """Keep only these lanes."""
         self.state = {name: values[keep] for name, values in self.state.items()}
 
     def of(self, lane: int) -> dict[str, NDArray[np.generic]]:
-        """Return the state of a lane in numpy; what is no tensor is left aside."""
+        """Return the state of a lane as numpy arrays; entries that are not tensors are left out."""
         return {
             name: values[lane].cpu().numpy().copy()
             for name, values in self.state.items()
@@ -50,7 +50,7 @@ class LaneMemory:
         }
 
     def resume(self, lane: int, name: str, saved: NDArray[np.generic]) -> None:
-        """Go on in a lane from an entry that :meth:`of` gave, where there still is one like it."""
+        """Restore an entry of a lane from :meth:`of`, if its name and shape are known."""
         values = self.state.get(name)
         if isinstance(values, Tensor) and tuple(values.shape[1:]) == np.shape(saved):
             entry = torch.as_tensor(saved).to(values).unsqueeze(0)
@@ -70,7 +70,7 @@ class LaneMemory:
 
 
 def _replaced(values: Tensor, lanes: Lanes, by: Tensor) -> Tensor:
-    """Return a copy in which some lanes hold other values."""
+    """Return a copy with other values in some lanes."""
     values = values.clone() if isinstance(values, Tensor) else values.copy()
     values[lanes] = by
     return values

@@ -1,4 +1,4 @@
-"""What depends on which networks are in which lanes."""
+"""Settings of the networks in the lanes, as tensors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from skmtl.network.training_problem import TrainingProblem
 
 @dataclass(frozen=True)
 class LaneSettings:
-    """Settings of the networks in all lanes, as tensors with one row per lane.
+    """Settings of the networks in all lanes, with the lane as first axis.
 
     Attributes
     ----------
@@ -32,9 +32,9 @@ class LaneSettings:
     term_weights : Tensor of shape (E, 2, T) or None
         Factors of the terms of each task, for the trunk and for the heads.
     baselines : Tensor of shape (E, T) or None
-        Validation losses that aggregators compare the tasks with.
+        Validation losses of single-task networks, for aggregators that need them.
     decay : ParameterBlock or None
-        Rate at which every parameter decays; None where none does.
+        Decay rate of every parameter; None if no parameter decays.
     validation : Batch or None
         Validation rows of all networks.
     """
@@ -56,7 +56,7 @@ def settings_of_lanes(
     *,
     with_validation: bool,
 ) -> LaneSettings:
-    """Collect the settings of the networks that are in the lanes now."""
+    """Collect the settings of the networks that are currently in the lanes."""
     n_tasks = problem.n_tasks_of(members[0])
     weights = _stacked([m.task_weights for m in members], np.ones(n_tasks))
     equal = (weights == weights[:, :1]).all()
@@ -91,7 +91,7 @@ def on_device(data: DeviceData, values: ArrayLike) -> Tensor:
 def per_network(
     data: DeviceData, members: Sequence[Member], value: Callable[[Member], float]
 ) -> Tensor:
-    """Return one number of every network, (E,)."""
+    """Return one number per network, (E,)."""
     return on_device(data, [value(member) for member in members])
 
 
@@ -113,7 +113,7 @@ def _decay(
     members: Sequence[Member],
     parameters: ParameterBlock,
 ) -> ParameterBlock | None:
-    """Return alpha for weights that are trained (times the learning rate for adamw), else 0."""
+    """Return alpha for trained weights (times the learning rate for adamw), 0 elsewhere."""
     training = problem.training
 
     def rate(member: Member) -> float:

@@ -1,4 +1,4 @@
-"""Lanes in which networks train side by side: they enter, take steps, leave and move together."""
+"""Lanes in which networks train side by side."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from skmtl.network.training_problem import TrainingProblem
 
 
 class Lanes:
-    """Parameters, solver, rows and aggregator of the networks that train at the moment.
+    """Parameters, solver, rows and aggregator of the networks that are being trained.
 
-    The result of a network depends neither on its lane nor on its neighbors.
+    The result of a network does not depend on its lane or on the networks in other lanes.
 
     Parameters
     ----------
     problem : TrainingProblem
-        What the networks share.
+        Settings that the networks share.
     data : DeviceData
-        The table, on its device.
+        Rows of all networks, on the device.
     members : sequence of Member
-        All networks of the batch, those that wait included.
+        All networks of the batch, including those without a lane.
     rows_per_epoch : int
         Rows of every task per epoch.
     entering : sequence of int
@@ -99,11 +99,11 @@ class Lanes:
         )
 
     def scores_after(self, batch: Batch) -> Callable[[], Tensor]:
-        """Return a function that scores a batch again, with the same units left out."""
+        """Return a function that scores a batch again, with the same dropout."""
         return lambda: self.network.forward(batch.x, batch.codes, draw=False)
 
     def decay(self) -> None:
-        """Apply alpha to the weights: as a gradient, or for adamw straight to the weights."""
+        """Apply weight decay: to the gradients or, for adamw, to the weights."""
         decay = self.settings.decay
         if decay is None:
             return
@@ -114,9 +114,9 @@ class Lanes:
 
     # ------------------------------------------------------------------ parameters
     def finite(self) -> NDArray[np.bool_]:
-        """Return for every lane whether all parameters are finite.
+        """Return whether all parameters are finite, for every lane.
 
-        A saturated unit may hide an infinite one from the loss.
+        A finite loss does not imply this: a saturated unit may hide an infinite parameter.
         """
         if torch.isfinite(self.parameters.flat.sum()):
             return np.ones(len(self.ids), dtype=bool)
@@ -125,7 +125,7 @@ class Lanes:
         return finite
 
     def keep_parameters(self, which: NDArray[np.bool_]) -> None:
-        """Copy the present parameters of these lanes to the side."""
+        """Store a copy of the current parameters of these lanes."""
         if which.all():
             self.kept.flat.copy_(self.parameters.flat)
         elif which.any():
@@ -134,12 +134,12 @@ class Lanes:
                 kept.index_copy_(0, lanes, parameter.index_select(0, lanes))
 
     def kept_parameters(self, lane: int) -> list[NDArray[np.floating]]:
-        """Return the parameters of a lane that were kept last."""
+        """Return the stored parameters of a lane."""
         return [kept[lane].cpu().numpy().copy() for kept in self.kept.tensors]
 
     # ------------------------------------------------------------------ entering and moving
     def enter(self, free: NDArray[np.intp], entering: Sequence[int]) -> None:
-        """Let networks into lanes that have become free."""
+        """Place networks in free lanes."""
         self.ids[free] = entering
         lanes, new = self._index(free), [self.members[e] for e in entering]
         seeds = [member.order_seed for member in new]
@@ -152,7 +152,7 @@ class Lanes:
         self.settings = self._settings()
 
     def move_together(self, stay: NDArray[np.bool_]) -> None:
-        """Go on with these lanes alone."""
+        """Keep only these lanes."""
         positions = np.flatnonzero(stay)
         keep = self._index(positions)
         self.ids = self.ids[stay]
@@ -168,7 +168,7 @@ class Lanes:
         self.settings = self._settings()
 
     def _start(self, lanes: NDArray[np.intp]) -> None:
-        """Set lanes to the parameters and states that their networks start from."""
+        """Initialize the parameters and states of lanes for their networks."""
         members = [self.members[self.ids[lane]] for lane in lanes]
         drawn = {
             seed: self.problem.architecture.initial_parameters(seed, self.n_tasks)
@@ -192,7 +192,7 @@ class Lanes:
             self.steering.resume(int(lane), start.aggregator, start.aggregator_state)
 
     def _networks(self) -> tuple[StackedNetwork, StackedNetwork]:
-        """Return the networks over the present parameters, for training and for inference."""
+        """Return the stacked networks over the current parameters, for training and inference."""
         network = StackedNetwork(
             self.problem.architecture,
             self.parameters.tensors,

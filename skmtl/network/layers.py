@@ -1,4 +1,4 @@
-"""One layer of stacked networks, as views that are taken once for each shape of batch."""
+"""One layer of stacked networks, as views for one shape of batch."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Layer:
     dout: Tensor
     dsource: Tensor
     activated: bool
-    # Part of the weight through which the derivative in the source is wanted.
+    # Part of the weight for which the derivative of the source is needed.
     way_back: Tensor
     # Dropout: factors of the outputs, and the outputs times these.
     mask: Tensor | None = None

@@ -1,4 +1,4 @@
-"""Buffers and views of a batch of networks, taken once for each shape of batch."""
+"""Buffers and views of stacked networks for one shape of batch."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from skmtl.network.layers import Layer
 
 @dataclass(frozen=True)
 class Layout:
-    """Every tensor that a forward and a reverse pass read and write, for one shape of batch.
+    """All tensors that forward and reverse pass read and write, for one shape of batch.
 
     Attributes
     ----------
     inputs : Tensor of shape (E, p, rows)
-        The tensor object that the views were taken from.
+        Tensor object that the views refer to.
     trunk, heads : tuple of Layer
         Layers from the inputs to the scores.
     trunk_output, trunk_output_gradient : Tensor of shape (E, width, rows)
         Output of the trunk and its derivative.
     trunk_output_by_task : Tensor of shape (E, 1 or T, width, B)
-        The same output, task by task.
+        The same output as a view by task.
     head_input : Tensor of shape (E, T, width, B) or None
-        Copy of the output that heads read where tasks have rows of their own.
+        Copy of the output that heads read if every row belongs to one task.
     head_input_gradient : Tensor of shape (E * T or E, width, B)
-        Derivative in each head's input.
+        Derivative with respect to each head's input.
     embedded_gradient : Tensor of shape (E, embedded, rows)
-        Derivative in the embedded columns of the inputs.
+        Derivative with respect to the embedded columns of the inputs.
     scores, score_gradient : Tensor of shape (E, T, k, B)
         Scores and their derivative.
     """
@@ -51,7 +51,7 @@ class Layout:
 
 @dataclass(frozen=True)
 class NetworkTensors:
-    """Parameters and gradients of a batch of networks, and how to read them.
+    """Parameters and gradients of stacked networks.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class NetworkTensors:
     parameters, gradients : list of Tensor
         In the order of :meth:`Architecture.member_shapes`, with a leading axis of length E.
     embeddings : Embeddings
-        Fills the last columns of the inputs.
+        Embeddings in the last columns of the inputs.
     shared_rows : bool
         Whether every head reads every row of the batch.
     with_dropout : bool
@@ -81,7 +81,7 @@ class NetworkTensors:
         return e, t
 
     def layer(self, i: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return weight, bias and their gradients of the i-th layer, heads after the trunk."""
+        """Return weight, bias and their gradients for layer i, counting heads after the trunk."""
         first = len(self.architecture.embeddings) + 2 * i
         weight, bias = self.parameters[first : first + 2]
         dweight, dbias = self.gradients[first : first + 2]
@@ -89,7 +89,7 @@ class NetworkTensors:
 
 
 def lay_out(tensors: NetworkTensors, x: Tensor) -> Layout:
-    """Allocate buffers for inputs of this shape, (E, p, rows), and take all views."""
+    """Allocate buffers and create all views for inputs of this shape, (E, p, rows)."""
     embedded_gradient = x.new_empty(len(x), tensors.embeddings.width, x.shape[2])
     trunk, source, dsource = _trunk(tensors, x, embedded_gradient)
     by_task = view_by_task(source, 1 if tensors.shared_rows else tensors.shape[1])
@@ -130,7 +130,7 @@ def _trunk(
     for i in range(tensors.architecture.n_trunk_layers):
         weight, bias, dweight, dbias = tensors.layer(i)
         out, dout = (x.new_empty(e, weight.shape[1], n_rows) for _ in range(2))
-        # The derivative in the inputs is wanted in their embedded columns only.
+        # The derivative of the inputs is needed only in their embedded columns.
         way_back = weight[:, :, tensors.architecture.n_inputs :] if i == 0 else weight
         layer = Layer(
             weight,
@@ -152,9 +152,9 @@ def _trunk(
 def _head_inputs(
     tensors: NetworkTensors, source: Tensor, dsource: Tensor, by_task: Tensor
 ) -> tuple[Tensor | None, Tensor, Tensor]:
-    """Return a buffer to copy the trunk's output to or None, what heads read, and its derivative.
+    """Return a copy buffer of the trunk's output or None, the heads' input, and its derivative.
 
-    Heads read (E, width, B) where tasks share rows, else (E * T, width, B).
+    The heads' input has shape (E, width, B) if tasks share rows, else (E * T, width, B).
     """
     (e, t), n_rows = tensors.shape, by_task.shape[3]
     width, back_width = tensors.architecture.trunk_sizes[-1], dsource.shape[1]
@@ -203,12 +203,12 @@ def _heads(
 
 
 def _with_dropout(tensors: NetworkTensors, layer: Layer) -> Layer:
-    """Give a hidden layer the buffers of dropout, where there is any."""
+    """Add buffers for dropout to a hidden layer, if dropout is used."""
     if not tensors.with_dropout or not layer.activated:
         return layer
     return replace(layer, mask=torch.ones_like(layer.out), dropped=torch.empty_like(layer.out))
 
 
 def _output(layer: Layer, out: Tensor) -> Tensor:
-    """Return what the next layer reads."""
+    """Return the input of the next layer."""
     return out if layer.dropped is None else layer.dropped

@@ -1,4 +1,4 @@
-"""The one training loop: networks of one shape, side by side, epoch by epoch."""
+"""The training loop for networks of one shape that train side by side."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from skmtl.network.watching import (
     watched_loss,
 )
 
-# Called after an epoch with the number of epochs and the networks as they are now; True ends
-# training.
+# Called after an epoch with the number of epochs and a function that returns the networks in their
+# present state; returning True ends training.
 OnEpoch = Callable[[int, Callable[[], list[TrainedMember]]], bool]
 
-# Share of the lanes that may stand idle before others enter or the rest moves together.
+# Fraction of idle lanes above which waiting networks enter, or the other lanes are compacted.
 _IDLE_SHARE = 0.1
 
 
@@ -40,15 +40,15 @@ def train_batch(
     on_finish: Callable[[int], None] = lambda count: None,
     on_epoch: OnEpoch | None = None,
 ) -> list[TrainedMember]:
-    """Train networks that take equally many steps per epoch, and return them in order.
+    """Train networks that take the same number of steps per epoch, and return them in order.
 
-    A network enters a lane, trains until it stops, and leaves the lane to the next in the queue.
-    When the queue is empty, the lanes in use move together.
+    A network enters a lane and trains until it stops; the next network in the queue then takes the
+    lane. When the queue is empty, the lanes in use are compacted.
 
     Parameters
     ----------
     problem : TrainingProblem
-        What the networks share.
+        Settings that the networks share.
     data : DeviceData
         The problem's table, on its device.
     plan : BatchPlan
@@ -70,7 +70,7 @@ def train_batch(
         validation = validation_losses(lanes)
         watched = watched_loss(lanes.settings, task_losses, validation)
         book.record(lanes, task_losses, watched)
-        lanes.steering.end_pass(percent_above_baselines(lanes.settings, validation))
+        lanes.steering.end_epoch(percent_above_baselines(lanes.settings, validation))
         lanes.keep_parameters(book.stopping.update(lanes.ids, watched, lanes.finite()))
         if on_epoch is not None and on_epoch(book.n_epochs, lambda: book.as_of_now(lanes)):
             book.stopping.finished[lanes.ids] = True
@@ -94,13 +94,13 @@ def train_batch(
 def _train_epoch(
     lanes: Lanes, stream: BatchStream, epochs: NDArray[np.integer]
 ) -> NDArray[np.float64] | None:
-    """Take the steps of one epoch; return the tasks' losses, (E, T), where they are recorded.
+    """Train for one epoch; return the task losses, (E, T), if they are recorded.
 
-    ``epochs`` are those that every network has trained before.
+    ``epochs`` counts the epochs that each network has trained before.
     """
     losses: list[Tensor] = []
     orders = [(m.order_seed, int(k)) for m, k in zip(lanes.inside, epochs, strict=True)]
-    lanes.steering.begin_pass(len(orders))
+    lanes.steering.begin_epoch(len(orders))
     for batch in stream.batches(lanes.table, orders):
         step = lanes.forward(batch)
         lanes.steering.gradients(step)

@@ -1,4 +1,4 @@
-"""What a fleet is asked to train, and what it gives back."""
+"""Data, settings and results of networks that train as a fleet."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ Rows = NDArray[np.intp]
 
 @dataclass(frozen=True)
 class FleetData:
-    """The table that all members of a fleet draw their rows from.
+    """Data of all networks of a fleet.
 
     Attributes
     ----------
     X : ndarray of shape (n, p)
         Finite inputs.
     y : ndarray of shape (n,) or (n, T)
-        Targets or class codes. One column: every row has one label, and each task of a member lists
-        rows of its own. T columns: tasks share rows; NaN where a row has no label for a task.
+        Targets or class codes. Shape (n,): every row belongs to one task, and a network lists the
+        rows of each of its tasks. Shape (n, T): tasks share rows; NaN for a missing label.
     sample_weight : ndarray of shape (n,) or (n, T), optional
-        Non-negative weights of the rows; where tasks share rows, also of every label.
+        Non-negative weights of the rows, or of all labels if tasks share rows.
     groups : ndarray of shape (n,), optional
-        Integer code of every row's group for loss terms, negative where unknown.
+        Integer code of every row's sensitive group, negative where unknown.
     codes : ndarray of shape (n, c), optional
-        Level of every categorical column, for the architecture's embeddings.
+        Level code of every embedded categorical column.
 
     Examples
     --------
@@ -54,7 +54,7 @@ class FleetData:
 
     @classmethod
     def joined(cls, tables: Sequence[FleetData]) -> FleetData:
-        """Return one table with the rows of several of one layout, in their order."""
+        """Concatenate the rows of several tables of the same layout."""
 
         def rows(name: str) -> Any:
             parts = [getattr(table, name) for table in tables]
@@ -69,19 +69,19 @@ class FleetData:
 
 @dataclass(frozen=True)
 class Member:
-    """One network of a fleet.
+    """One network of a fleet, and how it is trained.
 
     Attributes
     ----------
     train : sequence of ndarray of int
-        Training rows: one array per task, or a single array where tasks share rows.
+        Training rows: one array per task, or a single array if tasks share rows.
     validation : sequence of ndarray of int
-        Rows that early stopping watches, in the form of ``train``; empty = none.
+        Validation rows for early stopping, in the form of ``train``; empty = none.
     evaluation : sequence of ndarray of int
-        Rows whose scores are wanted from the final weights, in the form of ``train``; empty = none.
+        Rows to score with the final parameters, in the form of ``train``; empty = none.
     seed, order_seed : int
-        Seeds of the initial weights and of the order of rows. Members that share them start from
-        the same trunk and see equally many rows in the same order.
+        Seeds of the initial parameters and of the order of rows. Networks with the same seeds
+        start from the same trunk and use the same order of rows.
     learning_rate, alpha : float
         Learning rate; L2 penalty, alpha / 2 * ||W||^2 added to the loss (decoupled for adamw).
     task_weights : ndarray of shape (T,), optional
@@ -89,18 +89,17 @@ class Member:
     n_scores : ndarray of shape (T,), optional
         Number of scores that every task uses; None = all.
     label : str
-        How messages call the member.
+        Name of the network in messages.
     start : TrainedMember, optional
-        What to go on from: its parameters and, where it has them, the states of its solver and its
-        aggregator; None = a fresh draw.
+        Network to continue from: its parameters and, if stored, the states of solver and
+        aggregator; None = random initial parameters.
     baselines : ndarray of shape (T,), optional
-        Validation losses that aggregators compare the tasks with; None = none.
+        Validation losses of single-task networks, for aggregators that need them.
     ensemble : int, optional
-        Members with one number take as many steps per epoch as the largest of them; None = as many as
-        its own rows need.
+        Networks with the same number take as many steps per epoch as the largest of them; None =
+        as many as the network's rows need.
     term_weights : ndarray of shape (2, T), optional
-        What terms of single tasks are multiplied by, as the trunk and as the heads see them; None =
-        1.
+        Factors of the per-task fairness terms, for the trunk and for the heads; None = 1.
 
     Examples
     --------
@@ -126,7 +125,7 @@ class Member:
     term_weights: NDArray[np.floating] | None = None
 
     def moved(self, by: int) -> Member:
-        """Return the member for a table in which its rows stand so many rows further down."""
+        """Return the network with all row positions increased by ``by``."""
         train, validation, evaluation = (
             [rows + by for rows in part] for part in (self.train, self.validation, self.evaluation)
         )
@@ -135,7 +134,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Training:
-    """Settings that all members of a fleet share.
+    """Settings that all networks of a fleet share.
 
     Attributes
     ----------
@@ -144,22 +143,22 @@ class Training:
     solver : {"adam", "adamw", "adagrad", "sgd"}
         Optimizer.
     batch_size : int or None
-        Rows of every task in a step; None = all of them.
+        Rows per task and step; None = all.
     max_iter : int
         Largest number of epochs.
     n_iter_no_change : int
-        Epochs without an improvement of ``tol`` after which a member stops.
+        Epochs without an improvement of ``tol`` after which a network stops.
     tol : float
-        Smallest decrease of the watched loss that counts as an improvement.
+        Smallest decrease of the monitored loss that counts as an improvement.
     record : bool
-        Keep every task's training loss of every epoch (needed where there are no validation rows to
-        watch).
+        Whether to keep the training losses of all tasks and epochs (needed for early stopping
+        without validation rows).
     train_trunk : bool
-        False keeps the trunk as it started.
+        Whether to train the trunk; False freezes it.
     dropout : float
-        Share of the hidden units that a training step leaves out.
+        Fraction of the hidden units that a training step drops.
     keep_solver_state : bool
-        Return what solver and aggregator remember, to go on from.
+        Whether to return the states of solver and aggregator, to continue training later.
     dtype : {"float32", "float64"}
         Precision of training.
     device : str
@@ -189,40 +188,39 @@ class Training:
 
 @dataclass
 class TrainedMember:
-    """A member after training, in numpy.
+    """A trained network, as numpy arrays.
 
     Attributes
     ----------
     parameters : list of ndarray
-        Weights and biases, tasks first in the heads; the best ones on the validation rows where
-        there are any.
+        Weights and biases, with the task as first axis in heads; those with the lowest validation
+        loss if there are validation rows.
     n_iter, best_iteration : int
-        Epochs trained, and the epoch that the parameters stem from (counted from 1; 0 = the initial
-        ones).
+        Number of epochs, and the epoch of the returned parameters (counted from 1; 0 = the initial
+        parameters).
     task_loss_curve : ndarray of shape (n_iter, T)
-        Training loss of every task and epoch; empty unless recorded.
+        Training losses per epoch and task; empty unless recorded.
     validation_curve : ndarray of shape (n_iter,)
-        Watched validation loss, weighted mean over tasks; empty without validation rows.
+        Validation loss, weighted mean over tasks; empty without validation rows.
     scores : list of ndarray of shape (n_t, k)
         Scores of the evaluation rows, one array per task.
     aggregation_weights : ndarray of shape (n_iter, T)
-        Mean weight of every task in the steps of an epoch; NaN where a method has none; empty unless
+        Mean aggregation weights per epoch and task; NaN for methods without weights; empty unless
         losses are recorded.
     diagnostics : list of dict
-        What the aggregator says of the task gradients, epoch by epoch; empty unless losses are
-        recorded.
+        Diagnostics of the aggregator, one entry per epoch; empty unless losses are recorded.
     diverged : bool
-        Whether a loss or weight became infinite or NaN; the parameters are the last good ones.
+        Whether a loss or parameter became infinite or NaN; ``parameters`` are the last finite ones.
     solver_state : list of (list of ndarray)
-        Moments of the solver, in the order of the parameters; empty unless asked for.
+        Moments of the solver, in the order of the parameters; empty unless requested.
     n_steps : int
-        Steps that the solver state has seen, where the solver counts them (Adam).
+        Number of steps of the solver state, for solvers that count them (Adam).
     aggregator_state : dict of ndarray
-        What the aggregator remembers; empty unless asked for.
+        State of the aggregator; empty unless requested.
     aggregator : str
-        Aggregator that the state belongs to; another one starts afresh.
+        Aggregator that the state belongs to; other aggregators ignore it.
     solver : str
-        Solver that the state belongs to; another one starts afresh.
+        Solver that the state belongs to; other solvers ignore it.
 
     Examples
     --------
@@ -248,5 +246,5 @@ class TrainedMember:
 
 
 def any_rows(members: Iterable[Sequence[Rows]]) -> bool:
-    """Whether any member lists any row."""
+    """Whether any of the row lists has a row."""
     return any(len(rows) > 0 for member in members for rows in member)

@@ -1,4 +1,4 @@
-"""Which networks train side by side, how many at once, and on how many processes and threads."""
+"""Plan of a training: batches of networks, lanes, processes and threads."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from skmtl.network.devices import free_bytes
 from skmtl.network.members import Member, any_rows
 from skmtl.network.training_problem import TrainingProblem
 
-# Numbers per row and task that a term of the loss takes, with its derivative: a fairness penalty's
-# random features or shares of groups.
+# Numbers per row and task that a fairness term stores for itself and its derivative: random
+# features or shares of groups.
 _NUMBERS_PER_TERM = 160
-# Products per step from which on one batch uses several torch threads. Threads of one operation
-# wait for each other. On a busy machine such a wait takes as long as a time slice (milliseconds),
-# so an operation must take much longer than that.
+# Products per step above which a batch uses several torch threads. Threads of one operation wait
+# for each other. On a busy machine such a wait takes as long as a time slice (milliseconds), so an
+# operation must take much longer than that.
 _LARGE_STEP = 400_000_000
-# Networks per process below which a group is not cut: towards the end few lanes are in use.
+# Fewest networks per process when a batch is split: towards the end few lanes are in use.
 _WORTH_A_PROCESS = 64
-# Products below which starting processes costs more than it saves (about five seconds' work), at
-# this many epochs.
+# Products below which starting processes costs more than it saves (about five seconds of work),
+# and the number of epochs for which they are estimated.
 _WORTH_PROCESSES, _USUAL_EPOCHS = 20_000_000_000, 100
 
 
@@ -35,13 +35,13 @@ class BatchPlan:
     Attributes
     ----------
     positions : tuple of int
-        Which of the networks of a call.
+        Positions of the networks among those of the call.
     n_steps, n_rows : int
         Steps per epoch, and rows of every task per step.
     n_lanes : int
-        Networks that train at once; the others wait for a free lane.
+        Number of networks that train at the same time; the others wait for a free lane.
     products_per_step : int
-        Multiplications of one step of all lanes.
+        Multiplications per step of all lanes.
     n_threads : int
         Threads that torch may use within one operation.
     """
@@ -61,7 +61,7 @@ class BatchPlan:
 
 @dataclass(frozen=True)
 class FleetPlan:
-    """Batches of networks, the most expensive first, and the processes that train them."""
+    """Batches of networks, the most expensive first, and the number of processes."""
 
     batches: tuple[BatchPlan, ...]
     n_processes: int
@@ -76,26 +76,26 @@ def plan_fleet(
     one_ensemble: bool = False,
     at_once: bool = False,
 ) -> FleetPlan:
-    """Group networks by shape and cut large groups into one batch per process.
+    """Batch networks by shape, and split large batches between processes.
 
-    Networks train side by side if they take equally many steps of equally many rows over equally
-    many tasks, all with validation rows or all without.
+    Networks are in the same batch if their numbers of steps, rows per step and tasks are equal, and
+    all of them have validation rows or none.
 
     Parameters
     ----------
     problem : TrainingProblem
-        What the networks share.
+        Settings that the networks share.
     members : sequence of Member
         The networks.
     device : torch.device
-        Where they train.
+        Device to train on.
     n_workers : int, optional
-        Largest number of processes or threads; None = torch's number of threads. Never more than
-        the processors that this process may use. Another device than the CPU takes one.
+        Largest number of processes or threads, at most the number of available processors; None =
+        torch's number of threads. A device other than the CPU uses one process.
     one_ensemble : bool, default=False
         Whether all networks take as many steps per epoch as the largest.
     at_once : bool, default=False
-        Whether every network needs a lane from the start, in this process.
+        Whether all networks must train at the same time, in this process.
     """
     workers = _n_workers(device, n_workers)
     groups = _groups(problem, members, one_ensemble=one_ensemble)
@@ -131,7 +131,7 @@ def _n_workers(device: torch.device, n_workers: int | None) -> int:
 def _groups(
     problem: TrainingProblem, members: Sequence[Member], *, one_ensemble: bool
 ) -> dict[tuple[bool, int, int, int], list[int]]:
-    """Return positions by (with validation rows or not, tasks, steps per epoch, rows per step)."""
+    """Return positions by (has validation rows, tasks, steps per epoch, rows per step)."""
     shapes = [batch_shape(member.train, problem.training.batch_size) for member in members]
     ensembles = [0 if one_ensemble else member.ensemble for member in members]
     largest: dict[int | None, tuple[int, int]] = {}
@@ -150,14 +150,14 @@ def _reads_task_gradients(problem: TrainingProblem) -> bool:
 
 
 def _products_per_step(problem: TrainingProblem, n_tasks: int, n_rows: int) -> int:
-    """Return the multiplications of one network in one step."""
+    """Return the multiplications per step of one network."""
     rows = n_rows * (1 if problem.data.shared_rows else n_tasks)
     by_task = _reads_task_gradients(problem) and problem.data.shared_rows
     return rows * problem.architecture.n_parameters(1) * (n_tasks if by_task else 1)
 
 
 def _bytes_per_network(problem: TrainingProblem, n_tasks: int, n_rows: int) -> tuple[int, int]:
-    """Return the memory of a network throughout training, and that for a moment of every step."""
+    """Return the permanent memory of a network, and its temporary memory in every step."""
     architecture, shared_rows = problem.architecture, problem.data.shared_rows
     itemsize = np.dtype(problem.training.dtype).itemsize
     rows = n_rows * (1 if shared_rows else n_tasks)
@@ -166,21 +166,21 @@ def _bytes_per_network(problem: TrainingProblem, n_tasks: int, n_rows: int) -> t
     )
     lasting = itemsize * (2 * rows * widths + 6 * architecture.n_parameters(n_tasks))
     if _reads_task_gradients(problem):
-        # Every task's derivatives in the trunk's outputs, and its gradient, also in float64.
+        # Every task's derivatives of the trunk's outputs, and its gradient, also in float64.
         lasting += n_tasks * (
             itemsize * rows * sum(architecture.trunk_sizes) + 16 * architecture.n_parameters(1)
         )
     return lasting, len(problem.terms) * _NUMBERS_PER_TERM * itemsize * n_rows * n_tasks
 
 
-def members_that_fit(bytes_per_member: int, device: torch.device, passing: int = 0) -> int:
-    """Return how many networks train side by side.
+def members_that_fit(bytes_per_member: int, device: torch.device, temporary: int = 0) -> int:
+    """Return the number of networks that train side by side.
 
-    They take at most a quarter of the free memory, with what each needs for a moment of every step
-    (``passing``). On CPU their activations should also stay within the processor's last cache
-    (about 8 MB was fastest, with little between 4 and 16), as long as that leaves eight networks.
+    They use at most a quarter of the free memory, including temporary memory (``temporary``, in
+    bytes per network). On the CPU their activations should also fit into the last cache (about 8 MB
+    was fastest, with small differences between 4 and 16 MB), if this allows eight networks.
     """
-    fitting = free_bytes(device) // 4 // max(bytes_per_member + passing, 1)
+    fitting = free_bytes(device) // 4 // max(bytes_per_member + temporary, 1)
     cached = (
         4096 if device.type == "cuda" else max(8, min(512, 8_000_000 // max(bytes_per_member, 1)))
     )

@@ -1,4 +1,4 @@
-"""Reverse pass of a batch of networks, written out over the buffers of a layout."""
+"""Reverse pass of stacked networks over the buffers of a layout."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 from skmtl.network.layers import Layer
 from skmtl.network.layout import Layout, view_by_task
 
-# Turns the derivative in an activation's output, in place, into that in its input.
+# Turns, in place, the derivative of an activation's output into that of its input.
 ActivationBackward = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -28,9 +28,9 @@ class ReversePass:
     shared_rows : bool
         Whether tasks share rows.
     joined : bool
-        Whether one product over all heads gives the sum of their derivatives.
+        Whether one product over all heads computes the sum of their derivatives.
     with_embeddings : bool
-        Whether the derivative in the inputs' embedded columns is wanted.
+        Whether the derivative of the inputs' embedded columns is needed.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class ReversePass:
     def heads(
         self, dscores: Tensor, *, parameters: bool, inputs: bool, joined: bool = False
     ) -> None:
-        """Go down the heads, to the derivative in each head's input or, joined, to their sum."""
+        """Compute the heads' gradients and the derivatives of their inputs (joined: the sum)."""
         layout = self.layout
         if dscores is not layout.score_gradient:
             layout.score_gradient.copy_(dscores)
@@ -76,7 +76,7 @@ class ReversePass:
         )
 
     def trunk(self) -> None:
-        """Go down the trunk, from the derivatives that :meth:`heads` has left."""
+        """Compute the trunk's gradients from the derivatives that :meth:`heads` computed."""
         if not self.joined:
             self._gather_tasks()
         for i, layer in reversed(list(enumerate(self.layout.trunk))):
@@ -84,13 +84,13 @@ class ReversePass:
             _differentiate(layer, parameters=True, inputs=i > 0 or self.with_embeddings)
 
     def _deactivate(self, layer: Layer) -> None:
-        """Turn the derivative in a layer's output into that in its products."""
+        """Turn the derivative of a layer's output into that of its pre-activation."""
         if layer.mask is not None:
             layer.dout.mul_(layer.mask)
         self._activate_backward(layer.dout, layer.out)
 
     def _gather_tasks(self) -> None:
-        """Write the derivatives in the heads' inputs as the derivative in the trunk's output."""
+        """Convert the derivatives of the heads' inputs to that of the trunk's output."""
         layout, e, t = self.layout, len(self.layout.scores), self.n_tasks
         by_head = layout.head_input_gradient
         if self.shared_rows and t > 1:

@@ -1,8 +1,8 @@
-"""First-order solvers over stacked parameters, with a learning rate and a step count for every member.
+"""First-order solvers over stacked parameters, with a learning rate and step count per network.
 
-PyTorch's optimisers count steps once for a whole tensor, so members could not enter a stack that is
-under way; these follow the same formulae (Adam in the efficient order of Kingma and Ba, as
-scikit-learn's MLP has it) lane by lane.
+PyTorch's optimizers count steps once per tensor, so networks could not enter a batch during
+training. These solvers use the same formulas for every lane (Adam in the efficient order of Kingma
+and Ba, as in scikit-learn's MLP).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import Tensor
 
 SOLVERS = ("adam", "adamw", "adagrad", "sgd")
 
-# Numbers that vector instructions take at once, or more.
+# At least as many numbers as a vector instruction processes at once.
 _MULTIPLE = 64
 _BETA1, _BETA2, _EPSILON, _MOMENTUM, _ACCUMULATOR = 0.9, 0.999, 1e-8, 0.9, 0.1
 
@@ -24,9 +24,9 @@ _BETA1, _BETA2, _EPSILON, _MOMENTUM, _ACCUMULATOR = 0.9, 0.999, 1e-8, 0.9, 0.1
 class ParameterBlock:
     """One flat buffer cut into contiguous tensors of given shapes.
 
-    A solver works on all of them at once. The buffer ends in zeros up to a multiple of 64 numbers: kernels treat what is left over by other
-    instructions, which round otherwise, and what a network becomes must not depend on where in the
-    buffer it lies.
+    A solver updates all of them at once. The buffer is padded with zeros to a multiple of 64
+    numbers: kernels process a remainder with other instructions, which round differently, and the
+    result of a network must not depend on its position in the buffer.
     """
 
     def __init__(self, shapes: Sequence[tuple[int, ...]], dtype: torch.dtype, device: torch.device):
@@ -42,7 +42,7 @@ class ParameterBlock:
         )
 
     def select(self, keep: Tensor) -> ParameterBlock:
-        """Return a block of the members ``keep``."""
+        """Return a block of the networks ``keep``."""
         rest = ParameterBlock(
             [(len(keep), *tensor.shape[1:]) for tensor in self.tensors],
             self.flat.dtype,
@@ -54,7 +54,7 @@ class ParameterBlock:
 
 
 class StackedSolver:
-    """Base of the solvers of many networks.
+    """Base class of solvers for stacked networks.
 
     Parameters and gradients are in blocks; learning rates and step counts have shape (E,), float64.
     """
@@ -75,7 +75,7 @@ class StackedSolver:
             state.flat.fill_(self.state_start)
 
     def restart(self, lanes: Tensor, learning_rates: Tensor) -> None:
-        """Forget the state of lanes that new members have entered."""
+        """Reset the state of lanes that new networks enter."""
         positions = lanes.cpu().numpy()
         self.learning_rates[positions] = learning_rates.double().cpu().numpy()
         self.steps[positions] = 0
@@ -87,9 +87,9 @@ class StackedSolver:
     def resume(
         self, lane: int, n_steps: int, states: Sequence[Sequence[NDArray[np.floating]]]
     ) -> None:
-        """Go on in a lane from what :meth:`state_of` gave.
+        """Restore the state of a lane from :meth:`state_of`.
 
-        The state of another kind of solver is ignored.
+        A state with another number of entries belongs to another solver and is ignored.
         """
         if len(states) == self.n_states:
             self.steps[lane] = n_steps
@@ -99,7 +99,7 @@ class StackedSolver:
                     tensor[lane] = torch.tensor(values).to(tensor)
 
     def state_of(self, lane: int) -> list[list[NDArray[np.floating]]]:
-        """Return the state of a lane in numpy."""
+        """Return the state of a lane as numpy arrays."""
         return [
             [tensor[lane].cpu().numpy().copy() for tensor in state.tensors] for state in self.states
         ]
@@ -107,9 +107,9 @@ class StackedSolver:
     def select(
         self, keep: Tensor, parameters: ParameterBlock, gradients: ParameterBlock
     ) -> StackedSolver:
-        """Return a solver of the members ``keep``, with their state.
+        """Return a solver of the networks ``keep``, with their state.
 
-        ``parameters`` and ``gradients`` are theirs.
+        ``parameters`` and ``gradients`` are those of these networks.
         """
         positions = keep.cpu().numpy()
         rest = type(self)(parameters, gradients, torch.as_tensor(self.learning_rates[positions]))
@@ -118,12 +118,12 @@ class StackedSolver:
         return rest
 
     def step(self) -> None:
-        """Take one step along the present gradients."""
+        """Take one step along the current gradients."""
         raise NotImplementedError
 
     @property
     def in_step(self) -> bool:
-        """Whether all lanes have taken equally many steps and have one learning rate."""
+        """Whether all lanes have the same number of steps and the same learning rate."""
         if self._in_step is None:
             self._in_step = bool(
                 (self.steps == self.steps[0]).all()
@@ -132,7 +132,7 @@ class StackedSolver:
         return self._in_step
 
     def _move(self, rates: NDArray[np.float64]) -> None:
-        """Subtract rate times the direction in the scratch block, rates of shape (E,)."""
+        """Subtract the direction in the scratch block, times learning rates of shape (E,)."""
         if (rates == rates[0]).all():
             self.parameters.flat.add_(self._scratch.flat, alpha=-float(rates[0]))
             return
@@ -142,9 +142,10 @@ class StackedSolver:
 
 
 class Adam(StackedSolver):
-    r"""Adam,
-    :math:`\theta \leftarrow \theta - \eta \frac{\sqrt{1-\beta_2^k}}{1-\beta_1^k} \frac{m}{\sqrt{v}
-    + \epsilon}`.
+    r"""Adam, with bias correction in the learning rate.
+
+    .. math:: \theta \leftarrow \theta
+        - \eta \frac{\sqrt{1-\beta_2^k}}{1-\beta_1^k} \frac{m}{\sqrt{v} + \epsilon}
     """
 
     n_states = 2
@@ -169,9 +170,9 @@ class Adam(StackedSolver):
         self._move(self.learning_rates * np.sqrt(1 - _BETA2**self.steps) / (1 - _BETA1**self.steps))
 
     def _fused_step(self, first: Tensor, second: Tensor) -> None:
-        """Take the step in one run over the memory.
+        """Take the step with PyTorch's fused kernel.
 
-        PyTorch's kernel has epsilon beside the corrected root, hence its factor.
+        The kernel adds epsilon to the bias-corrected root, so epsilon is rescaled here.
         """
         k = float(self.steps[0])
         self._count.fill_(k)
@@ -193,8 +194,9 @@ class Adam(StackedSolver):
 
 
 class Adagrad(StackedSolver):
-    r"""Adagrad, :math:`\theta \leftarrow \theta - \eta g / (\sqrt{\sum g^2} + \epsilon)`, the sum
-    starting at 0.1.
+    r"""Adagrad, with the sum of squares starting at 0.1.
+
+    .. math:: \theta \leftarrow \theta - \eta g / (\sqrt{0.1 + \sum g^2} + \epsilon)
     """
 
     state_start = _ACCUMULATOR
@@ -221,9 +223,9 @@ class SGD(StackedSolver):
 def build_solver(
     name: str, parameters: ParameterBlock, gradients: ParameterBlock, learning_rates: Tensor
 ) -> StackedSolver:
-    """Return the solver of a name.
+    """Return the solver with a given name.
 
-    The lanes apply the decoupled decay of adamw, to weights only.
+    The decoupled weight decay of adamw is applied by the lanes, to weights only.
     """
     kinds: dict[str, type[StackedSolver]] = {
         "adam": Adam,

@@ -1,4 +1,4 @@
-"""Scores and gradients of many networks of one architecture at once."""
+"""Scores and gradients of many networks of one architecture."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from skmtl.network.layers import Layer
 from skmtl.network.layout import Layout, NetworkTensors, lay_out
 from skmtl.network.reverse_pass import ReversePass
 
-# Tasks from which on the derivatives of heads that share rows are summed by the product itself.
+# Number of tasks from which on one product computes the sum of the heads' derivatives.
 _JOINED_FROM = 4
 
 
 class StackedNetwork:
     """E networks of one architecture with T heads each, as stacked tensors.
 
-    Activations are laid out feature-major, (E, width, rows): batched products of small matrices are
-    two to four times faster so than row-major, because their long axis is contiguous. The reverse
-    pass is written out, not recorded: it writes into buffers that are allocated once (on CPU, page
-    faults of fresh buffers cost more than the products), it can send different gradients to trunk
-    and heads, and it gives the trunk's Jacobian over tasks with one pass per layer. All views are
-    taken once for each shape of batch, so a step costs little more than its products.
+    Activations are stored feature-major, (E, width, rows): batched products of small matrices are
+    then two to four times faster than row-major, because their long axis is contiguous. The reverse
+    pass is written out instead of recorded. It writes into buffers that are allocated once (on the
+    CPU, page faults of new buffers cost more than the products), it can send different gradients to
+    trunk and heads, and it computes the trunk's Jacobian over tasks with one product per layer. All
+    views are created once for each shape of batch, so a step costs little more than its products.
 
     Parameters
     ----------
@@ -39,15 +39,15 @@ class StackedNetwork:
         Stacked parameters in the order of :meth:`Architecture.member_shapes`, each with a leading
         axis of length E.
     gradients : list of Tensor, optional
-        Where :meth:`backward` writes, in the order and shapes of ``parameters``; allocated when
-        None.
+        Buffers that :meth:`backward` writes to, in the order and shapes of ``parameters``;
+        allocated if None.
     shared_rows : bool
-        True: every head sees every row of the batch, inputs are (E, p, B). False: each task has
-        rows of its own, inputs are (E, p, T * B), task after task.
+        True: every head reads every row of the batch, inputs are (E, p, B). False: every row
+        belongs to one task, inputs are (E, p, T * B), sorted by task.
     dropout : callable, optional
-        Fills the factors of a hidden layer's outputs in place for every forward pass: a contiguous
-        tensor that holds (width, rows) of every member in the trunk, (T, width, rows) of every
-        member in the heads; None = no dropout.
+        Called in every forward pass to fill the factors of a hidden layer's outputs in place: a
+        contiguous tensor of shape (E, width, rows) in the trunk, or with (T, width, rows) per
+        network in the heads. None = no dropout.
 
     Examples
     --------
@@ -79,15 +79,15 @@ class StackedNetwork:
         self.dropout = dropout
         self._split = architecture.n_trunk_parameters
         self.n_members, self.n_tasks = parameters[self._split].shape[:2]
-        # One product over all tasks' heads gives the sum of their derivatives, but is the slower
-        # way for few of them.
+        # One product over all heads computes the sum of their derivatives, but is slower for few
+        # tasks.
         self._joined = shared_rows and self.n_tasks >= _JOINED_FROM
         self._embeddings = Embeddings(architecture, self.parameters, self.gradients)
         self._activate, self._activate_backward = IN_PLACE[architecture.activation]
         self._views: _Views | None = None
 
     def for_inference(self) -> StackedNetwork:
-        """Return a network over the same parameters with its own buffers and without dropout."""
+        """Return networks with the same parameters, other buffers and no dropout."""
         return StackedNetwork(
             self.architecture, self.parameters, self.gradients, shared_rows=self.shared_rows
         )
@@ -96,10 +96,9 @@ class StackedNetwork:
     def forward(self, x: Tensor, codes: Tensor | None = None, *, draw: bool = True) -> Tensor:
         """Return the scores, (E, T, k, B), of inputs (E, p, rows) and category codes (E, c, rows).
 
-        Columns of the inputs after the numeric ones are overwritten with the embeddings. The scores
-        live in a buffer that the next call overwrites. Passing the same tensor object again, with
-        new contents, saves laying out the views anew. ``draw=False`` leaves out the same units as
-        the last call.
+        Columns of the inputs after the numeric ones are overwritten with the embeddings. The result
+        is a buffer that the next call overwrites. Passing the same tensor object with new contents
+        reuses the views. ``draw=False`` drops the same units as the last call.
         """
         if self._views is None or x is not self._views.layout.inputs:
             self._views = self._lay_out(x)
@@ -115,22 +114,22 @@ class StackedNetwork:
         return layout.scores
 
     def representation(self, x: Tensor, codes: Tensor | None = None) -> Tensor:
-        """Return the trunk's output, (E, width, rows), in a buffer that the next call overwrites.
+        """Return the trunk's output, (E, width, rows), for inputs as in :meth:`forward`.
 
-        Inputs are those of :meth:`forward`.
+        The result is a buffer that the next call overwrites.
         """
         self.forward(x, codes)
         return self._laid_out.layout.trunk_output
 
     @property
     def score_gradient(self) -> Tensor:
-        """Buffer for the derivative in the scores, (E, T, k, B), of the last batch's shape."""
+        """Buffer for the derivative of the scores, (E, T, k, B), for the last shape of batch."""
         return self._laid_out.layout.score_gradient
 
     @property
     def _laid_out(self) -> _Views:
         if self._views is None:
-            raise RuntimeError("Gradients of these networks need a call of forward first.")
+            raise RuntimeError("Call forward before computing gradients of these networks.")
         return self._views
 
     def _advance(self, layer: Layer, *, draw: bool) -> None:
@@ -143,7 +142,7 @@ class StackedNetwork:
             torch.mul(layer.out, layer.mask, out=layer.dropped)
 
     def _lay_out(self, x: Tensor) -> _Views:
-        """Take all views for this shape of batch."""
+        """Create all views for this shape of batch."""
         tensors = NetworkTensors(
             self.architecture,
             self.parameters,
@@ -174,17 +173,16 @@ class StackedNetwork:
     def backward(
         self, dscores: Tensor, trunk_dscores: Tensor | None = None, *, trunk: bool = True
     ) -> None:
-        """Fill :attr:`gradients` from the derivative of the loss in the scores.
+        """Compute :attr:`gradients` from the derivative of the loss with respect to the scores.
 
         Parameters
         ----------
         dscores : Tensor of shape (E, T, k, B)
-            Derivative that the heads follow; written into ``score_gradient`` beforehand, it is not
-            copied.
+            Derivative for the heads; it is not copied if it is ``score_gradient``.
         trunk_dscores : Tensor of shape (E, T, k, B), optional
-            Derivative that the trunk follows, where it differs from that of the heads.
+            Derivative for the trunk, if it differs from that for the heads.
         trunk : bool, default=True
-            False leaves the trunk's gradients alone (a frozen trunk, or one whose gradient is set
+            False leaves the trunk's gradients unchanged (for a frozen trunk, or if they are set
             from the Jacobian).
         """
         views, trunk = self._laid_out, trunk and self.has_trunk
@@ -202,19 +200,18 @@ class StackedNetwork:
 
     # ------------------------------------------------------------------ Jacobian
     def trunk_jacobian(self, dscores: Tensor, head_dscores: Tensor | None = None) -> Tensor:
-        """Return the gradient of every task's loss in the trunk's parameters, (E, T, P), after
-        :meth:`forward`.
+        """Return the gradients of all task losses with respect to the trunk's parameters.
 
-        Row t follows from ``dscores[:, t]`` alone. One batched product per layer serves all tasks;
-        where tasks have rows of their own the products are no larger than those of
-        :meth:`backward`.
+        Call :meth:`forward` first. Row t depends only on ``dscores[:, t]``. One batched product per
+        layer serves all tasks; if every row belongs to one task, the products are no larger than
+        those of :meth:`backward`.
 
         Parameters
         ----------
         dscores : Tensor of shape (E, T, k, B)
-            Derivative of every task's loss in its scores.
+            Derivative of every task's loss with respect to its scores.
         head_dscores : Tensor of shape (E, T, k, B), optional
-            Derivative that fills the heads' gradients on the way; None leaves them alone.
+            Derivative for the heads, whose gradients are computed too; None leaves them unchanged.
 
         Returns
         -------
@@ -236,13 +233,13 @@ class StackedNetwork:
 
     @property
     def has_trunk(self) -> bool:
-        """Whether anything is below the heads that learns."""
+        """Whether the networks have shared parameters."""
         return self.architecture.n_trunk_layers > 0 or self._embeddings.width > 0
 
     def representation_gradient(
         self, dscores: Tensor, head_dscores: Tensor | None = None
     ) -> Tensor:
-        """Return the gradient of every task's loss in its head's input, (E, T, width, B).
+        """Return the derivative of every task's loss in its head's input, (E, T, width, B).
 
         Arguments are those of :meth:`trunk_jacobian`.
         """
@@ -256,13 +253,11 @@ class StackedNetwork:
         return gradient.view(self.n_members, self.n_tasks, -1, gradient.shape[2])
 
     def representation_gramian(self, dscores: Tensor) -> Tensor:
-        r"""Return the Gramian, (E, T, T) in float64, of the task gradients in the trunk's output.
+        r"""Return the Gramian of the task gradients of the trunk's output, (E, T, T) in float64.
 
-        The heads share rows.
-
-        For linear heads W the gradient is a product, :math:`W_i^\top D_i`, and the inner products
-        are those of the factors,
-        :math:`\langle W_i W_j^\top, D_i D_j^\top \rangle`: no gradient is written out.
+        The tasks must share rows. For linear heads W the gradient of task i is a product,
+        :math:`W_i^\top D_i`. The inner products,
+        :math:`\langle W_i W_j^\top, D_i D_j^\top \rangle`, are computed from the factors.
         """
         e, t, k, n_rows = dscores.shape
         heads = self._laid_out.layout.heads
@@ -295,7 +290,7 @@ class StackedNetwork:
     def set_trunk_gradient(self, direction: Tensor) -> None:
         """Write a direction, (E, P), into the trunk's gradients.
 
-        Columns are ordered as those of :meth:`trunk_jacobian`.
+        Columns are in the order of :meth:`trunk_jacobian`.
         """
         start = 0
         for gradient in self.gradients[: self._split]:
@@ -306,7 +301,7 @@ class StackedNetwork:
 
 @dataclass(frozen=True)
 class _Views:
-    """What works on the buffers of one shape of batch."""
+    """Buffers of one shape of batch, and the computations on them."""
 
     layout: Layout
     reverse: ReversePass

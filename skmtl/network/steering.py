@@ -1,6 +1,4 @@
-"""From scores and labels of a batch to the gradients of a stack's networks: the mean of the losses,
-and what all other ways share.
-"""
+"""Gradients of networks from the scores and labels of a batch: the mean of the losses."""
 
 from __future__ import annotations
 
@@ -18,21 +16,21 @@ from skmtl.network.lane_memory import LaneMemory, Lanes, State
 from skmtl.network.plugin_checks import checked_init, checked_step
 from skmtl.network.steps import Step, gramian_of, norms_of
 
-# Prefix of entries of a saved state that the loop keeps for the aggregator.
+# Prefix of the entries of a saved state that belong to the loop, not to the aggregator.
 _OWN = "_"
 
 
 class Steering:
-    """Steps along the mean of the losses, and what all other ways have in common.
+    """Gradients of the mean of the losses, and the base class for aggregators.
 
     Parameters
     ----------
     aggregator : Aggregator or None
-        What to do with the tasks' losses or gradients; None = their mean.
+        How the tasks' losses or gradients become one step; None = mean of the losses.
     n_tasks : int
         Number of tasks.
     device : torch.device
-        Where the networks lie.
+        Device of the networks.
     """
 
     def __init__(self, aggregator: Aggregator | None, n_tasks: int, device: torch.device):
@@ -52,33 +50,31 @@ class Steering:
 
     # ------------------------------------------------------------------ lanes
     def open(self, order_seeds: Sequence[int]) -> None:
-        """Lay out a lane for each order seed."""
+        """Create one lane per order seed."""
         self.memory.open(len(order_seeds))
         self.own.open(len(order_seeds))
         self.generators = [_generator(seed) for seed in order_seeds]
 
     def enter(self, lanes: NDArray[np.intp], order_seeds: Sequence[int]) -> None:
-        """Start lanes afresh."""
+        """Reset lanes that new networks enter."""
         self.memory.enter(lanes)
         self.own.enter(lanes)
         for lane, seed in zip(lanes, order_seeds, strict=True):
             self.generators[lane] = _generator(seed)
 
     def select(self, keep: NDArray[np.intp]) -> None:
-        """Go on with these lanes."""
+        """Keep only these lanes."""
         self.memory.select(keep)
         self.own.select(keep)
         self.generators = [self.generators[lane] for lane in keep]
 
     def state_of(self, lane: int) -> dict[str, NDArray[np.generic]]:
-        """Return what is remembered in a lane in numpy; what is no tensor is left aside."""
+        """Return the state of a lane as numpy arrays; entries that are not tensors are left out."""
         own = {f"{_OWN}{name}": values for name, values in self.own.of(lane).items()}
         return {**self.memory.of(lane), **own}
 
     def resume(self, lane: int, name: str, state: dict[str, NDArray[np.generic]]) -> None:
-        """Go on in a lane from what :meth:`state_of` gave; what another aggregator remembers is
-        left aside.
-        """
+        """Restore the state of a lane from :meth:`state_of`, unless the aggregator differs."""
         if name != self.name:
             return
         for key, saved in state.items():
@@ -86,7 +82,7 @@ class Steering:
             memory.resume(lane, key.removeprefix(_OWN), saved)
 
     def fresh_own(self, n_lanes: int) -> State:
-        """Return what the loop remembers for the aggregator in new lanes."""
+        """Return the state of new lanes that the loop keeps for the aggregator."""
         return {}
 
     def _fresh(self, n_lanes: int) -> State:
@@ -94,14 +90,14 @@ class Steering:
         return checked_init(self.aggregator, state, n_lanes, self.n_tasks)
 
     # ------------------------------------------------------------------ steps
-    def begin_pass(self, n_members: int) -> None:
-        """Start the notes of an epoch."""
+    def begin_epoch(self, n_members: int) -> None:
+        """Start recording an epoch."""
         self.epoch = EpochNotes(n_members, self.n_tasks, self.device)
         if self.learns_from_epochs:
             self.epoch_losses = EpochLosses(n_members, self.n_tasks, self.device)
 
     def gradients(self, step: Step) -> None:
-        """Fill the networks' gradients."""
+        """Compute the networks' gradients."""
         derivative = step.derivative()
         if self.n_tasks > 1:
             derivative *= step.task_weights[..., None, None]
@@ -109,7 +105,7 @@ class Steering:
         self._constant = step.task_weights
 
     def after_step(self, step: Step, scores_after: Callable[[], Tensor]) -> None:
-        """Learn from a step that has been taken."""
+        """Update the aggregator's state after a step."""
         signals = self.signals
         if signals is None:
             return
@@ -126,9 +122,10 @@ class Steering:
             )
             self._learn(self.aggregator.after_step, known)
 
-    def end_pass(self, scores: Tensor | None) -> None:
-        """Learn from an epoch; scores, (E, T), tell how far each task is behind its baseline, in
-        percent.
+    def end_epoch(self, scores: Tensor | None) -> None:
+        """Update the aggregator's state after an epoch.
+
+        ``scores``, (E, T), is the percentage by which validation losses exceed the baselines.
         """
         own = self.own.state
         if not own:
@@ -143,9 +140,7 @@ class Steering:
             self._learn(self.aggregator.end_epoch, known)
 
     def notes(self) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]]:
-        """Return the mean weights of the epoch, (E, T), NaN where there were none, and diagnostics
-        (E,).
-        """
+        """Return mean weights of the epoch, (E, T), NaN if none, and diagnostics, (E,)."""
         if self._constant.numel():
             return self._constant.double().cpu().numpy(), {}
         notes = self.epoch.diagnostics(self.aggregator)
@@ -155,17 +150,18 @@ class Steering:
 
     # ------------------------------------------------------------------ calls of the aggregator
     def signals_of(self, step: Step, derivative: Tensor, heads: Tensor | None = None) -> Signals:
-        """Return the signals of a step, from the derivative of the tasks' losses in the scores;
-        the gradients of the heads follow ``heads`` once a Jacobian is read.
+        """Return the signals of a step, given the derivative of the task losses.
+
+        Reading the Jacobian also computes the heads' gradients, from the derivative ``heads``.
         """
         network, own = step.network, self.own.state
 
         def representation_gramian() -> Tensor:
             if not network.shared_rows:
                 raise ValueError(
-                    f"{self.aggregator} weighs gradients at the representation, which only tasks "
-                    "that share rows have in common; here each task has rows of its own. Set "
-                    'at="parameters".'
+                    f"{self.aggregator} uses gradients at the representation, which requires that "
+                    "tasks share rows (wide form). In long form every row belongs to one task. "
+                    'Set at="parameters".'
                 )
             return network.representation_gramian(derivative)
 
@@ -186,7 +182,7 @@ class Steering:
     def calls(
         self, signals: Signals, n_columns: int | None = None
     ) -> Iterator[tuple[Lanes, Lanes, Tensor]]:
-        """Ask the aggregator: yield lanes, tasks, and its result for them, and keep its state.
+        """Call the aggregator; yield lanes, tasks and its result for them, and store its state.
 
         Its result has one column per task, or as many as are given.
         """
@@ -203,13 +199,11 @@ class Steering:
             self._keep(learn(shown, own), own, lanes, tasks)
 
     def _shown(self, signals: Signals) -> Iterator[tuple[Lanes, Lanes, Signals, State]]:
-        """Yield lanes and tasks with their signals and state: all at once, or lane by lane the
-        tasks that are present.
-        """
+        """Yield lanes and tasks with their signals and state, grouped by present tasks."""
         present = signals.present
-        everyone = np.arange(present.shape[0]), np.arange(present.shape[1])
+        all_lanes_and_tasks = np.arange(present.shape[0]), np.arange(present.shape[1])
         if self.aggregator.sees_absent_tasks or bool(present.all()):
-            yield *everyone, signals, self.memory.state
+            yield *all_lanes_and_tasks, signals, self.memory.state
             return
         for lanes, tasks in _patterns(present):
             yield lanes, tasks, signals.part(lanes, tasks), self.memory.part(lanes, tasks)
@@ -226,7 +220,7 @@ def _generator(order_seed: int) -> torch.Generator:
 
 
 def _patterns(present: Tensor) -> list[tuple[Lanes, Lanes]]:
-    """Return lanes by the tasks that are present in their batch; none for a batch without any."""
+    """Return lanes grouped by the tasks in their batch, without lanes that have none."""
     patterns, which = np.unique(present.cpu().numpy(), axis=0, return_inverse=True)
     groups = [
         (np.flatnonzero(which.reshape(-1) == k), np.flatnonzero(pattern))

@@ -1,4 +1,4 @@
-"""One step of a stack, as what steers it sees it."""
+"""One training step of stacked networks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from skmtl.network.stacked_network import StackedNetwork
 
 @dataclass
 class Step:
-    """One step of a stack: scores of a batch and what they are judged by.
+    """One training step: a batch, its scores, and everything that the losses depend on.
 
     Attributes
     ----------
@@ -30,10 +30,9 @@ class Step:
     importance : Tensor of shape (E, T) or None
         The same with mean 1; None where all are 1.
     term_weights : Tensor of shape (E, 2, T) or None
-        What each network multiplies the terms of each task by, as the trunk and as the heads see
-        them.
+        Factors of the per-task fairness terms, for the trunk and for the heads.
     train_trunk, record : bool
-        Whether the trunk is trained; whether losses and weights are noted down.
+        Whether the trunk is trained; whether losses and weights are recorded.
     sums : Tensor of shape (E, T) or None
         Losses of the tasks in the batch, once they are known.
     """
@@ -52,14 +51,15 @@ class Step:
 
     @cached_property
     def presence(self) -> tuple[Tensor, Tensor]:
-        """Weight of each task's labels in the batch, (E, T), and which tasks take part."""
+        """Total weight of each task's labels in the batch, (E, T), and which tasks take part."""
         shares = self.batch.weights.sum(2).double()
         present = shares > 0
         return shares, present if self.importance is None else present & (self.importance > 0)
 
     def mean_losses(self, scores: Tensor | None = None) -> Tensor:
-        """Return the mean losses of the tasks' rows in the batch, times the tasks' importance, for
-        these scores or those of the step.
+        """Return the mean task losses in the batch times their importance, (E, T).
+
+        They are those of other scores, if given, else those of the step.
         """
         if scores is not None:
             sums = self._sums(scores)
@@ -73,9 +73,7 @@ class Step:
         return (self.loss.values(scores, self.batch.labels) * self.batch.weights).sum(2)
 
     def derivative(self, *, losses: bool = False) -> Tensor:
-        """Return the derivative of the tasks' losses in the scores; note the losses down where they
-        are wanted.
-        """
+        """Return the derivative of the task losses; store the losses if needed."""
         arguments = self.scores, self.batch.labels, self.batch.weights, self.network.score_gradient
         if not (losses or self.record):
             return self.loss.derivative(*arguments)
@@ -83,8 +81,9 @@ class Step:
         return derivative
 
     def with_terms(self, derivative: Tensor, *factors: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Add the terms' derivatives as the trunk and as the heads see them; factors, (E, T), are
-        what the tasks' losses have been multiplied by.
+        """Add the derivatives of the fairness terms, for the trunk and for the heads.
+
+        ``factors``, (E, T), are those of the task losses.
         """
         trunk = heads = derivative
         for term in self.terms:
@@ -110,7 +109,7 @@ class Step:
         return trunk, heads
 
     def backward(self, derivative: Tensor, *factors: Tensor | None) -> None:
-        """Let trunk and heads follow one derivative, and the terms."""
+        """Compute gradients from one derivative for trunk and heads, plus the fairness terms."""
         trunk, heads = self.with_terms(derivative, *factors)
         self.network.backward(heads, None if trunk is heads else trunk, trunk=self.train_trunk)
 
@@ -130,17 +129,17 @@ def _times(derivative: Tensor, *factors: Tensor | None) -> Tensor:
 
 
 def castable(weights: Tensor, like: Tensor) -> Tensor:
-    """Return weights in the precision of a tensor, cut to what it can hold."""
+    """Return weights in the precision of a tensor, clipped to its range."""
     limit = torch.finfo(like.dtype).max
     return weights.clamp(-limit, limit).to(like.dtype)
 
 
 def gramian_of(rows: Tensor) -> Tensor:
-    """Return inner products in double precision, so that rounding makes no Gramian indefinite."""
+    """Return inner products in float64, so that rounding does not make the Gramian indefinite."""
     exact = rows.double()
     return exact @ exact.mT
 
 
 def norms_of(gramian: Tensor) -> Tensor:
-    """Return the lengths of task gradients, (E, T), from their inner products."""
+    """Return the norms of task gradients, (E, T), from their inner products."""
     return gramian.diagonal(dim1=1, dim2=2).clamp(min=0).sqrt()

@@ -1,4 +1,4 @@
-"""When each network stops, and which of its parameters are kept."""
+"""Early stopping of networks, and which parameters are kept."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from numpy.typing import NDArray
 
 
 class Watch:
-    """Epochs, best loss, epochs without improvement, and divergence of many networks.
+    """Epochs, best losses, improvement and divergence of many networks.
 
     Parameters
     ----------
     n_members : int
         Number of networks.
     tol : float
-        Smallest decrease of the watched loss that counts as an improvement.
+        Smallest decrease of the monitored loss that counts as an improvement.
     n_iter_no_change : int
         Epochs without improvement after which a network stops.
     max_iter : int
-        Epochs after which a network stops in any case.
+        Largest number of epochs.
     keep_best : bool
-        True: the parameters of the lowest watched loss are kept (validation). False: the latest
-        finite ones.
+        True: keep the parameters with the lowest monitored loss (validation). False: keep the
+        latest finite ones.
     """
 
     def __init__(
@@ -48,16 +48,16 @@ class Watch:
         Parameters
         ----------
         ids : ndarray of shape (E,)
-            Networks that trained the epoch; those that have finished stay as they are.
+            Networks that trained in this epoch; finished ones are not changed.
         watched : ndarray of shape (E,) or None
-            Watched loss; None = nothing to watch, no network stops early.
+            Monitored loss; None = no network stops early.
         finite : ndarray of shape (E,) of bool
             Whether all parameters are finite.
 
         Returns
         -------
         ndarray of shape (E,) of bool
-            Networks whose present parameters are to be kept.
+            Networks whose current parameters are to be kept.
         """
         running = ~self.finished[ids]
         good = finite if watched is None else finite & np.isfinite(watched)

@@ -1,4 +1,4 @@
-"""Threads and denormal numbers."""
+"""Number of threads, and denormal numbers."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from threadpoolctl import threadpool_limits
 
 @contextmanager
 def numeric_mode(n_threads: int) -> Iterator[None]:
-    """Limit threads of torch and numpy, and flush denormal numbers to zero, for a while.
+    """Limit threads of torch and numpy, and flush denormal numbers to zero, in a context.
 
-    Weights of dying units shrink into denormal numbers, on which a processor is up to a hundred
-    times slower. The flag belongs to the calling thread and does not reach torch's own worker
+    Weights of inactive units decay to denormal numbers, which are up to a hundred times slower.
+    The flag belongs to the calling thread and does not reach torch's own worker
     threads. All settings are restored at the end.
 
     Parameters
@@ -39,7 +39,7 @@ def numeric_mode(n_threads: int) -> Iterator[None]:
     torch.set_num_threads(n_threads)
     torch.set_flush_denormal(True)
     try:
-        # numpy's threads, waiting between small systems, would delay torch's.
+        # Waiting numpy threads would delay those of torch.
         with threadpool_limits(limits=1, user_api="blas"):
             yield
     finally:

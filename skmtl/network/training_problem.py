@@ -1,4 +1,4 @@
-"""Everything that the networks of one call have in common, as plain values."""
+"""Settings that all networks of one call share."""
 
 from __future__ import annotations
 

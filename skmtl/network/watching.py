@@ -13,12 +13,12 @@ from skmtl.network.lanes import Lanes
 from skmtl.network.members import any_rows
 from skmtl.network.stacked_network import StackedNetwork
 
-# Rows of every task that are scored at once outside of training.
+# Rows per task that are scored at once outside of training.
 _SCORED_AT_ONCE = 4096
 
 
 def validation_losses(lanes: Lanes) -> Tensor | None:
-    """Return every task's mean loss over its validation rows, (E, T), or None without any."""
+    """Return the mean validation loss of every task, (E, T), or None without validation rows."""
     batch = lanes.settings.validation
     if batch is None:
         return None
@@ -32,10 +32,10 @@ def watched_loss(
     training: NDArray[np.float64] | None,
     validation: Tensor | None,
 ) -> NDArray[np.float64] | None:
-    """Return the loss that early stopping reads, (E,), from the tasks' losses, (E, T).
+    """Return the loss that early stopping monitors, (E,), from the task losses, (E, T).
 
-    It is the validation loss where there are validation rows, else the recorded training loss, else
-    None.
+    It is the validation loss if there are validation rows, else the training loss if it is
+    recorded, else None.
     """
     weights = settings.task_weights
     if validation is not None and settings.validation is not None:
@@ -44,14 +44,14 @@ def watched_loss(
         per_task = torch.as_tensor(training, device=weights.device)
     else:
         return None
-    # Where no task with validation rows has weight, all tasks count alike.
+    # If no task with validation rows has a positive weight, all tasks count equally.
     weights = torch.where(weights.sum(1, keepdim=True) > 0, weights, 1.0)
     watched: NDArray[np.float64] = ((per_task * weights).sum(1) / weights.sum(1)).cpu().numpy()
     return watched
 
 
 def percent_above_baselines(settings: LaneSettings, validation: Tensor | None) -> Tensor | None:
-    """Return how far validation losses exceed the baselines, (E, T), in percent; 0 without one."""
+    """Return by how many percent validation losses exceed the baselines, (E, T); 0 without one."""
     baselines = settings.baselines
     if validation is None or baselines is None:
         return None
@@ -62,7 +62,7 @@ def percent_above_baselines(settings: LaneSettings, validation: Tensor | None) -
 def evaluation_scores(
     lanes: Lanes, which: NDArray[np.intp]
 ) -> dict[int, list[NDArray[np.float64]]]:
-    """Return scores of the evaluation rows under the kept parameters, by lane; none without rows."""
+    """Return scores of the evaluation rows with the kept parameters, by lane."""
     rows = {int(lane): lanes.members[lanes.ids[lane]].evaluation for lane in which}
     rows = {lane: own for lane, own in rows.items() if any_rows([own])}
     if not rows:

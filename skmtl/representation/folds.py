@@ -1,5 +1,6 @@
-"""One fold of a representation path: the shared model at every rank, each task's own model, and
-their errors on held-out rows.
+"""One fold of a representation path.
+
+It holds the shared model at every rank, single-task models, and their errors on test rows.
 """
 
 from __future__ import annotations
@@ -101,8 +102,9 @@ def fold_errors(
     test: NDArray[np.intp],
     ranks: list[int],
 ) -> tuple[Array, NDArray[np.intp]]:
-    """Return squared errors of the test labels under (training mean, own model, every rank), and
-    the task of every label.
+    """Return the squared errors of the test labels, and the task of every label.
+
+    Errors are those of the training mean, the single-task model and every rank.
     """
     X_train, y_train, X_test = take_rows(X, train), take_rows(y, train), take_rows(X, test)
     _, seen, known = labels.among(train)

@@ -43,8 +43,9 @@ class Moments:
     def of(
         cls, tasks: TaskSet, weight: Array, *, row_weight: Array | None = None, centre: bool = False
     ) -> Moments:
-        """Gather the moments of regression tasks whose table is an array; ``row_weight`` are
-        weights of the table's rows.
+        """Gather the moments of regression tasks whose table is an array.
+
+        ``row_weight`` holds the weights of the rows of the table.
         """
         X, names, p = tasks.X, tasks.names, tasks.n_features_in_
         shared = len(tasks) > 1 and bool((tasks.sizes == len(X)).all())
@@ -73,8 +74,9 @@ class Moments:
         return all(np.isfinite(part).all() for part in (self.second, self.cross, self.power))
 
     def ridged(self, alpha: float) -> Moments:
-        """Return the moments under which a squared error contains ``alpha`` times the squared
-        length of the coefficients.
+        """Return the moments of a squared error with a ridge penalty.
+
+        The error contains ``alpha`` times the squared length of the coefficients.
         """
         return (
             self

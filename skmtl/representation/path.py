@@ -1,4 +1,4 @@
-"""Risk of every task over the sizes of a shared representation, and the tasks that a size starves."""
+"""Risk of every task over the rank of a shared representation, and starved tasks."""
 
 from __future__ import annotations
 
@@ -81,8 +81,9 @@ class RepresentationPath:
 
     @property
     def explained(self) -> Array:
-        """Share of each task's trivial risk that the shared model takes away, (ranks, T); NaN where
-        the trivial risk is zero.
+        """Share of each task's trivial risk that the shared model takes away, (ranks, T).
+
+        It is NaN where the trivial risk is zero.
         """
         return _explained(self.risks, self.trivial_risks)
 

@@ -1,5 +1,6 @@
-"""What becomes of tasks in the majority and in the minority as rows are added: the population side
-of the theory.
+"""What becomes of majority and minority tasks as rows are added.
+
+This is the population side of the theory.
 """
 
 from __future__ import annotations
@@ -71,8 +72,9 @@ def population_minimum(coefs: ArrayLike, rank: int) -> tuple[Array, Array]:
 def minority_risk_bounds(
     heads_majority: ArrayLike, heads_minority: ArrayLike
 ) -> tuple[float, float]:
-    r"""Bound the risks of majority and minority when the representation has room for the majority
-    only (Theorem 1).
+    r"""Bound the risks of majority and minority tasks (Theorem 1).
+
+    The representation has room for the majority only.
 
     The coefficients of the two groups lie in orthogonal subspaces of :math:`r_0` and :math:`r_1`
     dimensions, and the shared representation has :math:`r_0`. With
@@ -143,8 +145,9 @@ def minority_risk_bounds(
 
 
 def task_risks(coef: ArrayLike, true_coef: ArrayLike) -> Array:
-    r"""Return the excess risk of every task, :math:`\lVert \hat\beta_t - \beta_t \rVert^2`, for
-    inputs with identity covariance.
+    r"""Return the excess risk of every task, :math:`\lVert \hat\beta_t - \beta_t \rVert^2`.
+
+    Inputs have identity covariance.
 
     Parameters
     ----------

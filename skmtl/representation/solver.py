@@ -66,8 +66,9 @@ def solve(
     rng: np.random.RandomState | np.random.Generator,
     start: Array | None = None,
 ) -> Solution:
-    """Return a subspace of dimension ``rank`` that no step improves by more than ``tol`` times the
-    mean power of the targets.
+    """Return a subspace of dimension ``rank`` that no step improves.
+
+    A step must improve the objective by more than ``tol`` times the mean power of the targets.
 
     Where all tasks have the same rows the moment start is the exact solution. ``start`` holds
     directions to go on from, of shape (k, p) with k at most rank; those that lack are the best ones
@@ -92,8 +93,9 @@ def solve(
 def moment_start(
     moments: Moments, rank: int, rng: np.random.RandomState | np.random.Generator
 ) -> Array:
-    """Return the best subspace under the tasks' mean second moments: reduced-rank regression in
-    closed form.
+    """Return the best subspace under the mean second moments of the tasks.
+
+    This is reduced-rank regression in closed form.
     """
     mean = (
         moments.second[0]
@@ -108,8 +110,9 @@ def moment_start(
 def extended(
     moments: Moments, start: Array, rank: int, rng: np.random.RandomState | np.random.Generator
 ) -> Array:
-    """Add to a subspace the best directions, under the mean second moments, for what the tasks
-    leave there.
+    """Add to a subspace the best directions for what the tasks leave there.
+
+    Best is meant under the mean second moments.
     """
     start = _orthonormal(start)
     if len(start) >= rank:
@@ -198,8 +201,10 @@ class _Projected:
         return matrix.reshape(rank * p, rank * p)
 
     def _curvature_terms(self, block: slice) -> tuple[Array, Array]:
-        """Sum over a block of tasks: the first and last term for i <= j, and the second; the third
-        is the second turned over.
+        """Return two sums over a block of tasks.
+
+        The first holds the first and last term for i <= j, the second the second term; the third is
+        the second turned over.
         """
         every, rank = len(self.heads), len(self.components)
         second, seen, whitener = (
@@ -228,8 +233,9 @@ class _Projected:
         return same, crossed
 
     def times_curvature(self, direction: Array) -> Array:
-        """Product of its first, Gauss-Newton term with a direction, (rank, p), without writing it
-        out.
+        """Return the product of the Gauss-Newton term with a direction, (rank, p).
+
+        The term is not written out.
         """
         change = (self.heads @ direction)[:, :, None]
         white = np.matmul(self.seen, self.whitener)
@@ -247,8 +253,9 @@ class _Projected:
 
 
 def _step(fit: _Projected, damping: float) -> tuple[_Projected, float, float]:
-    """Take a step that does not raise the objective; return where it leads, the next damping and
-    the gain.
+    """Take a step that does not raise the objective.
+
+    Returns where it leads, the next damping and the gain.
     """
     unit, gradient = fit.mean_curvature(), fit.gradient()
     if (
@@ -270,8 +277,9 @@ def _step(fit: _Projected, damping: float) -> tuple[_Projected, float, float]:
 
 
 def _newton_steps(fit: _Projected, gradient: Array) -> Callable[[float], Array]:
-    """Return steps as a function of the damping, at a right angle to the subspace; negative
-    curvature counts as positive.
+    """Return steps as a function of the damping, at a right angle to the subspace.
+
+    Negative curvature counts as positive.
     """
     rank, p = gradient.shape
     across = np.linalg.qr(fit.components.T, mode="complete")[0][:, rank:]
@@ -328,8 +336,9 @@ def _gauss_newton_steps(fit: _Projected, gradient: Array) -> Callable[[float], A
 
 
 def _tidy(moments: Moments, fit: _Projected, *, n_iter: int, converged: bool) -> Solution:
-    """Turn the basis so that it does not depend on how the subspace was found: heads uncorrelated,
-    strongest first, signs fixed.
+    """Turn the basis so that it does not depend on how the subspace was found.
+
+    Heads are uncorrelated, the strongest comes first, and signs are fixed.
     """
     weighted = fit.heads * np.sqrt(moments.weight)[:, None]
     _, _, turn = np.linalg.svd(weighted, full_matrices=True)

@@ -1,4 +1,4 @@
-"""Dealing rows to folds so that every label is spread evenly."""
+"""Stratified assignment of rows to folds."""
 
 from __future__ import annotations
 
@@ -10,20 +10,19 @@ from scipy.sparse import csr_array
 
 from skmtl.splitting.row_swaps import LabelTable, bring_tasks_to_all_folds, spread_labels
 
-# Starting points that are tried where a task misses from a fold that could have it.
+# Starting points that are tried while a task is absent from a fold that could have it.
 _STARTS = 10
-# Rows times labels up to which their table is an array; a larger one is sparse.
+# Rows times labels up to which their table is an array; larger tables are sparse.
 _MOST_CELLS = 4_000_000
 
 
 def deal_in_turn(
     tasks: NDArray[np.intp], classes: NDArray[np.intp], order: NDArray[np.intp], n_folds: int
 ) -> NDArray[np.intp]:
-    """Fold of every row that has one task and one class: rows sorted by task, then class, are dealt
-    in turn.
+    """Return the fold of every row, for rows with one task and one class each.
 
-    Rows of a task, and of a class of a task, stand in a row, so their numbers in two folds differ
-    by at most one.
+    Rows are sorted by task, then by class, and assigned to the folds in turn. The numbers of rows
+    of a task, and of a class of a task, therefore differ by at most one between two folds.
     """
     folds = np.empty(len(order), dtype=np.intp)
     folds[order[np.lexsort((classes[order], tasks[order]))]] = np.arange(len(order)) % n_folds
@@ -33,10 +32,9 @@ def deal_in_turn(
 def deal_label_sets(
     codes: list[NDArray[np.intp]], order: NDArray[np.intp], n_folds: int
 ) -> NDArray[np.intp]:
-    """Fold of every row that has a class of several tasks (-1 = none), by iterative stratification
-    and swaps.
+    """Return the fold of every row, for rows with labels of several tasks (code -1 = missing).
 
-    Folds never differ by more than one row.
+    Uses iterative stratification, then swaps. The sizes of folds differ by at most one row.
     """
     folds = np.empty(len(order), dtype=np.intp)
     fewest = np.inf
@@ -51,9 +49,7 @@ def deal_label_sets(
 
 
 def _dealt(codes: list[NDArray[np.intp]], n_folds: int) -> tuple[NDArray[np.intp], int]:
-    """Folds of rows in the order that they come, and how often a task misses from a fold that could
-    have it.
-    """
+    """Return the folds of rows in the given order, and how many (task, fold) pairs lack a row."""
     labels, n_labels = _label_numbers(codes)
     n_classes = n_labels - len(codes)
     folds = _rarest_first(labels, n_labels, n_classes, n_folds)
@@ -63,31 +59,31 @@ def _dealt(codes: list[NDArray[np.intp]], n_folds: int) -> tuple[NDArray[np.intp
 
 
 def _label_table(labels: NDArray[np.intp], n_labels: int) -> LabelTable:
-    """Return which row has which label, (n, L): an array, or a sparse one where it would be large."""
+    """Return the table of rows and labels, (n, L), with ones and zeros; sparse if it is large."""
     rows, columns = np.nonzero(labels >= 0)
     found = labels[rows, columns]
     if len(labels) * n_labels > _MOST_CELLS:
         shape = (len(labels), n_labels)
         return csr_array((np.ones(len(rows)), (rows, found)), shape=shape)
-    held = np.zeros((len(labels), n_labels))
-    held[rows, found] = 1.0
-    return held
+    table = np.zeros((len(labels), n_labels))
+    table[rows, found] = 1.0
+    return table
 
 
 def _rarest_first(
     labels: NDArray[np.intp], n_labels: int, n_classes: int, n_folds: int
 ) -> NDArray[np.intp]:
-    """Deal the class with the fewest rows left first: each row to the fold that lacks the class
-    most.
+    """Assign rows of the class with the fewest remaining rows first (iterative stratification).
 
-    Among equals it goes to the fold that lacks the row's other labels most, then to the smallest.
+    Each row goes to the fold that lacks the class most. Ties are broken by the row's other labels,
+    then by the size of the fold.
     """
     folds = np.full(len(labels), -1, dtype=np.intp)
     own_labels, rows_of_class = _by_row(labels), _by_class(labels, n_classes)
     left = np.bincount(labels[labels >= 0], minlength=n_labels)
     wanted = np.repeat(left[:, None] / n_folds, n_folds, axis=1)
     room = _Room(len(labels), n_folds)
-    # The queue may hold numbers of a class that have fallen since; each fall has an entry.
+    # When the count of a class falls, the new count is pushed; outdated entries are skipped.
     queue = [(int(count), label) for label, count in enumerate(left[:n_classes]) if count > 0]
     heapify(queue)
     while queue:
@@ -114,13 +110,13 @@ def _rarest_first(
 
 
 def _by_row(labels: NDArray[np.intp]) -> list[NDArray[np.intp]]:
-    """Labels of every row."""
+    """Return the labels of every row."""
     known = labels >= 0
     return np.split(labels[known], np.cumsum(known.sum(axis=1))[:-1])
 
 
 def _by_class(labels: NDArray[np.intp], n_classes: int) -> list[NDArray[np.intp]]:
-    """Rows of every class, in rising order."""
+    """Return the rows of every class, in increasing order."""
     rows, columns = np.nonzero((labels >= 0) & (labels < n_classes))
     classes = labels[rows, columns]
     order = np.argsort(classes, kind="stable")
@@ -129,14 +125,14 @@ def _by_class(labels: NDArray[np.intp], n_classes: int) -> list[NDArray[np.intp]
 
 
 class _Room:
-    """How many rows every fold still takes: sizes differ by at most one in the end."""
+    """Number of rows that every fold can still take, so that final sizes differ by at most one."""
 
     def __init__(self, n: int, n_folds: int):
         self.free = np.full(n_folds, n // n_folds)
         self.spare = n % n_folds
 
     def best(self, *wishes: NDArray[np.float64]) -> int:
-        """Fold with room that is first in the wishes, then in room; it loses a place."""
+        """Return the fold with room that maximizes the wishes in turn, and fill one place."""
         open_ = np.flatnonzero(self.free > (-1 if self.spare else 0))
         for wish in (*wishes, self.free):
             largest = wish[open_].max()
@@ -148,8 +144,10 @@ class _Room:
 
 
 def _label_numbers(codes: list[NDArray[np.intp]]) -> tuple[NDArray[np.intp], int]:
-    """Numbers of every row's labels, -1 for none: one per class of a task, and, after all
-    classes, one per task for having any.
+    """Return label numbers of every row, -1 if missing, and their count.
+
+    There is one number per class of a task and, after all classes, one per task, which stands for
+    any label of the task.
     """
     sizes = [int(own.max(initial=-1)) + 1 for own in codes]
     starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.intp)

@@ -1,6 +1,4 @@
-"""Swapping rows between folds so that labels are spread more evenly, and no task misses from a
-fold.
-"""
+"""Swaps of rows between folds, for evenly spread labels and all tasks in every fold."""
 
 from __future__ import annotations
 
@@ -11,43 +9,43 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-# Rows of either fold that a swap considers, and rounds over all pairs of folds.
+# Candidate rows of each fold in a swap, and rounds over all pairs of folds.
 _TRIED = 64
 _ROUNDS = 10
-# Rounds, and swaps of two folds in a round, where the table of labels is large: dealing has left
-# little to gain there, and the time must not grow with the number of labels.
+# Rounds, and swaps per pair of folds and round, for a large table of labels: stratification has
+# left little to improve there, and the time must not grow with the number of labels.
 _FEW_ROUNDS, _FEW_SWAPS = 3, 10
 
-# Which row has which label, (n, L), with ones and zeros.
+# Table of rows and labels, (n, L), with ones and zeros.
 LabelTable: TypeAlias = "NDArray[np.float64] | csr_array"
 
 
-def spread_labels(held: LabelTable, folds: NDArray[np.intp], n_folds: int) -> None:
-    r"""Swap pairs of rows, in place, while this brings the folds' counts of labels nearer to even.
+def spread_labels(table: LabelTable, folds: NDArray[np.intp], n_folds: int) -> None:
+    r"""Swap pairs of rows, in place, while this evens out the folds' counts of labels.
 
-    What falls is :math:`\sum_l \sum_f (c_{lf} - e_l)^2 / e_l`, with :math:`e_l` the even share of
-    label l. ``held`` (n, L) says which labels a row has; of either fold the rows that promise most
-    are tried.
+    Every swap decreases :math:`\sum_l \sum_f (c_{lf} - e_l)^2 / e_l`, where :math:`c_{lf}` counts
+    label l in fold f and :math:`e_l` is its mean over folds. ``table`` (n, L) marks the labels of
+    every row. Only the most promising rows of each fold are tried.
     """
-    weight = n_folds / np.maximum(held.sum(axis=0), 1)
-    norm = held @ weight
-    counts = _counts(held, folds, n_folds)
+    weight = n_folds / np.maximum(table.sum(axis=0), 1)
+    norm = table @ weight
+    counts = _counts(table, folds, n_folds)
     rounds, most = (
-        (_ROUNDS, held.shape[1]) if isinstance(held, np.ndarray) else (_FEW_ROUNDS, _FEW_SWAPS)
+        (_ROUNDS, table.shape[1]) if isinstance(table, np.ndarray) else (_FEW_ROUNDS, _FEW_SWAPS)
     )
     for _ in range(rounds):
         swaps = 0
         for f, g in combinations(range(n_folds), 2):
             for _ in range(most):
-                pull = held @ ((counts[f] - counts[g]) * weight)
+                pull = table @ ((counts[f] - counts[g]) * weight)
                 a, b = _lowest(norm - pull, folds == f), _lowest(norm + pull, folds == g)
                 change = (
-                    (norm - pull)[a][:, None] + (norm + pull)[b] - 2 * _overlap(held, a, b, weight)
+                    (norm - pull)[a][:, None] + (norm + pull)[b] - 2 * _overlap(table, a, b, weight)
                 )
                 i, j = np.unravel_index(np.argmin(change), change.shape)
                 if change[i, j] > -1e-9:
                     break
-                _swap(a[i], b[j], _row(held, a[i]) - _row(held, b[j]), folds, counts)
+                _swap(a[i], b[j], _row(table, a[i]) - _row(table, b[j]), folds, counts)
                 swaps += 1
         if swaps == 0:
             return
@@ -56,11 +54,11 @@ def spread_labels(held: LabelTable, folds: NDArray[np.intp], n_folds: int) -> No
 def bring_tasks_to_all_folds(
     known: NDArray[np.float64], folds: NDArray[np.intp], n_folds: int
 ) -> int:
-    """Swap rows, in place, while this lessens how often a task misses from a fold that could have
-    it.
+    """Swap rows, in place, while this brings tasks into folds that lack them.
 
-    ``known`` (n, T) says which tasks a row has a label of. A task with a row for every fold should
-    be in all of them, one with at least two rows in two. Return how often one still misses.
+    ``known`` (n, T) marks the tasks of which a row has a label. A task with at least one row per
+    fold should be in all folds, one with at least two rows in two folds. Return the number of
+    (task, fold) pairs that are still missing.
     """
     counts = _counts(known, folds, n_folds)
     due = np.minimum(counts.sum(axis=0), n_folds)
@@ -88,14 +86,15 @@ def _one_better_swap(
     task: np.intp,
     fold: np.intp,
 ) -> bool:
-    """Bring a row of the task into the fold by the swap that leaves the fewest missing; False where
-    none lessens them.
+    """Swap a row of the task into the fold, if this reduces the missing pairs; return whether.
+
+    Of all candidates it makes the swap that leaves the fewest missing pairs.
     """
     best, chosen = n_missing, None
     for giver in np.flatnonzero(counts[:, task] > 1):
         a = np.flatnonzero((folds == giver) & (known[:, task] > 0))[:_TRIED]
         b = np.flatnonzero(folds == fold)[:_TRIED]
-        # One row more or less changes where a task is only if a fold has at most one of its rows.
+        # A swap changes the presence of a task only if a fold has at most one of its rows.
         few = np.flatnonzero((counts[fold] <= 1) | (counts[giver] <= 1))
         moved = known[np.ix_(a, few)][:, None] - known[np.ix_(b, few)]
         others = (np.delete(counts, [giver, fold], axis=0) > 0).sum(axis=0)
@@ -111,21 +110,21 @@ def _one_better_swap(
     return chosen is not None
 
 
-def _counts(held: LabelTable, folds: NDArray[np.intp], n_folds: int) -> NDArray[np.float64]:
-    return np.stack([held[folds == fold].sum(axis=0) for fold in range(n_folds)])
+def _counts(table: LabelTable, folds: NDArray[np.intp], n_folds: int) -> NDArray[np.float64]:
+    return np.stack([table[folds == fold].sum(axis=0) for fold in range(n_folds)])
 
 
-def _row(held: LabelTable, row: np.intp) -> NDArray[np.float64]:
-    return held[row] if isinstance(held, np.ndarray) else held[[row]].toarray()[0]
+def _row(table: LabelTable, row: np.intp) -> NDArray[np.float64]:
+    return table[row] if isinstance(table, np.ndarray) else table[[row]].toarray()[0]
 
 
 def _overlap(
-    held: LabelTable, a: NDArray[np.intp], b: NDArray[np.intp], weight: NDArray[np.float64]
+    table: LabelTable, a: NDArray[np.intp], b: NDArray[np.intp], weight: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Weight of the labels that rows of either set share, (a, b)."""
-    if isinstance(held, np.ndarray):
-        return (held[a] * weight) @ held[b].T
-    shared: NDArray[np.float64] = (held[a].multiply(weight) @ held[b].T).toarray()
+    """Return the weight of the labels that each pair of rows shares, (a, b)."""
+    if isinstance(table, np.ndarray):
+        return (table[a] * weight) @ table[b].T
+    shared: NDArray[np.float64] = (table[a].multiply(weight) @ table[b].T).toarray()
     return shared
 
 
@@ -141,7 +140,7 @@ def _swap(
     folds: NDArray[np.intp],
     counts: NDArray[np.float64],
 ) -> None:
-    """Swap the folds of two rows; ``moved`` is what the first has more of every label."""
+    """Swap the folds of two rows; ``moved`` is the difference of their labels, first - second."""
     counts[folds[a]] -= moved
     counts[folds[b]] += moved
     folds[a], folds[b] = folds[b], folds[a]

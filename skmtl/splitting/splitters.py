@@ -30,15 +30,15 @@ from skmtl.splitting.dealing import deal_in_turn, deal_label_sets
 class MultiTaskKFold(BaseCrossValidator):
     """K folds that treat all tasks alike, for targets with missing labels.
 
-    Every row is in one test part. Wide targets, (n, T), are stratified on what is known of a row:
-    for classification the class of every task, for continuous targets which tasks have a label;
-    rows are dealt by iterative stratification [1]_, those with the rarest label first, each to the
-    fold that lacks this label most, then rows are swapped where a task would miss from a fold. In
-    long form, and for 1-D y, the rows of every task and class are dealt to the folds in turn, so
-    that the folds' numbers of rows of a task, and of a class of a task, differ by at most one.
+    Every row is in one test part. Wide targets, (n, T), are stratified by the classes of all tasks
+    or, for continuous targets, by which tasks have a label. Rows are assigned by iterative
+    stratification [1]_: those with the rarest label first, each to the fold that lacks this label
+    most. Rows are then swapped where a task would be absent from a fold. In long form, and for
+    1-D y, the rows of every task and class are assigned to the folds in turn, so that the numbers
+    of rows of a task, and of a class of a task, differ by at most one between folds.
 
     Every task with at least ``n_splits`` labels is in every test part, and every task with at least
-    two is in every training part, unless so many tasks share the same rows that no split has both.
+    two labels is in every training part, unless shared rows make this impossible.
 
     Parameters
     ----------
@@ -46,13 +46,12 @@ class MultiTaskKFold(BaseCrossValidator):
         Number of folds, at least 2.
     task_column : str, int or None, default=None
         Column of X, by name or position, that holds each row's task (long form); None = y has one
-        column per task. With None a 1-D y counts as one task, whatever X holds: its rows are not
-        stratified by task, since nothing says which column has the tasks.
+        column per task. With None, a 1-D y is one task, and its rows are not stratified by task.
     shuffle : bool, default=True
-        Whether rows are drawn at random within tasks and classes; else they are dealt in the order
-        of the data.
+        Whether to shuffle rows within tasks and classes before they are assigned; if False, the
+        order of the data is used.
     random_state : int, RandomState or None, default=None
-        Seed of the shuffling; an int gives the same folds at every call.
+        Seed of the shuffling; an int gives the same folds in every call.
 
     Raises
     ------
@@ -68,8 +67,8 @@ class MultiTaskKFold(BaseCrossValidator):
 
     Notes
     -----
-    A numeric column of y is taken for classes if its values are whole numbers and, on average, at
-    least two rows share one.
+    A numeric column of y is treated as classes if its values are whole numbers and, on average, at
+    least two rows have the same value.
 
     References
     ----------
@@ -118,21 +117,21 @@ class MultiTaskKFold(BaseCrossValidator):
     def split(
         self, X: Any, y: Any = None, groups: Any = None
     ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-        """Return the positions of training and test rows, fold by fold.
+        """Generate the positions of training and test rows of every fold.
 
         Parameters
         ----------
         X : array-like of shape (n, p)
             Inputs, in long form with the task column.
         y : array-like of shape (n,) or (n, T), optional
-            Targets, NaN where unknown.
+            Targets, NaN where a label is missing.
         groups : object
             Ignored.
 
         Returns
         -------
         iterator of (ndarray, ndarray)
-            Training and test rows.
+            Positions of training and test rows.
         """
         if groups is not None:
             warnings.warn(
@@ -147,7 +146,7 @@ class MultiTaskKFold(BaseCrossValidator):
         )
 
     def _folds(self, X: Any, y: Any) -> NDArray[np.intp]:
-        """Fold of every row."""
+        """Return the fold of every row."""
         n = n_rows_of(X)
         self._check(n)
         order = (
@@ -159,8 +158,8 @@ class MultiTaskKFold(BaseCrossValidator):
             return self._wide_folds(names, codes, order)
         if len(columns) > 1:
             raise ValueError(
-                f"With task_column, y must have shape (n,). Got {len(columns)} columns. Leave "
-                "task_column out where y has one column per task."
+                f"With task_column, y must have shape (n,). Got {len(columns)} columns. Set "
+                "task_column=None if y has one column per task."
             )
         tasks = np.zeros(n, dtype=np.intp)
         if self.task_column is None:
@@ -211,7 +210,7 @@ class MultiTaskKFold(BaseCrossValidator):
 
 
 def _targets(y: Any, n: int) -> tuple[list[str], list[NDArray[Any]]]:
-    """Names and columns of the targets; one column of zeros where there are none."""
+    """Return names and columns of the targets; one column of zeros without y."""
     if y is None:
         return ["0"], [np.zeros(n)]
     if np.ndim(y) not in (1, 2) or 0 in np.shape(y):
@@ -220,9 +219,7 @@ def _targets(y: Any, n: int) -> tuple[list[str], list[NDArray[Any]]]:
 
 
 def _class_codes(column: NDArray[Any]) -> NDArray[np.intp]:
-    """Return the number of every label's class, -1 where it is missing; 0 for all labels of a
-    continuous target.
-    """
+    """Return class codes of labels, -1 if missing; all 0 for a continuous target."""
     codes, values = distinct(column, "y")
     if all(
         isinstance(value, Real) and not isinstance(value, (bool, np.bool_, np.timedelta64))
@@ -262,7 +259,7 @@ def _warn_of_single_labels(names: list[str], counts: list[int]) -> None:
 
 
 def _warn_of_untrained(names: list[str], counts: list[int], n_tested: list[int]) -> None:
-    """Warn of tasks with several labels that are all in one test part."""
+    """Warn about tasks with several labels that are all in one test part."""
     lost = [
         name
         for name, count, n_folds in zip(names, counts, n_tested, strict=True)

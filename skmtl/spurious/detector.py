@@ -269,7 +269,7 @@ class SpuriousTaskDetector(VersionedState, DocLinks, BaseEstimator):
 
 
 def _coded(Y: Any) -> tuple[list[str], Array, list[int]]:
-    """Return the names of the tasks, class codes, (n, T), NaN if missing, and numbers of classes."""
+    """Return task names, class codes, (n, T), NaN if missing, and numbers of classes."""
     if np.shape(Y)[:1] == (0,):
         raise ValueError(
             f"Found array with 0 sample(s) (shape={np.shape(Y)}) while a minimum of 1 is required by "
@@ -304,8 +304,9 @@ def _draw(rng: np.random.RandomState, n: int) -> Array:
 
 
 def _corrected_p_values(shift: Array, draws: Array, threshold: float) -> Array:
-    """Return single-step max-T p-values of "the shift is at most the threshold", (T, T); NaN where
-    the shift is.
+    """Return single-step max-T p-values of "the shift is at most the threshold", (T, T).
+
+    They are NaN where the shift is.
     """
     off = ~np.eye(len(shift), dtype=bool) & ~np.isnan(shift)
     change = np.nan_to_num(

@@ -203,8 +203,9 @@ def _unseen(
     n_rows: int,
     names: list[str],
 ) -> Rows:
-    """Return the rows of the combinations that are kept for the test: rarest first, while every
-    label stays in training.
+    """Return the rows of the combinations of labels that are kept for the test.
+
+    The rarest come first, while every label stays in training.
     """
     kept: list[int] = []
     size = 0

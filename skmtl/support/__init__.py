@@ -1,8 +1,8 @@
-"""Callbacks, progress, saved state: what every estimator carries along."""
+"""Callbacks, progress and saved state of estimators."""
 
 from skmtl.support.callbacks import (
     CallbackSupport,
-    OnPass,
+    OnEpoch,
     Reconstruct,
     fit_callbacks,
     registered_callbacks,
@@ -27,7 +27,7 @@ __shared__ = [
     "DOCS_URL",
     "CallbackSupport",
     "DocLinks",
-    "OnPass",
+    "OnEpoch",
     "Reconstruct",
     "Stage",
     "VersionedState",

@@ -20,15 +20,15 @@ from skmtl._sklearn_compat import (
 )
 
 Reconstruct = Callable[[], dict[str, Any]]
-OnPass = Callable[[int, Reconstruct], bool]
+OnEpoch = Callable[[int, Reconstruct], bool]
 
 
 class CallbackSupport(CallbackSupportMixin):
     """Mixin for estimators with a ``callbacks`` parameter; goes left of ``BaseEstimator``.
 
-    From scikit-learn 1.9 on it brings ``set_callbacks``. Clones share the callbacks in
-    ``callbacks`` with the original, as scikit-learn's clones share those of ``set_callbacks``: what
-    a search's clones report must reach the callback that the user holds.
+    It provides ``set_callbacks`` with scikit-learn 1.9 or newer. Clones share the objects in
+    ``callbacks`` with the original, as scikit-learn's clones share those of ``set_callbacks``, so
+    that reports from the clones of a search reach the user's callback.
 
     Examples
     --------
@@ -53,7 +53,7 @@ class CallbackSupport(CallbackSupportMixin):
 
 
 def registered_callbacks(estimator: Any) -> list[Any] | None:
-    """Return the callbacks that ``set_callbacks`` registered on any estimator; None without any."""
+    """Return the callbacks registered by ``set_callbacks`` on an estimator; None without any."""
     registered: list[Any] | None = getattr(estimator, "_skl_callbacks", None)
     return registered
 
@@ -64,34 +64,33 @@ def fit_callbacks(
     X: Any,
     y: Any,
     *,
-    max_passes: int | None,
+    max_epochs: int | None,
     metadata: dict[str, Any] | None = None,
-) -> Iterator[OnPass | None]:
+) -> Iterator[OnEpoch | None]:
     """Run the callbacks of an estimator around its training loop.
 
     The callbacks are those of ``set_callbacks``, those that a search or pipeline passes down, and
-    those in the parameter ``callbacks``. ``fit`` stores what it has learnt before the context ends,
-    where callbacks see the fitted estimator once more. They are torn down when the context ends,
-    also by an error.
+    those in the parameter ``callbacks``. ``fit`` sets the fitted attributes before the context
+    ends, because callbacks then see the estimator once more. They are torn down when the context
+    ends, also after an error.
 
     Parameters
     ----------
     estimator : estimator
-        What is fitted; its class derives from :class:`CallbackSupport`.
+        Estimator that is fitted; its class derives from :class:`CallbackSupport`.
     X, y : array-like
-        Training data as the user gave them: callbacks hand them to scorers.
-    max_passes : int or None
-        Largest number of passes, None where unknown.
+        Training data as the user passed them; callbacks pass them to scorers.
+    max_epochs : int or None
+        Largest number of epochs; None if unknown.
     metadata : dict, optional
-        What came with X and y, such as ``sample_weight``; None values are left out.
+        Other arguments of ``fit``, such as ``sample_weight``; None values are left out.
 
     Yields
     ------
     callable or None
-        ``on_pass(n_done, reconstruct)``, to be called after every pass over the data;
-        ``reconstruct()`` returns the fitted attributes as if training stopped now, and is called
-        only where a callback asks for them. Returns True where a callback asks to stop. None: there
-        is nothing to call.
+        ``on_epoch(n_done, reconstruct)``, to be called after every epoch. ``reconstruct()`` returns
+        the fitted attributes as if training stopped now; it is called only if a callback needs
+        them. The result is True if a callback asks to stop. None if there are no callbacks.
 
     Raises
     ------
@@ -100,8 +99,8 @@ def fit_callbacks(
     ValueError
         If there are callbacks and scikit-learn is older than 1.9.
     TypeError
-        If ``callbacks`` holds one that belongs on the search or pipeline that fits the estimator,
-        such as ``ProgressBar``.
+        If ``callbacks`` holds a callback that must be set on the search or pipeline that fits the
+        estimator, such as ``ProgressBar``.
 
     Examples
     --------
@@ -112,13 +111,13 @@ def fit_callbacks(
     ...         self.callbacks = callbacks
     ...
     ...     def fit(self, X, y=None):
-    ...         with fit_callbacks(self, X, y, max_passes=3) as on_pass:
+    ...         with fit_callbacks(self, X, y, max_epochs=3) as on_epoch:
     ...             for n_done in range(1, 4):
-    ...                 if on_pass and on_pass(n_done, lambda: {"n_iter_": n_done}):
+    ...                 if on_epoch and on_epoch(n_done, lambda: {"n_iter_": n_done}):
     ...                     break
     ...             self.n_iter_ = n_done
     ...         return self
-    >>> Counter().fit([[0.0]]).n_iter_  # no callbacks: on_pass is None
+    >>> Counter().fit([[0.0]]).n_iter_  # no callbacks: on_epoch is None
     3
     """
     registered = registered_callbacks(estimator)
@@ -130,9 +129,9 @@ def fit_callbacks(
         estimator._skl_callbacks = callbacks
         try:
             passed = {name: value for name, value in (metadata or {}).items() if value is not None}
-            passes = _Passes(estimator, {"X": X, "y": y, "metadata": passed}, max_passes)
-            yield passes
-            passes.close()
+            epochs = _Epochs(estimator, {"X": X, "y": y, "metadata": passed}, max_epochs)
+            yield epochs
+            epochs.close()
         finally:
             if registered is None:
                 del estimator._skl_callbacks
@@ -140,32 +139,32 @@ def fit_callbacks(
                 estimator._skl_callbacks = registered
 
 
-class _Passes:
-    """One fit and its passes, as scikit-learn's tree of callback contexts.
+class _Epochs:
+    """One fit and its epochs, as scikit-learn's tree of callback contexts.
 
-    A pass begins when the one before it has ended, for nobody says whether another will follow; one
-    that never ran is ended empty.
+    The context of an epoch begins when the previous one ends, because it is not known whether
+    another epoch will follow. A context whose epoch never ran is ended without data.
     """
 
-    def __init__(self, estimator: Any, data: dict[str, Any], max_passes: int | None):
+    def __init__(self, estimator: Any, data: dict[str, Any], max_epochs: int | None):
         self.data = {"estimator": estimator, **data}
-        self.max_passes, self.n_done, self.stopped = max_passes, 0, False
-        self.fit = estimator._init_callback_context(max_subtasks=max_passes)
+        self.max_epochs, self.n_done, self.stopped = max_epochs, 0, False
+        self.fit = estimator._init_callback_context(max_subtasks=max_epochs)
         self.fit.call_on_fit_task_begin(**self.data)
         self.current = self._begin()
 
     def __call__(self, n_done: int, reconstruct: Reconstruct) -> bool:
         while (
             self.n_done < n_done and self.current is not None
-        ):  # passes made at once: all are told, the last one is shown
+        ):  # several epochs at once: each is reported, only the last with fitted attributes
             self.n_done += 1
             shown = {"reconstruction_attributes": reconstruct} if self.n_done == n_done else {}
             self.stopped |= bool(self.current.call_on_fit_task_end(**self.data, **shown))
-            self.current = None if self.stopped or self.n_done == self.max_passes else self._begin()
+            self.current = None if self.stopped or self.n_done == self.max_epochs else self._begin()
         return self.stopped
 
     def close(self) -> None:
-        """End what is open; the estimator is fitted."""
+        """End the open contexts, after the estimator has been fitted."""
         if self.current is not None:
             self.current.call_on_fit_task_end(estimator=self.data["estimator"])
         self.fit.call_on_fit_task_end(**self.data, reconstruction_attributes={})
@@ -175,9 +174,7 @@ class _Passes:
 
 
 def _given(estimator: Any, registered: list[Any]) -> list[Any]:
-    """Return the checked callbacks of the parameter ``callbacks`` that are not among the registered
-    ones.
-    """
+    """Validate the parameter ``callbacks`` and return those that are not registered already."""
     given, name = getattr(estimator, "callbacks", None), type(estimator).__name__
     if given is None:
         return []
@@ -191,8 +188,7 @@ def _given(estimator: Any, registered: list[Any]) -> list[Any]:
     ):
         raise InvalidParameterError(
             f"The 'callbacks' parameter of {name} must be None or a list of scikit-learn callbacks "
-            "(instances, such as "
-            f"sklearn.callback.ProgressBar()). Got {given!r} instead."
+            f"(instances, such as sklearn.callback.ProgressBar()). Got {given!r} instead."
         )
     new = [callback for callback in given if not any(callback is other for other in registered)]
     outer = getattr(estimator, "_parent_callback_ctx", None)
@@ -202,8 +198,7 @@ def _given(estimator: Any, registered: list[Any]) -> list[Any]:
     if outer is not None and misplaced:
         raise TypeError(
             f"The 'callbacks' parameter of {name} holds {misplaced[0]}, which belongs on the "
-            f"outermost estimator, and {name} is fitted inside "
-            f"{outer.estimator_name}. Use {outer.estimator_name}.set_callbacks({misplaced[0]}()) "
-            "instead."
+            f"outermost estimator, and {name} is fitted inside {outer.estimator_name}. "
+            f"Use {outer.estimator_name}.set_callbacks({misplaced[0]}()) instead."
         )
     return new

@@ -1,4 +1,4 @@
-"""Progress of long computations, for whoever listens."""
+"""Progress of long computations, reported to a listener."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def progress_to(listener: Listener) -> Iterator[None]:
     Parameters
     ----------
     listener : callable
-        Called as ``listener(stage, done, total)`` whenever a stage has advanced.
+        Called as ``listener(stage, done, total)`` whenever a stage advances.
 
     Yields
     ------
@@ -42,12 +42,12 @@ def progress_to(listener: Listener) -> Iterator[None]:
 
 
 class Stage:
-    """A stage of known length; may be advanced from any thread.
+    """A stage of a computation with a known number of items; may be advanced from any thread.
 
     Parameters
     ----------
     name : str
-        What is being done.
+        Name of the stage.
     total : int
         Number of items.
     verbose : int, default=0
@@ -67,7 +67,7 @@ class Stage:
         self._start = time.perf_counter()
 
     def advance(self, count: int) -> None:
-        """Enter that ``count`` more items are done."""
+        """Report that ``count`` more items are done."""
         with self._lock:
             self.done += count
             if self._listener is not None:

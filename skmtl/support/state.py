@@ -1,6 +1,4 @@
-"""What every estimator of skmtl carries beside its parameters: the versions it was saved with, and
-the address of its page.
-"""
+"""Saved state of estimators with version numbers, and links to the documentation."""
 
 from __future__ import annotations
 
@@ -18,23 +16,23 @@ from sklearn.exceptions import InconsistentVersionWarning
 DOCS_URL = "https://skmtl.readthedocs.io/en/stable"
 
 _KEY = "_versions"
-# Key that marks a dict of arrays as a DataFrame.
+# Key that marks a dict of arrays as a stored DataFrame.
 _FRAME = "_skmtl_frame"
-# Name of each distribution, and of the module whose __version__ says which one runs.
+# Distributions, and the module of each whose __version__ is recorded.
 _RECORDED = {"skmtl": "skmtl", "numpy": "numpy", "scikit-learn": "sklearn", "torch": "torch"}
 
 
 class VersionMismatchWarning(InconsistentVersionWarning):
-    """An estimator was saved with other versions than those it is loaded with.
+    """Warning that an estimator was saved with other versions than those that load it.
 
     Parameters
     ----------
     estimator_name : str
         Class of the estimator.
     saved : dict of str to str
-        Versions in the file, by name of the package.
+        Versions recorded in the file, by package.
     running : dict of str to str
-        Versions that load it.
+        Installed versions, by package.
     differing : list of str
         Packages that the warning is about.
 
@@ -74,12 +72,11 @@ class VersionMismatchWarning(InconsistentVersionWarning):
 
 
 class VersionedState:
-    """Mixin that saves an estimator together with the versions it was saved with; goes left of
-    ``BaseEstimator``.
+    """Mixin that saves version numbers with an estimator; goes left of ``BaseEstimator``.
 
-    Loading warns (:class:`VersionMismatchWarning`, an ``InconsistentVersionWarning``) where skmtl
-    has another version, or numpy, scikit-learn or torch another major one. A state without versions
-    loads silently. Works in pickle, joblib, skops and ``copy``.
+    Loading warns (:class:`VersionMismatchWarning`, an ``InconsistentVersionWarning``) if the
+    version of skmtl, or the major version of numpy, scikit-learn or torch, differs. A state without
+    versions loads silently. Works with pickle, joblib, skops and ``copy``.
 
     Examples
     --------
@@ -112,10 +109,9 @@ class VersionedState:
 
 
 class DocLinks:
-    """Mixin that makes the HTML representation link to the class's page in this documentation; goes
-    left of ``BaseEstimator``.
+    """Mixin that links the HTML representation to the class's page in the documentation.
 
-    A class of a user's own that derives from one of ours has no page here, and no link.
+    It goes left of ``BaseEstimator``. A user's subclass has no page, and no link.
 
     Examples
     --------
@@ -131,14 +127,14 @@ class DocLinks:
     _doc_link_template = DOCS_URL + "/api/generated/{room}.{name}.html"
 
     def _doc_link_url_param_generator(self) -> dict[str, str]:
-        """Return what the page of a class is named after: where users import it from, and itself."""
+        """Return the package that users import the class from, and its name, for its URL."""
         name, (package, *rest) = type(self).__name__, type(self).__module__.split(".")
         straight = name in getattr(sys.modules.get(package), "__all__", ())
         return {"room": package if straight else ".".join([package, *rest[:1]]), "name": name}
 
 
 def frame_to_arrays(value: Any) -> Any:
-    """Return a DataFrame as a dict of arrays, which skops can store; anything else as it is.
+    """Convert a DataFrame to a dict of arrays, which skops can store; keep anything else.
 
     Parameters
     ----------
@@ -164,12 +160,12 @@ def frame_to_arrays(value: Any) -> Any:
 
 
 def frame_from_arrays(value: Any) -> Any:
-    """Return the DataFrame that :func:`frame_to_arrays` took apart; anything else as it is.
+    """Restore the DataFrame that :func:`frame_to_arrays` converted; keep anything else.
 
     Parameters
     ----------
     value : object
-        What ``frame_to_arrays`` gave.
+        Result of ``frame_to_arrays``.
 
     Returns
     -------
@@ -194,7 +190,7 @@ def running_versions() -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        Version by name of the package; one that is not installed is left out.
+        Version by package; packages that are not installed are left out.
 
     Examples
     --------
@@ -218,7 +214,7 @@ def _installed(name: str) -> str | None:
 
 
 def _warn_where_versions_differ(estimator_name: str, saved: dict[str, Any]) -> None:
-    """Warn of another version of skmtl and of another major version of anything else."""
+    """Warn if the version of skmtl, or the major version of another package, differs."""
     running = running_versions()
     saved = {name: number for name, number in saved.items() if isinstance(number, str)}
     both = [name for name in running if name in saved]

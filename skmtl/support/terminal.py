@@ -1,4 +1,4 @@
-"""A progress bar, where there is somebody to watch it."""
+"""A progress bar for interactive terminals."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from skmtl.support.progress import progress_to
 
 @contextmanager
 def progress_bar() -> Iterator[None]:
-    """Show the progress of everything computed in this context, if the output goes to a terminal
-    and rich is installed.
+    """Show a progress bar in this context, if output goes to a terminal and rich is installed.
 
     Yields
     ------

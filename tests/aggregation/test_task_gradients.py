@@ -193,7 +193,7 @@ def test_the_representation_is_refused_where_tasks_have_rows_of_their_own(rng):
     arguments = problem(rng, task_rows=[np.arange(16), np.arange(16, 32)])
     with pytest.raises(
         ValueError,
-        match=r"at='representation'.*weighs gradients at the representation.*rows of its own. Set "
+        match=r"at='representation'.*uses gradients at the representation.*share rows .*Set "
         r"at=\"parameters\"",
     ):
         train_fleet(*arguments, aggregator=TaskGradients("upgrad", at="representation"))
@@ -207,7 +207,7 @@ def test_an_estimator_refuses_the_representation_in_long_form_and_takes_every(rn
         max_iter=2,
         n_members=1,
     )
-    with pytest.raises(ValueError, match="which only tasks that share rows have in common"):
+    with pytest.raises(ValueError, match="which requires that tasks share rows"):
         model.fit(X, X[:, 0])
     assert model.set_params(aggregator__at="parameters", aggregator__every=3).fit(
         X, X[:, 0]

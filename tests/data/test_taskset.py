@@ -205,9 +205,9 @@ def test_wide_form_leaves_out_rows_without_a_label(rng, kind):
     tasks, X, Y = wide_set(rng, kind=kind)
     assert tasks.names == ["0", "1", "2", "3"]
     for t, name in enumerate(tasks.names):
-        labelled = ~np.isnan(Y[:, t])
-        np.testing.assert_array_equal(tasks[name].X, X[labelled])
-        np.testing.assert_array_equal(tasks[name].y, Y[labelled, t])
+        labeled = ~np.isnan(Y[:, t])
+        np.testing.assert_array_equal(tasks[name].X, X[labeled])
+        np.testing.assert_array_equal(tasks[name].y, Y[labeled, t])
 
 
 @pytest.mark.parametrize(
@@ -550,7 +550,7 @@ def test_a_row_shared_by_tasks_is_never_on_both_sides(seed, kind, missing, test_
             assert set(train[name].y) == set(test[name].y) == {0, 1}
 
 
-def test_rows_labelled_for_all_tasks_are_split_in_the_exact_share(rng):
+def test_rows_labeled_for_all_tasks_are_split_in_the_exact_share(rng):
     tasks = wide_set(rng, n=50, kind="regression", missing=0.0)[0]
     assert set(tasks.train_test_split(test_size=0.3, random_state=0)[1].sizes) == {15}
 

@@ -58,7 +58,7 @@ def test_unseen_and_missing_levels_are_one_level_of_their_own(kind, embedding_di
     )  # strings in a column that is known to hold categories
 
 
-def test_the_vector_of_the_unknown_is_zero_where_training_never_met_it_and_learnt_where_it_did(
+def test_the_vector_of_the_unknown_is_zero_where_training_never_met_it_and_learned_where_it_did(
     towns, y
 ):
     settings = {"embedding_dim": 4, "alpha": 0.0}
@@ -257,7 +257,7 @@ def test_a_number_that_is_first_missing_at_predict_is_the_mean(kind, rng):
     assert np.isfinite(output(model, np.full((2, 3), np.nan))).all()
 
 
-def test_a_gap_that_tells_the_target_is_learnt(rng):
+def test_a_gap_that_tells_the_target_is_learned(rng):
     X = rng.normal(size=(120, 2))
     y = np.where(np.arange(120) % 4 == 0, 3.0, 0.0)
     X[::4, 0] = np.nan

@@ -212,7 +212,7 @@ def test_blocks_of_a_large_table_give_what_the_whole_gives(rng, monkeypatch):
     X = rng.normal(size=(20, 7))
     X[rng.random(X.shape) < 0.2] = np.nan
     whole = encode(X)
-    monkeypatch.setattr("skmtl.estimators.numeric._LEARNT_AT_ONCE", 60)
+    monkeypatch.setattr("skmtl.estimators.numeric._LEARNED_AT_ONCE", 60)
     monkeypatch.setattr("skmtl.estimators.numeric._TREATED_AT_ONCE", 50)
     assert_same(encode(X), whole)
 
@@ -227,7 +227,7 @@ def plain_parts(value):
     )
 
 
-def test_what_is_learnt_is_arrays_and_plain_values_and_survives_a_pickle(mixed):
+def test_what_is_learned_is_arrays_and_plain_values_and_survives_a_pickle(mixed):
     mixed["n"] = pd.Categorical(np.arange(len(mixed), dtype=np.int64) % 3)
     mixed["r"] = pd.Categorical(np.arange(len(mixed)) / 8)
     encoder = InputEncoder.learn(mixed)

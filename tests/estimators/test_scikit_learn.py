@@ -88,7 +88,7 @@ def test_an_estimator_that_is_not_fitted_says_so(kind, X):
 
 
 @pytest.mark.parametrize("kind", BOTH)
-def test_a_clone_has_the_parameters_and_nothing_learnt(kind, X, targets):
+def test_a_clone_has_the_parameters_and_nothing_learned(kind, X, targets):
     model = kind(**FAST, task_weights={"0": 2.0}).fit(X, targets[kind])
     copy = clone(model)
     assert copy.get_params() == model.get_params()

@@ -78,7 +78,7 @@ def test_weight_zero_is_the_row_absent_in_minibatches_and_validation_too(kind, f
 
 
 @pytest.mark.parametrize("form", ["wide", "long"])
-def test_a_class_that_only_rows_of_weight_zero_have_is_not_learnt(form, problem):
+def test_a_class_that_only_rows_of_weight_zero_have_is_not_learned(form, problem):
     settings, X, y = problem(MultiTaskClassifier, form)
     y, weight = y.copy(), np.ones(len(X))
     y[4], weight[4] = 9, 0

@@ -1,4 +1,4 @@
-"""Values and derivatives of all losses against independent references, at ordinary and bad scales."""
+"""Values and derivatives of all losses equal independent references, also at extreme scales."""
 
 import numpy as np
 import pytest

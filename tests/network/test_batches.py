@@ -88,8 +88,8 @@ def test_weights_of_shared_rows_leave_missing_labels_out(rng, sample_weight, len
     for e, (rows,) in enumerate(members):
         for t in range(3):
             expected = np.zeros(50)
-            labelled = rows[~np.isnan(data.y[rows, t])]
-            expected[labelled] = data.sample_weight[labelled] if sample_weight else 1.0
+            labeled = rows[~np.isnan(data.y[rows, t])]
+            expected[labeled] = data.sample_weight[labeled] if sample_weight else 1.0
             np.testing.assert_allclose(found[e, t], expected / max(expected.sum(), 1e-300), **TIGHT)
 
 

@@ -72,7 +72,7 @@ def numpy_scores(architecture, parameters, X, task):
 
 
 def numpy_loss(fleet, parameters, rows, task, n_classes):
-    """Weighted mean loss of one task over its labelled rows; None without any."""
+    """Weighted mean loss of one task over its labeled rows; None without any."""
     y = fleet.data.y if fleet.data.y.ndim == 1 else fleet.data.y[:, task]
     rows = rows[~np.isnan(y[rows])]
     if not len(rows):
@@ -420,8 +420,7 @@ def test_a_member_stops_once_its_validation_loss_has_not_fallen_for_long_enough(
 
 @LAYOUTS
 def test_members_stop_at_different_times(random_fleet, layout):
-    # Step size 0: one improvement over nothing, then three passes without. The others go on to the
-    # end.
+    # Learning rate 0: one improvement, then three epochs without. The others train to the end.
     fleet = random_fleet(
         layout,
         "squared_error",

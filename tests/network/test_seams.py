@@ -377,7 +377,7 @@ def test_a_term_of_gradient_zero_changes_nothing(random_fleet, layout):
 def test_a_term_sees_scores_labels_weights_and_groups_of_the_batch(
     rng, random_fleet, plain_scores, layout, loss
 ):
-    # Step size 0: scores stay those of the initial parameters, so inputs can be told from them.
+    # Learning rate 0: scores stay those of the initial parameters, so inputs can be told from them.
     # Groups name the rows.
     fleet = random_fleet(layout, loss, 2, max_iter=2)
     fleet.members = [replace(member, learning_rate=0.0) for member in fleet.members]

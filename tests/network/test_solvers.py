@@ -12,7 +12,7 @@ ENTERS, LEAVES, LAST = 17, 34, 50
 
 
 class Plain:
-    """One member's torch.optim optimiser, Adam with epsilon where our order of the formula has it."""
+    """The torch.optim optimizer of one network, with epsilon in Adam where skmtl has it."""
 
     def __init__(self, name, start, rate):
         self.name, self.k = name, 0

@@ -144,11 +144,11 @@ class PlainNetwork:
                 known = Signals(losses=means[None], present=(shares > 0)[None])
                 self.state = self.aggregator.end_epoch(known, self.state)
             noted = np.array(self.noted)
-            labelled = ~np.isnan(noted)
+            labeled = ~np.isnan(noted)
             self.curve.append(
                 np.where(
-                    labelled.any(0),
-                    np.where(labelled, noted, 0).sum(0) / labelled.sum(0).clip(1),
+                    labeled.any(0),
+                    np.where(labeled, noted, 0).sum(0) / labeled.sum(0).clip(1),
                     np.nan,
                 )
             )
@@ -741,7 +741,7 @@ def test_training_in_two_parts_keeps_what_the_aggregator_remembers(
 
 
 def test_another_aggregator_does_not_go_on_from_what_the_first_remembers(random_fleet):
-    # The weights of the losses that UW has learnt and the logits of FAMO go by the same names.
+    # The weights of the losses that UW has learned and the logits of FAMO go by the same names.
     fleet = steered_fleet(random_fleet, "wide", 1, keep_solver_state=True, max_iter=2)
     (first,) = train(fleet, UW(learning_rate=0.5))
     again = replace(fleet.members[0], start=first)
@@ -811,8 +811,7 @@ def test_every_aggregator_trains_with_or_without_a_trunk_and_a_single_task_as_th
 
 
 def test_dropout_alone_does_not_move_the_weights_of_famo(rng):
-    # Step size 0: no loss falls, whichever units are left out, so that nothing is to be learnt of
-    # the tasks.
+    # Learning rate 0: no loss falls, whichever units are dropped, so there is nothing to learn.
     x = rng.normal(size=(400, 4))
     y = np.column_stack([3 * x[:, 0], 0.1 * rng.normal(size=400)])
     training = Training(

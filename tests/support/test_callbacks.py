@@ -48,14 +48,14 @@ class Halving(CallbackSupport, VersionedState, RegressorMixin, BaseEstimator):
         _, targets = validate_data(self, X, y)
         target, mean = np.average(targets, weights=sample_weight), 0.0
         with fit_callbacks(
-            self, X, y, max_passes=self.max_iter, metadata={"sample_weight": sample_weight}
-        ) as on_pass:
-            self.on_pass_ = on_pass is not None
+            self, X, y, max_epochs=self.max_iter, metadata={"sample_weight": sample_weight}
+        ) as on_epoch:
+            self.on_epoch_ = on_epoch is not None
             for n_done in range(1, self.max_iter + 1):
                 if n_done == self.fail_at:
                     raise FloatingPointError("diverged")
                 mean += (target - mean) / 2
-                if on_pass and on_pass(
+                if on_epoch and on_epoch(
                     n_done, lambda mean=mean, n_done=n_done: {"mean_": mean, "n_iter_": n_done}
                 ):
                     break
@@ -144,10 +144,10 @@ def test_a_pass_begins_before_it_runs(data):
     class Traced(Halving):
         def fit(self, X, y):
             self.trace = []
-            with fit_callbacks(self, X, y, max_passes=2) as on_pass:
+            with fit_callbacks(self, X, y, max_epochs=2) as on_epoch:
                 for n_done in (1, 2):
                     self.trace.append(f"run {n_done}")
-                    on_pass(n_done, dict)
+                    on_epoch(n_done, dict)
             return self
 
     assert Traced(callbacks=[Watching()]).fit(*data).trace == [
@@ -179,17 +179,17 @@ def test_nothing_is_reconstructed_for_callbacks_that_do_not_look(data):
         raise AssertionError("nobody asked for a fitted estimator")
 
     estimator = Halving(callbacks=[ProgressBar()])
-    with fit_callbacks(estimator, *data, max_passes=2) as on_pass:
-        assert [on_pass(1, never), on_pass(2, never)] == [False, False]
+    with fit_callbacks(estimator, *data, max_epochs=2) as on_epoch:
+        assert [on_epoch(1, never), on_epoch(2, never)] == [False, False]
 
 
 def test_passes_reported_together_all_count_and_the_last_is_shown(data):
     recorder = Recorder()
     estimator = Halving(callbacks=[recorder])
-    with fit_callbacks(estimator, *data, max_passes=None) as on_pass:
-        on_pass(3, lambda: {"mean_": 1.0})
-        on_pass(3, lambda: {"mean_": 2.0})
-        on_pass(4, lambda: {"mean_": 3.0})
+    with fit_callbacks(estimator, *data, max_epochs=None) as on_epoch:
+        on_epoch(3, lambda: {"mean_": 1.0})
+        on_epoch(3, lambda: {"mean_": 2.0})
+        on_epoch(4, lambda: {"mean_": 3.0})
     assert passes(recorder, "end") == [0, 1, 2, 3, 4]  # the last one had begun, and is ended empty
     assert [shown and shown.mean_ for name, *_, shown in recorder.shown if name == "pass"] == [
         None,
@@ -270,9 +270,9 @@ def test_input_that_is_refused_sets_nothing_up():
 
 # ---------------------------------------------------------------------- what is called
 def test_without_callbacks_there_is_nothing_to_call(data):
-    assert not Halving().fit(*data).on_pass_
-    assert not Halving(callbacks=[]).fit(*data).on_pass_
-    assert not Halving().set_callbacks(Recorder()).set_callbacks().fit(*data).on_pass_
+    assert not Halving().fit(*data).on_epoch_
+    assert not Halving(callbacks=[]).fit(*data).on_epoch_
+    assert not Halving().set_callbacks(Recorder()).set_callbacks().fit(*data).on_epoch_
 
 
 def test_callbacks_of_both_kinds_are_called_and_the_same_one_only_once(data):
@@ -463,13 +463,13 @@ def test_below_1_9_estimators_work_and_callbacks_are_refused_with_the_reason(old
             self.callbacks = callbacks
 
         def fit(self, X, y):
-            with old.fit_callbacks(self, X, y, max_passes=2) as on_pass:
-                self.on_pass_ = on_pass
+            with old.fit_callbacks(self, X, y, max_epochs=2) as on_epoch:
+                self.on_epoch_ = on_epoch
             return self
 
     assert not hasattr(Old, "set_callbacks")
-    assert Old().fit(*data).on_pass_ is None
-    assert Old(callbacks=[]).fit(*data).on_pass_ is None
+    assert Old().fit(*data).on_epoch_ is None
+    assert Old(callbacks=[]).fit(*data).on_epoch_ is None
     given = [Recorder()]
     assert clone(Old(callbacks=given)).callbacks is given
     with pytest.raises(
