@@ -35,6 +35,7 @@ from skmtl.affinity.storable_splines import StorableSplines
 from skmtl.affinity.tagging import average_known
 from skmtl.data import TaskSet
 from skmtl.estimators import MultiTaskNetwork
+from skmtl.support import warn_of_seedless_memory
 
 _ALPHAS = np.logspace(-6, 2, 17)
 # Fewest distinct scores that a spline is bent to; below, a mean is all that can be fitted.
@@ -190,6 +191,7 @@ class EnsembleAffinity(AffinityEstimator):
         EnsembleAffinity
             The fitted estimate.
         """
+        warn_of_seedless_memory(self.memory, self.random_state)
         estimator, seed = network_and_seed(self, tasks)
         self.task_names_ = tasks.names
         if gains is not None:

@@ -16,6 +16,7 @@ from skmtl.affinity.affinity_estimator import (
 from skmtl.affinity.gains import PairwiseGains
 from skmtl.affinity.measure import collect_pairwise_gains
 from skmtl.data import TaskSet
+from skmtl.support import warn_of_seedless_memory
 
 
 class HigherOrderAffinity(AffinityEstimator):
@@ -127,6 +128,7 @@ class HigherOrderAffinity(AffinityEstimator):
         HigherOrderAffinity
             The fitted estimate.
         """
+        warn_of_seedless_memory(self.memory, self.random_state)
         estimator, seed = network_and_seed(self, tasks)
         self.task_names_ = tasks.names
         if gains is None:

@@ -22,7 +22,7 @@ from skmtl.affinity.pair_sample import resolve_pairs
 from skmtl.affinity.shown_names import listed
 from skmtl.data import TaskSet, check_fraction
 from skmtl.estimators import MultiTaskClassifier, MultiTaskRegressor, measure_groups
-from skmtl.support import Stage
+from skmtl.support import Stage, warn_of_seedless_memory
 
 Group = tuple[str, ...]
 
@@ -120,6 +120,7 @@ def collect_pairwise_gains(
     """
     _check(tasks, estimator, n_repeats, n_jobs)
     check_fraction(test_size, "test_size")
+    warn_of_seedless_memory(memory, random_state)
     rng = check_random_state(random_state)
     ordered = resolve_pairs(
         tasks, pairs, np.random.RandomState(rng.randint(np.iinfo(np.int32).max))

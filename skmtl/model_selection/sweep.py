@@ -28,7 +28,7 @@ from skmtl.model_selection.sweep_rows import (
 )
 from skmtl.model_selection.sweep_runs import LARGEST_SEED, draw_runs
 from skmtl.model_selection.sweep_settings import Evaluation, SweepSettings
-from skmtl.support import Stage, progress_bar, read_memory
+from skmtl.support import Stage, progress_bar, read_memory, warn_of_seedless_memory
 
 # Runs that are trained, and kept, at once; seeds of the baseline.
 _AT_ONCE, _BASELINE_SEEDS = 100, 5
@@ -197,6 +197,7 @@ def fairness_sweep(
     drop = not isinstance(estimator, Pipeline) and not network.sensitive_as_input
     rows, tasks = read_training_rows(X, Y, sensitive_features, drop=drop)
     test = read_test_rows(X_test, Y_test, sensitive_features_test, tasks, drop=drop)
+    warn_of_seedless_memory(memory, random_state)
     rng = check_random_state(random_state)
     split_seed, baseline_seed = rng.randint(LARGEST_SEED, size=2).tolist()
     runs = draw_runs(settings, network, tasks.names, rng)

@@ -231,8 +231,11 @@ def moments_of(settings: LowRankSettings, rows: LinearRows) -> Moments:
     """Return the moments of the tasks."""
     tasks = rows.tasks
     # Threads that wait for each other cost more than these small products.
-    with threadpool_limits(limits=1, user_api="blas"):
-        return Moments.of(
+    with (
+        threadpool_limits(limits=1, user_api="blas"),
+        np.errstate(over="ignore", invalid="ignore"),
+    ):
+        moments = Moments.of(
             tasks,
             np.ones(len(tasks))
             if settings.task_weights is None
@@ -240,6 +243,12 @@ def moments_of(settings: LowRankSettings, rows: LinearRows) -> Moments:
             row_weight=rows.sample_weight,
             center=settings.fit_intercept,
         )
+    if not moments.finite:
+        raise ValueError(
+            f"{settings.owner} needs squares of X and y within the range of float64; here they "
+            "overflow. Scale the columns first."
+        )
+    return moments
 
 
 def solution_of(
