@@ -52,7 +52,7 @@ def warn_of_constant_tasks(settings: Settings, problem: Problem) -> None:
     names = tasks_left_out(settings, problem, problem.names)
     if names:
         warnings.warn(
-            f"All targets are alike in {shown_names(names, _SHOWN)}. Their only value is predicted, "
+            f"All targets are alike in {shown_names(names)}. Their only value is predicted, "
             f"and aggregator={shown_text(settings.aggregator)} leaves them out of its weighting.",
             UserWarning,
             stacklevel=5,
