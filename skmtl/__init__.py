@@ -1,4 +1,4 @@
-"""Multi-task learning on tabular data with a scikit-learn-compatible interface."""
+"""Multi-task learning on tabular data, with the interface of scikit-learn."""
 
 from skmtl.affinity import PairwiseGainRegressor, TaskRelationFeaturizer, collect_pairwise_gains
 from skmtl.data import Task, TaskSet

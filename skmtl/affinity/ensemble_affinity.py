@@ -33,6 +33,7 @@ from skmtl.affinity.storable_splines import StorableSplines
 from skmtl.affinity.tagging import average_known
 from skmtl.data import TaskSet
 from skmtl.estimators import MultiTaskNetwork
+from skmtl.support import warn_of_seedless_memory
 
 _ALPHAS = np.logspace(-6, 2, 17)
 # Minimum number of distinct scores for a spline; with fewer, the mean is fitted.
@@ -72,7 +73,7 @@ class EnsembleAffinity(AffinityEstimator):
         Number of joint networks, and of measurements per pair, that are averaged.
     n_jobs : int or None, default=None
         As in :func:`skmtl.affinity.collect_pairwise_gains`.
-    memory : str, joblib.Memory or None, default=None
+    memory : path, joblib.Memory or None, default=None
         Cache of finished measurements; None = no cache.
     random_state : int, RandomState or None, default=None
         Seed of networks, rows and measured pairs.
@@ -190,6 +191,7 @@ class EnsembleAffinity(AffinityEstimator):
         EnsembleAffinity
             The fitted estimator.
         """
+        warn_of_seedless_memory(self.memory, self.random_state)
         estimator, seed = network_and_seed(self, tasks)
         self.task_names_ = tasks.names
         if gains is not None:

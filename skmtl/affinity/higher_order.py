@@ -16,6 +16,7 @@ from skmtl.affinity.affinity_estimator import (
 from skmtl.affinity.gains import PairwiseGains
 from skmtl.affinity.measure import collect_pairwise_gains
 from skmtl.data import TaskSet
+from skmtl.support import warn_of_seedless_memory
 
 
 class HigherOrderAffinity(AffinityEstimator):
@@ -34,7 +35,7 @@ class HigherOrderAffinity(AffinityEstimator):
         Number of measurements with new splits and seeds, which are averaged.
     n_jobs : int or None, default=None
         As in :func:`skmtl.affinity.collect_pairwise_gains`.
-    memory : str, joblib.Memory or None, default=None
+    memory : path, joblib.Memory or None, default=None
         Cache of finished repeats; None = no cache.
     random_state : int, RandomState or None, default=None
         Seed of splits and networks.
@@ -126,6 +127,7 @@ class HigherOrderAffinity(AffinityEstimator):
         HigherOrderAffinity
             The fitted estimator.
         """
+        warn_of_seedless_memory(self.memory, self.random_state)
         estimator, seed = network_and_seed(self, tasks)
         self.task_names_ = tasks.names
         if gains is None:

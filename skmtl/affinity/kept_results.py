@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from joblib import Memory
 from numpy.typing import NDArray
-from sklearn.utils.validation import check_memory
+
+from skmtl.support import read_memory
 
 
 class KeptNumbers:
@@ -23,7 +25,7 @@ class KeptNumbers:
     ----------
     function : callable
         Returns a one-dimensional array of float64. Arguments are hashed by joblib.
-    memory : str, joblib.Memory or None
+    memory : path, joblib.Memory or None
         Folder of the cache; None = no cache.
     ignore : sequence of str
         Arguments that do not change the result.
@@ -32,12 +34,13 @@ class KeptNumbers:
     def __init__(
         self,
         function: Callable[..., NDArray[np.float64]],
-        memory: str | Memory | None,
+        memory: str | os.PathLike[str] | Memory | None,
         ignore: Sequence[str] = (),
     ):
-        self.keeps = check_memory(memory).location is not None
+        checked = read_memory(memory)
+        self.keeps = checked.location is not None
         self.function = function
-        self.cached = check_memory(memory).cache(_sealed, ignore=["function", "ignored"])
+        self.cached = checked.cache(_sealed, ignore=["function", "ignored"])
         self.ignore = tuple(ignore)
 
     def __call__(self, *arguments: Any, **settings: Any) -> NDArray[np.float64]:

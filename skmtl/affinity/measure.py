@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from numbers import Integral
@@ -21,7 +22,7 @@ from skmtl.affinity.pair_sample import resolve_pairs
 from skmtl.affinity.shown_names import listed
 from skmtl.data import TaskSet, check_fraction
 from skmtl.estimators import MultiTaskClassifier, MultiTaskRegressor, measure_groups
-from skmtl.support import Stage
+from skmtl.support import Stage, warn_of_seedless_memory
 
 Group = tuple[str, ...]
 
@@ -37,7 +38,7 @@ def collect_pairwise_gains(
     test_size: float = 0.3,
     n_repeats: int = 1,
     n_jobs: int | None = None,
-    memory: str | Memory | None = None,
+    memory: str | os.PathLike[str] | Memory | None = None,
     random_state: Any = None,
     verbose: int = 0,
 ) -> PairwiseGains:
@@ -68,7 +69,7 @@ def collect_pairwise_gains(
     n_jobs : int or None, default=None
         Maximum number of processes, or joblib workers for other estimators. None = the number of
         threads that torch may use, or one worker.
-    memory : str, joblib.Memory or None, default=None
+    memory : path, joblib.Memory or None, default=None
         Cache of finished measurements, with checksums. A repeated call computes nothing again, and
         an interrupted call continues after the last finished part of a repeat (an eighth, or 32
         networks).
@@ -123,6 +124,7 @@ def collect_pairwise_gains(
     """
     _check(tasks, estimator, n_repeats, n_jobs)
     check_fraction(test_size, "test_size")
+    warn_of_seedless_memory(memory, random_state)
     rng = check_random_state(random_state)
     ordered = resolve_pairs(
         tasks, pairs, np.random.RandomState(rng.randint(np.iinfo(np.int32).max))

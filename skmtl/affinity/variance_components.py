@@ -81,9 +81,10 @@ def fit_components(design: Array, target: Array, blocks: NDArray[np.intp]) -> Co
         )
     mean_square = total / n_rows
     counts = np.bincount(blocks).astype(np.float64)
-    size = np.maximum(
-        np.bincount(blocks, gram.diagonal()) / n_rows, np.finfo(np.float64).tiny
-    )  # variance of a row's sum where coefficients have variance 1
+    # Variance of a row's sum where coefficients have variance 1; a block of zeros has the least by
+    # which the mean square can be divided.
+    least_size = np.finfo(np.float64).tiny * max(1.0, mean_square)
+    size = np.maximum(np.bincount(blocks, gram.diagonal()) / n_rows, least_size)
     least = 1e-3 * _NEGLIGIBLE * mean_square / size
     variances, noise = 0.3 * mean_square / len(counts) / size, 0.7 * mean_square
     for _ in range(_MAX_ROUNDS):

@@ -21,7 +21,7 @@ class DWA(LossWeighting):
     Parameters
     ----------
     temperature : float, default=2.0
-        Small values favour slow tasks, large ones make all alike.
+        Small values favor slow tasks, large ones make all alike.
 
     Notes
     -----

@@ -2,18 +2,45 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
+
+from skmtl.data import as_pandas
 
 # Asymmetry and negative eigenvalues below this share of the largest entry count as rounding, or the
 # square root of the precision where that is coarser.
 ROUNDING = 1e-6
 
 
+def as_real_tensor(given: Tensor | ArrayLike, owner: str) -> Tensor:
+    """Return numbers that a user passed as a detached tensor, masked ones as NaN.
+
+    Raises
+    ------
+    TypeError
+        If they are no numbers.
+    ValueError
+        If they are complex.
+    """
+    values = as_pandas(given)
+    if hasattr(values, "to_numpy"):  # a frame
+        values = values.to_numpy(copy=True)  # pandas may give a view that cannot be written to
+    try:
+        if isinstance(values, np.ndarray) and values.dtype.kind == "O":
+            values = values.astype(np.float64)
+        tensor = torch.as_tensor(values).detach()
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(f"{owner} needs a tensor or array of numbers: {error}") from None
+    if tensor.is_complex():
+        raise ValueError(f"Complex data not supported: {owner} got complex numbers.")
+    return tensor
+
+
 def checked_shape(gramian: Tensor | ArrayLike, owner: str) -> Tensor:
     """Return the Gramian detached; raise ValueError where it is not square."""
-    matrix = torch.as_tensor(gramian).detach()
+    matrix = as_real_tensor(gramian, owner)
     if matrix.ndim < 2 or matrix.shape[-1] != matrix.shape[-2] or matrix.shape[-1] == 0:
         raise ValueError(
             f"{owner} needs a Gramian of shape (..., T, T), inner products of the T task "
@@ -50,7 +77,7 @@ def checked_jacobian(jacobian: Tensor | ArrayLike, owner: str) -> Tensor:
     It keeps its floating dtype. Raises ValueError where it has no rows, or entries that are not
     finite.
     """
-    matrix = torch.as_tensor(jacobian).detach()
+    matrix = as_real_tensor(jacobian, owner)
     if matrix.ndim < 2 or matrix.shape[-2] == 0:
         raise ValueError(
             f"{owner} needs a Jacobian of shape (..., T, P), one row per task. Got shape "

@@ -5,12 +5,9 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
-
-from skmtl.aggregation.gramians import cosines_and_norms
 
 Array = NDArray[np.float64]
 
@@ -26,15 +23,16 @@ RIDGE = 1e-8
 ROUNDING, ROUNDING_OF_FALLBACK = 1e-6, 1e-2
 
 
-def solve_weighted_inverse(
-    gramian: Tensor,
-    weights: Tensor,
-    power: float = 1.0,
+def solve_equation(
+    cosines: Array,
+    norms: Array,
+    weights: Array,
+    power: float,
+    start: Array | None = None,
     *,
-    start: Tensor | None = None,
     tol: float = 1e-12,
     max_iter: int = 200,
-) -> Tensor:
+) -> tuple[Array, NDArray[np.bool_]]:
     r"""Solve :math:`(G a)^{power} = w / a`, entry by entry, for :math:`a > 0`.
 
     It is where the gradient of a strictly convex function vanishes,
@@ -48,15 +46,16 @@ def solve_weighted_inverse(
 
     Parameters
     ----------
-    gramian : Tensor of shape (..., T, T)
-        Inner products of the task gradients, positive semidefinite, float64. A zero gradient counts
-        as orthogonal to the others and of their mean norm.
-    weights : Tensor of shape (..., T)
-        Positive; broadcast against the leading axes of `gramian`.
-    power : float, default=1.0
+    cosines : ndarray of shape (..., T, T)
+        Cosines of the task gradients; a zero gradient counts as orthogonal to the others.
+    norms : ndarray of shape (..., T)
+        Lengths of the gradients, positive.
+    weights : ndarray of shape (..., T)
+        Positive.
+    power : float
         1 for Nash-MTL, alpha for FairGrad, 2 for PIVRG and SVFair.
-    start : Tensor of shape (..., T), default=None
-        Where to start, such as the solution of a similar equation; a member with an entry that is
+    start : ndarray of shape (..., T), default=None
+        Where to start, such as the solution of a similar equation. A network with an entry that is
         not positive and finite starts from the solution for orthogonal gradients, as all do with
         None. The solution is the same.
     tol : float, default=1e-12
@@ -67,14 +66,11 @@ def solve_weighted_inverse(
 
     Returns
     -------
-    Tensor of shape (..., T)
-        The solution, float64.
-
-    Warns
-    -----
-    ConvergenceWarning
-        If a Gramian has no solution, or none that double precision can find, and the fallback was
-        taken.
+    solution : ndarray of shape (..., T)
+        The solution.
+    solved : ndarray of bool of shape (...)
+        False where there is no solution, or none that double precision can find, and the fallback
+        was taken; see :func:`warn_of_unsolved`.
 
     Notes
     -----
@@ -82,57 +78,14 @@ def solve_weighted_inverse(
     gradients. Scaling all gradients by `s` multiplies the solution by a power of `s`, up to
     rounding. For `power` below 1 the norms enter with a high power (the fourth at 0.2): norms that
     lie decades apart may then leave no digits, and the fallback is taken. T Cholesky factors of a T
-    x T matrix a step, 3 to 15 steps as a rule.
+    x T matrix per step, 3 to 15 steps as a rule.
 
     Examples
     --------
-    >>> import torch
-    >>> from skmtl.aggregation.newton import solve_weighted_inverse
-    >>> solve_weighted_inverse(torch.tensor([[4.0, 0.0], [0.0, 1.0]]), torch.ones(2))
-    tensor([0.5000, 1.0000], dtype=torch.float64)
-    """
-    weights = weights.to(torch.float64).expand(gramian.shape[:-1])
-    if not (weights > 0).all():
-        raise ValueError(
-            "weights must be positive and finite for every task. Shift or clip them before they "
-            "are passed."
-        )
-    cosines, norms = cosines_and_norms(gramian.to(torch.float64).cpu().numpy())
-    near = None if start is None else start.cpu().numpy()
-    solution, solved = solve_equation(
-        cosines, norms, weights.cpu().numpy(), power, near, tol=tol, max_iter=max_iter
-    )
-    warn_of_unsolved(torch.as_tensor(~solved))
-    return torch.as_tensor(solution, device=gramian.device)
-
-
-def warn_of_unsolved(unsolved: Tensor) -> None:
-    """Warn where an equation had no solution and the fallback was taken."""
-    if bool(unsolved.any()):
-        warnings.warn(
-            f"{int(unsolved.count_nonzero())} of {unsolved.numel()} Gramians are "
-            "Pareto-stationary within rounding: some average of their gradients is zero, and no "
-            "weights solve the equation. The weights are those of gradients with a small "
-            "independent part; the tasks in that average hardly move.",
-            ConvergenceWarning,
-            stacklevel=4,
-        )
-
-
-def solve_equation(
-    cosines: Array,
-    norms: Array,
-    weights: Array,
-    power: float,
-    start: Array | None = None,
-    *,
-    tol: float = 1e-12,
-    max_iter: int = 200,
-) -> tuple[Array, NDArray[np.bool_]]:
-    """Do what `solve_weighted_inverse` does, for arrays.
-
-    They hold the cosines of the gradients, (..., T, T), and their norms, (..., T). Also tells which
-    are solved, (...).
+    >>> import numpy as np
+    >>> from skmtl.aggregation.newton import solve_equation
+    >>> solve_equation(np.eye(2), np.array([2.0, 1.0]), np.ones(2), power=1.0)
+    (array([0.5, 1. ]), array(True))
     """
     if power == 0:  # a = w
         return np.array(np.broadcast_to(weights, norms.shape)), np.ones(
@@ -175,6 +128,19 @@ def solve_equation(
             solution = np.where(solved[..., None], solution, fallback)
         solution *= unit
     return solution, solved
+
+
+def warn_of_unsolved(unsolved: Tensor) -> None:
+    """Warn where an equation had no solution and the fallback was taken."""
+    if bool(unsolved.any()):
+        warnings.warn(
+            f"{int(unsolved.count_nonzero())} of {unsolved.numel()} Gramians are "
+            "Pareto-stationary within rounding: some average of their gradients is zero, and no "
+            "weights solve the equation. The weights are those of gradients with a small "
+            "independent part; the tasks in that average hardly move.",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
 
 
 def _plain_newton(

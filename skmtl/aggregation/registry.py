@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from skmtl.aggregation.alignedmtl import AlignedMTL
 from skmtl.aggregation.cagrad import CAGrad
 from skmtl.aggregation.config import ConFIG
@@ -30,7 +32,8 @@ from skmtl.aggregation.svfair import SVFair
 from skmtl.aggregation.torchjd import from_torchjd, is_torchjd
 from skmtl.aggregation.upgrad import UPGrad
 from skmtl.aggregation.uw import UW
-from skmtl.base import Aggregator
+from skmtl.base import Aggregator, AggregatorKind
+from skmtl.data import shown_value
 
 AGGREGATORS: dict[str, type[Aggregator]] = {
     "mean": Mean,
@@ -90,11 +93,16 @@ def resolve_aggregator(value: object) -> Aggregator:
     if isinstance(value, str) and value in AGGREGATORS:
         return AGGREGATORS[value]()
     if isinstance(value, Aggregator) and type(value).step is not Aggregator.step:
+        if value.kind not in get_args(AggregatorKind):
+            raise ValueError(
+                f"{type(value).__name__}.kind must be one of {', '.join(get_args(AggregatorKind))}. Got "
+                f"{value.kind!r}."
+            )
         return value
     if is_torchjd(value):
         return from_torchjd(value)
     raise ValueError(
         f"The 'aggregator' parameter must be one of {', '.join(AGGREGATORS)}, an aggregator object "
         "of skmtl.aggregation, a subclass of skmtl.base.Aggregator with a step, or an Aggregator "
-        f"or Weighting of torchjd. Got {value!r} instead."
+        f"or Weighting of torchjd. Got {shown_value(value)} instead."
     )

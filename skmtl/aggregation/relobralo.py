@@ -28,7 +28,7 @@ class ReLoBRaLo(LossWeighting):
     alpha : float, default=0.999
         Weight of the past, between 0 and 1.
     temperature : float, default=1.0
-        Small values favour slow tasks, large ones make all alike.
+        Small values favor slow tasks, large ones make all alike.
     rho : float, default=1.0
         Probability to go on from the last weights, instead of from what the first step's losses
         say; 1 draws nothing.

@@ -97,7 +97,7 @@ def shapley_values(
 
     Examples
     --------
-    Two similar tasks and one of its own, which adds most:
+    Two similar tasks and a different one, which adds most:
 
     >>> import torch
     >>> gramian = torch.tensor([[1.0, 0.8, 0.0], [0.8, 1.0, 0.0], [0.0, 0.0, 1.0]])

@@ -31,8 +31,7 @@ class ShapleyWeighted(LossWeighting):
     Parameters
     ----------
     method : {"rlw", "dwa", "uw"} or object, default="rlw"
-        The loss weighting, or an :class:`RLW`, :class:`DWA` or :class:`UW` with parameters of its
-        own.
+        The loss weighting, or a configured :class:`RLW`, :class:`DWA` or :class:`UW`.
     utility : {"voldet", "voldetpro"}, default="voldet"
         What conflict is, see :func:`voldet` and :func:`voldetpro`.
     tau : float or "auto", default=1.0

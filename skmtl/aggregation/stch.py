@@ -34,8 +34,8 @@ class STCH(LossWeighting):
     .. math:: \min T \mu \log \sum_i \exp\!\Big(\frac1\mu \log \frac{L_i}{n_i}\Big), \qquad
         w_i = \frac{T}{L_i} \operatorname{softmax}\!\Big(\frac1\mu \log \frac{L_j}{n_j}\Big)_i
 
-    where :math:`n_i` is the mean loss of the last epoch of the warm-up; up to its end the sum of the
-    logarithms, :class:`SI`. With ``form="raw"``
+    where :math:`n_i` is the mean loss of the last epoch of the warm-up. Up to its end the sum
+    of the logarithms counts, as in :class:`SI`. With ``form="raw"``
 
     .. math:: \min \mu \log \sum_i \exp(p_i (L_i - z_i) / \mu), \qquad w_i = p_i
         \operatorname{softmax}(p_j (L_j - z_j) / \mu)_i
@@ -62,8 +62,8 @@ class STCH(LossWeighting):
     Notes
     -----
     Both forms are those of [1]_ and its programs. A task without a loss in the last epoch of
-    the warm-up is compared with its first later epoch. In the "log" form, a task whose loss is zero is
-    left out, with weight 0.
+    the warm-up is compared with its first later epoch. In the "log" form, a task whose loss is
+    zero is left out, with weight 0.
 
     References
     ----------

@@ -51,7 +51,7 @@ class SVFair(EquationWeighting):
         What conflict is, see :func:`voldet` and :func:`voldetpro`. "auto" takes VolDetPro where
         more than a quarter of the task pairs have a negative cosine, anew in every call.
     tau : float or "auto", default=1.0
-        Temperature: small values favour deviating tasks, large ones make all alike. "auto" takes
+        Temperature: small values favor deviating tasks, large ones make all alike. "auto" takes
         the smallest temperature from 0.1 up at which no task has more than twice the mean priority
         :math:`1 / T`, anew in every call.
     n_permutations : int, default=1000

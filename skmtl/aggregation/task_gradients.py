@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from skmtl.aggregation.drawing import Generators
+from skmtl.aggregation.given import checked_shape
 from skmtl.aggregation.kinds import Device, GradientWeighting, State
 from skmtl.aggregation.parameter_checks import checked_choice, checked_count, checked_max_norm
 from skmtl.aggregation.registry import AGGREGATORS
@@ -161,7 +162,7 @@ class TaskGradients(Aggregator):
             One weight per task.
         """
         method = self._method()
-        self.check(torch.as_tensor(gramian).shape[-1])
+        self.check(checked_shape(gramian, type(self).__name__).shape[-1])
         if not isinstance(method, GradientWeighting):
             raise TypeError(f"{method!r} has no weights(gramian): use it in training.")
         return method.weights(gramian, generator=generator, **options)

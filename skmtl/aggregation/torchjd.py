@@ -85,7 +85,7 @@ class _Weighed:
 
 
 class TorchJDWeighting(Aggregator):
-    """A weighting of TorchJD that reads a Gramian; every network has a copy of its own."""
+    """A weighting of TorchJD that reads a Gramian; every network has its copy."""
 
     kind = "gradient_weights"
 
@@ -102,7 +102,7 @@ class TorchJDWeighting(Aggregator):
 
 
 class TorchJDAggregator(Aggregator):
-    """An aggregator of TorchJD that reads a Jacobian; every network has a copy of its own."""
+    """An aggregator of TorchJD that reads a Jacobian; every network has its copy."""
 
     kind = "direction"
 

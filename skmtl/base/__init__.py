@@ -1,7 +1,8 @@
 """Base classes of the objects that plug into the training loop."""
 
-from skmtl.base.aggregator import Aggregator, TrunkStep
+from skmtl.base.aggregator import Aggregator, AggregatorKind, TrunkStep
 from skmtl.base.fairness_term import FairnessTerm, TermForTasks
+from skmtl.base.loss_values import checked_values
 from skmtl.base.penalty import Penalty
 from skmtl.base.probabilities import SMALLEST_PROBABILITY
 from skmtl.base.signals import Signals
@@ -17,4 +18,11 @@ __all__ = [
     "TermForTasks",
     "TrunkStep",
 ]
-__shared__ = ["SMALLEST_PROBABILITY", "Curvature", "StandardizedTarget", "TargetCoding"]
+__shared__ = [
+    "SMALLEST_PROBABILITY",
+    "AggregatorKind",
+    "Curvature",
+    "StandardizedTarget",
+    "TargetCoding",
+    "checked_values",
+]

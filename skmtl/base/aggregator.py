@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     State = dict[str, Tensor]
     Device = torch.device | str | None
 
-Kind = Literal["loss_weights", "gradient_weights", "direction"]
+AggregatorKind = Literal["loss_weights", "gradient_weights", "direction"]
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Aggregator(BaseEstimator):
     MultiTaskRegressor(aggregator=RootLosses())
     """
 
-    kind: Kind = "loss_weights"
+    kind: AggregatorKind = "loss_weights"
     sees_absent_tasks: bool = False
     needs_baselines: bool = False
     trunk_step: TrunkStep = TrunkStep()

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
+from skmtl.base.loss_values import checked_values
 from skmtl.base.target_coding import TargetCoding, standardized_targets
 
 if TYPE_CHECKING:
@@ -276,7 +277,14 @@ def _sums_and_gradient(
 
     leaf = scores.detach().clone().requires_grad_()
     with torch.enable_grad():
-        sums = (loss.values(leaf, labels) * weights).sum(2)
+        values = checked_values(loss, loss.values(leaf, labels), leaf)
+        if not values.requires_grad:
+            raise ValueError(
+                f"{type(loss).__name__}.values returned losses without a gradient: training cannot "
+                "lower them. Compute them from the scores with torch operations that have a "
+                "gradient, without detach()."
+            )
+        sums = (values * weights).sum(2)
         (gradient,) = torch.autograd.grad(sums.sum(), leaf)
     if scores.shape[2] > 1:  # no gradient for classes that a task does not have
         gradient = gradient.masked_fill(scores.isneginf(), 0.0)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from skmtl.cli.column_types import with_own_type
 from skmtl.cli.errors import InputError
 from skmtl.data import Kind, encode_task_ids, tidy_labels
 
@@ -19,7 +20,7 @@ def task_ids(task: pd.Series, column: str) -> tuple[list[str], NDArray[np.intp]]
     """Return the names of the tasks, and the task of every row."""
     try:
         names, codes = encode_task_ids(_ids_as_written(task), f"task column {column!r}")
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise InputError(str(error)) from None
     if len(names) < 2:
         raise InputError(
@@ -78,18 +79,18 @@ def classes(target: pd.Series, column: str) -> NDArray[np.generic]:
     """Return a target as labels: whole numbers or text."""
     if pd.api.types.is_bool_dtype(target):
         return target.to_numpy(dtype=np.int64)
+    if target.dtype.kind in "mM":
+        raise InputError(f"target {column!r} contains dates, which cannot be classes")
     if pd.api.types.is_numeric_dtype(target):
-        values = target.to_numpy(dtype=np.float64)
-        if not np.all(np.isfinite(values) & (values == np.floor(values))):
+        whole = pd.api.types.is_integer_dtype(target)
+        values = np.array(target.tolist()) if whole else target.to_numpy(dtype=np.float64)
+        if not whole and not np.all(np.isfinite(values) & (values == np.floor(values))):
             raise InputError(
                 f"target {column!r} contains numbers that are not integers; they cannot be "
                 "classes. Use --kind regression"
             )
-        return tidy_labels(values)
-    if example := _text_among_numbers(target):
-        raise InputError(
-            f"target {column!r} mixes numbers with text such as {example!r}; clean the column first"
-        )
+        return tidy_labels(values, f"target {column!r}")
+    _check_text(target, f"target {column!r}")
     return target.astype(str).to_numpy(dtype=str)
 
 
@@ -112,8 +113,8 @@ def checked_inputs(inputs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _input(values: pd.Series, column: str) -> pd.Series:
-    kind = values.dtype.kind
-    if kind in "mM":
+    values = with_own_type(values, column)
+    if values.dtype.kind in "mM":
         raise InputError(
             f"input column {column!r} contains dates; convert them to numbers (for example, days "
             "since a fixed date) or drop the column"
@@ -125,17 +126,7 @@ def _input(values: pd.Series, column: str) -> pd.Series:
         if np.isinf(numbers).any():
             raise InputError(f"input column {column!r} contains infinite values")
         return numbers
-    if example := _text_among_numbers(values):
-        raise InputError(
-            f"input column {column!r} mixes numbers with text such as {example!r}; clean the "
-            "column first"
-        )
-    n_levels, known = values.nunique(), int(values.notna().sum())
-    if n_levels > _MANY_LEVELS and 2 * n_levels > known:
-        raise InputError(
-            f"input column {column!r} contains {n_levels:,} different texts in {known:,} rows, "
-            f"such as {values.dropna().iloc[0]!r}; drop the column"
-        )
+    _check_text(values, f"input column {column!r}")
     return values if isinstance(values.dtype, pd.CategoricalDtype) else _categories(values)
 
 
@@ -148,10 +139,21 @@ def _categories(values: pd.Series) -> pd.Series:
     )
 
 
-def _text_among_numbers(values: pd.Series) -> str | None:
-    """Return a text entry of a column in which at least half of the entries are numbers."""
+def _check_text(values: pd.Series, owner: str) -> None:
+    """Raise for text among numbers, numbers as text, and text that differs in most rows."""
     known = values.dropna().astype(object)
-    numbers = pd.to_numeric(known, errors="coerce")
-    if numbers.isna().all() or numbers.notna().mean() < 0.5:
-        return None
-    return str(known[numbers.isna()].iloc[0] if numbers.isna().any() else known.iloc[0])
+    numbers = pd.to_numeric(known, errors="coerce").notna()
+    if numbers.mean() >= 0.5 and not isinstance(values.dtype, pd.CategoricalDtype):
+        what = (
+            f"numbers as text, such as {str(known.iloc[0])!r}; store them as numbers"
+            if numbers.all()
+            else f"text such as {str(known[~numbers].iloc[0])!r} among numbers; clean the column "
+            "first"
+        )
+        raise InputError(f"{owner} contains {what}")
+    n_levels = known.nunique()
+    if n_levels > _MANY_LEVELS and 2 * n_levels > len(known):
+        raise InputError(
+            f"{owner} contains {n_levels:,} different texts in {len(known):,} rows, such as "
+            f"{known.iloc[0]!r}; drop the column"
+        )

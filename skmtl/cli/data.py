@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from skmtl.cli.column_types import with_own_type
 from skmtl.cli.columns import checked_inputs, classes, inferred_kind, quantities, task_ids
 from skmtl.cli.errors import InputError
 from skmtl.cli.named import NAMED_SETS
@@ -72,7 +73,12 @@ def read_data(options: argparse.Namespace) -> Data:
     with warnings.catch_warnings():
         # In a file, the text "None" or "nan" is a task id, not a converted missing value.
         warnings.filterwarnings("ignore", message=MISSING_AS_TEXT)
-        return _named(options) if options.data in NAMED_SETS else _file(options)
+        if options.data in NAMED_SETS:
+            return _named(options)
+        try:
+            return _file(options)
+        except (ValueError, TypeError) as error:  # of the readers that estimators share
+            raise InputError(f"{options.data} cannot be used: {error}") from error
 
 
 # ---------------------------------------------------------------------- named sets
@@ -111,7 +117,7 @@ def _file(options: argparse.Namespace) -> Data:
     target, task = frame[options.target], frame[options.task]
     kept, dropped = _labelled(target, task, options)
     target, task, inputs = (
-        target[kept],
+        with_own_type(target[kept], options.target),
         task[kept],
         frame.loc[kept].drop(columns=[options.task, options.target]),
     )

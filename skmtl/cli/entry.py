@@ -56,6 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _group(options: argparse.Namespace) -> None:
+    if not options.out.strip():
+        raise InputError("--out: the name of the folder is empty")
     folder = Path(options.out)
     data = read_data(options)
     check_folder(folder)

@@ -2,11 +2,19 @@
 
 from skmtl.data.categorical_columns import is_categorical, resolve_categorical
 from skmtl.data.category_levels import Level, codes_of, learn_levels
-from skmtl.data.frames import as_pandas, n_rows_of, one_column, rows_as_given, take_rows
+from skmtl.data.frames import (
+    as_pandas,
+    distinct,
+    holds_dates,
+    n_rows_of,
+    one_column,
+    rows_as_given,
+    take_rows,
+)
 from skmtl.data.given_targets import as_target, long_tasks, wide_tasks
 from skmtl.data.inputs import check_inputs
 from skmtl.data.label_types import check_label_types, plain_labels, tidy_labels
-from skmtl.data.messages import shown_names, shown_value
+from skmtl.data.messages import shown_names, shown_text, shown_value
 from skmtl.data.row_splits import check_fraction, split_rows
 from skmtl.data.sample_weights import checked_weight, weighted_rows
 from skmtl.data.sensitive_features import (
@@ -46,8 +54,10 @@ __shared__ = [
     "codes_of",
     "column_position",
     "column_task_name",
+    "distinct",
     "encode_task_ids",
     "group_codes",
+    "holds_dates",
     "in_task_order",
     "is_categorical",
     "known_task_codes",
@@ -63,6 +73,7 @@ __shared__ = [
     "rows_as_given",
     "sensitive_table",
     "shown_names",
+    "shown_text",
     "shown_value",
     "split_rows",
     "take_column",

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Hashable
+from contextlib import suppress
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -21,15 +24,15 @@ def learn_levels(column: Any, name: Any) -> list[Level]:
     """Return the levels present in a column, sorted where possible, else in order of appearance."""
     _, found = _factorize(column, name)
     levels = list(dict.fromkeys(found))
-    try:
-        return sorted(levels)  # type: ignore[type-var]
-    except TypeError:
-        return levels
+    with suppress(TypeError):
+        levels = sorted(levels)  # type: ignore[type-var]
+    return [_storable(level) for level in levels]
 
 
 def codes_of(column: Any, levels: list[Level], name: Any) -> NDArray[np.int64]:
     """Return the code of every entry: 1 + position of its level, 0 if missing or unknown."""
-    positions, found = _factorize(column, name)
+    positions, values = _factorize(column, name)
+    found = [_storable(level) for level in values]
     known = {level: code for code, level in enumerate(levels, start=1)}
     if levels and found and not any(level in known for level in found) and _suspect(found, levels):
         warnings.warn(
@@ -66,6 +69,17 @@ def _suspect(found: list[Level], levels: list[Level]) -> bool:
     return len(found) > 1 or not {type(level) for level in found} & {
         type(level) for level in levels
     }
+
+
+def _storable(level: Level) -> Level:
+    """Return a level as fitted models keep it: dates, periods and intervals as text."""
+    if isinstance(level, datetime):
+        level = pd.Timestamp(level)
+    if isinstance(level, (date, time, timedelta, pd.Interval, pd.Period)):
+        return f"{type(level).__name__}({level})"
+    if isinstance(level, Decimal):
+        return float(level) if Decimal(float(level)) == level else f"Decimal({level})"
+    return level
 
 
 def _types(levels: list[Level]) -> str:

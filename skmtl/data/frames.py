@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, time, timedelta
 from numbers import Integral
 from typing import Any
 
@@ -132,6 +133,32 @@ def is_complex(values: NDArray[Any]) -> bool:
     if values.dtype.kind != "O":
         return values.dtype.kind == "c"
     return any(isinstance(value, (complex, np.complexfloating)) for value in values.flat)
+
+
+def holds_dates(values: NDArray[Any]) -> bool:
+    """Whether an array holds dates, times, periods or differences of times."""
+    if values.dtype.kind != "O":
+        return values.dtype.kind in "mM"
+    kinds = (date, time, timedelta, np.datetime64, np.timedelta64, pd.Period)
+    return any(isinstance(value, kinds) for value in values[~pd.isna(values)].flat)
+
+
+def distinct(values: Any, what: str) -> tuple[NDArray[np.intp], NDArray[Any]]:
+    """Return the position of every value among the different ones, -1 where missing, and these.
+
+    Raises
+    ------
+    ValueError
+        If values such as lists or dicts cannot be compared.
+    """
+    try:
+        positions, found = pd.factorize(values)
+    except TypeError:
+        raise ValueError(
+            f"{what} holds values that are not hashable, such as lists; they must be names or "
+            "numbers."
+        ) from None
+    return positions, np.asarray(found)
 
 
 def take_rows(table: Any, index: NDArray[Any]) -> Any:

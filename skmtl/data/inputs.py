@@ -12,6 +12,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
 from skmtl.data.frames import as_pandas, is_complex, rows_as_given
+from skmtl.data.messages import shown_value
 from skmtl.data.task_column import take_column
 
 
@@ -64,6 +65,9 @@ def check_inputs(
     fewest = 2 if reset and task_column is None else 1  # in long form a task may stand in one row
     X = _missing_as_nan(as_pandas(X))
     if isinstance(X, pd.DataFrame):
+        if X.columns.duplicated().any():
+            double = shown_value(X.columns[X.columns.duplicated()][0])
+            raise ValueError(f"X has two columns named {double}.")
         _check_frame(estimator, X, fewest)
         validate_data(estimator, X, skip_check_array=True, reset=reset)
         if task_column is None:
@@ -82,14 +86,14 @@ def check_inputs(
         "ensure_min_samples": fewest,
     }
     if task_column is None:
-        with _named_overflow():
+        with _no_leaks():
             return None, validate_data(estimator, X, reset=reset, **numbers)
     X = check_array(
         rows_as_given(X), dtype=None, ensure_all_finite=False, input_name="X", estimator=estimator
     )
     validate_data(estimator, X, skip_check_array=True, reset=reset)
     ids, inputs = take_column(X, task_column, "task_column")
-    with _named_overflow():
+    with _no_leaks():
         return ids, check_array(inputs, input_name="X", estimator=estimator, **numbers)
 
 
@@ -111,9 +115,11 @@ def _missing_as_nan(X: Any) -> Any:
 
 
 @contextmanager
-def _named_overflow() -> Iterator[None]:
+def _no_leaks() -> Iterator[None]:
+    """Name overflows of objects, and let the check of large numbers sum them without a warning."""
     try:
-        yield
+        with np.errstate(over="ignore", invalid="ignore"):
+            yield
     except OverflowError:
         raise ValueError("X holds a number beyond the range of float64.") from None
 

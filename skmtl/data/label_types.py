@@ -32,7 +32,8 @@ def tidy_labels(labels: NDArray[Any], owner: str = "y") -> NDArray[Any]:
     Raises
     ------
     ValueError
-        If a whole number is too large for float64 to represent exactly.
+        If a whole number is too large for float64 to represent exactly, strings are mixed with
+        numbers, or a string ends in a null character.
 
     Examples
     --------
@@ -64,7 +65,13 @@ def plain_labels(labels: NDArray[Any], owner: str = "y") -> NDArray[Any]:
     values = labels.tolist()
     if not all(isinstance(value, (str, bytes, bool, np.bool_, Real)) for value in values):
         return labels
+    if len({isinstance(value, str) for value in values}) == 2:  # numpy would join 1 and "1"
+        raise _mixed(owner)
     plain = np.array(values)
+    if plain.dtype.kind == "U" and any(value.endswith("\0") for value in values):
+        raise ValueError(
+            f"{owner} has labels that end in a null character, which numpy drops. Strip them first."
+        )
     whole = [int(value) for value in values if isinstance(value, Integral)]
     if plain.dtype.kind in "fOu" and whole:
         largest = max(whole, key=abs)
@@ -86,7 +93,7 @@ def check_label_types(labels: NDArray[Any], owner: str) -> None:
     Raises
     ------
     ValueError
-        If labels are complex numbers, intervals, date objects or tuples, or mix strings with
+        If labels are complex numbers, intervals, dates or tuples, or mix strings with
         numbers.
 
     Examples
@@ -101,23 +108,31 @@ def check_label_types(labels: NDArray[Any], owner: str) -> None:
     """
     if labels.dtype.kind == "c":
         raise ValueError(f"Complex data not supported: {owner} has complex labels in y.")
+    if labels.dtype.kind in "mM":
+        raise _no_classes(labels[0], owner)
     if labels.dtype.kind != "O":
         return
     values = labels.tolist()
     if len({isinstance(value, str) for value in values}) == 2:
-        raise ValueError(
-            f"{owner} has both strings and other labels in y; the labels of a task must be of one "
-            "type."
-        )
+        raise _mixed(owner)
     for value in values:
         if isinstance(value, complex):
             raise ValueError(f"Complex data not supported: {owner} has complex labels in y.")
         if not isinstance(value, (str, bytes, bool, np.bool_, Real)):
-            raise ValueError(
-                f"{owner} has labels of type {type(value).__name__} in y, such as "
-                f"{shown_value(value)}, which cannot be classes. Convert them to strings or "
-                "integers, for example with astype(str)."
-            )
+            raise _no_classes(value, owner)
+
+
+def _no_classes(value: Any, owner: str) -> ValueError:
+    return ValueError(
+        f"{owner} has labels of type {type(value).__name__} in y, such as {shown_value(value)}, "
+        "which are no classes. Turn them into strings or integers, for example with astype(str)."
+    )
+
+
+def _mixed(owner: str) -> ValueError:
+    return ValueError(
+        f"{owner} has both strings and other labels in y; the labels of a task must be of one type."
+    )
 
 
 def _too_large(value: Any, owner: str) -> ValueError:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 # Longest name that is shown in full.
 _LONGEST = 40
 
@@ -25,5 +27,11 @@ def shown_names(names: Iterable[Any], at_most: int = 5) -> str:
 
 def shown_value(value: Any) -> str:
     """Format a value for a message, cut if it is long; numpy scalars as Python ones."""
-    text = repr(value.item() if hasattr(value, "item") and not hasattr(value, "len") else value)
+    text = repr(value.item() if isinstance(value, np.generic) else value)
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+
+
+def shown_text(text: object, at_most: int = 120) -> str:
+    """Return a text, or what an object prints, for a message, cut where it is long."""
+    found = str(text)
+    return found if len(found) <= at_most else f"{found[: at_most - 3]}..."

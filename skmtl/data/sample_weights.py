@@ -9,7 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from skmtl._sklearn_compat import check_sample_weight
-from skmtl.data.frames import as_pandas, is_complex
+from skmtl.data.frames import as_pandas, holds_dates, is_complex
+from skmtl.data.messages import shown_text
 from skmtl.data.taskset import TaskSet
 
 
@@ -49,13 +50,18 @@ def checked_weight(sample_weight: Any, n_rows: int) -> NDArray[np.float64]:
         raise ValueError(f"{wanted}: the weight of row {missing[0]} is missing (NaN).")
     if is_complex(np.asarray(values)):
         raise ValueError(f"Complex data not supported: {wanted}.")
+    if holds_dates(np.asarray(values)):
+        raise ValueError(f"{wanted}: dates and times are no weights.")
     try:
         weight: NDArray[np.float64] = check_sample_weight(
             values, np.empty((n_rows, 0)), dtype=np.float64, ensure_non_negative=True
         )
     except (ValueError, TypeError, OverflowError) as error:
-        raise ValueError(f"{wanted}: {error}") from None
-    return weight
+        raise ValueError(f"{wanted}: {shown_text(error)}") from None
+    with np.errstate(over="ignore"):
+        total = weight.sum()
+    # Only ratios count: a sum beyond the range of float64 would make all of them 0.
+    return weight if np.isfinite(total) else weight / weight.max()
 
 
 def weighted_rows(tasks: TaskSet, weight: NDArray[np.float64]) -> TaskSet:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from skmtl.data.frames import as_pandas, rows_as_given
-from skmtl.data.messages import shown_names
+from skmtl.data.messages import shown_names, shown_value
 
 
 def take_column(X: Any, column: Any, what: str) -> tuple[Any, Any]:
@@ -57,20 +57,20 @@ def column_position(X: Any, column: Any, what: str) -> int:
         found = np.flatnonzero([name == column for name in X.columns])
         if len(found) > 1:
             raise ValueError(
-                f"{what}={column!r} stands for {len(found)} columns of X; names must be distinct."
+                f"{what}={shown_value(column)} stands for {len(found)} columns of X; names must be distinct."
             )
         if len(found):
             return int(found[0])
         if not isinstance(column, Integral):
             raise ValueError(
-                f"{what}={column!r} is not a column of X, which has the columns "
+                f"{what}={shown_value(column)} is not a column of X, which has the columns "
                 f"{shown_names(X.columns, 8)}."
             )
         width = X.shape[1]
     else:
         if isinstance(column, str):
             raise ValueError(
-                f"{what}={column!r} names a column, but X is not a DataFrame. Give the column's "
+                f"{what}={shown_value(column)} names a column, but X is not a DataFrame. Give the column's "
                 "index instead."
             )
         shape = rows_as_given(X).shape
@@ -80,7 +80,7 @@ def column_position(X: Any, column: Any, what: str) -> int:
             )
         width = shape[1]
     if not -width <= column < width:
-        raise ValueError(f"{what}={column!r} is out of range: X has {width} columns.")
+        raise ValueError(f"{what}={shown_value(column)} is out of range: X has {width} columns.")
     return int(column) % width
 
 

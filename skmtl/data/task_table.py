@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from skmtl.data.frames import as_pandas, is_complex, native
+from skmtl.data.frames import as_pandas, holds_dates, is_complex, native
 
 Kind = Literal["regression", "classification"]
 
@@ -77,7 +77,7 @@ def numeric_targets(values: NDArray[Any], what: str) -> NDArray[Any]:
     ValueError
         If they hold dates, complex numbers, strings that are not numbers, or infinity.
     """
-    if values.dtype.kind in "mM":
+    if holds_dates(values):
         raise ValueError(f"{what} holds dates; kind='regression' needs numeric targets.")
     if is_complex(values):
         raise ValueError(f"Complex data not supported: {what} holds complex numbers.")

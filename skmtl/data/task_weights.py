@@ -6,10 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
+from skmtl.data.frames import as_pandas
 from skmtl.data.messages import shown_value
-from skmtl.data.task_ids import task_name
+from skmtl.data.wide_targets import column_task_name
+
+# Totals below this lose digits.
+_SMALLEST_TOTAL = 1e-290
 
 
 def read_task_weights(given: Any, names: Sequence[str]) -> NDArray[np.float64]:
@@ -17,8 +22,9 @@ def read_task_weights(given: Any, names: Sequence[str]) -> NDArray[np.float64]:
 
     Parameters
     ----------
-    given : array-like of shape (T,) or dict
-        Weights in the order of ``names``, or by name; tasks that a dict omits have weight 1.
+    given : array-like of shape (T,), Series or dict
+        Weights in the order of ``names``; a dict, or a Series with names in its index, gives them
+        by name, and tasks that it omits have weight 1.
     names : sequence of str
         Tasks in order.
 
@@ -38,12 +44,16 @@ def read_task_weights(given: Any, names: Sequence[str]) -> NDArray[np.float64]:
     >>> read_task_weights({"b": 2.0}, ["a", "b"])
     array([1., 2.])
     """
-    values = given
-    if isinstance(given, dict):
-        named = {task_name(key): value for key, value in given.items()}
+    values = as_pandas(given)
+    if isinstance(values, pd.Series) and not isinstance(values.index, pd.RangeIndex):
+        values = values.to_dict()
+    if isinstance(values, dict):
+        named = {column_task_name(key, "task_weights"): value for key, value in values.items()}
         unknown = set(named) - set(names)
         if unknown:
-            raise ValueError(f"task_weights names the task {min(unknown)!r}, which is not in y.")
+            raise ValueError(
+                f"task_weights names the task {shown_value(min(unknown))}, which is not in y."
+            )
         values = [named.get(name, 1.0) for name in names]
     try:
         weights = np.asarray(values, dtype=float)
@@ -59,4 +69,7 @@ def read_task_weights(given: Any, names: Sequence[str]) -> NDArray[np.float64]:
             f"task_weights must hold {len(names)} finite weights >= 0, one per task and not all "
             f"zero. Got {shown_value(given)}."
         )
-    return weights
+    with np.errstate(over="ignore"):
+        total = weights.sum()
+    # Only ratios count: sums stay finite, and shares of tiny weights keep their digits.
+    return weights if _SMALLEST_TOTAL < total < np.inf else weights / weights.max()

@@ -14,7 +14,7 @@ from sklearn.utils import check_random_state
 
 from skmtl.data.frames import one_column, take_rows
 from skmtl.data.label_types import check_label_types, plain_labels, tidy_labels
-from skmtl.data.messages import shown_names
+from skmtl.data.messages import shown_names, shown_value
 from skmtl.data.missing_text import without_missing_text
 from skmtl.data.row_splits import RowOrder, check_fraction, split_rows, split_shared_rows
 from skmtl.data.stored_table import StoredTable
@@ -215,7 +215,7 @@ class TaskSet:
             return self._rows[name]
         except (KeyError, TypeError):
             raise KeyError(
-                f"No task {name!r} in this TaskSet; it has {shown_names(self.names)}."
+                f"No task {shown_value(name)} in this TaskSet; it has {shown_names(self.names)}."
             ) from None
 
     def targets(self, name: str) -> NDArray[Any]:

@@ -45,7 +45,7 @@ def wide_columns(Y: Any, what: str = "Y") -> tuple[list[str], list[NDArray[Any]]
     """
     Y = as_pandas(Y)
     if isinstance(Y, pd.Series):
-        Y = Y.to_frame(Y.name if Y.name is not None else 0)
+        Y = Y.to_frame(_series_name(Y))
     if isinstance(Y, pd.DataFrame):
         names = [column_task_name(name, f"{what}.columns") for name in Y.columns]
         columns = [column_values(Y.iloc[:, t]) for t in range(Y.shape[1])]
@@ -88,7 +88,7 @@ def target_names(Y: Any) -> list[str]:
     if isinstance(Y, pd.DataFrame):
         return [column_task_name(name) for name in Y.columns]
     if isinstance(Y, pd.Series):
-        return [column_task_name(Y.name if Y.name is not None else 0)]
+        return [column_task_name(_series_name(Y))]
     return [str(t) for t in range(np.shape(Y)[1] if np.ndim(Y) == 2 else 1)]
 
 
@@ -135,8 +135,10 @@ def task_order(Y: Any, names: Sequence[str], what: str, known: str) -> list[int]
     missing = [name for name in names if name not in found]
     unknown = [name for name in found if name not in names]
     raise ValueError(
-        f"The columns of {what} must have the names of {known}. Missing: {shown_names(missing)}. "
-        f"Unknown: {shown_names(unknown)}."
+        f"The columns of {what} must have the names of {known}."
+        + f" Missing: {shown_names(missing, 3)}." * bool(missing)
+        + f" Unknown: {shown_names(unknown, 3)}." * bool(unknown)
+        + " A name occurs twice." * (len(set(found)) < len(found))
     )
 
 
@@ -144,6 +146,11 @@ def in_task_order(Y: Any, names: Sequence[str], what: str, known: str) -> Any:
     """Return a target with its columns in the order of the tasks; see :func:`task_order`."""
     order = task_order(Y, names, what, known)
     return Y if order is None else as_pandas(Y).iloc[:, order]
+
+
+def _series_name(Y: pd.Series) -> Any:
+    """Return the name of a series; 0 where it has none, which polars writes as an empty text."""
+    return 0 if Y.name is None or (isinstance(Y.name, str) and not Y.name) else Y.name
 
 
 def _numbered(names: Sequence[str]) -> bool:

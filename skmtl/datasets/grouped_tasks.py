@@ -318,8 +318,10 @@ def _check(
 ) -> None:
     if kind not in ("regression", "classification"):
         raise ValueError(f"kind must be 'regression' or 'classification'. Got {kind!r}.")
-    if n_groups < 1:
-        raise ValueError(f"n_groups must be at least 1. Got {n_groups!r}.")
+    if not 1 <= n_groups <= n_tasks:
+        raise ValueError(
+            f"n_groups must be at least 1 and at most n_tasks = {n_tasks}. Got {n_groups!r}."
+        )
     if not 0 <= n_harmful <= n_tasks - n_groups:
         raise ValueError(
             f"n_harmful must be between 0 and n_tasks - n_groups = {n_tasks - n_groups}, so that "

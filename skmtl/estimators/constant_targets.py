@@ -9,13 +9,12 @@ from dataclasses import replace
 import numpy as np
 
 from skmtl.base import StandardizedTarget
+from skmtl.data import shown_names, shown_text
 from skmtl.estimators.fit_settings import Settings
 from skmtl.estimators.problem import Problem
 from skmtl.estimators.targets import Targets
 from skmtl.losses import ClassCodes
 from skmtl.network import FleetData
-
-_SHOWN = 5
 
 
 def tasks_left_out(settings: Settings, problem: Problem, names: Sequence[str]) -> list[str]:
@@ -52,11 +51,9 @@ def warn_of_constant_tasks(settings: Settings, problem: Problem) -> None:
     """Warn about constant tasks, which the aggregator leaves out."""
     names = tasks_left_out(settings, problem, problem.names)
     if names:
-        more = f" and {len(names) - _SHOWN} more" * (len(names) > _SHOWN)
         warnings.warn(
-            f"All targets are alike in {', '.join(repr(name) for name in names[:_SHOWN])}{more}. "
-            f"Their only value is predicted, and aggregator={settings.aggregator} leaves them out "
-            "of its weighting.",
+            f"All targets are alike in {shown_names(names)}. Their only value is predicted, "
+            f"and aggregator={shown_text(settings.aggregator)} leaves them out of its weighting.",
             UserWarning,
             stacklevel=5,
         )

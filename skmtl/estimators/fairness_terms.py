@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,8 +34,7 @@ def check_fairness(problem: Problem) -> None:
     fairness, targets = problem.settings.fairness, problem.targets
     if fairness is None:
         return
-    n_classes = [len(targets.classes[name]) for name in problem.names]
-    sets = fairness.for_tasks(problem.names, n_classes).compared
+    sets = _compared(problem, fairness)
     groups = known_groups(fairness, problem.groups)
     warn_of_missing_groups(
         groups,
@@ -42,6 +42,22 @@ def check_fairness(problem: Problem) -> None:
         targets.classes,
         {} if sets is None else dict(zip(problem.names, sets, strict=True)),
     )
+
+
+def compare_the_same(problem: Problem, other: Problem) -> bool:
+    """Return whether the fairness terms of two problems with the same rows look at the same ones.
+
+    What :func:`check_fairness` says of one is then true of the other.
+    """
+    fairness, others = problem.settings.fairness, other.settings.fairness
+    if fairness is None or others is None:
+        return fairness is others
+    return _compared(problem, fairness) == _compared(other, others)
+
+
+def _compared(problem: Problem, fairness: FairnessTerm) -> Any:
+    n_classes = [len(problem.targets.classes[name]) for name in problem.names]
+    return fairness.for_tasks(problem.names, n_classes).compared
 
 
 def known_groups(fairness: FairnessTerm, groups: Groups | None) -> Groups:

@@ -9,7 +9,7 @@ from typing import Any
 
 from skmtl.estimators.classifier import MultiTaskClassifier
 from skmtl.estimators.epochs import announce
-from skmtl.estimators.fairness_terms import check_fairness
+from skmtl.estimators.fairness_terms import check_fairness, compare_the_same
 from skmtl.estimators.fit_job import FitJob, identity
 from skmtl.estimators.fit_settings import Seeds, Settings, read_settings
 from skmtl.estimators.fitted_networks import FittedNetworks
@@ -149,6 +149,12 @@ def fit_together(
     return [outcomes[k] for k in range(len(outcomes))]
 
 
+def _arguments_of_fit(estimator: MultiTaskRegressor | MultiTaskClassifier) -> set[str]:
+    """Return the names of what ``fit`` takes beside X and y."""
+    shared = {"sample_weight"}
+    return shared | {"sensitive_features"} if isinstance(estimator, MultiTaskClassifier) else shared
+
+
 @dataclass(frozen=True, eq=False)
 class _Prepared:
     """Training job of one estimator, and how it was built."""
@@ -172,6 +178,11 @@ def _prepared(
     """
     X, y, params = given
     settings = read_settings(estimator)
+    unknown = set(params) - _arguments_of_fit(estimator)
+    if unknown:  # as calling fit would
+        raise TypeError(
+            f"{type(estimator).__name__}.fit() got an unexpected keyword argument {min(unknown)!r}"
+        )
     earlier = estimator.model_ if estimator.warm_start and hasattr(estimator, "model_") else None
     key = (
         type(estimator),
@@ -184,7 +195,8 @@ def _prepared(
     if key in problems and not estimator.warm_start:
         seeds = settings.draw_seeds()
         problem = problems[key].under(settings, seeds.splits)
-        check_fairness(problem)
+        if not compare_the_same(problem, problems[key]):  # else it has been checked
+            check_fairness(problem)
     else:
         rows = read_training_rows(settings, X, y, **params, earlier=earlier)
         seeds = settings.draw_seeds()

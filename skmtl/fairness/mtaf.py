@@ -97,7 +97,7 @@ class MTAF(FairnessTerm):
     ... )  # rows 0 and 2 are negative on the first task only, row 3 on the second
     >>> groups = torch.tensor([[[0, 0, 1, 1]]])
     >>> trunk, heads = MTAF("gap").values(scores, labels, torch.ones(1, 2, 4), groups)
-    >>> heads  # |0.2689 - 0.7311| on the first task; the second has one group among its exclusive rows
+    >>> heads  # |0.2689 - 0.7311| on the first task; the second has one group in its rows
     tensor([0.4621])
     >>> trunk  # 0.3466 - 0.4621 on the first task, |0.7311 - 0.5| on the second
     tensor([0.1155])
@@ -143,7 +143,7 @@ class MTAF(FairnessTerm):
             Class codes, and weights in the loss; weight 0 = the row has no label for the task.
         groups : Tensor of shape (E, 1 or T, B) or None
             Code of the group of every row, counted from 0, negative where unknown; with an axis of
-            length T > 1 tasks have rows of their own.
+            length T > 1 tasks have separate rows.
 
         Returns
         -------

@@ -115,7 +115,7 @@ class PerTaskFairness(FairnessTerm):
             Class codes, and weights in the loss; weight 0 = the row has no label for the task.
         groups : Tensor of shape (E, 1 or T, B) or None
             Code of the group of every row, counted from 0, negative where unknown; with an axis of
-            length T > 1 tasks have rows of their own.
+            length T > 1 tasks have separate rows.
 
         Returns
         -------

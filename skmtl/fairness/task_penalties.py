@@ -27,7 +27,7 @@ def task_penalties(
     The rows of a task are those with the label that the criterion looks at, and a known group. They
     count by their weight in the loss, so a row that is repeated to fill a batch counts once.
     Exclusive rows have that label for this task only; labels of all tasks must be known there.
-    Where tasks have rows of their own (long form) there are none.
+    Where tasks have separate rows (long form) there are none.
 
     Parameters
     ----------

@@ -39,7 +39,7 @@ from skmtl.grouping.grouped_networks import GroupedNetworks
 from skmtl.grouping.held_out import held_out_losses
 from skmtl.grouping.rounds import N_SPLITS, GroupMeasurements, refined
 from skmtl.grouping.search import TaskGrouper
-from skmtl.support import DocLinks, Stage, VersionedState
+from skmtl.support import DocLinks, Stage, VersionedState, warn_of_seedless_memory
 
 # Minimum number of rows of a task that takes part in the choice of groups.
 MIN_ROWS = 10
@@ -163,6 +163,7 @@ def read_plan(estimator: TaskGrouped, kind: type[MultiTaskNetwork]) -> GroupingP
         raise TypeError(
             f"The estimator of a {owner} must be a {kind.__name__}. Got {type(given).__name__}."
         )
+    warn_of_seedless_memory(estimator.memory, estimator.random_state)
     network = kind(**DEFAULT_NETWORK) if given is None else clone(given)
     network.set_params(task_column=estimator.task_column)
     return GroupingPlan(

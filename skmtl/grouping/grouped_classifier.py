@@ -45,7 +45,7 @@ class TaskGroupedClassifier(ClassificationOutputs, ClassifierMixin, TaskGrouped)
         Fraction of each task's rows on which the candidates are compared.
     n_jobs : int or None, default=None
         Maximum number of processes; None = the number of threads that torch may use.
-    memory : str, joblib.Memory or None, default=None
+    memory : path, joblib.Memory or None, default=None
         Cache of finished measurements; None = no cache.
     random_state : int, RandomState or None, default=None
         Seed of splits, networks and searches. Pass an int for reproducible results.

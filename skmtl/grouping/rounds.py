@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 import numpy as np
@@ -45,7 +46,7 @@ class GroupMeasurements:
         Seed of each split and its networks.
     n_jobs : int or None
         Maximum number of processes.
-    memory : str, joblib.Memory or None
+    memory : path, joblib.Memory or None
         Cache of finished measurements.
     verbose : int
         1 prints a line per split.
@@ -58,7 +59,7 @@ class GroupMeasurements:
         units: dict[str, float],
         seeds: Sequence[int],
         n_jobs: int | None,
-        memory: str | Memory | None,
+        memory: str | os.PathLike[str] | Memory | None,
         verbose: int,
     ):
         self.tasks, self.estimator, self.units, self.seeds = tasks, estimator, units, seeds

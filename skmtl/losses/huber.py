@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import ClassVar
 
 import torch
@@ -69,6 +70,6 @@ class Huber(TaskLoss):
         return Curvature(1.0)
 
     def _checked_delta(self) -> float:
-        if not self.delta > 0:
+        if not (isinstance(self.delta, Real) and self.delta > 0):
             raise ValueError(f"The 'delta' parameter of Huber must be > 0. Got {self.delta!r}.")
         return float(self.delta)

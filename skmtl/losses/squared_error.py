@@ -13,10 +13,19 @@ from skmtl.base import Curvature, TargetCoding, TaskLoss
 
 Array = NDArray[np.float64]
 
+# Targets beyond this have squares, or sums of squares, beyond the range of float64.
+_SQUARES_OVERFLOW = 1e150
+
 
 def mean_squared_error(y: Array, predictions: Array) -> float:
-    """Return the mean squared error of predictions."""
-    return float(np.mean((predictions - y) ** 2))
+    """Return the mean squared error of predictions; raise where targets make it overflow."""
+    with np.errstate(over="ignore"):
+        loss = float(np.mean((predictions - y) ** 2))
+    if np.isinf(loss) and np.abs(y).max() > _SQUARES_OVERFLOW:  # else the network has diverged
+        raise ValueError(
+            "The squared errors of held-out rows overflow float64. Scale the targets first."
+        )
+    return loss
 
 
 class SquaredError(TaskLoss):

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from sklearn.metrics import accuracy_score
 
+from skmtl.data import check_label_types, shown_value, tidy_labels
 from skmtl.metrics.labeled_tasks import (
     Average,
+    LabeledTask,
     Score,
     labeled_tasks,
     predicted_columns,
@@ -37,7 +40,7 @@ def multitask_accuracy(
     sample_weight : array-like of shape (n,), optional
         Weights of the rows; rows of weight zero count as unlabeled.
     average : {"macro"} or None, default="macro"
-        Mean over tasks, or one value a task.
+        Mean over tasks, or one value per task.
 
     Returns
     -------
@@ -59,6 +62,25 @@ def multitask_accuracy(
     tasks = labeled_tasks(Y_true, predicted_columns(Y_true, Y_pred, task), task, sample_weight)
     return score_tasks(
         tasks,
-        lambda one: float(accuracy_score(one.y, one.prediction, sample_weight=one.sample_weight)),
+        share_correct,
         average,
     )
+
+
+def share_correct(task: LabeledTask) -> float:
+    """Return the (weighted) share of correct labels; raise where labels cannot be classes."""
+    check_classes(task)
+    return float(accuracy_score(task.y, task.prediction, sample_weight=task.sample_weight))
+
+
+def check_classes(task: LabeledTask) -> None:
+    """Raise ValueError where labels or predictions of a task cannot be classes."""
+    for values, what in ((task.y, "Y_true"), (task.prediction, "Y_pred")):
+        check_label_types(values, what)
+        known = tidy_labels(values, what)
+        if known.dtype.kind == "f":
+            first = known[(known != np.floor(known)).argmax()]
+            raise ValueError(
+                f"{what} is continuous: it holds {shown_value(first)}, which is no class. Turn numbers "
+                "into classes first."
+            )

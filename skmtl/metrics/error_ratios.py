@@ -11,13 +11,20 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import accuracy_score
 
-from skmtl.data import column_task_name, shown_names
+from skmtl.data import as_pandas, column_task_name, shown_names
+from skmtl.metrics.accuracy import check_classes
 from skmtl.metrics.by_name import in_order_of_index
-from skmtl.metrics.labeled_tasks import Score, labeled_tasks, predicted_columns, score_tasks
+from skmtl.metrics.labeled_tasks import (
+    LabeledTask,
+    Score,
+    labeled_tasks,
+    predicted_columns,
+    score_tasks,
+)
 
 
 def error_rate(y_true: Any, y_pred: Any, *, task: Any = None) -> Score:
-    r"""Share of wrong labels, one value a task.
+    r"""Share of wrong labels, one value per task.
 
     .. math:: \frac{1}{n_t} \sum_{i : y_{it} \text{ known}} \mathbb{1}[\hat y_{it} \ne y_{it}]
 
@@ -31,7 +38,7 @@ def error_rate(y_true: Any, y_pred: Any, *, task: Any = None) -> Score:
     Returns
     -------
     float or ndarray of shape (T,)
-        Between 0 and 1: a number for labels of shape (n,) without tasks, else one value a task, NaN
+        Between 0 and 1: a number for labels of shape (n,) without tasks, else one per task, NaN
         for a task without a label.
 
     Raises
@@ -54,7 +61,7 @@ def error_rate(y_true: Any, y_pred: Any, *, task: Any = None) -> Score:
         task,
         score_tasks(
             tasks,
-            lambda one: 1 - accuracy_score(one.y, one.prediction, normalize=False) / len(one.y),
+            _share_wrong,
             None,
         ),
     )
@@ -139,7 +146,7 @@ def average_relative_fairness_gap(
 
     Notes
     -----
-    A baseline gap near 0 makes a ratio that says little and rules the mean. Hold it against
+    A baseline gap near 0 makes a ratio that says little and rules the mean. Compare it with
     :func:`chance_gap` first, and take the mean of several seeds.
 
     References
@@ -162,10 +169,16 @@ def as_given(y_true: Any, task: Any, values: Any) -> Any:
     return float(values[0]) if task is None and np.ndim(y_true) == 1 else values
 
 
+def _share_wrong(task: LabeledTask) -> float:
+    check_classes(task)
+    return float(1 - accuracy_score(task.y, task.prediction, normalize=False) / len(task.y))
+
+
 def _mean_ratio(
     values: Any, baseline: Any, what: str, of_baseline: str
 ) -> float | NDArray[np.float64]:
     values = in_order_of_index(values, baseline, what, of_baseline)
+    baseline = as_pandas(baseline)
     table, base = np.asarray(values, dtype=float), np.asarray(baseline, dtype=float)
     if base.ndim != 1 or len(base) == 0 or table.ndim not in (1, 2) or table.shape[-1] != len(base):
         raise ValueError(
@@ -192,9 +205,10 @@ def _mean_ratio(
             UndefinedMetricWarning,
             stacklevel=3,
         )
-    ratios = np.divide(
-        table, base, out=np.full(table.shape, np.nan), where=usable & ~np.isnan(table)
-    )
+    with np.errstate(over="ignore"):
+        ratios = np.divide(
+            table, base, out=np.full(table.shape, np.nan), where=usable & ~np.isnan(table)
+        )
     defined = ~np.isnan(ratios)
     counts = defined.sum(axis=-1)
     means = np.where(

@@ -8,13 +8,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import hypergeom
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils import check_random_state
 
-from skmtl.data import column_task_name, sensitive_table, shown_names, wide_columns
+from skmtl.data import (
+    column_task_name,
+    distinct,
+    sensitive_table,
+    shown_names,
+    shown_value,
+    wide_columns,
+)
 from skmtl.metrics.error_ratios import as_given
 from skmtl.metrics.labeled_tasks import Score, labeled_tasks, predicted_columns
 
@@ -34,7 +40,7 @@ def group_rate_gap(
     pos_label: Any = None,
     task: Any = None,
 ) -> Score:
-    r"""Largest difference of a rate between two groups, one value a task.
+    r"""Largest difference of a rate between two groups, one value per task.
 
     .. math:: \max_{a, a'} \big| P(\hat y = 1 \mid y = 0, a) - P(\hat y = 1 \mid y = 0, a') \big|
 
@@ -51,7 +57,7 @@ def group_rate_gap(
     rate : {"fpr", "tpr", "equalized_odds"}, default="fpr"
         What should be equal in all groups.
     pos_label : label or dict, default=None
-        The positive class, held against the rest, or a dict with that of every task by its name;
+        The positive class, compared with all others, or a dict with that of every task by its name;
         None = 1, for labels that are 0 and 1 or -1 and 1.
     task : array-like of shape (n,), optional
         Task of every row in long form, where ``y_true`` is (n,).
@@ -59,7 +65,7 @@ def group_rate_gap(
     Returns
     -------
     float or ndarray of shape (T,)
-        Between 0 and 1: a number for labels of shape (n,) without tasks, else one value a task. NaN
+        Between 0 and 1: a number for labels of shape (n,) without tasks, else one per task. NaN
         where fewer than two groups have a rate.
 
     Warns
@@ -134,7 +140,7 @@ def chance_gap(
     rate : {"fpr", "tpr", "equalized_odds"}, default="fpr"
         What should be equal in all groups.
     pos_label : label or dict, default=None
-        The positive class, held against the rest, or a dict with that of every task by its name;
+        The positive class, compared with all others, or a dict with that of every task by its name;
         None = 1, for labels that are 0 and 1 or -1 and 1.
     task : array-like of shape (n,), optional
         Task of every row in long form, where ``y_true`` is (n,).
@@ -244,7 +250,7 @@ def _groups(sensitive_features: Any, n: int) -> tuple[list[str], NDArray[np.intp
     codes = np.zeros(n, dtype=np.intp)
     names = [""]
     for j in range(frame.shape[1]):
-        own, found = pd.factorize(frame.iloc[:, j])
+        own, found = distinct(frame.iloc[:, j], "sensitive_features")
         codes = np.where((codes < 0) | (own < 0), -1, codes * len(found) + own)
         names = [
             f"{name}, {_group_name(value)}".removeprefix(", ") for name in names for value in found
@@ -303,9 +309,11 @@ def _warn_of_gaps(name: str, sides: list[_Side]) -> None:
     for side in sides:
         kind = _OWN_NAME[side.positive]
         if len(side.sizes) < 2:
-            having = f"only group {side.having[0]!r} has" if side.having else "no group has"
+            having = (
+                f"only group {shown_value(side.having[0])} has" if side.having else "no group has"
+            )
             warnings.warn(
-                f"The gap of task {name!r} is not defined: {having} {kind} rows.",
+                f"The gap of task {shown_value(name)} is not defined: {having} {kind} rows.",
                 UndefinedMetricWarning,
                 stacklevel=3,
             )
@@ -313,7 +321,7 @@ def _warn_of_gaps(name: str, sides: list[_Side]) -> None:
             many = len(side.having) + len(side.without) > _MANY_GROUPS
             hint = " Cut numbers such as ages into bands first." if many else ""
             warnings.warn(
-                f"Groups without {kind} rows are left out of the gap of task {name!r}: "
+                f"Groups without {kind} rows are left out of the gap of task {shown_value(name)}: "
                 f"{shown_names(side.without)}.{hint}",
                 UndefinedMetricWarning,
                 stacklevel=3,

@@ -48,7 +48,7 @@ def multitask_log_loss(
     sample_weight : array-like of shape (n,), optional
         Weights of the rows; rows of weight zero count as unlabeled.
     average : {"macro"} or None, default="macro"
-        Mean over tasks, or one value a task.
+        Mean over tasks, or one value per task.
     labels : list of T array-like, or array-like of shape (k,), optional
         Classes that the columns of ``Y_pred`` stand for, as in ``estimator.classes_``. By default
         they are read from ``Y_true``, which raises where a task's labels there do not tell.

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 
+from skmtl.data import as_pandas
 from skmtl.metrics.by_name import in_order_of_index
 
 
@@ -72,7 +73,8 @@ def delta_m(
             "relative to it is not defined. Leave this metric out."
         )
     sign = np.where(_directions(higher_is_better, len(base)), -1.0, 1.0)
-    change = 100 * (sign * (table - base) / np.abs(base)).mean(axis=-1)
+    with np.errstate(over="ignore"):
+        change = 100 * (sign * (table - base) / np.abs(base)).mean(axis=-1)
     return float(change) if table.ndim == 1 else change
 
 
@@ -120,6 +122,7 @@ def mean_rank(table: ArrayLike, higher_is_better: ArrayLike) -> NDArray[np.float
 # ---------------------------------------------------------------------- helpers
 def _numbers(values: Any, what: str) -> tuple[NDArray[np.float64], list[Any]]:
     """Finite values, and the names of their metrics: positions unless pandas has others."""
+    values = as_pandas(values)
     array = np.asarray(values, dtype=float)
     metrics: list[Any] = list(range(array.shape[-1] if array.ndim else 0))
     methods: list[Any] = list(range(array.shape[0] if array.ndim == 2 else 0))

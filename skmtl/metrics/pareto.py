@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from skmtl.data import as_pandas
+
 
 def pareto_mask(points: ArrayLike) -> NDArray[np.bool_]:
     """Tell which points no other point dominates; smaller is better in every coordinate.
@@ -122,7 +124,7 @@ def hypervolume(points: ArrayLike, reference: ArrayLike) -> float:
     >>> hypervolume([[1, 3], [2, 2], [3, 3], [3, 1]], [4, 4])
     6.0
     """
-    values, corner = _table(points, 2), np.asarray(reference, dtype=float)
+    values, corner = _table(points, 2), np.asarray(as_pandas(reference), dtype=float)
     if corner.shape != (2,) or not np.isfinite(corner).all():
         raise ValueError(f"reference must be two finite numbers. Got {reference!r}.")
     inside = values[(np.isfinite(values) & (values < corner)).all(axis=1)]
@@ -130,11 +132,12 @@ def hypervolume(points: ArrayLike, reference: ArrayLike) -> float:
         inside[pareto_mask(inside)], axis=0
     )  # from left to right, and so from top to bottom
     heights = -np.diff(front[:, 1], prepend=corner[1])
-    return float(((corner[0] - front[:, 0]) * heights).sum())
+    with np.errstate(over="ignore"):
+        return float(((corner[0] - front[:, 0]) * heights).sum())
 
 
 def _table(points: ArrayLike, n_columns: int | None = None) -> NDArray[np.float64]:
-    values = np.asarray(points, dtype=float)
+    values = np.asarray(as_pandas(points), dtype=float)
     if values.size == 0 and values.ndim == 1:
         values = values.reshape(0, n_columns or 1)
     if values.ndim != 2 or (n_columns is not None and values.shape[1] != n_columns):

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from sklearn.metrics import mean_squared_error, r2_score
 
 from skmtl.metrics.labeled_tasks import (
     Average,
+    LabeledTask,
     Score,
     labeled_tasks,
     predicted_columns,
     score_tasks,
 )
+
+# Numbers beyond this have squares, or sums of squares, beyond the range of float64.
+_SQUARES_OVERFLOW = 1e150
 
 
 def multitask_r2(
@@ -37,7 +42,7 @@ def multitask_r2(
     sample_weight : array-like of shape (n,), optional
         Weights of the rows; rows of weight zero count as unlabeled.
     average : {"macro"} or None, default="macro"
-        Mean over tasks, or one value a task.
+        Mean over tasks, or one value per task.
 
     Returns
     -------
@@ -60,7 +65,7 @@ def multitask_r2(
     tasks = labeled_tasks(Y_true, predicted_columns(Y_true, Y_pred, task), task, sample_weight)
     return score_tasks(
         tasks,
-        lambda one: float(r2_score(one.y, one.prediction, sample_weight=one.sample_weight)),
+        _r2,
         average,
         at_least=2,
     )
@@ -87,7 +92,7 @@ def multitask_mse(
     sample_weight : array-like of shape (n,), optional
         Weights of the rows; rows of weight zero count as unlabeled.
     average : {"macro"} or None, default="macro"
-        Mean over tasks, or one value a task.
+        Mean over tasks, or one value per task.
 
     Returns
     -------
@@ -109,8 +114,20 @@ def multitask_mse(
     tasks = labeled_tasks(Y_true, predicted_columns(Y_true, Y_pred, task), task, sample_weight)
     return score_tasks(
         tasks,
-        lambda one: float(
-            mean_squared_error(one.y, one.prediction, sample_weight=one.sample_weight)
-        ),
+        _mse,
         average,
     )
+
+
+# ---------------------------------------------------------------------- one task
+def _mse(task: LabeledTask) -> float:
+    with np.errstate(over="ignore"):  # beyond the range of float64 it is infinite
+        return float(mean_squared_error(task.y, task.prediction, sample_weight=task.sample_weight))
+
+
+def _r2(task: LabeledTask) -> float:
+    y, prediction = task.y, task.prediction
+    largest = float(max(np.abs(y).max(), np.abs(prediction).max()))
+    if largest > _SQUARES_OVERFLOW:  # R2 does not depend on the units
+        y, prediction = y / largest, prediction / largest
+    return float(r2_score(y, prediction, sample_weight=task.sample_weight))

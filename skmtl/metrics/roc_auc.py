@@ -52,7 +52,7 @@ def multitask_roc_auc(
     sample_weight : array-like of shape (n,), optional
         Weights of the rows; rows of weight zero count as unlabeled.
     average : {"macro"} or None, default="macro"
-        Mean over tasks, or one value a task.
+        Mean over tasks, or one value per task.
     labels : list of T array-like, or array-like of shape (k,), optional
         Classes that the columns of ``Y_pred`` stand for, as in ``estimator.classes_``. By default
         they are read from ``Y_true``, which raises where a task's labels there do not tell.
@@ -89,8 +89,8 @@ def multitask_roc_auc(
         if scores.ndim == 1:
             if len(present) > 2:
                 raise ValueError(
-                    f"Y_pred has one score a row, but the labels are of {len(present)} classes: "
-                    "one column a class is needed."
+                    f"Y_pred has one score per row, but the labels are of {len(present)} classes: "
+                    "one column per class is needed."
                 )
             return _one_against_rest(one, present[1], scores)
         columns = column_of_labels(present, classes_of_columns(one, union))

@@ -210,9 +210,8 @@ class MultiTaskScorer:
     def __repr__(self) -> str:
         shown = [_name(self._metric)]
         if self._methods != ("predict",):
-            shown.append(
-                f"response_method={self._methods[0] if len(self._methods) == 1 else list(self._methods)!r}"
-            )
+            methods = self._methods[0] if len(self._methods) == 1 else list(self._methods)
+            shown.append(f"response_method={methods!r}")
         shown += (
             ["greater_is_better=False"] * (self._sign < 0)
             + ["per_task=True"] * self._per_task
@@ -266,8 +265,8 @@ class MultiTaskScorer:
     def _mean(self, values: NDArray[np.float64]) -> float:
         if values.ndim > 1 or values.size == 0:
             raise ValueError(
-                f"{_name(self._metric)} must return a number or one number per task. Got an array of "
-                f"shape {values.shape}."
+                f"{_name(self._metric)} must return a number or one number per task. Got an array "
+                f"of shape {values.shape}."
             )
         if np.isnan(values).all():
             warnings.warn(

@@ -26,6 +26,17 @@ from skmtl.model_selection.jobs import evaluate
 from skmtl.support import DocLinks, registered_callbacks
 
 
+class ScoreOfEstimator:
+    """The scorer of a search without ``scoring``: the estimator's ``score``.
+
+    scikit-learn's own one holds a copy of the estimator, and no store of models knows its class.
+    """
+
+    def __call__(self, estimator: Any, *data: Any, **params: Any) -> Any:
+        """Return the score on some rows."""
+        return estimator.score(*data, **params)
+
+
 class FleetSearchCV(DocLinks, GridSearchCV):
     """Exhaustive grid search that trains the networks of all candidates and folds in batches.
 
@@ -197,9 +208,9 @@ class FleetSearchCV(DocLinks, GridSearchCV):
         X, y = indexable(X, y)
         params = check_method_params(X, params=params)
         routed = self._get_routed_params_for_fit(params)
-        self._checked_cv_orig = self._folds(y)
-        self.n_splits_ = self._checked_cv_orig.get_n_splits(X, y, **routed.splitter.split)
-        splits = list(self._checked_cv_orig.split(X, y, **routed.splitter.split))
+        folds = self._folds(y)
+        self.n_splits_ = folds.get_n_splits(X, y, **routed.splitter.split)
+        splits = list(folds.split(X, y, **routed.splitter.split))
         if len(splits) != self.n_splits_:
             raise ValueError(
                 "cv.split and cv.get_n_splits return inconsistent results. Expected "
@@ -243,7 +254,8 @@ class FleetSearchCV(DocLinks, GridSearchCV):
         self._choose(candidates, out, refit_metric)
         if self.refit:
             self._refit(base, X, y, routed.estimator.fit)
-        self.scorer_ = getattr(scorers, "_scorers", scorers)
+        own = self.scoring is None
+        self.scorer_ = ScoreOfEstimator() if own else getattr(scorers, "_scorers", scorers)
         return self
 
     def _folds(self, y: Any) -> Any:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import pickle
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
 from joblib import Memory
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_memory
 
 from skmtl.estimators import MultiTaskClassifier
 from skmtl.model_selection.sweep_evaluation import measure_runs
@@ -26,7 +28,7 @@ from skmtl.model_selection.sweep_rows import (
 )
 from skmtl.model_selection.sweep_runs import LARGEST_SEED, draw_runs
 from skmtl.model_selection.sweep_settings import Evaluation, SweepSettings
-from skmtl.support import Stage, progress_bar
+from skmtl.support import Stage, progress_bar, read_memory, warn_of_seedless_memory
 
 # Runs that are trained, and kept, at once; seeds of the baseline.
 _AT_ONCE, _BASELINE_SEEDS = 100, 5
@@ -52,7 +54,7 @@ def fairness_sweep(
     rate: str | None = None,
     baseline: Mapping[str, float] | None = None,
     n_jobs: int | None = None,
-    memory: str | Memory | None = None,
+    memory: str | os.PathLike[str] | Memory | None = None,
     random_state: Any = None,
     verbose: int = 0,
 ) -> pd.DataFrame:
@@ -109,7 +111,7 @@ def fairness_sweep(
         single-task networks of the same settings without a fairness term, mean of 5 seeds.
     n_jobs : int or None, default=None
         Most processes for training. None = as many as torch may use threads.
-    memory : str, joblib.Memory or None, default=None
+    memory : path, joblib.Memory or None, default=None
         Where finished parts, of 100 runs, are kept: a repeated call continues where the last one
         ended. A penalty of the user's own must then be importable, no lambda.
     random_state : int, RandomState or None, default=None
@@ -195,13 +197,16 @@ def fairness_sweep(
     drop = not isinstance(estimator, Pipeline) and not network.sensitive_as_input
     rows, tasks = read_training_rows(X, Y, sensitive_features, drop=drop)
     test = read_test_rows(X_test, Y_test, sensitive_features_test, tasks, drop=drop)
+    warn_of_seedless_memory(memory, random_state)
     rng = check_random_state(random_state)
     split_seed, baseline_seed = rng.randint(LARGEST_SEED, size=2).tolist()
     runs = draw_runs(settings, network, tasks.names, rng)
+    memory = read_memory(memory)
+    _check_can_be_kept(memory, network)
     parts = SweepParts(*rows.split(validation_fraction, split_seed), test)
     if isinstance(estimator, Pipeline):
         parts = _after_steps(estimator, parts)
-    measure = _measured_with(check_memory(memory), settings.evaluation(network), n_jobs)
+    measure = _measured_with(memory, settings.evaluation(network), n_jobs)
     measured = []
     with progress_bar() if verbose else nullcontext():
         stage = Stage("Runs of the sweep", len(runs), int(verbose))
@@ -232,6 +237,20 @@ def _network(estimator: Any) -> MultiTaskClassifier:
         )
     cloned: MultiTaskClassifier = clone(network)
     return cloned
+
+
+def _check_can_be_kept(memory: Memory, network: MultiTaskClassifier) -> None:
+    """Raise where results cannot be kept, because the network cannot be told from others."""
+    if memory.location is None:
+        return
+    try:
+        joblib.hash(network)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise ValueError(
+            "memory needs an estimator that can be pickled, with functions that can be imported; a "
+            f"lambda or a function within another one cannot. Got fairness={network.fairness!r}. "
+            "Define the penalty in a module, or set memory=None."
+        ) from error
 
 
 def _after_steps(pipeline: Pipeline, parts: SweepParts) -> SweepParts:

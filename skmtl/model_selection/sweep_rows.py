@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -114,6 +114,7 @@ def read_training_rows(
     """
     X, Y = rows_as_given(X), rows_as_given(Y)
     names, columns = wide_columns(Y, "Y")
+    Y = _with_missing(Y, names, columns)
     classes = [_classes(name, column) for name, column in zip(names, columns, strict=True)]
     for name, own in zip(names, classes, strict=True):
         if len(own) != 2:
@@ -132,6 +133,7 @@ def read_test_rows(
     X, Y = rows_as_given(X), rows_as_given(Y)
     Y = in_task_order(Y, tasks.names, "Y_test", "the columns of Y")
     columns = wide_columns(Y, "Y_test")[1]
+    Y = _with_missing(Y, tasks.names, columns)
     if len(columns) != len(tasks.names):
         raise ValueError(
             f"Y_test must have a column for every task: {len(tasks.names)} are needed. Got "
@@ -157,6 +159,19 @@ def _read(X: Any, Y: Any, sensitive_features: Any, tasks: SweepTasks, *, drop: b
     named = named_columns(X, sensitive_features)
     codes = group_codes(None, groups, len(coded))[0]
     return SweepRows(without_columns(X, named) if drop else X, Y, coded, groups, codes)
+
+
+def _with_missing(Y: Any, names: list[str], columns: Sequence[NDArray[Any]]) -> Any:
+    """Return labels with NaN where reading them found a text of a missing value.
+
+    Else every fit would find it again, and say so.
+    """
+    found = np.column_stack([pd.isna(column) for column in columns])
+    if not (found & ~np.asarray(pd.isna(Y)).reshape(found.shape)).any():
+        return Y
+    if np.ndim(Y) == 1:
+        return pd.Series(columns[0])
+    return pd.DataFrame(dict(zip(names, columns, strict=True)))
 
 
 def _classes(name: str, column: NDArray[Any]) -> NDArray[Any]:

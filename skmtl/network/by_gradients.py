@@ -62,7 +62,7 @@ class GradientSteering(Steering):
         """Return the aggregator's direction, (E, P); zero where no task is present."""
         rows = signals.jacobian
         direction = torch.zeros_like(rows[:, 0])
-        for lanes, _, result in self.calls(signals):
+        for lanes, _, result in self.calls(signals, rows.shape[2]):
             direction[lanes] = result.to(direction)
         return direction
 

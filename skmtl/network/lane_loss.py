@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from skmtl.base import TaskLoss
+from skmtl.base import TaskLoss, checked_values
 
 
 class LaneLoss:
@@ -35,7 +35,7 @@ class LaneLoss:
 
     def values(self, scores: Tensor, labels: Tensor) -> Tensor:
         """Return the loss of every row and task, (E, T, B)."""
-        return self.loss.values(self.visible(scores), labels)
+        return checked_values(self.loss, self.loss.values(self.visible(scores), labels), scores)
 
     def derivative(
         self, scores: Tensor, labels: Tensor, weights: Tensor, out: Tensor | None = None

@@ -13,6 +13,7 @@ from skmtl.base import Aggregator, Signals
 from skmtl.network.epoch_losses import EpochLosses
 from skmtl.network.epoch_notes import EpochNotes
 from skmtl.network.lane_memory import LaneMemory, Lanes, State
+from skmtl.network.plugin_checks import checked_init, checked_step
 from skmtl.network.steps import Step, gramian_of, norms_of
 
 # Prefix of the entries of a saved state that belong to the loop, not to the aggregator.
@@ -85,7 +86,8 @@ class Steering:
         return {}
 
     def _fresh(self, n_lanes: int) -> State:
-        return self.aggregator.init(n_lanes, self.n_tasks, device=self.device)
+        state = self.aggregator.init(n_lanes, self.n_tasks, device=self.device)
+        return checked_init(self.aggregator, state, n_lanes, self.n_tasks)
 
     # ------------------------------------------------------------------ steps
     def begin_epoch(self, n_members: int) -> None:
@@ -177,10 +179,16 @@ class Steering:
         own["steps"] = own["steps"] + 1
         return signals
 
-    def calls(self, signals: Signals) -> Iterator[tuple[Lanes, Lanes, Tensor]]:
-        """Call the aggregator; yield lanes, tasks and its result for them, and store its state."""
+    def calls(
+        self, signals: Signals, n_columns: int | None = None
+    ) -> Iterator[tuple[Lanes, Lanes, Tensor]]:
+        """Call the aggregator; yield lanes, tasks and its result for them, and store its state.
+
+        Its result has one column per task, or as many as are given.
+        """
         for lanes, tasks, shown, own in self._shown(signals):
-            result, new = self.aggregator.step(shown, own)
+            shape = len(lanes), len(tasks) if n_columns is None else n_columns
+            result, new = checked_step(self.aggregator, self.aggregator.step(shown, own), shape)
             if "unsolved" in new:
                 self.epoch.solve(new["unsolved"], lanes)
             self._keep(new, own, lanes, tasks)

@@ -13,6 +13,7 @@ from torch import Tensor
 from skmtl.base import FairnessTerm
 from skmtl.network.batches import Batch
 from skmtl.network.lane_loss import LaneLoss
+from skmtl.network.plugin_checks import checked_term
 from skmtl.network.stacked_network import StackedNetwork
 
 
@@ -87,12 +88,13 @@ class Step:
         trunk = heads = derivative
         for term in self.terms:
             leaf = self.scores.detach().clone().requires_grad_()
-            to_trunk, to_heads = term.values(
+            returned = term.values(
                 self.loss.visible(leaf) if term.per_task else leaf,
                 self.batch.labels,
                 self.batch.weights,
                 self.batch.groups,
             )
+            to_trunk, to_heads = checked_term(term, returned, len(leaf))
             one = to_trunk is to_heads
             to_trunk = torch.autograd.grad(to_trunk.sum(), leaf, retain_graph=not one)[0]
             to_heads = to_trunk if one else torch.autograd.grad(to_heads.sum(), leaf)[0]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import check_is_fitted
 
 from skmtl.plotting.canvas import GRID, INK, PALE, SERIES, axes_or_new, tidy, titled
 from skmtl.plotting.panels import legend_above, panel_below
@@ -161,6 +162,8 @@ class GradientConflictDisplay:
         GradientConflictDisplay
             The Display, drawn.
         """
+        if not hasattr(estimator, "aggregation_weights_"):  # any object that has it will do
+            check_is_fitted(estimator, "aggregation_weights_")
         weights = pd.DataFrame(
             np.asarray(estimator.aggregation_weights_), columns=list(estimator.task_names_)
         )

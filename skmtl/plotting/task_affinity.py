@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.utils.validation import check_is_fitted
 
 from skmtl.plotting.canvas import INK, axes_or_new, shortened, tidy, titled
 
@@ -104,7 +105,8 @@ class TaskAffinityDisplay:
         TaskAffinityDisplay
             The Display, drawn.
         """
-        return cls(affinity=affinity, groups=groups).plot(ax=ax, name=name, **kwargs)
+        table = getattr(affinity, "matrix", affinity)  # of PairwiseGains
+        return cls(affinity=table, groups=groups).plot(ax=ax, name=name, **kwargs)
 
     @classmethod
     def from_estimator(
@@ -129,6 +131,8 @@ class TaskAffinityDisplay:
         TaskAffinityDisplay
             The Display, drawn.
         """
+        if not hasattr(estimator, "affinity_"):  # any object that has it will do
+            check_is_fitted(estimator, "affinity_")
         affinity = pd.DataFrame(
             np.asarray(estimator.affinity_),
             index=list(estimator.task_names_),

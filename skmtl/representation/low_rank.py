@@ -42,7 +42,7 @@ class LowRankMultiTaskRegressor(
         change nothing.
     task_column : str, int or None, default=None
         Column of X, by name or position, that holds each row's task (long form); None = y has one
-        column a task.
+        column per task.
     alpha : float, default=0.0
         Ridge penalty of the heads; B has orthonormal rows, so it is that of the coefficients too.
         In squared units of the inputs.
@@ -52,7 +52,7 @@ class LowRankMultiTaskRegressor(
         The solver stops when a step lowers the objective by no more than this times the (weighted)
         mean square of the targets.
     fit_intercept : bool, default=False
-        Whether every task has an intercept of its own; inputs and targets are then centred task by
+        Whether every task has an intercept; inputs and targets are then centered task by
         task.
     random_state : int, RandomState or None, default=None
         Seed of directions that stand in where the tasks determine fewer than `rank`.
@@ -231,15 +231,24 @@ def moments_of(settings: LowRankSettings, rows: LinearRows) -> Moments:
     """Return the moments of the tasks."""
     tasks = rows.tasks
     # Threads that wait for each other cost more than these small products.
-    with threadpool_limits(limits=1, user_api="blas"):
-        return Moments.of(
+    with (
+        threadpool_limits(limits=1, user_api="blas"),
+        np.errstate(over="ignore", invalid="ignore"),
+    ):
+        moments = Moments.of(
             tasks,
             np.ones(len(tasks))
             if settings.task_weights is None
             else read_task_weights(settings.task_weights, tasks.names),
             row_weight=rows.sample_weight,
-            centre=settings.fit_intercept,
+            center=settings.fit_intercept,
         )
+    if not moments.finite:
+        raise ValueError(
+            f"{settings.owner} needs squares of X and y within the range of float64; here they "
+            "overflow. Scale the columns first."
+        )
+    return moments
 
 
 def solution_of(

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from skmtl.data import TaskSet
 
 Array = NDArray[np.float64]
+# Numbers beyond it are refused: their squares, or sums of a few of them, overflow.
+LARGEST_SQUARED = 1e150
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +43,7 @@ class Moments:
 
     @classmethod
     def of(
-        cls, tasks: TaskSet, weight: Array, *, row_weight: Array | None = None, centre: bool = False
+        cls, tasks: TaskSet, weight: Array, *, row_weight: Array | None = None, center: bool = False
     ) -> Moments:
         """Gather the moments of regression tasks whose table is an array.
 
@@ -55,11 +57,22 @@ class Moments:
             np.empty(len(tasks)),
         )
         input_mean, target_mean = np.zeros((len(tasks), p)), np.zeros(len(tasks))
+        if np.abs(X).max(initial=0.0) > LARGEST_SQUARED:
+            _, column = np.unravel_index(np.abs(X).argmax(), X.shape)
+            raise ValueError(
+                f"Column {column} of X holds {np.abs(X).max():.3g}, whose square overflows. Scale "
+                "the column."
+            )
         for t, name in enumerate(names):
+            if np.abs(tasks.targets(name)).max(initial=0.0) > LARGEST_SQUARED:
+                raise ValueError(
+                    f"Task {name!r} has a target of {np.abs(tasks.targets(name)).max():.3g}, whose "
+                    "square overflows. Scale the targets."
+                )
             rows, y = tasks.rows(name), tasks.targets(name)
             x, w = X[rows], np.ones(len(rows)) if row_weight is None else row_weight[rows]
             w = w / w.sum()
-            if centre:
+            if center:
                 input_mean[t], target_mean[t] = w @ x, w @ y
                 x, y = x - input_mean[t], y - target_mean[t]
             weighted = x * w[:, None]
@@ -67,6 +80,11 @@ class Moments:
                 second[t] = weighted.T @ x
             cross[t], power[t] = y @ weighted, w @ y**2
         return cls(second, cross, power, weight / weight.sum(), input_mean, target_mean)
+
+    @property
+    def finite(self) -> bool:
+        """Whether all moments are finite."""
+        return all(np.isfinite(part).all() for part in (self.second, self.cross, self.power))
 
     def ridged(self, alpha: float) -> Moments:
         """Return the moments of a squared error with a ridge penalty.

@@ -155,7 +155,7 @@ def representation_path(
     estimator : LowRankMultiTaskRegressor or MultiTaskRegressor
         Neither fitted nor changed. The size is its ``rank``, or the width of its last shared layer.
         A task's own model is ridge regression with a penalty chosen by leave-one-out, or a network
-        of its own with the widths that `estimator` has.
+        per task with the widths that `estimator` has.
     X : array-like of shape (n, p)
         Inputs, in long form with the task column.
     y : array-like of shape (n,) or (n, T)
@@ -244,7 +244,7 @@ def representation_path(
     tasks: NDArray[np.intp] = np.concatenate([tasks for _, tasks in folds])
     if lacking := [name for t, name in enumerate(labels.names) if not (tasks == t).any()]:
         raise ValueError(
-            f"Task {lacking[0]!r} has no labelled row in any test part; its risk cannot be "
+            f"Task {lacking[0]!r} has no labeled row in any test part; its risk cannot be "
             "measured. Drop it, or give another cv."
         )
     return _path(
@@ -273,7 +273,7 @@ def _path(
 
 
 def _checked_ranks(ranks: Any) -> tuple[int, ...]:
-    sizes = [ranks] if isinstance(ranks, Integral) else list(ranks)
+    sizes = list(ranks) if isinstance(ranks, Iterable) else [ranks]
     if not sizes or not all(
         isinstance(size, (int, np.integer)) and not isinstance(size, bool) and size >= 1
         for size in sizes

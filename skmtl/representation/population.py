@@ -11,6 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_array, check_scalar
 
+from skmtl.data import shown_value
+from skmtl.representation.moments import LARGEST_SQUARED
+
 Array = NDArray[np.float64]
 
 
@@ -59,7 +62,7 @@ def population_minimum(coefs: ArrayLike, rank: int) -> tuple[Array, Array]:
     >>> risks.round(6) + 0.0
     array([0., 0., 0., 0., 1.])
     """
-    beta = check_array(coefs, dtype=np.float64, input_name="coefs")
+    beta = _checked(coefs, "coefs")
     check_scalar(rank, "rank", (int, np.integer), min_val=1, max_val=beta.shape[1])
     _, _, directions = np.linalg.svd(beta, full_matrices=True)
     components = directions[:rank]
@@ -172,10 +175,7 @@ def task_risks(coef: ArrayLike, true_coef: ArrayLike) -> Array:
     >>> task_risks([[0.0, 0.0], [0.5, 1.0]], [[0.6, 0.8], [0.5, 0.5]])
     array([1.  , 0.25])
     """
-    estimated, true = (
-        check_array(coef, dtype=np.float64, input_name="coef"),
-        check_array(true_coef, dtype=np.float64, input_name="true_coef"),
-    )
+    estimated, true = _checked(coef, "coef"), _checked(true_coef, "true_coef")
     if estimated.shape != true.shape:
         raise ValueError(
             f"coef and true_coef must have one shape, (T, p). Got {estimated.shape} and "
@@ -185,8 +185,19 @@ def task_risks(coef: ArrayLike, true_coef: ArrayLike) -> Array:
     return risks
 
 
+def _checked(values: Any, what: str) -> Array:
+    """Return a matrix of float64; raise where squares of its numbers overflow."""
+    checked: Array = check_array(values, dtype=np.float64, input_name=what)
+    if np.abs(checked).max() > LARGEST_SQUARED:
+        raise ValueError(
+            f"{what} holds {shown_value(float(checked.flat[np.abs(checked).argmax()]))}, whose "
+            "square overflows. Scale the numbers."
+        )
+    return checked
+
+
 def _heads(heads: Any, what: str) -> Array:
-    checked: Array = check_array(heads, dtype=np.float64, input_name=what)
+    checked = _checked(heads, what)
     if not checked.any():
         raise ValueError(f"{what} holds only zeros: such tasks have no function to learn.")
     return checked

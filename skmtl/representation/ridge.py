@@ -1,4 +1,4 @@
-"""Ridge regression of one task: what it could explain with rows of its own only."""
+"""Single-task ridge regression: what a task could explain with its rows alone."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def leave_one_out_ridge(X: Array, y: Array, *, fit_intercept: bool) -> tuple[Arr
     (array([2.]), 1.0)
     """
     n = len(X)
-    centre, level = (X.mean(0), float(y.mean())) if fit_intercept else (np.zeros(X.shape[1]), 0.0)
-    left, size, right = np.linalg.svd(X - centre, full_matrices=False)
+    center, level = (X.mean(0), float(y.mean())) if fit_intercept else (np.zeros(X.shape[1]), 0.0)
+    left, size, right = np.linalg.svd(X - center, full_matrices=False)
     power, along = size**2, left.T @ (y - level)
     if n == 1 or not power.any():
         return np.zeros(X.shape[1]), level
@@ -55,4 +55,4 @@ def leave_one_out_ridge(X: Array, y: Array, *, fit_intercept: bool) -> tuple[Arr
     errors = ((residual / np.maximum(1 - leverage, 1e-12)) ** 2).sum(1)
     best = penalties[int(errors.argmin())]
     coef: Array = right.T @ (size / (power + best) * along)
-    return coef, level - float(centre @ coef)
+    return coef, level - float(center @ coef)

@@ -260,7 +260,7 @@ def _step(fit: _Projected, damping: float) -> tuple[_Projected, float, float]:
     unit, gradient = fit.mean_curvature(), fit.gradient()
     if (
         unit <= 0 or len(gradient) == gradient.shape[1]
-    ):  # nothing is learnt, or the subspace is the whole space
+    ):  # nothing is learned, or the subspace is the whole space
         return fit, damping, 0.0
     steps = (
         _newton_steps(fit, gradient)

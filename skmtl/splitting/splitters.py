@@ -15,9 +15,12 @@ from sklearn.utils import check_random_state, indexable
 
 from skmtl.data import (
     as_pandas,
+    distinct,
     encode_task_ids,
+    is_categorical,
     n_rows_of,
     shown_names,
+    shown_value,
     take_column,
     wide_columns,
 )
@@ -159,9 +162,18 @@ class MultiTaskKFold(BaseCrossValidator):
                 "task_column=None if y has one column per task."
             )
         tasks = np.zeros(n, dtype=np.intp)
-        if self.task_column is not None:
+        if self.task_column is None:
+            _warn_of_forgotten_column(X)
+        else:
             ids = take_column(X, self.task_column, "task_column")[0]
             names, tasks = encode_task_ids(ids, "task_column")
+            if len(names) == 1:
+                warnings.warn(
+                    f"The task column {self.task_column!r} holds the single task "
+                    f"{shown_value(names[0])}: all rows count as one task.",
+                    UserWarning,
+                    stacklevel=4,
+                )
         _warn_of_single_labels(
             names, np.bincount(tasks[codes[0] >= 0], minlength=len(names)).tolist()
         )
@@ -208,15 +220,32 @@ def _targets(y: Any, n: int) -> tuple[list[str], list[NDArray[Any]]]:
 
 def _class_codes(column: NDArray[Any]) -> NDArray[np.intp]:
     """Return class codes of labels, -1 if missing; all 0 for a continuous target."""
-    codes, values = pd.factorize(column)
+    codes, values = distinct(column, "y")
     if all(
-        isinstance(value, (Real, np.number)) and not isinstance(value, (bool, np.bool_))
+        isinstance(value, Real) and not isinstance(value, (bool, np.bool_, np.timedelta64))
         for value in values
     ):
         whole = all(float(value).is_integer() for value in values)
         if not whole or len(values) > max(2, (codes >= 0).sum() / 2):
             codes = np.where(codes < 0, -1, 0)
     return np.asarray(codes, dtype=np.intp)
+
+
+def _warn_of_forgotten_column(X: Any) -> None:
+    """Warn where rows count as one task, but a column of X looks like a column of task ids."""
+    if not isinstance(X, pd.DataFrame):
+        return
+    for name, column in X.items():
+        if (is_categorical(column.dtype) or column.dtype.kind == "O") and (
+            1 < column.nunique() <= len(column) / 2
+        ):
+            warnings.warn(
+                "task_column=None and y has one column: all rows count as one task. If column "
+                f"{shown_value(name)} of X holds the tasks, set task_column={shown_value(name)}.",
+                UserWarning,
+                stacklevel=5,
+            )
+            return
 
 
 def _warn_of_single_labels(names: list[str], counts: list[int]) -> None:

@@ -27,8 +27,8 @@ class LabelAdversary:
     r"""Variance of the labels of other tasks that an adversary explains from the scores of a head.
 
     The adversary of task i and its spurious task j sees the scores :math:`s_i` of head i and the
-    label of task i, and predicts the label of task j by least squares, with coefficients of its own
-    for every class of task i. The term of task i is
+    label of task i, and predicts the label of task j by least squares, with coefficients for
+    every class of task i. The term of task i is
 
     .. math:: \mu \sum_{j \in S_i} R^2_{ij}, \qquad
               R^2_{ij} = 1 - \min_{a, B} \frac{E \lVert y_j - a_{y_i} - B_{y_i}^\top s_i \rVert^2}{E
@@ -71,7 +71,7 @@ class LabelAdversary:
 class AdversarialTraining(FairnessTerm):
     """The term of an adversary in one training run, and whether the adversary is beaten.
 
-    It notes what the adversary explained in the last steps: every run needs an object of its own.
+    It notes what the adversary explained in the last steps: every run needs a new object.
 
     Parameters
     ----------

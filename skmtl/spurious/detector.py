@@ -12,7 +12,14 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
 from skmtl._sklearn_compat import Interval, fit_context
-from skmtl.data import as_pandas, check_label_types, checked_weight, tidy_labels, wide_columns
+from skmtl.data import (
+    as_pandas,
+    check_label_types,
+    checked_weight,
+    shown_value,
+    tidy_labels,
+    wide_columns,
+)
 from skmtl.spurious.pair_names import shown_pairs
 from skmtl.spurious.prior_shift import Array, Indicators, correlation_and_shift
 from skmtl.support import DocLinks, VersionedState
@@ -272,8 +279,8 @@ def _coded(Y: Any) -> tuple[list[str], Array, list[int]]:
     """Return task names, class codes, (n, T), NaN if missing, and numbers of classes."""
     if np.shape(Y)[:1] == (0,):
         raise ValueError(
-            f"Found array with 0 sample(s) (shape={np.shape(Y)}) while a minimum of 1 is required by "
-            "SpuriousTaskDetector."
+            f"Found array with 0 sample(s) (shape={np.shape(Y)}) while a minimum of 1 is required "
+            "by SpuriousTaskDetector."
         )
     names, columns = wide_columns(Y)
     codes, n_classes = np.full((len(columns[0]), len(columns)), np.nan), []
@@ -284,9 +291,10 @@ def _coded(Y: Any) -> tuple[list[str], Array, list[int]]:
         check_label_types(column[known], f"Task {name!r}")
         labels = tidy_labels(column[known], f"Task {name!r}")
         if labels.dtype.kind == "f":
+            other = labels[~np.isfinite(labels) | (labels != np.floor(labels))][0]
             raise ValueError(
-                f"Task {name!r} has the label {labels[labels != np.floor(labels)][:1].tolist()} in "
-                "Y; SpuriousTaskDetector needs classes. Bin it first."
+                f"Task {name!r} has the label {shown_value(other)} in Y; SpuriousTaskDetector needs "
+                "classes. Bin it first."
             )
         classes, codes[known, t] = np.unique(labels, return_inverse=True)
         if len(classes) > _MOST_CLASSES:

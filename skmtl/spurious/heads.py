@@ -16,7 +16,7 @@ from skmtl.spurious.adversary import AdversarialTraining
 
 Array = NDArray[np.float64]
 
-# Rows of a step, and the learning rate: heads start near their goal, on standardised inputs.
+# Rows of a step, and the learning rate: heads start near their goal, on standardized inputs.
 ROWS_PER_STEP, LEARNING_RATE = 1024, 0.03
 
 
@@ -34,10 +34,10 @@ def label_codes(network: MultiTaskClassifier, y: Any) -> Array:
         )
     codes = np.full((len(columns[0]), len(known)), np.nan)
     for t, (name, column) in enumerate(zip(known, columns, strict=True)):
-        labelled = ~pd.isna(column)
-        if labelled.any():
-            labels = tidy_labels(column[labelled], f"Task {name!r}")
-            codes[labelled, t] = network.model_.intake.targets.encode(name, labels)
+        labeled = ~pd.isna(column)
+        if labeled.any():
+            labels = tidy_labels(column[labeled], f"Task {name!r}")
+            codes[labeled, t] = network.model_.intake.targets.encode(name, labels)
     return codes
 
 
@@ -90,11 +90,11 @@ def with_new_heads(
     used = ((~np.isnan(codes) & (weight.reshape(len(codes), -1) > 0)).any(1)).nonzero()[0]
     seen = network.transform(X).reshape(len(codes), n_members, width)[used]
     codes, weight = codes[used], weight[used]
-    centre, scale = seen.mean(0), seen.std(0)
+    center, scale = seen.mean(0), seen.std(0)
     scale[scale < 1e-8] = 1.0
-    table = ((seen - centre) / scale).transpose(1, 0, 2).reshape(-1, width)
+    table = ((seen - center) / scale).transpose(1, 0, 2).reshape(-1, width)
     starts = [
-        _moved(own[first:], centre[e] / scale[e], scale[e]) for e, own in enumerate(model.members)
+        _moved(own[first:], center[e] / scale[e], scale[e]) for e, own in enumerate(model.members)
     ]
 
     n_rows = len(codes)
@@ -144,7 +144,7 @@ def with_new_heads(
             [
                 [
                     *own[:first],
-                    *_chosen(own[first:], _moved(new.parameters, -centre[e], 1 / scale[e]), chosen),
+                    *_chosen(own[first:], _moved(new.parameters, -center[e], 1 / scale[e]), chosen),
                 ]
                 for e, (own, new) in enumerate(zip(model.members, trained, strict=True))
             ]
@@ -153,13 +153,13 @@ def with_new_heads(
     return changed, steps_per_epoch * max(member.n_iter for member in trained)
 
 
-def _moved(parameters: list[NDArray[Any]], centre: Array, scale: Array) -> list[NDArray[Any]]:
-    """Return heads whose scores for z are those of these heads for (z + centre) * scale.
+def _moved(parameters: list[NDArray[Any]], center: Array, scale: Array) -> list[NDArray[Any]]:
+    """Return heads whose scores for z are those of these heads for (z + center) * scale.
 
     Only their first layer, (T, o, width), sees the inputs.
     """
     weight, bias = parameters[0].astype(np.float64) * scale, parameters[1].astype(np.float64)
-    return [weight, bias + (weight @ centre)[..., None], *parameters[2:]]
+    return [weight, bias + (weight @ center)[..., None], *parameters[2:]]
 
 
 def _chosen(

@@ -96,8 +96,8 @@ def split_by_label_combination(
     of_combination = [complete[cell.ravel() == k] for k in range(len(combinations))]
     if len(of_combination) < 2:
         raise ValueError(
-            f"Y has {len(of_combination)} combination of labels of the tasks {', '.join(names)}; at least "
-            "two are needed."
+            f"Y has {len(of_combination)} combination of labels of the tasks {', '.join(names)}; "
+            "at least two are needed."
         )
     lift = _lift(combinations, np.array([len(rows) for rows in of_combination]))
     if test == "balanced":
@@ -181,15 +181,15 @@ def _balanced(
     rarest = min(len(rows) for rows in of_combination)
     each = rarest // 2 if test_size is None else round(test_size * n_rows / len(of_combination))
     if each < 1 or each > rarest - 1:
+        largest = len(of_combination) * (rarest - 1) / n_rows
         advice = (
-            f"The largest test_size is {len(of_combination) * (rarest - 1) / n_rows:.3g}; None takes half "
-            "of that."
+            f"The largest test_size is {largest:.3g}; None takes half of that."
             if rarest > 1
             else "Combine fewer tasks."
         )
         raise ValueError(
-            f"test_size={test_size} takes {each} rows of each of the {len(of_combination)} combinations "
-            f"of labels for a balanced test, but the rarest has {rarest}, "
+            f"test_size={test_size} takes {each} rows of each of the {len(of_combination)} "
+            f"combinations of labels for a balanced test, but the rarest has {rarest}, "
             f"and one of these must be left for training. {advice}"
         )
     return np.concatenate([rng.permutation(rows)[:each] for rows in of_combination])

@@ -7,6 +7,8 @@ from skmtl.support.callbacks import (
     fit_callbacks,
     registered_callbacks,
 )
+from skmtl.support.kept import warn_of_seedless_memory
+from skmtl.support.memory_folder import read_memory
 from skmtl.support.progress import Stage, progress_to
 from skmtl.support.state import (
     DOCS_URL,
@@ -35,5 +37,7 @@ __shared__ = [
     "frame_to_arrays",
     "progress_bar",
     "progress_to",
+    "read_memory",
     "registered_callbacks",
+    "warn_of_seedless_memory",
 ]

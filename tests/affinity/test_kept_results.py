@@ -4,6 +4,8 @@ import random
 
 import numpy as np
 import pytest
+from joblib import Memory
+from sklearn.linear_model import Ridge
 
 from skmtl import MultiTaskRegressor, collect_pairwise_gains
 from skmtl.affinity import measure as measure_module
@@ -54,3 +56,14 @@ def test_an_interrupted_repeat_goes_on_from_the_parts_that_are_done(tmp_path, mo
     assert calls == [32, 32, 32, 32, 32, 8]
     plain = collect_pairwise_gains(tasks, NETWORK, random_state=0)
     np.testing.assert_allclose(again.values, plain.values, rtol=1e-6, atol=1e-9)
+
+
+def test_a_path_is_a_folder_as_its_text_is(tmp_path):
+    tasks = make_grouped_tasks(n_tasks=4, n_groups=2, random_state=0).task_set
+    found = [
+        collect_pairwise_gains(tasks, Ridge(), random_state=0, memory=memory).values
+        for memory in (None, tmp_path, str(tmp_path), Memory(str(tmp_path), verbose=0))
+    ]
+    for values in found[1:]:
+        np.testing.assert_array_equal(values, found[0])
+    assert len(list(tmp_path.rglob("output.pkl"))) == 1

@@ -98,3 +98,14 @@ def test_a_block_of_columns_that_are_all_zero_overflows_nothing(rng):
         found = fit_components(design, target, np.array([0, 0, 1, 1]))
     assert np.isfinite(found.coef).all()
     np.testing.assert_allclose(found.coef[2:], 0.0, atol=1e-9)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e3, 1e6])
+def test_a_block_of_zeros_beside_large_values_gives_finite_coefficients(rng, scale):
+    design = np.column_stack([rng.normal(size=(40, 2)), np.zeros((40, 3))])
+    target = scale * (design[:, 0] + rng.normal(size=40))
+    found = fit_components(design, target - target.mean(), np.array([0, 0, 1, 1, 1]))
+    assert np.isfinite(found.coef).all()
+    assert np.isfinite(found.noise)
+    assert abs(found.coef[0]) > 0.1 * scale
+    np.testing.assert_array_equal(found.coef[2:], 0.0)

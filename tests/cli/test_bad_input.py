@@ -1,5 +1,7 @@
 """Every table that cannot be used is refused in one clear line."""
 
+import datetime
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -50,7 +52,7 @@ SPOILT = {
     ),
     "text among numbers": (
         lambda t: t.assign(sales=t["sales"].astype(object).mask(t.index == 5, "1,5")),
-        ["'sales' mixes numbers with text such as '1,5'"],
+        ["'sales' contains text such as '1,5'"],
     ),
     "no rows": (lambda t: t.head(0), ["has no rows"]),
 }
@@ -183,3 +185,50 @@ def test_a_data_set_that_is_nowhere_is_refused_in_one_line(call, monkeypatch, tm
 def test_options_of_files_are_refused_for_data_sets(call, options, reason):
     pytest.importorskip("faraway")
     assert refused(call("group", "junior_school", *options), reason)
+
+
+@pytest.mark.parametrize("column", ["age", "sales"])
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        (lambda k: [k, k], "values of type"),
+        (lambda k: {"a": k}, "values of type dict"),
+        (lambda k: datetime.date(2020, 1, 1 + k % 28), "dates or times"),
+        (lambda k: f"2020-01-{1 + k % 28:02d}", "'2020-01-01': dates"),
+        (lambda k: f"{k},5", "numbers with commas"),
+        (lambda k: f"{k} %", "percentages"),
+    ],
+)
+def test_values_that_are_neither_numbers_nor_names_are_refused(
+    call, table, tmp_path, column, values, reason
+):
+    spoilt = table.assign(**{column: pd.Series([values(k) for k in range(160)], dtype=object)})
+    spoilt.to_parquet(tmp_path / "shops.parquet")
+    assert refused(call("group", "shops.parquet", *QUICK), f"'{column}' contains", reason)
+
+
+@pytest.mark.parametrize(
+    ("sales", "reason"),
+    [
+        (lambda k: f"sold {k}", "160 different texts in 160 rows"),
+        (lambda k: f"0{k % 2}", "numbers as text"),
+        (lambda k: pd.Timestamp("2020-01-01") + pd.Timedelta(k, unit="D"), "contains dates"),
+        (lambda k: 2.0**70 + 2.0**60 * (k % 2), "has the label"),
+    ],
+)
+def test_targets_that_cannot_be_classes_are_refused(call, table, tmp_path, sales, reason):
+    spoilt = table.assign(sales=[sales(k) for k in range(160)])
+    spoilt.to_parquet(tmp_path / "shops.parquet")
+    options = [*QUICK, "--kind", "classification"]
+    assert refused(call("group", "shops.parquet", *options), "'sales'", reason)
+
+
+@pytest.mark.parametrize("name", ["shops.xlsx", "shops.xls", "shops.ods"])
+def test_a_spreadsheet_is_refused_with_advice(call, tmp_path, name):
+    (tmp_path / name).write_bytes(b"PK\x03\x04")
+    assert refused(call("group", name, *QUICK), "spreadsheet", "CSV")
+
+
+@pytest.mark.parametrize("out", ["", " "])
+def test_an_empty_name_of_a_folder_is_refused(call, table, out):
+    assert refused(call(frame=table, out=out), "--out", "empty")

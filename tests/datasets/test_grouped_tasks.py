@@ -148,7 +148,7 @@ def test_noiseless_linear_tasks_are_fitted_exactly():
     [
         ({"kind": "ranking"}, "kind must be"),
         ({"n_groups": 0}, "n_groups must be"),
-        ({"n_tasks": 2}, "n_harmful must be"),
+        ({"n_tasks": 2}, "n_groups must be"),
         ({"n_harmful": 10}, "n_harmful must be"),
         ({"n_features": 2}, "n_features must be"),
         ({"noise": -1.0}, "noise must be"),
@@ -160,3 +160,9 @@ def test_noiseless_linear_tasks_are_fitted_exactly():
 def test_impossible_settings_raise(wrong, message):
     with pytest.raises(ValueError, match=message):
         make_grouped_tasks(**wrong, random_state=0)
+
+
+@pytest.mark.parametrize("numbers", [{"n_tasks": 0}, {"n_groups": 99}, {"n_groups": 0}])
+def test_more_groups_than_tasks_are_refused_by_name(numbers):
+    with pytest.raises(ValueError, match="n_groups must be at least 1 and at most n_tasks"):
+        make_grouped_tasks(**numbers)

@@ -3,6 +3,7 @@
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from skmtl import MultiTaskClassifier, MultiTaskRegressor
@@ -77,3 +78,14 @@ def test_the_mean_of_the_losses_keeps_a_constant_task_and_does_not_warn(table):
         model = MultiTaskRegressor(**SMALL).fit(X, np.column_stack([Y, np.full(200, 3.0)]))
         MultiTaskRegressor(**SMALL | {"max_iter": 2}, aggregator="mgda").fit(X, np.ones((200, 2)))
     assert np.isfinite(model.task_loss_curve_).all()
+
+
+def test_the_warning_of_constant_tasks_with_long_names_stays_short():
+    rng = np.random.default_rng(0)
+    names = [f"{k} {'long name ' * 30}" for k in range(30)]
+    Y = pd.DataFrame(np.ones((40, 30)), columns=names)
+    Y[names[0]] = rng.normal(size=40)
+    network = MultiTaskRegressor((3,), max_iter=1, n_members=1, aggregator="mgda")
+    with pytest.warns(UserWarning, match=r"All targets are alike.*\(29 in all\)") as told:
+        network.fit(rng.normal(size=(40, 2)), Y)
+    assert max(len(str(one.message)) for one in told) < 500

@@ -164,3 +164,11 @@ def test_estimators_in_long_form_are_not_asked_together(long_form):
     model = MultiTaskClassifier(**{**TINY, "task_column": 4}).fit(X_long, y_long > 0)
     with pytest.raises(ValueError, match="wide form"):
         probabilities_together([model], X_long)
+
+
+def test_what_fit_does_not_take_is_refused_as_by_fit(X, Y):
+    model = MultiTaskRegressor((4,), max_iter=2, n_members=1)
+    groups = np.arange(len(X)) % 2
+    (outcome,) = fit_together([model], [(X, Y, {"sensitive_features": groups})])
+    assert isinstance(outcome.error, TypeError)
+    assert "unexpected keyword argument 'sensitive_features'" in str(outcome.error)

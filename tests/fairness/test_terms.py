@@ -195,7 +195,7 @@ def test_tasks_with_rows_of_their_own_leave_everything_to_the_trunk(random_batch
     assert not heads.any()
 
 
-def test_one_labelled_task_a_row_is_the_same_in_wide_and_long_form(random_batch):
+def test_one_labeled_task_a_row_is_the_same_in_wide_and_long_form(random_batch):
     long = random_batch(own_rows=True)
     scores, labels, weights = (
         torch.cat([part, part], -1) for part in (long.scores, long.labels, long.weights)

@@ -12,6 +12,7 @@ from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skmtl.affinity import PairwiseGains
+from skmtl.data import TaskSet
 from skmtl.grouping.search import TaskGrouper
 from skmtl.grouping.search.selection import RULES
 from skmtl.grouping.search.task_grouper import METHODS as ALL_METHODS
@@ -439,3 +440,42 @@ def test_a_description_of_tasks_by_named_rows_gives_groups_of_names(rng):
     frame = pd.DataFrame(rows, index=list("abcdefgh"))
     grouper = TaskGrouper("spectral", n_groups=2, affinity=rbf_kernel).fit(frame)
     assert sorted(grouper.groups_) == [tuple("abcd"), tuple("efgh")]
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        (
+            [("a", "b"), ("b", "a")],
+            ValueError,
+            r"list of text, such as 'a'.*affinity_matrix\(pairs",
+        ),
+        (["a", "b"], ValueError, r"\(T, T\) matrix of gains"),
+        (TaskSet.from_wide(np.eye(4), np.eye(4), kind="regression"), TypeError, "Got TaskSet"),
+        (np.full((3, 3), 1e308), ValueError, "task 0 when trained with task 1.*too large"),
+        (np.ma.array(np.eye(3), mask=np.eye(3)[::-1] > 0), ValueError, "NaN as the gain of task 0"),
+    ],
+)
+def test_lists_of_pairs_task_sets_masks_and_huge_gains_are_refused(given, error, message):
+    with pytest.raises(error, match=message):
+        TaskGrouper().fit(given)
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "message"),
+    [
+        (list("aab"), list("aab"), "two tasks named 'a'"),
+        (["a", None, "b"], ["a", None, "b"], "missing label"),
+        (list("abc"), list("abd"), "No column is named 'c'"),
+    ],
+)
+def test_a_frame_that_does_not_tell_its_tasks_apart_is_refused(rows, columns, message):
+    with pytest.raises(ValueError, match=message):
+        TaskGrouper().fit(pd.DataFrame(np.ones((3, 3)), index=rows, columns=columns))
+
+
+@pytest.mark.parametrize("names", [["a", 1, 2], [("a", 1), ("a", 2), ("b", 1)], [1.0, 2.0, 3.5]])
+def test_labels_of_any_kind_name_the_tasks(names):
+    labels = pd.Index(names, dtype=object, tupleize_cols=False)
+    grouper = TaskGrouper(n_groups=1).fit(pd.DataFrame(np.ones((3, 3)), labels, labels))
+    assert grouper.groups_ == [tuple(names)]

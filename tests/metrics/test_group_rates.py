@@ -67,7 +67,7 @@ def test_a_hand_worked_example():
 
 
 @RATES
-def test_every_task_is_judged_on_its_labelled_rows(rng, rate):
+def test_every_task_is_judged_on_its_labeled_rows(rng, rate):
     Y = np.where(rng.random((300, 3)) < 0.3, np.nan, rng.integers(0, 2, size=(300, 3)))
     predicted, groups = rng.integers(0, 2, size=(300, 3)), rng.integers(0, 2, 300)
     for metric in (group_rate_gap, chance_gap):

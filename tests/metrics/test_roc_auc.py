@@ -25,7 +25,7 @@ def labels(rng, n, sizes):
 
 
 def reference(y, p, weight=None):
-    """ROC AUC of scikit-learn on the labelled rows of one task."""
+    """ROC AUC of scikit-learn on the labeled rows of one task."""
     known = ~pd.isna(y)
     weight = None if weight is None else weight[known]
     p = p[known]
@@ -114,7 +114,7 @@ def test_the_second_class_is_the_larger_label_whatever_its_type(names, rng):
 
 
 def test_a_task_of_one_class_is_nan_with_a_warning_that_names_it_and_left_out_of_the_mean(rng):
-    Y = pd.DataFrame({"steady": np.ones(6), "mixed": [0, 1, 0, 1, 1, 0], "unlabelled": np.nan})
+    Y = pd.DataFrame({"steady": np.ones(6), "mixed": [0, 1, 0, 1, 1, 0], "unlabeled": np.nan})
     p = rng.random((6, 3))
     with pytest.warns(UndefinedMetricWarning, match="'steady'"):
         each = multitask_roc_auc(Y, p, average=None)

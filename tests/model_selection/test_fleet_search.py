@@ -530,3 +530,18 @@ def test_verbose_reports_fits(wide, capsys):
     assert "Fitting 2 folds for each of 2 candidates, totalling 4 fits" in shown
     assert shown.count("END") == 4
     assert "alpha=0.1" in shown
+
+
+@pytest.mark.parametrize("cv", [2, MultiTaskKFold(2)])
+def test_a_search_is_stored_with_types_of_skmtl_only(cv):
+    skops = pytest.importorskip("skops.io")
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    Y = (X[:, :2] > 0).astype(int)
+    network = MultiTaskClassifier((4,), n_members=1, max_iter=2, random_state=0)
+    search = FleetSearchCV(network, {"alpha": [0.0, 1.0]}, cv=cv).fit(X, Y)
+    stored = skops.dumps(search)
+    foreign = skops.get_untrusted_types(data=stored)
+    assert [name for name in foreign if not name.startswith("skmtl.")] == []
+    loaded = skops.loads(stored, trusted=foreign)
+    np.testing.assert_array_equal(loaded.predict(X), search.predict(X))
+    assert loaded.score(X, Y) == search.score(X, Y) == search.best_estimator_.score(X, Y)

@@ -277,3 +277,10 @@ def test_a_task_whose_rows_all_have_weight_zero_is_named(long_form):
         LowRankMultiTaskRegressor(task_column=-1).fit(
             np.column_stack([X, task]), y, sample_weight=(task != 3).astype(float)
         )
+
+
+@pytest.mark.parametrize(("inputs", "targets", "named"), [(1e200, 1, "X"), (1, 1e200, "Task '0'")])
+def test_numbers_whose_squares_overflow_are_refused(inputs, targets, named):
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    with pytest.raises(ValueError, match=f"{named}.*square overflows"):
+        LowRankMultiTaskRegressor(1).fit(X * inputs, X * targets)

@@ -180,3 +180,10 @@ def test_what_cannot_be_measured_is_refused(rng):
         representation_path(
             LowRankMultiTaskRegressor(), X, Y[:, :1], ranks=[1], cv=2
         ).starved_tasks(3)
+
+
+@pytest.mark.parametrize("ranks", [None, 0, [], [1.5], "ab"])
+def test_ranks_that_are_no_whole_numbers_are_refused(ranks):
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    with pytest.raises(ValueError, match="ranks must hold whole numbers"):
+        representation_path(LowRankMultiTaskRegressor(), X, X, ranks=ranks)

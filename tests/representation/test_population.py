@@ -106,3 +106,14 @@ def test_what_cannot_be_bounded_or_compared_is_refused():
         task_risks([[1.0]], [[1.0, 2.0]])
     with pytest.raises(ValueError, match="rank"):
         population_minimum([[1.0, 2.0]], 3)
+
+
+def test_coefficients_whose_squares_overflow_are_refused():
+    big = np.full((3, 2), 1e200)
+    for call in (
+        lambda: population_minimum(big, 1),
+        lambda: task_risks(big, -big),
+        lambda: minority_risk_bounds(big, big),
+    ):
+        with pytest.raises(ValueError, match="square overflows"):
+            call()

@@ -146,8 +146,8 @@ def test_without_spurious_tasks_the_network_stays_as_it_is(shifted, trained):
     )
 
 
-def test_without_debiasing_standardised_heads_are_the_same_heads():
-    """Writing heads for standardised inputs and back is exact: a tiny step changes predictions by
+def test_without_debiasing_standardized_heads_are_the_same_heads():
+    """Writing heads for standardized inputs and back is exact: a tiny step changes predictions by
     next to nothing.
     """
     tasks = make_spurious_tasks(n_samples=300, random_state=2)
@@ -362,13 +362,13 @@ def test_rows_without_a_label_or_a_weight_change_nothing(shifted, trained):
     wild = np.full((30, X.shape[1]), 1e4)
     plain = DebiasedClassifier(FrozenEstimator(trained)).fit(shifted.data, Y)
     frame = pd.DataFrame(np.vstack([X, wild]), columns=shifted.data.columns)
-    unlabelled = DebiasedClassifier(FrozenEstimator(trained)).fit(
+    unlabeled = DebiasedClassifier(FrozenEstimator(trained)).fit(
         frame, np.vstack([Y, np.full((30, 3), np.nan)])
     )
     weightless = DebiasedClassifier(FrozenEstimator(trained)).fit(
         frame, np.vstack([Y, np.ones((30, 3))]), sample_weight=np.repeat([1.0, 0.0], [1000, 30])
     )
-    for model in (unlabelled, weightless):
+    for model in (unlabeled, weightless):
         np.testing.assert_allclose(
             model.predict_proba(shifted.data)[0], plain.predict_proba(shifted.data)[0], atol=1e-5
         )

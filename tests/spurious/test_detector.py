@@ -281,3 +281,11 @@ def test_frames_of_other_libraries_keep_their_names(library):
     assert [type(part) for part in parts] == [type(other)] * 4
     for part, own in zip(parts, split_by_label_combination(Y, Y, random_state=0), strict=True):
         assert part.to_pandas().to_numpy().tolist() == own.to_numpy().tolist()
+
+
+@pytest.mark.parametrize("label", [np.inf, -np.inf, 0.5])
+def test_a_label_that_is_no_class_is_shown(label):
+    Y = np.zeros((20, 2))
+    Y[0, 1] = label
+    with pytest.raises(ValueError, match=f"Task '1' has the label {label}"):
+        SpuriousTaskDetector().fit(Y)

@@ -14,8 +14,10 @@ from sklearn.utils.validation import validate_data
 from threadpoolctl import threadpool_limits
 
 from skmtl.affinity import PairwiseGains
+from skmtl.data import shown_value
 from skmtl.grouping.search.beam import beam_groups
 from skmtl.grouping.search.exhaustive import exhaustive_groups
+from skmtl.grouping.search.gain_matrix import as_matrix, axis_labels, check_size
 from skmtl.grouping.search.published import published_groups
 from skmtl.grouping.search.score import serve
 from skmtl.grouping.search.sdp import sdp_groups
@@ -177,9 +179,11 @@ class TaskGrouper(VersionedState, DocLinks, ClusterMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a parameter is out of range, if `A` is not square or has a missing or infinite gain
-            off the diagonal, or if the tasks do not fit into `n_groups` groups of at most
-            `max_group_size` tasks.
+            If a parameter is out of range, if `A` is not square or has a missing, masked, infinite
+            or huge (above 1e100) gain off the diagonal, if its labels are not unique, or if the
+            tasks do not fit into `n_groups` groups of at most `max_group_size` tasks.
+        TypeError
+            If `A` is a TaskSet or not a matrix.
         """
         self._check_parameters()
         gains, names = self._read_gains(A)
@@ -305,18 +309,14 @@ class TaskGrouper(VersionedState, DocLinks, ClusterMixin, BaseEstimator):
                     "The callable 'affinity' must return an array of shape "
                     f"{(len(rows), len(rows))}. Got shape {gains.shape} instead."
                 )
-            names = _labels(A.index) if isinstance(A, pd.DataFrame) else None
+            names = axis_labels(A.index) if isinstance(A, pd.DataFrame) else None
         else:
             if isinstance(A, PairwiseGains):
                 A = A.matrix
                 hint = (
                     " Predict the pairs that were not measured with predict_affinity(tasks, gains)."
                 )
-            elif np.ndim(A) == 0 and not hasattr(A, "__array__"):
-                raise TypeError(
-                    "TaskGrouper takes a (T, T) matrix of gains or the PairwiseGains that "
-                    f"collect_pairwise_gains returns. Got {type(A).__name__}."
-                )
+            A, names = as_matrix(A)
             gains = np.array(validate_data(self, A, dtype=np.float64, ensure_all_finite=False))
             if gains.shape[0] != gains.shape[1]:
                 assert_all_finite(gains, estimator_name="TaskGrouper", input_name="A")
@@ -324,7 +324,6 @@ class TaskGrouper(VersionedState, DocLinks, ClusterMixin, BaseEstimator):
                     "A must be a square matrix of pairwise gains, one row and one column per task. "
                     f"Got shape {gains.shape} instead."
                 )
-            names = _task_names(A)
         names = list(range(len(gains))) if names is None else names
         np.fill_diagonal(gains, 0.0)
         bad = np.argwhere(~np.isfinite(gains))
@@ -332,9 +331,11 @@ class TaskGrouper(VersionedState, DocLinks, ClusterMixin, BaseEstimator):
             row, column = bad[0]
             what = "NaN" if np.isnan(gains[row, column]) else "infinity"
             raise ValueError(
-                f"A contains {what} as the gain of task {names[row]!r} when trained with task "
-                f"{names[column]!r} ({len(bad)} such pairs). All gains must be finite.{hint}"
+                f"A contains {what} as the gain of task {shown_value(names[row])} when trained "
+                f"with task {shown_value(names[column])} ({len(bad)} such pairs). All gains must "
+                f"be finite.{hint}"
             )
+        check_size(gains, names)
         return gains, names
 
 
@@ -349,21 +350,3 @@ def _is_half_step(value: Any) -> bool:
         and float(value) >= 0.5
         and float(2 * value).is_integer()
     )
-
-
-def _task_names(A: Any) -> list[Any] | None:
-    """Return the task names of a matrix; None if it has none."""
-    if not isinstance(A, pd.DataFrame):
-        return None
-    if not A.index.equals(A.columns) and set(A.index) == set(A.columns):
-        raise ValueError(
-            "The rows and the columns of A must name the tasks in the same order. Use "
-            "A.loc[A.columns]."
-        )
-    names = _labels(A.columns)
-    return _labels(A.index) if names is None else names
-
-
-def _labels(index: pd.Index) -> list[Any] | None:
-    """Return the labels of an axis; None for a default RangeIndex."""
-    return None if isinstance(index, pd.RangeIndex) else index.tolist()
