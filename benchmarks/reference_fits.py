@@ -749,7 +749,8 @@ def grouped(model: Any, X: Any, y: Any) -> list[Any]:
         model.labels_,
         model.affinity_,
         model.gains_.table,
-        model.choice_.drop(columns="kind", errors="ignore"),
+        # Recordings may be older than the column "kind" and the label "joint".
+        model.choice_.drop(columns="kind", errors="ignore").replace({"joint": "all together"}),
     ]
     return [*shown(model, X), *found, [shown_curves(one) for one in model.estimators_]]
 
