@@ -94,9 +94,9 @@ def resolve_aggregator(value: object) -> Aggregator:
         return AGGREGATORS[value]()
     if isinstance(value, Aggregator) and type(value).step is not Aggregator.step:
         if value.kind not in get_args(AggregatorKind):
+            kinds = ", ".join(get_args(AggregatorKind))
             raise ValueError(
-                f"{type(value).__name__}.kind must be one of {', '.join(get_args(AggregatorKind))}. Got "
-                f"{value.kind!r}."
+                f"{type(value).__name__}.kind must be one of {kinds}. Got {value.kind!r}."
             )
         return value
     if is_torchjd(value):

@@ -57,7 +57,8 @@ def column_position(X: Any, column: Any, what: str) -> int:
         found = np.flatnonzero([name == column for name in X.columns])
         if len(found) > 1:
             raise ValueError(
-                f"{what}={shown_value(column)} stands for {len(found)} columns of X; names must be distinct."
+                f"{what}={shown_value(column)} stands for {len(found)} columns of X; names must "
+                "be distinct."
             )
         if len(found):
             return int(found[0])
@@ -70,8 +71,8 @@ def column_position(X: Any, column: Any, what: str) -> int:
     else:
         if isinstance(column, str):
             raise ValueError(
-                f"{what}={shown_value(column)} names a column, but X is not a DataFrame. Give the column's "
-                "index instead."
+                f"{what}={shown_value(column)} names a column, but X is not a DataFrame. Give the "
+                "index of the column instead."
             )
         shape = rows_as_given(X).shape
         if len(shape) != 2:

@@ -81,6 +81,6 @@ def check_classes(task: LabeledTask) -> None:
         if known.dtype.kind == "f":
             first = known[(known != np.floor(known)).argmax()]
             raise ValueError(
-                f"{what} is continuous: it holds {shown_value(first)}, which is no class. Turn numbers "
-                "into classes first."
+                f"{what} is continuous: it holds {shown_value(first)}, which is no class. Turn "
+                "numbers into classes first."
             )

@@ -293,8 +293,8 @@ def _coded(Y: Any) -> tuple[list[str], Array, list[int]]:
         if labels.dtype.kind == "f":
             other = labels[~np.isfinite(labels) | (labels != np.floor(labels))][0]
             raise ValueError(
-                f"Task {name!r} has the label {shown_value(other)} in Y; SpuriousTaskDetector needs "
-                "classes. Bin it first."
+                f"Task {name!r} has the label {shown_value(other)} in Y; SpuriousTaskDetector "
+                "needs classes. Bin it first."
             )
         classes, codes[known, t] = np.unique(labels, return_inverse=True)
         if len(classes) > _MOST_CLASSES:
