@@ -274,7 +274,7 @@ def test_school_sized_problem_finds_task_effects(rng):
         ({"clip": 0.5}, "'clip' parameter"),
         ({"clip": -0.1}, "'clip' parameter"),
         ({"linear_features": "all"}, "'linear_features' parameter"),
-        ({"linear_features": ["size"]}, "names the column 'size'"),
+        ({"linear_features": ["size"]}, "contains column 'size'"),
         ({"linear_features": [4]}, "indices from 0 to 3"),
     ],
 )
