@@ -64,7 +64,7 @@ def test_a_number_that_was_not_cut_into_bands_is_recognised(people):
     X, Y, _ = people
     with pytest.warns(
         UserWarning,
-        match="sensitive_features hold 120 groups in 120 rows, too few per group to compare. Cut "
+        match="sensitive_features hold 120 groups in 120 rows, too few per group to compare. Bin "
         "numbers",
     ):
         fit(X, Y, X["a"].to_numpy())
