@@ -5,7 +5,6 @@ from skmtl.data.category_levels import Level, codes_of, learn_levels
 from skmtl.data.frames import (
     as_pandas,
     distinct,
-    holds_dates,
     n_rows_of,
     one_column,
     rows_as_given,
@@ -34,7 +33,6 @@ from skmtl.data.wide_targets import (
     column_task_name,
     in_task_order,
     target_names,
-    task_order,
     wide_columns,
 )
 
@@ -57,7 +55,6 @@ __shared__ = [
     "distinct",
     "encode_task_ids",
     "group_codes",
-    "holds_dates",
     "in_task_order",
     "is_categorical",
     "known_task_codes",
@@ -80,7 +77,6 @@ __shared__ = [
     "take_rows",
     "target_names",
     "task_name",
-    "task_order",
     "tidy_labels",
     "warn_of_missing_groups",
     "weighted_rows",

@@ -120,7 +120,7 @@ def task_order(Y: Any, names: Sequence[str], what: str, known: str) -> list[int]
     Examples
     --------
     >>> import pandas as pd
-    >>> from skmtl.data import task_order
+    >>> from skmtl.data.wide_targets import task_order
     >>> task_order(pd.DataFrame({"b": [1.0], "a": [2.0]}), ["a", "b"], "y", "the tasks of fit")
     [1, 0]
     """

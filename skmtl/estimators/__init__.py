@@ -6,9 +6,9 @@ from skmtl.estimators.fit_job import FitJob
 from skmtl.estimators.fit_settings import Settings, read_settings
 from skmtl.estimators.fitted_networks import FittedNetworks
 from skmtl.estimators.group_fits import GroupOutcome, fit_groups, measure_groups
-from skmtl.estimators.intake import EncodedRows, Intake, Layout, column_holder, learn_intake
+from skmtl.estimators.intake import Layout, column_holder
 from skmtl.estimators.job_building import group_job
-from skmtl.estimators.many_fits import FitOutcome, fit_together, trains_in_fleets
+from skmtl.estimators.many_fits import fit_together, trains_in_fleets
 from skmtl.estimators.network import MultiTaskNetwork, remember, set_fitted
 from skmtl.estimators.outputs import (
     ClassificationOutputs,
@@ -29,12 +29,9 @@ __all__ = ["MultiTaskClassifier", "MultiTaskRegressor"]
 # What other packages of skmtl use; no promise to users.
 __shared__ = [
     "ClassificationOutputs",
-    "EncodedRows",
     "FitJob",
-    "FitOutcome",
     "FittedNetworks",
     "GroupOutcome",
-    "Intake",
     "Layout",
     "MultiTaskNetwork",
     "Problem",
@@ -48,7 +45,6 @@ __shared__ = [
     "group_job",
     "joint_classes",
     "known_groups",
-    "learn_intake",
     "measure_groups",
     "probabilities_together",
     "problem_of_groups",

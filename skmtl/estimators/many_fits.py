@@ -39,7 +39,7 @@ class FitOutcome:
 
     Examples
     --------
-    >>> from skmtl.estimators import FitOutcome
+    >>> from skmtl.estimators.many_fits import FitOutcome
     >>> FitOutcome(seconds=0.5).error is None
     True
     """

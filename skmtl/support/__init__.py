@@ -2,8 +2,6 @@
 
 from skmtl.support.callbacks import (
     CallbackSupport,
-    OnEpoch,
-    Reconstruct,
     fit_callbacks,
     registered_callbacks,
 )
@@ -11,12 +9,9 @@ from skmtl.support.kept import warn_of_seedless_memory
 from skmtl.support.memory_folder import read_memory
 from skmtl.support.progress import Stage, progress_to
 from skmtl.support.state import (
-    DOCS_URL,
     DocLinks,
     VersionedState,
     VersionMismatchWarning,
-    frame_from_arrays,
-    frame_to_arrays,
     running_versions,
 )
 from skmtl.support.terminal import progress_bar
@@ -25,16 +20,11 @@ __all__ = ["VersionMismatchWarning", "running_versions"]
 
 # What other packages of skmtl use; no promise to users.
 __shared__ = [
-    "DOCS_URL",
     "CallbackSupport",
     "DocLinks",
-    "OnEpoch",
-    "Reconstruct",
     "Stage",
     "VersionedState",
     "fit_callbacks",
-    "frame_from_arrays",
-    "frame_to_arrays",
     "progress_bar",
     "progress_to",
     "read_memory",

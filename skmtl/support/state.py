@@ -149,7 +149,7 @@ def frame_to_arrays(value: Any) -> Any:
     Examples
     --------
     >>> import pandas as pd
-    >>> from skmtl.support import frame_from_arrays, frame_to_arrays
+    >>> from skmtl.support.state import frame_from_arrays, frame_to_arrays
     >>> frame_from_arrays(frame_to_arrays(pd.DataFrame({"a": [1, 2]})))["a"].tolist()
     [1, 2]
     """
@@ -174,7 +174,7 @@ def frame_from_arrays(value: Any) -> Any:
 
     Examples
     --------
-    >>> from skmtl.support import frame_from_arrays
+    >>> from skmtl.support.state import frame_from_arrays
     >>> frame_from_arrays(3)
     3
     """
