@@ -128,7 +128,7 @@ def test_tables_that_scikit_learn_refuses_are_refused_in_its_words(X, message, t
             r"task_column='s' is not a column of X, which has the columns 'a', 't'",
         ),
         (pd.DataFrame({"a": [1.0], "t": [1]}), 2, "task_column=2 is out of range: X has 2 columns"),
-        (np.ones((2, 2)), "t", "X is not a DataFrame. Give the column's index instead"),
+        (np.ones((2, 2)), "t", "X is not a DataFrame. Give the index of the column instead"),
         (np.ones((2, 2)), -3, "task_column=-3 is out of range: X has 2 columns"),
         (pd.DataFrame({"t": [1, 2]}), "t", r"0 feature\(s\)"),
         (np.ones((2, 1)), 0, r"0 feature\(s\)"),

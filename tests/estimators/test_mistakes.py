@@ -310,7 +310,7 @@ def test_inputs_that_do_not_match_are_refused_at_predict(kind, inputs, message):
             ValueError,
             r"pairs must have shape \(m, 2\)",
         ),
-        ({"pairs": [["task_0", "nobody"]]}, ValueError, "pairs names the task 'nobody'"),
+        ({"pairs": [["task_0", "nobody"]]}, ValueError, "pairs contains task 'nobody'"),
         ({"pairs": [["task_0", "task_0"]]}, ValueError, "pairs holds task 'task_0' with itself"),
         (
             {"pairs": [["task_0", "task_1"]] * 2},

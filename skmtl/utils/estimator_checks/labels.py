@@ -99,7 +99,7 @@ def check_labels_keep_their_type(name: str, estimator: Any) -> None:
 
 @contract(is_classifier, predicts_probabilities)
 def check_probabilities(name: str, estimator: Any) -> None:
-    """Require valid probabilities whose largest one is predicted.
+    """Require that probabilities are valid and that the largest one is predicted.
 
     They are a list of arrays for a 2-D Y and one array for a 1-D y, and rows sum to 1.
     """

@@ -23,7 +23,7 @@ from skmtl.utils.estimator_checks.problems import (
 
 @contract()
 def check_rare_tasks_absent_from_minibatches(name: str, estimator: Any) -> None:
-    """Require finite predictions if most batches of four rows contain no row of some task."""
+    """Require that a task of three rows, which most batches miss, spoils no prediction."""
     estimator = changed(estimator, batch_size=4)
     X, Y = wide_example(estimator)
     kept = [
