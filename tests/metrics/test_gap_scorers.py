@@ -39,7 +39,7 @@ def routing():
 
 @pytest.fixture
 def people(rng):
-    """Inputs, labels of two tasks with gaps, and two sensitive columns of which the first moves
+    """Inputs, incomplete labels of two tasks, and two sensitive columns, of which the first moves
     inputs and labels.
     """
     groups = pd.DataFrame({"sex": rng.choice(["f", "m"], 360), "old": rng.random(360) < 0.5})
@@ -190,8 +190,8 @@ def test_labels_other_than_0_and_1_need_a_positive_class(people):
     model = MultiTaskClassifier(**TINY).fit(X, Y.replace({0.0: "bad", 1.0: "good"}))
     with pytest.raises(
         ValueError,
-        match="y_true of task 'loan' contains 'bad', 'good': without pos_label, .* Set pos_label to "
-        "the positive class",
+        match="y_true of task 'loan' contains 'bad', 'good': without pos_label, .* Set pos_label "
+        "to the positive class",
     ):
         multitask_scorers["neg_fpr_gap"](
             model, X, Y.replace({0.0: "bad", 1.0: "good"}), sensitive_features=groups
@@ -205,7 +205,8 @@ def test_labels_other_than_0_and_1_need_a_positive_class(people):
 def test_a_positive_class_that_no_row_has_is_named():
     with pytest.warns(
         UndefinedMetricWarning,
-        match="Task '0' has no label and no prediction of the class pos_label='Yes'; its labels in y_true are 'no', 'yes'",
+        match="Task '0' has no label and no prediction of the class pos_label='Yes'; its labels in "
+        "y_true are 'no', 'yes'",
     ):
         assert (
             group_rate_gap(
