@@ -1,4 +1,4 @@
-"""Terms added to a loss so that sensitive groups are treated alike, and their penalties."""
+"""Fairness terms, which add a penalty on differences between sensitive groups to the loss."""
 
 from skmtl.fairness.correlation import Correlation, correlation_penalty
 from skmtl.fairness.mmd import MMD, mmd_penalty

@@ -1,4 +1,4 @@
-"""A user's own penalty, called once per network, task, and set of rows."""
+"""A user-defined penalty, called once per network, task and set of rows."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from skmtl.fairness.grouped_rows import GroupedRows, zeros_of
 class CalledPenalty:
     """Calls a function of scores (n,) and groups (n,) for the sets of rows of a mini-batch.
 
-    Rows take part that have weight in a set and a known group, whatever their weight is.
+    The function sees the rows of a set that have a positive weight and a known group; their weights
+    are not used.
 
     Parameters
     ----------
     penalty : Penalty
-        What is called where at least two groups have rows.
+        Function to call for each set in which at least two groups have rows.
     """
 
     scaled_by_rows = True
@@ -43,7 +44,7 @@ class CalledPenalty:
         return torch.stack(found).view(compared.shape)
 
     def _checked(self, value: object, like: Tensor) -> Tensor:
-        """Return a value as a scalar; raise where it is none, or training could not follow it."""
+        """Return a value as a scalar; raise if it is not a scalar or has no gradient."""
         name = getattr(self.penalty, "__name__", type(self.penalty).__name__)
         if not (isinstance(value, Tensor) and value.numel() == 1 and value.is_floating_point()):
             what = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else repr(value)[:80]
@@ -53,8 +54,8 @@ class CalledPenalty:
             )
         if like.requires_grad and not value.requires_grad and bool(value != 0):
             raise ValueError(
-                f"The penalty {name} returned {float(value):.3g} without a gradient: training "
-                "cannot lower it. Compute it from the scores with torch operations that have a "
-                "gradient, without detach() or comparisons."
+                f"The penalty {name} returned {float(value):.3g} without a gradient, so training "
+                "cannot lower it. Compute it from the scores with differentiable torch operations, "
+                "without detach() or comparisons."
             )
         return value.reshape(()).to(like)

@@ -1,4 +1,4 @@
-"""Correlation between scores and membership in a group."""
+"""Correlation penalty: correlation between scores and membership in a sensitive group."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from skmtl.fairness.grouped_rows import GroupedRows, as_one_set, checked_vectors
 from skmtl.fairness.pair_penalty import PairPenalty
 from skmtl.fairness.parameters import check_pairs
 
-# Product of the two standard deviations below which a correlation fades to 0 rather than turn on
-# rounding.
+# Where the product of the two standard deviations is smaller, the correlation fades to 0, so that
+# it does not amplify rounding errors.
 _FADE = 1e-6
 
 
 class Correlation(PairPenalty):
-    r"""Absolute correlation between scores and membership in one of two groups.
+    r"""Absolute correlation between scores and membership in one of two sensitive groups.
 
-    .. math:: \frac{|\operatorname{cov}(s, a)|}{\sqrt{\operatorname{var}(s) \operatorname{var}(a) +
-        10^{-12}}}, \qquad a \in \{0, 1\}
+    .. math:: \frac{|\operatorname{cov}(s, a)|}
+        {\sqrt{\operatorname{var}(s) \operatorname{var}(a) + 10^{-12}}}, \qquad a \in \{0, 1\}
 
-    with means over the rows of the two groups. Unlike :class:`RateGap` it does not depend on the
-    scale of the scores.
+    where s are the scores, and a is the group membership, over the rows of the two groups. Unlike
+    :class:`RateGap`, it does not depend on the scale of the scores.
 
     Parameters
     ----------
     pairs : {"max", "mean"}, default="max"
-        What counts with more than two groups: the largest value over pairs, or their mean.
+        With more than two groups, take the largest value over pairs of groups, or the mean.
 
     See Also
     --------
@@ -39,10 +39,13 @@ class Correlation(PairPenalty):
 
     Examples
     --------
+    Scores ten times as large have the same correlation:
+
     >>> import torch
     >>> from skmtl.fairness import Correlation
-    >>> Correlation()(torch.tensor([0.0, 1.0, 0.0, 0.0]), torch.tensor([0, 0, 1, 1]))
-    tensor(0.5774)
+    >>> scores, groups = torch.tensor([0.0, 1.0, 0.0, 0.0]), torch.tensor([0, 0, 1, 1])
+    >>> Correlation()(scores, groups), Correlation()(scores / 10, groups)
+    (tensor(0.5774), tensor(0.5774))
     """
 
     def __init__(self, *, pairs: str = "max") -> None:
@@ -56,7 +59,7 @@ class Correlation(PairPenalty):
         scores : Tensor of shape (n,)
             Predicted probabilities.
         groups : Tensor of shape (n,)
-            Code of the group of every row; rows with a negative code or NaN take no part.
+            Group code of every row; rows with a negative code or NaN are ignored.
 
         Returns
         -------
@@ -66,7 +69,7 @@ class Correlation(PairPenalty):
         return correlation_penalty(scores, groups, pairs=self.pairs)
 
     def check(self) -> None:
-        """Raise ValueError where a parameter is out of range."""
+        """Raise ValueError if a parameter is out of range."""
         check_pairs(self.pairs, "Correlation")
 
     def differences(self, scores: Tensor, rows: GroupedRows) -> Tensor:
@@ -88,37 +91,39 @@ class Correlation(PairPenalty):
 
 
 def correlation_penalty(scores: Tensor, groups: Tensor, *, pairs: str = "max") -> Tensor:
-    r"""Absolute correlation between scores and membership in one of two groups.
+    r"""Absolute correlation between scores and membership in one of two sensitive groups.
 
-    .. math:: \frac{|\operatorname{cov}(s, a)|}{\sqrt{\operatorname{var}(s) \operatorname{var}(a) +
-        10^{-12}}}, \qquad a \in \{0, 1\}
+    .. math:: \frac{|\operatorname{cov}(s, a)|}
+        {\sqrt{\operatorname{var}(s) \operatorname{var}(a) + 10^{-12}}}, \qquad a \in \{0, 1\}
 
-    with means over the rows of the two groups.
+    where s are the scores, and a is the group membership, over the rows of the two groups.
 
     Parameters
     ----------
     scores : Tensor of shape (n,)
         Predicted probabilities.
     groups : Tensor of shape (n,)
-        Code of the group of every row; rows with a negative code or NaN take no part.
+        Group code of every row; rows with a negative code or NaN are ignored.
     pairs : {"max", "mean"}, default="max"
-        What counts with more than two groups: the largest value over pairs, or their mean.
+        With more than two groups, take the largest value over pairs of groups, or the mean.
 
     Returns
     -------
     Tensor of shape ()
-        Between 0 and 1, differentiable in `scores`; 0 with a gradient of zero where fewer than two
-        groups have rows or all scores are one.
+        Between 0 and 1, differentiable in `scores`. 0 with a zero gradient if fewer than two groups
+        have rows, or all scores are equal.
 
     Raises
     ------
     ValueError
-        If shapes differ.
+        If shapes differ, or `pairs` is not one of its values.
+    TypeError
+        If `scores` or `groups` is not a tensor, or `scores` are not floating point numbers.
 
     Notes
     -----
-    The code that goes with [1]_ adds 1e-6 to the product of the two standard deviations. Here it is
-    added in quadrature, which leaves correlations of scores that vary at all as they are.
+    The published code of [1]_ adds 1e-6 to the product of the two standard deviations. Here it is
+    added in quadrature, which changes the correlation only where the scores hardly vary.
 
     References
     ----------
@@ -134,24 +139,21 @@ def correlation_penalty(scores: Tensor, groups: Tensor, *, pairs: str = "max") -
     """
     check_pairs(pairs, "correlation_penalty")
     values, codes = checked_vectors(scores, groups, "correlation_penalty")
-    if values.numel():
-        values = values / values.detach().abs().max().clamp(
-            min=1
-        )  # squares of large numbers would be infinite
+    if values.numel():  # squares of large scores would overflow
+        values = values / values.detach().abs().max().clamp(min=1)
     rows = as_one_set(values, codes)
     return one_number(values, rows, correlation_differences(values, rows), pairs)
 
 
 def correlation_differences(values: Tensor, rows: GroupedRows) -> Tensor:
-    """Return the correlation of every pair of groups, (E, T, S, P), of values (E, T, B)."""
+    """Return the absolute correlation of every pair of groups, (E, T, S, P), for (E, T, B)."""
     first, second = rows.pairs
     means = rows.means(values.unsqueeze(-1)).squeeze(-1)
     within = ((values[:, :, None, None] - means.unsqueeze(-1)).square() * rows.shares).sum(-1)
     totals = rows.totals[..., first] + rows.totals[..., second]
     share = rows.totals[..., first] / totals.where(totals > 0, 1.0)
-    spread = share * (1 - share)  # the variance of the group
+    spread = share * (1 - share)  # the variance of the group membership
     gap = means[..., first] - means[..., second]
-    variance = (
-        share * within[..., first] + (1 - share) * within[..., second] + spread * gap.square()
-    )
+    between = spread * gap.square()
+    variance = share * within[..., first] + (1 - share) * within[..., second] + between
     return spread * gap.abs() / (variance * spread + _FADE**2).sqrt()

@@ -1,4 +1,4 @@
-"""Rows of mini-batches split by sensitive group, and one number from differences of groups."""
+"""Rows of mini-batches split by sensitive group, and penalties reduced over pairs of groups."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-# Codes above which groups are counted afresh: the largest code then says little about how many
-# there are.
+# If the largest code is at least this, groups are counted instead of assuming one per code.
 _MOST_CODES = 64
 
 
@@ -19,10 +18,10 @@ class GroupedRows:
     Attributes
     ----------
     shares : Tensor of shape (E, T, S, G, B)
-        Weight of every row in its group of a set; they sum to 1, or are all 0 where the group has
-        no row there.
+        Share of every row in the weight of its group, per set of rows. The shares of a group sum to
+        1, or are all 0 if the group has no rows in the set.
     totals : Tensor of shape (E, T, S, G)
-        Weights that the shares were divided by.
+        Weight of every group in every set: the shares are weights divided by it.
     """
 
     shares: Tensor
@@ -37,14 +36,14 @@ class GroupedRows:
 
     def means(self, columns: Tensor) -> Tensor:
         """Return the mean of columns (E, T, B, F) per group, (E, T, S, G, F); 0 without rows."""
-        return (self.shares.flatten(2, 3) @ columns).reshape(
-            *self.shares.shape[:4], columns.shape[-1]
-        )
+        means = self.shares.flatten(2, 3) @ columns
+        return means.reshape(*self.shares.shape[:4], columns.shape[-1])
 
     def reduce(self, differences: Tensor, how: str) -> Tensor:
-        """Return the largest or the mean difference (E, T, S, P) >= 0 of the pairs in every set.
+        """Reduce the differences of pairs of groups, (E, T, S, P) >= 0, to their "max" or "mean".
 
-        It is 0 where fewer than two groups have rows.
+        Pairs in which a group has no rows do not count. The result, (E, T, S), is 0 if fewer than
+        two groups have rows.
         """
         first, second = self.pairs
         valid = (self.totals[..., first] > 0) & (self.totals[..., second] > 0)
@@ -60,9 +59,9 @@ def split_by_group(weights: Tensor, groups: Tensor) -> GroupedRows:
     Parameters
     ----------
     weights : Tensor of shape (E, T, S, B)
-        Weight of every row in every set, 0 = not in the set.
+        Weight of every row in every set; 0 means that the row is not in the set.
     groups : Tensor of shape (E, 1 or T, B)
-        Code of every row's group, negative where unknown.
+        Group code of every row, negative if unknown.
     """
     if groups.numel():
         largest = int(groups.max())
@@ -79,15 +78,15 @@ def split_by_group(weights: Tensor, groups: Tensor) -> GroupedRows:
 
 
 def zeros_of(values: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Return zeros that depend on ``values`` with a gradient of zero, whatever their values."""
+    """Return zeros that depend on ``values`` with a gradient of zero, even where they are NaN."""
     nothing = torch.where(torch.ones_like(values, dtype=torch.bool), 0.0, values).sum()
     return nothing.expand(shape)
 
 
 def checked_vectors(scores: Tensor, groups: Tensor, function: str) -> tuple[Tensor, Tensor]:
-    """Return scores (n,) and group codes (n,) as those of one network and one task.
+    """Return scores (n,) and group codes (n,) as those of one network and one task, (1, 1, n).
 
-    Codes are counted from 0 without omissions.
+    Group codes are renumbered from 0 without omissions.
     """
     if not isinstance(scores, Tensor) or not isinstance(groups, Tensor):
         raise TypeError(
@@ -96,7 +95,8 @@ def checked_vectors(scores: Tensor, groups: Tensor, function: str) -> tuple[Tens
         )
     if scores.ndim != 1 or groups.shape != scores.shape:
         raise ValueError(
-            f"{function} needs scores and groups of one shape (n,). Got {tuple(scores.shape)} and "
+            f"{function} needs scores and groups of the same shape (n,). Got "
+            f"{tuple(scores.shape)} and "
             f"{tuple(groups.shape)}."
         )
     if not scores.is_floating_point():
@@ -110,12 +110,12 @@ def checked_vectors(scores: Tensor, groups: Tensor, function: str) -> tuple[Tens
 
 
 def one_number(values: Tensor, rows: GroupedRows, differences: Tensor, pairs: str) -> Tensor:
-    """Return the value of a penalty, a scalar, from the differences of pairs (1, 1, 1, P)."""
+    """Return a penalty as a scalar, from the differences of the pairs of groups, (1, 1, 1, P)."""
     if differences.shape[-1] == 0:
         return zeros_of(values, ())
     return rows.reduce(differences, pairs).reshape(())
 
 
 def as_one_set(values: Tensor, codes: Tensor) -> GroupedRows:
-    """Return the rows of :func:`checked_vectors` as one set, all of weight 1."""
+    """Return the rows of :func:`checked_vectors` as one set in which every row has weight 1."""
     return split_by_group(torch.ones_like(values).unsqueeze(2), codes)

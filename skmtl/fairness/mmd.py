@@ -1,4 +1,4 @@
-"""Maximum mean discrepancy between the scores of groups."""
+"""MMD penalty: maximum mean discrepancy between the scores of sensitive groups."""
 
 from __future__ import annotations
 
@@ -17,26 +17,27 @@ _FAR = 30.0
 
 
 class MMD(PairPenalty):
-    r"""Squared maximum mean discrepancy between the scores of two groups, with a Gaussian kernel.
+    r"""Squared maximum mean discrepancy (MMD) between two groups' scores, with a Gaussian kernel.
 
-    .. math:: \frac{1}{n_a^2} \sum_{i, i' \in a} k(s_i, s_{i'}) - \frac{2}{n_a n_b} \sum_{i \in a, j
-        \in b} k(s_i, s_j)
-        + \frac{1}{n_b^2} \sum_{j, j' \in b} k(s_j, s_{j'}), \qquad k(s, s') = e^{-(s - s')^2 /
-        \ell^2}
+    .. math:: \frac{1}{n_a^2} \sum_{i, i' \in a} k(s_i, s_{i'})
+        - \frac{2}{n_a n_b} \sum_{i \in a, j \in b} k(s_i, s_j)
+        + \frac{1}{n_b^2} \sum_{j, j' \in b} k(s_j, s_{j'}), \qquad
+        k(s, s') = e^{-(s - s')^2 / \ell^2}
 
-    It is 0 only where the scores of the two groups have the same distribution.
+    It is 0 only if the scores of the two groups have the same distribution.
 
     Parameters
     ----------
     length : float, default=0.1
-        Length scale of the kernel, on the scale of the scores. Smaller lengths see finer
-        differences, but gradients vanish where scores are further apart than a few lengths.
+        Length scale :math:`\ell` of the kernel, in units of the scores. A smaller length detects
+        finer differences, but gradients vanish between scores that are more than a few lengths
+        apart.
     pairs : {"max", "mean"}, default="max"
-        What counts with more than two groups: the largest value over pairs, or their mean.
+        With more than two groups, take the largest value over pairs of groups, or the mean.
 
     See Also
     --------
-    mmd_penalty : The same as a function, with notes on how it is computed.
+    mmd_penalty : The same as a function, with notes on its computation.
     MTAF : Takes ``loss=MMD(length=0.2)``, or "mmd" for the defaults.
 
     References
@@ -46,6 +47,8 @@ class MMD(PairPenalty):
 
     Examples
     --------
+    A large length scale hardly sees a difference of 0.1:
+
     >>> import torch
     >>> from skmtl.fairness import MMD
     >>> scores, groups = torch.tensor([0.2, 0.2, 0.3]), torch.tensor([0, 0, 1])
@@ -65,7 +68,7 @@ class MMD(PairPenalty):
         scores : Tensor of shape (n,)
             Predicted probabilities.
         groups : Tensor of shape (n,)
-            Code of the group of every row; rows with a negative code or NaN take no part.
+            Group code of every row; rows with a negative code or NaN are ignored.
 
         Returns
         -------
@@ -75,7 +78,7 @@ class MMD(PairPenalty):
         return mmd_penalty(scores, groups, length=self.length, pairs=self.pairs)
 
     def check(self) -> None:
-        """Raise ValueError where a parameter is out of range."""
+        """Raise ValueError if a parameter is out of range."""
         check_length(self.length, "MMD")
         check_pairs(self.pairs, "MMD")
 
@@ -100,42 +103,45 @@ class MMD(PairPenalty):
 def mmd_penalty(
     scores: Tensor, groups: Tensor, *, length: float = 0.1, pairs: str = "max"
 ) -> Tensor:
-    r"""Squared maximum mean discrepancy between the scores of two groups, with a Gaussian kernel.
+    r"""Squared maximum mean discrepancy (MMD) between two groups' scores, with a Gaussian kernel.
 
-    .. math:: \frac{1}{n_a^2} \sum_{i, i' \in a} k(s_i, s_{i'}) - \frac{2}{n_a n_b} \sum_{i \in a, j
-        \in b} k(s_i, s_j)
-        + \frac{1}{n_b^2} \sum_{j, j' \in b} k(s_j, s_{j'}), \qquad k(s, s') = e^{-(s - s')^2 /
-        \ell^2}
+    .. math:: \frac{1}{n_a^2} \sum_{i, i' \in a} k(s_i, s_{i'})
+        - \frac{2}{n_a n_b} \sum_{i \in a, j \in b} k(s_i, s_j)
+        + \frac{1}{n_b^2} \sum_{j, j' \in b} k(s_j, s_{j'}), \qquad
+        k(s, s') = e^{-(s - s')^2 / \ell^2}
 
-    It is 0 only where the scores of the two groups have the same distribution.
+    It is 0 only if the scores of the two groups have the same distribution.
 
     Parameters
     ----------
     scores : Tensor of shape (n,)
         Predicted probabilities, or other numbers on the scale of `length`.
     groups : Tensor of shape (n,)
-        Code of the group of every row; rows with a negative code or NaN take no part.
+        Group code of every row; rows with a negative code or NaN are ignored.
     length : float, default=0.1
-        Length of the kernel, that of the code that goes with [1]_.
+        Length scale :math:`\ell` of the kernel; the default is that of the published code of [1]_.
     pairs : {"max", "mean"}, default="max"
-        What counts with more than two groups: the largest value over pairs, or their mean.
+        With more than two groups, take the largest value over pairs of groups, or the mean.
 
     Returns
     -------
     Tensor of shape ()
-        Between 0 and 2, differentiable in `scores`; 0 with a gradient of zero where fewer than two
-        groups have rows.
+        Between 0 and 2, differentiable in `scores`. 0 with a zero gradient if fewer than two groups
+        have rows.
 
     Raises
     ------
     ValueError
-        If shapes differ, or `length` is not positive.
+        If shapes differ, `length` is not positive, or `pairs` is not one of its values.
+    TypeError
+        If `scores` or `groups` is not a tensor, or `scores` are not floating point numbers.
 
     Notes
     -----
-    Pairs of a row with itself count (the biased form), and no root is taken: its slope has no limit
-    at 0. Where n is large for the scores' range the kernel is written as a Fourier series cut off
-    at rounding error, so that time and memory grow with n, not with its square.
+    This is the biased estimate, which counts pairs of a row with itself. No square root is taken,
+    because its derivative diverges at 0. If n is large relative to the range of the scores, the
+    kernel is expanded in a Fourier series up to rounding error; time and memory then grow linearly
+    in n instead of quadratically.
 
     References
     ----------
@@ -158,41 +164,32 @@ def mmd_penalty(
         if values.numel()
         else (0.0, 0.0)
     )
-    return one_number(
-        values,
-        rows,
-        mmd_differences(values, rows, length=length, bounds=bounds),
-        pairs,
-    )
+    squares = mmd_differences(values, rows, length=length, bounds=bounds)
+    return one_number(values, rows, squares, pairs)
 
 
 def mmd_differences(
     values: Tensor, rows: GroupedRows, *, length: float, bounds: tuple[float, float]
 ) -> Tensor:
-    """Return the discrepancy of every pair of groups, (E, T, S, P), of values (E, T, B).
+    """Return the squared MMD of every pair of groups, (E, T, S, P), of values (E, T, B).
 
-    ``bounds`` are the least and the largest value that occur.
+    ``bounds`` are the smallest and largest value that can occur.
     """
     first, second = rows.pairs
     period, n_waves = _series(bounds[1] - bounds[0], length, values.dtype)
     if 2 * n_waves > values.shape[-1]:
         return _by_kernel(values, rows, length, first, second)
     wave = torch.arange(1, n_waves + 1, dtype=values.dtype, device=values.device)
-    power = (
-        2
-        * length
-        * math.sqrt(math.pi)
-        / period
-        * torch.exp(-((math.pi * length / period * wave) ** 2))
-    )
+    decay = torch.exp(-((math.pi * length / period * wave) ** 2))
+    power = 2 * length * math.sqrt(math.pi) / period * decay
     means = rows.means(_waves(values - bounds[0], 2 * math.pi / period * wave))
     return ((means[..., first, :] - means[..., second, :]).square() * power.repeat(2)).sum(-1)
 
 
 class _Waves(torch.autograd.Function):
-    """Cosines and sines of values (..., ) times frequencies (M,), (..., 2 M).
+    """Cosines and sines of values (...) times frequencies (M,), of shape (..., 2 M).
 
-    The backward step reuses them, where autograd would compute them anew.
+    The backward step reuses them; autograd would compute them again.
     """
 
     @staticmethod
@@ -219,10 +216,10 @@ def _waves(values: Tensor, frequencies: Tensor) -> Tensor:
 
 
 def _series(span: float, length: float, dtype: torch.dtype) -> tuple[float, float]:
-    """Return the period and number of waves that give the kernel to rounding error.
+    """Return the period and the number of waves that represent the kernel up to rounding error.
 
-    The series is that of the kernel repeated with the period; repeats and waves are left out once
-    they are below rounding.
+    The series is that of the kernel repeated with this period. Repeats and waves below rounding
+    error are left out.
     """
     reach = math.sqrt(-math.log(torch.finfo(dtype).eps))
     period = span + reach * length

@@ -1,4 +1,4 @@
-"""Penalties by name, and anything that may stand in the place of a name as one kind of object."""
+"""Penalties by name, and penalties and callables as one kind of object."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from skmtl.fairness.rate_gap import RateGap
 
 
 class SetPenalty(Protocol):
-    """What terms compute: the penalty of many sets of rows at once."""
+    """Penalty of many sets of rows at once, as fairness terms compute it."""
 
     scaled_by_rows: bool
 
@@ -26,7 +26,7 @@ class SetPenalty(Protocol):
         ...
 
 
-# Shorthand of `loss`: the penalty, and the parameters that it takes from the term.
+# Names that `loss` may have: the penalty, and the parameters that it takes from the term.
 _NAMED: dict[str, tuple[Callable[..., PairPenalty], tuple[str, ...]]] = {
     "mmd": (MMD, ("length", "pairs")),
     "gap": (RateGap, ("threshold", "temperature", "pairs")),
@@ -36,20 +36,20 @@ NAMES = tuple(_NAMED)
 
 
 def is_penalty(value: Any) -> bool:
-    """Return whether a value is a name of a penalty, or can be called as one."""
+    """Return whether a value is the name of a penalty, or a callable other than a class."""
     if isinstance(value, str):
         return value in _NAMED
     return callable(value) and not inspect.isclass(value)
 
 
 def named_penalty(name: str, **parameters: Any) -> PairPenalty:
-    """Return the penalty of a name with those of the parameters that it has."""
+    """Return the penalty of this name, built from those parameters that it takes."""
     build, own = _NAMED[name]
     return build(**{key: value for key, value in parameters.items() if key in own})
 
 
 def as_set_penalty(value: Any) -> SetPenalty:
-    """Return a penalty object or a callable as something that handles many sets of rows."""
+    """Return a penalty object or a callable as a penalty of many sets of rows."""
     if isinstance(value, PairPenalty):
         value.check()
         return value

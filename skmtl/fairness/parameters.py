@@ -8,7 +8,7 @@ import numpy as np
 
 
 def is_number(value: Any) -> bool:
-    """Return whether a value is a finite number, and no bool."""
+    """Return whether a value is a finite number (and not a bool)."""
     return (
         isinstance(value, (int, float, np.integer, np.floating))
         and not isinstance(value, bool)
@@ -17,7 +17,7 @@ def is_number(value: Any) -> bool:
 
 
 def is_not_negative(value: Any) -> bool:
-    """Return whether a value is a finite number of at least 0."""
+    """Return whether a value is a finite number >= 0."""
     return is_number(value) and bool(value >= 0)
 
 
@@ -27,7 +27,7 @@ def is_probability(value: Any) -> bool:
 
 
 def check_length(length: Any, owner: str) -> None:
-    """Raise unless ``length`` is a length of a kernel."""
+    """Raise ValueError unless ``length`` is a number > 0."""
     if not (is_number(length) and length > 0):
         raise ValueError(
             f"The 'length' parameter of {owner} must be a number > 0. Got {length!r} instead."
@@ -35,7 +35,7 @@ def check_length(length: Any, owner: str) -> None:
 
 
 def check_temperature(temperature: Any, owner: str) -> None:
-    """Raise unless ``temperature`` is None or a width of a step."""
+    """Raise ValueError unless ``temperature`` is None or a number > 0."""
     if temperature is not None and not (is_number(temperature) and temperature > 0):
         raise ValueError(
             f"The 'temperature' parameter of {owner} must be None or a number > 0. Got "
@@ -44,7 +44,7 @@ def check_temperature(temperature: Any, owner: str) -> None:
 
 
 def check_threshold(threshold: Any, owner: str) -> None:
-    """Raise unless ``threshold`` is a finite number."""
+    """Raise ValueError unless ``threshold`` is a finite number."""
     if not is_number(threshold):
         raise ValueError(
             f"The 'threshold' parameter of {owner} must be a finite number. Got {threshold!r} "
@@ -53,7 +53,7 @@ def check_threshold(threshold: Any, owner: str) -> None:
 
 
 def check_pairs(pairs: Any, owner: str) -> None:
-    """Raise unless ``pairs`` says how pairs of groups are reduced to one number."""
+    """Raise ValueError unless ``pairs`` is "max" or "mean"."""
     if not (isinstance(pairs, str) and pairs in ("max", "mean")):
         raise ValueError(
             f"The 'pairs' parameter of {owner} must be 'max' or 'mean'. Got {pairs!r} instead."

@@ -1,4 +1,4 @@
-"""A penalty per task, the same for the trunk and for the heads."""
+"""Per-task fairness: one penalty per task, the same for the trunk and the heads."""
 
 from __future__ import annotations
 
@@ -19,46 +19,52 @@ class PerTaskFairness(FairnessTerm):
 
     .. math:: \sum_t w_t [ L_t + \lambda_t F(N_t) ]
 
-    with w the weights of the tasks in the loss and F the penalty, computed in every mini-batch on
-    the probabilities of the negative rows of task t, N_t (its positive rows for "tpr", the sum of
-    both for "equalized_odds"). Trunk and heads see the same penalty. It is the baseline of
-    :class:`MTAF` in [1]_.
+    where w are the task weights and F is the penalty, computed in every mini-batch on the predicted
+    probabilities of the rows N_t that are negative for task t. For "tpr" these are its positive
+    rows, and "equalized_odds" is the sum of both. Trunk and heads are trained with the same
+    penalty. In [1]_ it is the baseline of :class:`MTAF`.
 
     Parameters
     ----------
     loss : {"mmd", "gap", "correlation"}, penalty, or list of T of them, default="mmd"
         Penalty: :class:`MMD`, :class:`RateGap` or :class:`Correlation`, by name or as an object, or
-        any callable that returns a number for scores (n,) and groups (n,), see
+        a callable that returns a scalar for scores (n,) and groups (n,), see
         :class:`skmtl.base.Penalty`.
     criterion : {"fpr", "tpr", "equalized_odds"} or list of T of them, default="fpr"
-        Rate that should be equal in all groups; "fpr" and "tpr" are the two readings of equal
-        opportunity.
+        Rate that should be equal in all sensitive groups: false positive rate, true positive rate
+        (equal opportunity), or both (equalized odds).
     weight : float or array-like of shape (T,), default=1.0
-        Weight of the penalty relative to the loss of its task. Larger weights close more of the gap
-        between groups and cost accuracy.
+        Weight :math:`\lambda_t` of the penalty relative to the loss of its task. A larger weight
+        reduces the rate gap further, usually at the cost of accuracy.
     positive_class : int or array-like of shape (T,), default=1
-        Position in a task's sorted classes of the one that is compared with the rest.
+        Position of the positive class among the sorted classes of a task; all others are negative.
     length : float, default=0.1
-        Length scale of the kernel of "mmd". Like the next three it is read where `loss` is a name.
+        Length scale of the kernel of "mmd". This parameter and the next three are used only if
+        `loss` is a name.
     threshold : float or array-like of shape (T,), default=0.5
-        Probability that separates the classes for "gap"; read with a temperature only.
+        Probability from which "gap" predicts the positive class; used only with a temperature.
     temperature : float, default=None
-        Width of the step of "gap" at the threshold; None = differences of mean probabilities.
+        Width of the sigmoid with which "gap" smooths the step at the threshold. None = no step:
+        compare mean probabilities.
     pairs : {"max", "mean"}, default="max"
-        What counts with more than two groups: the largest value over pairs, or their mean.
+        With more than two groups, take the largest value over pairs of groups, or the mean.
 
     Raises
     ------
     ValueError
-        In ``fit``, if a parameter is out of range or has the wrong number of values; the message
+        In ``fit``, if a parameter is out of range or has the wrong number of values. The message
         names the parameter and the task.
     TypeError
-        In ``fit``, if a penalty of the user's own returns anything but a number.
+        In ``fit``, if a user-defined penalty does not return a scalar tensor.
+
+    See Also
+    --------
+    MTAF : Splits the penalty between the head of a task and the trunk.
 
     Notes
     -----
-    A batch in which fewer than two groups have rows adds nothing for that task: batches should be
-    large enough for some rows of every group and label. Rows whose group is unknown take no part.
+    If fewer than two groups have rows of a task in a batch, its penalty is 0. Use batches that are
+    large enough to have rows of every group and label. Rows whose group is unknown are ignored.
 
     References
     ----------
@@ -67,14 +73,14 @@ class PerTaskFairness(FairnessTerm):
 
     Examples
     --------
+    One network with one task predicts four rows; the last one is positive and does not count:
+
     >>> import torch
     >>> from skmtl.fairness import PerTaskFairness
-    >>> scores = torch.tensor([-1.0, 0.0, 1.0, 2.0]).view(
-    ...     1, 1, 1, 4
-    ... )  # one network, one task, logits of four rows
+    >>> logits = torch.tensor([-1.0, 0.0, 1.0, 2.0]).view(1, 1, 1, 4)
     >>> labels, weights = torch.tensor([[[0.0, 0.0, 0.0, 1.0]]]), torch.ones(1, 1, 4)
     >>> groups = torch.tensor([[[0, 0, 1, 1]]])
-    >>> trunk, heads = PerTaskFairness("gap", weight=2.0).values(scores, labels, weights, groups)
+    >>> trunk, heads = PerTaskFairness("gap", weight=2.0).values(logits, labels, weights, groups)
     >>> trunk  # 2 * |(0.2689 + 0.5) / 2 - 0.7311|
     tensor([0.6932])
     """
@@ -105,46 +111,51 @@ class PerTaskFairness(FairnessTerm):
     def values(
         self, scores: Tensor, labels: Tensor, weights: Tensor, groups: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        """Return the weighted sum of the penalties over tasks, one for trunk and heads.
+        """Return the weighted sum of the penalties over tasks, the same for trunk and heads.
 
         Parameters
         ----------
         scores : Tensor of shape (E, T, k, B)
-            Logits; k = 1 for binary tasks. A class that a task does not have is at minus infinity.
+            Logits; k = 1 for binary tasks. Classes that a task does not have are minus infinity.
         labels, weights : Tensor of shape (E, T, B)
-            Class codes, and weights in the loss; weight 0 = the row has no label for the task.
+            Class codes, and weights in the loss; weight 0 means that the row has no label for the
+            task.
         groups : Tensor of shape (E, 1 or T, B) or None
-            Code of the group of every row, counted from 0, negative where unknown; with an axis of
-            length T > 1 tasks have separate rows.
+            Group code of every row, counted from 0, negative if unknown. If the second axis has
+            length T > 1, tasks have separate rows.
 
         Returns
         -------
         trunk, heads : Tensor of shape (E,)
-            One tensor, twice.
+            The same tensor twice, differentiable in ``scores``.
         """
         settings = read_settings(self, [str(t) for t in range(scores.shape[1])])
-        penalties = task_penalties(settings, scores, labels, weights, groups, exclusive=False)[
-            ..., 0
-        ]
+        by_set = task_penalties(settings, scores, labels, weights, groups, exclusive=False)
+        penalties = by_set[..., 0]
         total = (penalties * as_column(settings.weight, penalties)).sum(1)
         return total, total
 
     def for_tasks(
         self, task_names: Sequence[str], n_classes: Sequence[int] | None = None
     ) -> TermForTasks:
-        """Read the parameters for these tasks; raise ValueError where one does not fit.
+        """Check the parameters for these tasks, and separate the weights from the term.
 
         Parameters
         ----------
         task_names : sequence of str
             Names of the tasks in order.
         n_classes : sequence of int, optional
-            Their numbers of classes.
+            Number of classes of every task.
 
         Returns
         -------
         TermForTasks
-            The term with weight 1, and the weights for trunk and heads.
+            The term with weight 1, and the weights as multipliers for trunk and heads.
+
+        Raises
+        ------
+        ValueError
+            If a parameter does not fit the tasks.
         """
         settings = read_settings(self, task_names, n_classes)
         multipliers = np.stack([settings.weight, settings.weight])

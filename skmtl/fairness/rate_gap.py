@@ -1,4 +1,4 @@
-"""Rate gap: the difference between the mean scores of groups."""
+"""Rate gap penalty: difference of the mean scores of sensitive groups."""
 
 from __future__ import annotations
 
@@ -16,23 +16,24 @@ from skmtl.fairness.parameters import (
 
 
 class RateGap(PairPenalty):
-    r"""Rate gap between two groups, made differentiable: the difference of their mean scores.
+    r"""Differentiable rate gap: absolute difference of the mean scores of two sensitive groups.
 
     .. math:: \Big| \frac{1}{n_a} \sum_{i \in a} q(s_i) - \frac{1}{n_b} \sum_{j \in b} q(s_j) \Big|
 
-    with q(s) = s, or with a temperature
-    :math:`q(s) = \sigma((s - \text{threshold}) / \text{temperature})`, which approaches the rate of
-    scores above the threshold as the temperature falls.
+    where q(s) = s, or with a temperature
+    :math:`q(s) = \sigma((s - \text{threshold}) / \text{temperature})`. As the temperature falls,
+    the mean of q approaches the rate of scores above the threshold.
 
     Parameters
     ----------
     threshold : float, default=0.5
-        Probability from which on a row is predicted positive; read with a temperature only.
+        Probability from which a row is predicted positive; used only with a temperature.
     temperature : float, default=None
-        Width of the step at the threshold. Smaller values come closer to the counted rate, and give
-        rows far from the threshold less of a gradient. None = no step, the mean of the scores.
+        Width of the sigmoid that smooths the step at the threshold, in units of the scores. A
+        smaller value approximates the counted rate more closely, but rows far from the threshold
+        get smaller gradients. None = no step: compare mean scores.
     pairs : {"max", "mean"}, default="max"
-        What counts with more than two groups: the largest value over pairs, or their mean.
+        With more than two groups, take the largest value over pairs of groups, or the mean.
 
     See Also
     --------
@@ -46,6 +47,9 @@ class RateGap(PairPenalty):
 
     Examples
     --------
+    Mean scores differ by 0.6. With a threshold of 0.3, one of two rows of the first group and the
+    row of the second are predicted positive:
+
     >>> import torch
     >>> from skmtl.fairness import RateGap
     >>> scores, groups = torch.tensor([0.2, 0.4, 0.9]), torch.tensor([0, 0, 1])
@@ -70,7 +74,7 @@ class RateGap(PairPenalty):
         scores : Tensor of shape (n,)
             Predicted probabilities.
         groups : Tensor of shape (n,)
-            Code of the group of every row; rows with a negative code or NaN take no part.
+            Group code of every row; rows with a negative code or NaN are ignored.
 
         Returns
         -------
@@ -86,7 +90,7 @@ class RateGap(PairPenalty):
         )
 
     def check(self) -> None:
-        """Raise ValueError where a parameter is out of range."""
+        """Raise ValueError if a parameter is out of range."""
         if not is_probability(self.threshold):
             raise ValueError(
                 "The 'threshold' parameter of RateGap must be a number between 0 and 1. Got "
@@ -123,40 +127,45 @@ def gap_penalty(
     temperature: float | None = None,
     pairs: str = "max",
 ) -> Tensor:
-    r"""Absolute difference of the mean scores of two groups, a differentiable rate gap.
+    r"""Differentiable rate gap: absolute difference of the mean scores of two sensitive groups.
 
     .. math:: \Big| \frac{1}{n_a} \sum_{i \in a} q(s_i) - \frac{1}{n_b} \sum_{j \in b} q(s_j) \Big|
 
-    with q(s) = s, or with a temperature
-    :math:`q(s) = \sigma((s - \text{threshold}) / \text{temperature})`, which approaches the rate of
-    scores above the threshold as the temperature falls.
+    where q(s) = s, or with a temperature
+    :math:`q(s) = \sigma((s - \text{threshold}) / \text{temperature})`. As the temperature falls,
+    the mean of q approaches the rate of scores above the threshold.
 
     Parameters
     ----------
     scores : Tensor of shape (n,)
         Predicted probabilities.
     groups : Tensor of shape (n,)
-        Code of the group of every row; rows with a negative code or NaN take no part.
+        Group code of every row; rows with a negative code or NaN are ignored.
     threshold : float, default=0.5
-        Probability from which on a row is predicted positive; read with a temperature only.
+        Probability from which a row is predicted positive; used only with a temperature.
     temperature : float, default=None
-        Width of the step at the threshold; None = no step, the mean of the probabilities.
+        Width of the sigmoid that smooths the step at the threshold, in units of the scores. None =
+        no step: compare mean scores.
     pairs : {"max", "mean"}, default="max"
-        What counts with more than two groups: the largest value over pairs, or their mean.
+        With more than two groups, take the largest value over pairs of groups, or the mean.
 
     Returns
     -------
     Tensor of shape ()
-        Differentiable in `scores`; 0 with a gradient of zero where fewer than two groups have rows.
+        Between 0 and 1, differentiable in `scores`. 0 with a zero gradient if fewer than two groups
+        have rows.
 
     Raises
     ------
     ValueError
-        If shapes differ, or `temperature` is not positive.
+        If shapes differ, or a parameter is out of range.
+    TypeError
+        If `scores` or `groups` is not a tensor, or `scores` are not floating point numbers.
 
     Notes
     -----
-    The gap of counted rates, equation (7c) of [1]_, has a gradient of zero wherever it has one.
+    The gap of counted rates, equation (7c) of [1]_, is piecewise constant in the scores: its
+    gradient is zero wherever it exists.
 
     References
     ----------
@@ -165,27 +174,21 @@ def gap_penalty(
 
     Examples
     --------
+    Mean scores differ by 0.6; all rows of one group and none of the other are predicted positive:
+
     >>> import torch
     >>> from skmtl.fairness import gap_penalty
-    >>> scores = torch.tensor([0.2, 0.4, 0.9])
-    >>> gap_penalty(scores, torch.tensor([0, 0, 1]))
-    tensor(0.6000)
-    >>> gap_penalty(
-    ...     scores, torch.tensor([0, 0, 1]), temperature=0.01
-    ... )  # all of one group are predicted positive, none of the other
-    tensor(1.0000)
+    >>> scores, groups = torch.tensor([0.2, 0.4, 0.9]), torch.tensor([0, 0, 1])
+    >>> gap_penalty(scores, groups), gap_penalty(scores, groups, temperature=0.01)
+    (tensor(0.6000), tensor(1.0000))
     """
     check_threshold(threshold, "gap_penalty")
     check_temperature(temperature, "gap_penalty")
     check_pairs(pairs, "gap_penalty")
     values, codes = checked_vectors(scores, groups, "gap_penalty")
     rows = as_one_set(values, codes)
-    return one_number(
-        values,
-        rows,
-        gap_differences(values, rows, threshold=float(threshold), temperature=temperature),
-        pairs,
-    )
+    gaps = gap_differences(values, rows, threshold=float(threshold), temperature=temperature)
+    return one_number(values, rows, gaps, pairs)
 
 
 def gap_differences(

@@ -1,4 +1,4 @@
-"""Penalties of all tasks of all networks of a batch at once."""
+"""Penalties of all tasks and all networks of a batch at once."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ def task_penalties(
     exclusive: bool,
     per_row: bool = False,
 ) -> Tensor:
-    """Return the penalty of every task on its rows and, where wanted, on its exclusive rows.
+    """Return the penalty of every task on its rows and, on request, on its exclusive rows.
 
-    The rows of a task are those with the label that the criterion looks at, and a known group. They
-    count by their weight in the loss, so a row that is repeated to fill a batch counts once.
-    Exclusive rows have that label for this task only; labels of all tasks must be known there.
-    Where tasks have separate rows (long form) there are none.
+    The rows of a task are those with the label that the criterion compares and a known group. They
+    count with their weight in the loss, so that a row repeated to fill a batch counts once.
+    Exclusive rows have that label for this task only, and known labels for all tasks. If tasks have
+    separate rows (long form), no row is exclusive.
 
     Parameters
     ----------
     settings : TermSettings
-        Parameters of the term; tasks of weight 0 are not computed.
-    scores, labels, weights, groups
+        Parameters of the term; tasks of weight 0 are skipped.
+    scores, labels, weights, groups : Tensor
         As in :meth:`skmtl.base.FairnessTerm.values`.
     exclusive : bool
-        Whether the penalty on exclusive rows is wanted.
+        Whether to compute the penalty on exclusive rows too.
     per_row : bool, default=False
-        Whether each penalty is multiplied by the share of its rows among the task's rows (not the
-        penalty on all rows where it is not ``scaled_by_rows``), as in the code that goes with the
-        paper.
+        Whether to multiply each penalty by the share of its rows among the task's rows, as in the
+        published code of the paper. The penalty on all rows is not multiplied if it is not
+        ``scaled_by_rows``.
 
     Returns
     -------
     Tensor of shape (E, T, S)
-        S = 2 with exclusive rows, else 1; 0 where fewer than two groups have rows.
+        S = 2 with exclusive rows, else 1. 0 if fewer than two groups have rows.
     """
     shape = (scores.shape[0], scores.shape[1], 2 if exclusive else 1)
     jobs: dict[tuple[int, str], tuple[SetPenalty, list[int]]] = {}
@@ -60,15 +60,14 @@ def task_penalties(
     probabilities = _probabilities(scores, settings)
     for (_, side), (penalty, tasks) in jobs.items():
         own = (positive if side == "tpr" else ~positive) & known
+        shared_rows = groups.shape[1] == 1
         sets = [own]
         if exclusive:
-            sets.append(
-                own & _alone(positive & known, known, side, shared_rows=groups.shape[1] == 1)
-            )
+            sets.append(own & _alone(positive & known, known, side, shared_rows=shared_rows))
         masked = weights.unsqueeze(2) * torch.stack(sets, 2)
         everything = len(tasks) == shape[1]
         rows = split_by_group(
-            _of(masked, tasks, everything), _of(groups, tasks, everything or groups.shape[1] == 1)
+            _of(masked, tasks, everything), _of(groups, tasks, everything or shared_rows)
         )
         if rows.totals.shape[-1] < 2:
             continue
@@ -89,7 +88,7 @@ def task_penalties(
 
 
 def as_column(numbers: NDArray[np.generic], like: Tensor) -> Tensor:
-    """Return numbers of the tasks as a tensor (T,) of the kind of another."""
+    """Return one number per task as a tensor (T,) with the dtype and device of another."""
     return torch.as_tensor(numbers, dtype=like.dtype, device=like.device)
 
 
@@ -101,14 +100,14 @@ def _positive(labels: Tensor, settings: TermSettings) -> Tensor:
 def _probabilities(scores: Tensor, settings: TermSettings) -> Tensor:
     """Return the probability of the positive classes, (E, T, B), from logits (E, T, k, B).
 
-    A class without a logit is at minus infinity.
+    The logit of a class that a task does not have is minus infinity.
     """
     codes = torch.as_tensor(settings.positive_class, device=scores.device)
     n_classes = max(scores.shape[2], 2)
     if int(settings.positive_class.max()) >= n_classes:
         raise ValueError(
-            f"positive_class is {int(settings.positive_class.max())}, but tasks have at most "
-            f"{n_classes} classes, which are counted from 0."
+            f"positive_class is {int(settings.positive_class.max())}, but the tasks have at most "
+            f"{n_classes} classes, counted from 0."
         )
     if scores.shape[2] == 1:
         return torch.sigmoid(
@@ -119,7 +118,7 @@ def _probabilities(scores: Tensor, settings: TermSettings) -> Tensor:
 
 
 def _alone(positive: Tensor, known: Tensor, side: str, *, shared_rows: bool) -> Tensor:
-    """Return in which rows, (E, 1, B), a task that is negative (positive) is the only one."""
+    """Return the rows, (E, 1, B), in which exactly one task is negative ("tpr": positive)."""
     if not shared_rows:
         return torch.zeros_like(known[:, :1])
     n_positive = positive.sum(1, keepdim=True)

@@ -24,14 +24,14 @@ from skmtl.fairness.parameters import (
     is_probability,
 )
 
-# Labels of the rows that a criterion looks at: "fpr" the negative, "tpr" the positive ones.
+# Rows that a criterion compares: the negative ones for "fpr", the positive ones for "tpr".
 SIDES = {"fpr": ("fpr",), "tpr": ("tpr",), "equalized_odds": ("fpr", "tpr")}
-# Parameters of the term that only names of penalties read, and their defaults.
+# Parameters of the term that are used only if `loss` is a name, and their defaults.
 _OF_NAMES = {"length": 0.1, "threshold": 0.5, "temperature": None, "pairs": "max"}
 
 
 class PenaltyTerm(Protocol):
-    """A fairness term with the parameters that are read here."""
+    """A fairness term with the parameters that this module reads."""
 
     loss: Any
     criterion: Any
@@ -50,13 +50,13 @@ class TermSettings:
     Attributes
     ----------
     penalties : list of T SetPenalty
-        Penalty of every task; one object where tasks have equal ones.
+        Penalty of every task; tasks with equal penalties share one object.
     sides : list of T tuple of str
-        Labels of the rows that it looks at.
+        Rows that the penalty compares: "fpr" the negative, "tpr" the positive ones.
     weight, head_ratio : ndarray of shape (T,)
-        Numbers of every task.
+        Weight and head ratio of every task.
     positive_class : ndarray of shape (T,)
-        Code of the class that is compared with the rest.
+        Code of the positive class of every task.
     """
 
     penalties: list[SetPenalty]
@@ -66,9 +66,9 @@ class TermSettings:
     positive_class: NDArray[np.int64]
 
     def compared_rows(self) -> list[list[tuple[bool, int]]]:
-        """Return whether each task's penalties look at positive rows, and of which class.
+        """Return for every penalty of each task whether it compares positive rows, of which class.
 
-        There are none for tasks of weight 0.
+        Tasks of weight 0 have none.
         """
         return [
             [(side == "tpr", int(code)) for side in sides] if weight > 0 else []
@@ -81,9 +81,9 @@ class TermSettings:
 def read_settings(
     term: PenaltyTerm, task_names: Sequence[str], n_classes: Sequence[int] | None = None
 ) -> TermSettings:
-    """Return the parameters of a term for tasks of these names, and of so many classes.
+    """Return the parameters of a term for tasks with these names and numbers of classes.
 
-    Raises ValueError with the name of the parameter, and of the task where only one is wrong.
+    Raises ValueError that names the parameter, and the task if the value of one task is wrong.
     """
     owner, names = type(term).__name__, [str(name) for name in task_names]
 
@@ -128,7 +128,7 @@ def read_settings(
         if code >= max(count, 2):
             raise ValueError(
                 f"The 'positive_class' parameter of {owner} is {code}, but task {name!r} has "
-                f"{count} classes, which are counted from 0."
+                f"{count} classes, counted from 0."
             )
     return settings
 
@@ -136,14 +136,14 @@ def read_settings(
 def _penalties(
     term: PenaltyTerm, owner: str, losses: Sequence[Any], thresholds: Sequence[float]
 ) -> list[SetPenalty]:
-    """Return the penalty of every task, one object for equal ones."""
+    """Return the penalty of every task; tasks with equal penalties share one object."""
     if not any(isinstance(loss, str) for loss in losses):
         _check_that_nothing_is_ignored(term, owner)
     known: dict[Any, SetPenalty] = {}
     penalties = []
     for loss, threshold in zip(losses, thresholds, strict=True):
         if isinstance(loss, str):
-            # Without a temperature no threshold is read, and tasks that differ in it are alike.
+            # Without a temperature the threshold is not used, and tasks may differ in it.
             limit = 0.5 if term.temperature is None else float(threshold)
             key: Any = (loss, limit)
             if key not in known:
@@ -163,13 +163,13 @@ def _penalties(
 
 
 def _check_that_nothing_is_ignored(term: PenaltyTerm, owner: str) -> None:
-    """Raise where a parameter is set that a penalty object has itself."""
+    """Raise ValueError if a parameter is set that a penalty object has itself."""
     for parameter, default in _OF_NAMES.items():
         value = getattr(term, parameter)
         if not (value is default or (np.ndim(value) == 0 and value == default)):
             raise ValueError(
-                f"The {parameter!r} parameter of {owner} is read where loss is one of "
-                f"{', '.join(NAMES)}. Set it in the penalty that is given as loss, such as "
+                f"The {parameter!r} parameter of {owner} is used only if loss is one of "
+                f"{', '.join(NAMES)}. Set it in the penalty object that you pass as loss, such as "
                 "MMD(length=0.2) or RateGap(temperature=0.1)."
             )
 
@@ -194,7 +194,7 @@ def _one_per_task(
     if len(values) != len(names):
         raise ValueError(
             f"The {parameter!r} parameter of {owner} has {len(values)} values, but there are "
-            f"{len(names)} tasks: give one value for all, or one per task in their order."
+            f"{len(names)} tasks. Pass one value for all tasks, or one per task in their order."
         )
     for name, own in zip(names, values, strict=True):
         if not fits(own):

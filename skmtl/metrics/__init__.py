@@ -1,4 +1,4 @@
-"""Numbers about predictions of several tasks."""
+"""Scores and errors per task, rate gaps between sensitive groups, and comparisons of methods."""
 
 from skmtl.metrics.accuracy import multitask_accuracy
 from skmtl.metrics.error_ratios import (

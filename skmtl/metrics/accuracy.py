@@ -1,4 +1,4 @@
-"""Share of correct labels."""
+"""Accuracy per task."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def multitask_accuracy(
     sample_weight: Any = None,
     average: Average = "macro",
 ) -> Score:
-    r"""Share of correct labels, per task or as their mean.
+    r"""Accuracy (share of correct labels) per task, or its mean over tasks.
 
-    .. math:: \frac{1}{T} \sum_t \frac{1}{n_t} \sum_{i : y_{it} \text{ known}} \mathbb{1}[\hat
-        y_{it} = y_{it}]
+    .. math:: \frac{1}{T} \sum_t \frac{1}{n_t} \sum_{i : y_{it} \text{ known}}
+        \mathbb{1}[\hat y_{it} = y_{it}]
 
     Parameters
     ----------
@@ -45,26 +45,27 @@ def multitask_accuracy(
     Returns
     -------
     float or ndarray of shape (T,)
-        Between 0 and 1; NaN for a task without a label, which the mean leaves out.
+        Between 0 and 1. NaN for a task without labels, which the mean leaves out.
 
     Raises
     ------
     ValueError
-        If shapes differ or no task has a label.
+        If shapes differ, labels are not classes, or no task has a label.
 
     Examples
     --------
+    The second task has one label, and its prediction is wrong:
+
     >>> import numpy as np
     >>> from skmtl.metrics import multitask_accuracy
-    >>> float(multitask_accuracy(np.array([[0, 1.0], [1, np.nan]]), np.array([[0, 0], [1, 1]])))
+    >>> Y_true, Y_pred = np.array([[0, 1.0], [1, np.nan]]), np.array([[0, 0], [1, 1]])
+    >>> multitask_accuracy(Y_true, Y_pred, average=None).tolist()
+    [1.0, 0.0]
+    >>> float(multitask_accuracy(Y_true, Y_pred))
     0.5
     """
     tasks = labeled_tasks(Y_true, predicted_columns(Y_true, Y_pred, task), task, sample_weight)
-    return score_tasks(
-        tasks,
-        share_correct,
-        average,
-    )
+    return score_tasks(tasks, share_correct, average)
 
 
 def share_correct(task: LabeledTask) -> float:
@@ -81,6 +82,6 @@ def check_classes(task: LabeledTask) -> None:
         if known.dtype.kind == "f":
             first = known[(known != np.floor(known)).argmax()]
             raise ValueError(
-                f"{what} is continuous: it holds {shown_value(first)}, which is no class. Turn "
-                "numbers into classes first."
+                f"{what} is continuous: it contains {shown_value(first)}, which is not a class. "
+                "Turn numbers into classes first."
             )

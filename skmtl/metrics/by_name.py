@@ -1,4 +1,4 @@
-"""Values of two tables that belong together, matched by name where both have names."""
+"""Scores and their baseline, matched by name where both have names."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from skmtl.data import as_pandas, shown_names
 
 
 def in_order_of_index(values: Any, baseline: Any, what: str, of_baseline: str) -> Any:
-    """Return a series or frame in the order of the index of a baseline, by name.
+    """Return a Series or DataFrame reordered by name to match the index of the baseline.
 
-    Where one of them has no names (an array, or a default index), values stay as they are.
+    If one of them has no names (an array, or a default index), the values are returned unchanged.
 
     Parameters
     ----------
     values : array-like, Series of shape (K,) or DataFrame of shape (m, K)
-        Values.
+        Values to reorder.
     baseline : array-like or Series of shape (K,)
-        What has the order.
+        Its index gives the order.
     what, of_baseline : str
-        How the message calls them.
+        Their names in the error message.
 
     Raises
     ------
     ValueError
-        If both have names, but not the same.
+        If both have names, and the names differ.
     """
     values, baseline = as_pandas(values), as_pandas(baseline)
     if not isinstance(baseline, pd.Series) or not isinstance(values, (pd.Series, pd.DataFrame)):

@@ -1,4 +1,4 @@
-"""Share of wrong labels, and errors and gaps relative to those of single-task networks."""
+"""Error rates, and errors and rate gaps relative to those of single-task networks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from skmtl.metrics.labeled_tasks import (
 
 
 def error_rate(y_true: Any, y_pred: Any, *, task: Any = None) -> Score:
-    r"""Share of wrong labels, one value per task.
+    r"""Error rate (share of wrong labels) per task.
 
     .. math:: \frac{1}{n_t} \sum_{i : y_{it} \text{ known}} \mathbb{1}[\hat y_{it} \ne y_{it}]
 
@@ -38,48 +38,42 @@ def error_rate(y_true: Any, y_pred: Any, *, task: Any = None) -> Score:
     Returns
     -------
     float or ndarray of shape (T,)
-        Between 0 and 1: a number for labels of shape (n,) without tasks, else one per task, NaN
-        for a task without a label.
+        Between 0 and 1: one number for labels of shape (n,) without ``task``, otherwise one per
+        task. NaN for a task without labels.
 
     Raises
     ------
     ValueError
-        If shapes differ or no task has a label.
+        If shapes differ, labels are not classes, or no task has a label.
 
     Examples
     --------
+    One of three labels of the first task is predicted wrong, and none of the two of the second:
+
     >>> import numpy as np
     >>> from skmtl.metrics import error_rate
-    >>> error_rate(
-    ...     np.array([[0, 1.0], [1, np.nan], [1, 0.0]]), np.array([[0, 1], [1, 1], [0, 0]])
-    ... ).round(2).tolist()
+    >>> y_true = np.array([[0, 1.0], [1, np.nan], [1, 0.0]])
+    >>> y_pred = np.array([[0, 1], [1, 1], [0, 0]])
+    >>> error_rate(y_true, y_pred).round(2).tolist()
     [0.33, 0.0]
     """
     tasks = labeled_tasks(y_true, predicted_columns(y_true, y_pred, task), task, None)
-    return as_given(
-        y_true,
-        task,
-        score_tasks(
-            tasks,
-            _share_wrong,
-            None,
-        ),
-    )
+    return as_given(y_true, task, score_tasks(tasks, _share_wrong, None))
 
 
 def average_relative_error(
     errors: ArrayLike, baseline_errors: ArrayLike
 ) -> float | NDArray[np.float64]:
-    r"""Mean over tasks of the error relative to the error of a baseline.
+    r"""Average relative error (ARE): mean over tasks of the error divided by a baseline's error.
 
-    1 is as good as the baseline; smaller is better.
+    Smaller is better; 1 means as good as the baseline.
 
     .. math:: \mathrm{ARE} = \frac{1}{T} \sum_{t=1}^T \frac{\mathrm{Err}_t}{\mathrm{Err}^S_t}
 
     Parameters
     ----------
     errors : array-like of shape (T,) or (runs, T)
-        Error rates of a model on every task, or of several models.
+        Error rate of a model on every task, or of several models (one row per run).
     baseline_errors : array-like of shape (T,)
         Error rates of single-task networks of the same architecture, trained without a fairness
         term.
@@ -87,13 +81,13 @@ def average_relative_error(
     Returns
     -------
     float or ndarray of shape (runs,)
-        Mean over the tasks whose ratio is defined; NaN where there is none.
+        Mean over the tasks whose ratio is defined; NaN if there is none.
 
     Warns
     -----
     UndefinedMetricWarning
-        Names the tasks that are left out because the baseline is zero or NaN, or because an error
-        is NaN.
+        If tasks are left out because their baseline is zero or NaN, or because an error is NaN;
+        the warning names them.
 
     Raises
     ------
@@ -107,6 +101,8 @@ def average_relative_error(
 
     Examples
     --------
+    The first task is as good as its baseline, and the second halves the error:
+
     >>> from skmtl.metrics import average_relative_error
     >>> average_relative_error([0.40, 0.02], [0.40, 0.04])
     0.75
@@ -117,27 +113,31 @@ def average_relative_error(
 def average_relative_fairness_gap(
     gaps: ArrayLike, baseline_gaps: ArrayLike
 ) -> float | NDArray[np.float64]:
-    r"""Mean over tasks of the gap between groups relative to a baseline's; smaller is better.
+    r"""Average relative fairness gap (ARFG): mean over tasks of the rate gap over a baseline's.
+
+    Smaller is better; 1 means as unfair as the baseline.
 
     .. math:: \mathrm{ARFG} = \frac{1}{T} \sum_{t=1}^T \frac{\mathrm{Gap}_t}{\mathrm{Gap}^S_t}
 
     Parameters
     ----------
     gaps : array-like of shape (T,) or (runs, T)
-        Gaps of a model on every task, as of :func:`group_rate_gap`, or of several models.
+        Rate gap of a model on every task, see :func:`group_rate_gap`, or of several models (one
+        row per run).
     baseline_gaps : array-like of shape (T,)
-        Gaps of single-task networks of the same architecture, trained without a fairness term.
+        Rate gaps of single-task networks of the same architecture, trained without a fairness
+        term.
 
     Returns
     -------
     float or ndarray of shape (runs,)
-        Mean over the tasks whose ratio is defined; NaN where there is none.
+        Mean over the tasks whose ratio is defined; NaN if there is none.
 
     Warns
     -----
     UndefinedMetricWarning
-        Names the tasks that are left out because the baseline is zero or NaN, or because a gap is
-        NaN.
+        If tasks are left out because their baseline is zero or NaN, or because a gap is NaN; the
+        warning names them.
 
     Raises
     ------
@@ -146,8 +146,8 @@ def average_relative_fairness_gap(
 
     Notes
     -----
-    A baseline gap near 0 makes a ratio that says little and rules the mean. Compare it with
-    :func:`chance_gap` first, and take the mean of several seeds.
+    A baseline gap near 0 gives a large, unstable ratio that dominates the mean. Compare baseline
+    gaps with :func:`chance_gap` first, and average them over several seeds.
 
     References
     ----------
@@ -156,6 +156,8 @@ def average_relative_fairness_gap(
 
     Examples
     --------
+    The model keeps a quarter of each baseline gap:
+
     >>> from skmtl.metrics import average_relative_fairness_gap
     >>> round(average_relative_fairness_gap([0.03, 0.02], [0.12, 0.08]), 2)
     0.25
@@ -165,7 +167,7 @@ def average_relative_fairness_gap(
 
 # ---------------------------------------------------------------------- helpers
 def as_given(y_true: Any, task: Any, values: Any) -> Any:
-    """Return a number for one task that was given as (n,), else the values of all tasks."""
+    """Return a number if there is one task and its labels have shape (n,), else all values."""
     return float(values[0]) if task is None and np.ndim(y_true) == 1 else values
 
 
@@ -187,7 +189,7 @@ def _mean_ratio(
         )
     for numbers, name in ((table, what), (base, of_baseline)):
         if (numbers < 0).any() or np.isinf(numbers).any():
-            raise ValueError(f"{name} must hold finite numbers >= 0, or NaN where a task has none.")
+            raise ValueError(f"{name} must be finite numbers >= 0, or NaN for a task without one.")
     names = _task_names(values, baseline, len(base))
     undefined = {"is zero": base == 0, "is NaN": np.isnan(base)}
     usable = ~(undefined["is zero"] | undefined["is NaN"])
@@ -201,19 +203,17 @@ def _mean_ratio(
         reasons.append(f"{what} is NaN for {_listed(names, unknown)}")
     if reasons:
         warnings.warn(
-            f"{'; '.join(reasons)}: the ratio is not defined and left out of the mean.",
+            f"{'; '.join(reasons)}: the ratio is undefined and left out of the mean.",
             UndefinedMetricWarning,
             stacklevel=3,
         )
+    ratios = np.full(table.shape, np.nan)
     with np.errstate(over="ignore"):
-        ratios = np.divide(
-            table, base, out=np.full(table.shape, np.nan), where=usable & ~np.isnan(table)
-        )
+        np.divide(table, base, out=ratios, where=usable & ~np.isnan(table))
     defined = ~np.isnan(ratios)
     counts = defined.sum(axis=-1)
-    means = np.where(
-        counts > 0, np.where(defined, ratios, 0.0).sum(axis=-1) / np.maximum(counts, 1), np.nan
-    )
+    sums = np.where(defined, ratios, 0.0).sum(axis=-1)
+    means = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
     return float(means) if table.ndim == 1 else means
 
 

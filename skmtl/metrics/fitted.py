@@ -1,7 +1,4 @@
-"""What a scorer must know about a fitted estimator, through pipelines and searches.
-
-That is its last step, and the task of every row.
-"""
+"""Last step of a fitted estimator and the task of every row, through pipelines and searches."""
 
 from __future__ import annotations
 
@@ -11,10 +8,10 @@ from skmtl.data import take_column
 
 
 def last_step(estimator: Any) -> Any:
-    """Return the estimator that predicts.
+    """Return the estimator that predicts, unwrapped from searches, pipelines and target transforms.
 
-    It is the best one of a search, the last step of a pipeline, or the regressor of transformed
-    targets.
+    This is the best estimator of a search, the last step of a pipeline, or the regressor of a
+    TransformedTargetRegressor.
     """
     return _unwrapped(estimator, None)[0]
 
@@ -22,7 +19,7 @@ def last_step(estimator: Any) -> Any:
 def task_ids(estimator: Any, X: Any) -> Any:
     """Return the task of every row of X in long form; None in wide form.
 
-    It is taken from the inputs that reach the last step.
+    The task column is read from the inputs that reach the last step.
     """
     column = getattr(last_step(estimator), "task_column", None)
     if column is None:
@@ -32,7 +29,7 @@ def task_ids(estimator: Any, X: Any) -> Any:
 
 
 def _unwrapped(estimator: Any, X: Any) -> tuple[Any, Any]:
-    """Return the innermost estimator, and X as it gets it (None stays None)."""
+    """Return the innermost estimator, and X as that estimator receives it (None stays None)."""
     for inner in ("best_estimator_", "regressor_"):
         if hasattr(estimator, inner):
             return _unwrapped(getattr(estimator, inner), X)

@@ -1,4 +1,4 @@
-"""Gaps between the rates of groups, and what chance alone would make of them."""
+"""Rate gaps between sensitive groups, and the rate gap to expect by chance."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from skmtl.data import (
 from skmtl.metrics.error_ratios import as_given
 from skmtl.metrics.labeled_tasks import Score, labeled_tasks, predicted_columns
 
-# Whether the rows that a rate is taken of are the positive ones.
+# True labels of the rows that a rate is measured on: True for the positive rows.
 _SIDES = {"fpr": (False,), "tpr": (True,), "equalized_odds": (False, True)}
-# More groups than this are most often a number that was not cut into bands.
+# More groups than this usually mean a numeric column that was not cut into bins.
 _MANY_GROUPS = 20
 _OWN_NAME = {False: "negative", True: "positive"}
 
@@ -40,57 +40,60 @@ def group_rate_gap(
     pos_label: Any = None,
     task: Any = None,
 ) -> Score:
-    r"""Largest difference of a rate between two groups, one value per task.
+    r"""Rate gap per task: the largest difference of a rate between two sensitive groups.
 
     .. math:: \max_{a, a'} \big| P(\hat y = 1 \mid y = 0, a) - P(\hat y = 1 \mid y = 0, a') \big|
 
-    for the false positive rate; for the true positive rate given y = 1. "equalized_odds" is the
-    larger of the two gaps.
+    This is the gap of the false positive rate. The gap of the true positive rate conditions on
+    y = 1, and "equalized_odds" is the larger of the two gaps.
 
     Parameters
     ----------
     y_true, y_pred : array-like of shape (n,) or (n, T)
         True labels, NaN where unknown, and predicted labels.
     sensitive_features : array-like of shape (n,) or (n, q)
-        Group of every row; with several columns their intersections are the groups. A row with a
-        missing value takes no part.
+        Sensitive group of every row; with several columns, their intersections are the groups.
+        Rows with a missing value are left out.
     rate : {"fpr", "tpr", "equalized_odds"}, default="fpr"
-        What should be equal in all groups.
+        Rate that should be equal in all groups: false positive rate, true positive rate, or both.
     pos_label : label or dict, default=None
-        The positive class, compared with all others, or a dict with that of every task by its name;
-        None = 1, for labels that are 0 and 1 or -1 and 1.
+        Positive class, which is compared with all others, or a dict from task name to positive
+        class. None = 1; labels must then be 0 and 1, or -1 and 1.
     task : array-like of shape (n,), optional
         Task of every row in long form, where ``y_true`` is (n,).
 
     Returns
     -------
     float or ndarray of shape (T,)
-        Between 0 and 1: a number for labels of shape (n,) without tasks, else one per task. NaN
-        where fewer than two groups have a rate.
+        Between 0 and 1: one number for labels of shape (n,) without ``task``, otherwise one per
+        task. NaN if fewer than two groups have a rate.
 
     Warns
     -----
     UndefinedMetricWarning
-        Names groups that are left out because they have no row of the kind that the rate is taken
-        of, tasks whose gap is NaN, and tasks without any row of the class `pos_label`.
+        If a group is left out because it has no negative rows (for "tpr" no positive rows), if the
+        gap of a task is NaN, or if a task has no label and no prediction of class `pos_label`. The
+        warning names the groups and the task.
 
     Raises
     ------
     ValueError
-        If shapes differ or labels are not of the kind that `pos_label` asks for.
+        If shapes differ, or labels are not those that `pos_label` requires.
 
     See Also
     --------
-    chance_gap : The gap to expect if groups are treated alike.
+    chance_gap : Rate gap to expect by chance if the groups are treated alike.
 
     Notes
     -----
-    Only groups that the rows given here hold can be compared. A part of the data in which a third
-    group is missing gives the gap of the other two; one in which all rows are of one group gives
-    NaN. A model that predicts one class for every row has a gap of 0, which says nothing about it.
+    Only groups that occur in these rows are compared. If a fold lacks one of three groups, its gap
+    is that of the other two; if all its rows belong to one group, its gap is NaN. A model that
+    predicts the same class for every row has a gap of 0, which does not make it fair.
 
     Examples
     --------
+    Half of the negative rows of "f" and all those of "m" are predicted positive:
+
     >>> from skmtl.metrics import group_rate_gap
     >>> group_rate_gap([0, 0, 0, 0, 1], [1, 0, 1, 1, 0], ["f", "f", "m", "m", "m"])
     0.5
@@ -124,49 +127,57 @@ def chance_gap(
     n_draws: int = 2000,
     random_state: Any = 0,
 ) -> Score:
-    """Return the mean of :func:`group_rate_gap` if groups are treated alike, per task.
+    r"""Rate gap per task to expect by chance if the sensitive groups are treated alike.
 
-    It is the mean over all ways to deal the groups anew among rows with the same true label, which
-    keeps the predictions and the sizes of the groups. A measured gap that is not well above it says
-    nothing about unequal treatment.
+    This is the mean of :func:`group_rate_gap` over all permutations of the groups among the rows
+    with the same true label, which keep the predictions and the group sizes,
+
+    .. math:: E_\pi \big[ \mathrm{gap}(y, \hat y, a_{\pi}) \big].
+
+    A measured gap that is not well above this value is no evidence of unequal treatment.
 
     Parameters
     ----------
     y_true, y_pred : array-like of shape (n,) or (n, T)
         True labels, NaN where unknown, and predicted labels.
     sensitive_features : array-like of shape (n,) or (n, q)
-        Group of every row; with several columns their intersections are the groups. A row with a
-        missing value takes no part.
+        Sensitive group of every row; with several columns, their intersections are the groups.
+        Rows with a missing value are left out.
     rate : {"fpr", "tpr", "equalized_odds"}, default="fpr"
-        What should be equal in all groups.
+        Rate that should be equal in all groups: false positive rate, true positive rate, or both.
     pos_label : label or dict, default=None
-        The positive class, compared with all others, or a dict with that of every task by its name;
-        None = 1, for labels that are 0 and 1 or -1 and 1.
+        Positive class, which is compared with all others, or a dict from task name to positive
+        class. None = 1; labels must then be 0 and 1, or -1 and 1.
     task : array-like of shape (n,), optional
         Task of every row in long form, where ``y_true`` is (n,).
     n_draws : int, default=2000
-        Draws of the groups where there are more than two; with two groups the mean is exact.
+        Number of random permutations if there are more than two groups. With two groups the mean
+        is exact, and nothing is drawn.
     random_state : int, RandomState instance or None, default=0
-        Source of the draws.
+        Seed of the permutations.
 
     Returns
     -------
     float or ndarray of shape (T,)
-        In the form of :func:`group_rate_gap`. NaN where fewer than two groups have a rate.
+        Between 0 and 1, in the shape of :func:`group_rate_gap`. NaN if fewer than two groups have a
+        rate.
 
     Raises
     ------
     ValueError
-        If shapes differ or labels are not of the kind that `pos_label` asks for.
+        If shapes differ, or labels are not those that `pos_label` requires.
+
+    See Also
+    --------
+    group_rate_gap : The measured rate gap.
 
     Examples
     --------
+    A single false positive must fall into some group, so a gap of 0.5 is what chance gives:
+
     >>> from skmtl.metrics import chance_gap, group_rate_gap
     >>> y_true, y_pred, group = [0, 0, 0, 0], [1, 0, 0, 0], ["f", "f", "m", "m"]
-    >>> (
-    ...     group_rate_gap(y_true, y_pred, group),
-    ...     chance_gap(y_true, y_pred, group),
-    ... )  # one false positive must be in some group
+    >>> group_rate_gap(y_true, y_pred, group), chance_gap(y_true, y_pred, group)
     (0.5, 0.5)
     """
     if not (isinstance(n_draws, (int, np.integer)) and n_draws >= 1):
@@ -184,9 +195,16 @@ def chance_gap(
 # ---------------------------------------------------------------------- counts
 @dataclass(frozen=True)
 class _Side:
-    """Rows of one true label, counted by group.
+    """Rows with one true label, counted by group.
 
-    Counted are groups that have any; also holds the names of the groups with some and with none.
+    Attributes
+    ----------
+    positive : bool
+        Whether these are the positive rows.
+    sizes, hits : ndarray of shape (G,)
+        Rows, and rows predicted positive, of the groups that have any.
+    having, without : list of str
+        Names of the groups that have such rows, and of those that have none.
     """
 
     positive: bool
@@ -203,14 +221,13 @@ class _Side:
 def _counts(
     y_true: Any, y_pred: Any, sensitive_features: Any, rate: str, pos_label: Any, task: Any
 ) -> Iterator[tuple[str, list[_Side]]]:
-    """Name of every task, and its rows counted by group for every label that the rate looks at."""
+    """Return the name of every task, and its rows counted by group per true label of the rate."""
     if rate not in _SIDES:
         raise ValueError(f"rate must be one of {', '.join(_SIDES)}. Got {rate!r}.")
     names, codes = _groups(sensitive_features, len(wide_columns(y_true, "y_true")[1][0]))
     predicted = predicted_columns(y_true, y_pred, task)
-    own_groups = labeled_tasks(
-        y_true, [codes] * len(predicted), task, None
-    )  # the groups, in the place of predictions, of every task's labeled rows
+    # The groups take the place of the predictions: they are those of every task's labeled rows.
+    own_groups = labeled_tasks(y_true, [codes] * len(predicted), task, None)
     for one, known in zip(labeled_tasks(y_true, predicted, task, None), own_groups, strict=True):
         group = known.prediction.astype(np.intp)
         own_label = _label_of(pos_label, one.name)
@@ -223,10 +240,8 @@ def _counts(
         sides = []
         for positive in _SIDES[rate]:
             rows = (truth == positive) & (group >= 0)
-            sizes, hits = (
-                np.bincount(group[rows], minlength=len(names)),
-                np.bincount(group[rows & hit], minlength=len(names)),
-            )
+            sizes = np.bincount(group[rows], minlength=len(names))
+            hits = np.bincount(group[rows & hit], minlength=len(names))
             seen = sizes > 0
             having, without = (
                 [name for name, own in zip(names, seen, strict=True) if own == wanted]
@@ -237,13 +252,10 @@ def _counts(
 
 
 def _groups(sensitive_features: Any, n: int) -> tuple[list[str], NDArray[np.intp]]:
-    """Return the names of the groups, and the group of every row by position.
-
-    The position is -1 where a value is missing.
-    """
+    """Return the names of the groups, and the position of every row's group, -1 if missing."""
     if isinstance(sensitive_features, str):
         raise ValueError(
-            "sensitive_features must hold one entry per row, not the name of a column. Got "
+            "sensitive_features must have one entry per row, not the name of a column. Got "
             f"{sensitive_features!r}."
         )
     frame = sensitive_table(None, sensitive_features, n)
@@ -266,7 +278,7 @@ def _group_name(value: Any) -> str:
 
 
 def _label_of(pos_label: Any, name: str) -> Any:
-    """Positive class of one task."""
+    """Return the positive class of one task."""
     if not isinstance(pos_label, dict):
         return pos_label
     by_name = {column_task_name(key): value for key, value in pos_label.items()}
@@ -283,9 +295,8 @@ def _is_positive(values: NDArray[Any], pos_label: Any, name: str, what: str) -> 
         found = set(np.unique(values).tolist())
         if not (found <= {0, 1} or found <= {-1, 1}):
             raise ValueError(
-                f"{what} of task {name!r} holds {_shown(values)}: without pos_label labels and "
-                "predictions must be 0 and 1, or -1 and 1. "
-                "Set pos_label to the positive class."
+                f"{what} of task {name!r} contains {_shown(values)}: without pos_label, labels and "
+                "predictions must be 0 and 1, or -1 and 1. Set pos_label to the positive class."
             )
         pos_label = 1
     positive: NDArray[np.bool_] = values == pos_label
@@ -299,8 +310,8 @@ def _shown(values: NDArray[Any]) -> str:
 
 def _warn_of_unseen(pos_label: Any, name: str, labels: NDArray[Any]) -> None:
     message = (
-        f"No label and no prediction of task {name!r} is of the class "
-        f"pos_label={pos_label!r}; its labels in y_true are {_shown(labels)}."
+        f"Task {name!r} has no label and no prediction of the class pos_label={pos_label!r}; its "
+        f"labels in y_true are {_shown(labels)}."
     )
     warnings.warn(message, UndefinedMetricWarning, stacklevel=4)
 
@@ -313,16 +324,16 @@ def _warn_of_gaps(name: str, sides: list[_Side]) -> None:
                 f"only group {shown_value(side.having[0])} has" if side.having else "no group has"
             )
             warnings.warn(
-                f"The gap of task {shown_value(name)} is not defined: {having} {kind} rows.",
+                f"The rate gap of task {shown_value(name)} is undefined: {having} {kind} rows.",
                 UndefinedMetricWarning,
                 stacklevel=3,
             )
         elif side.without:
             many = len(side.having) + len(side.without) > _MANY_GROUPS
-            hint = " Cut numbers such as ages into bands first." if many else ""
+            hint = " Cut numbers such as ages into bins first." if many else ""
             warnings.warn(
-                f"Groups without {kind} rows are left out of the gap of task {shown_value(name)}: "
-                f"{shown_names(side.without)}.{hint}",
+                f"Groups without {kind} rows are left out of the rate gap of task "
+                f"{shown_value(name)}: {shown_names(side.without)}.{hint}",
                 UndefinedMetricWarning,
                 stacklevel=3,
             )
@@ -332,7 +343,7 @@ def _warn_of_gaps(name: str, sides: list[_Side]) -> None:
 def _gaps_by_chance(
     side: _Side, n_draws: int, generator: np.random.Generator
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Gaps that groups of these sizes have by chance, ascending, and their probabilities."""
+    """Return the gaps that groups of these sizes have by chance, ascending, and probabilities."""
     hits, n_rows = int(side.hits.sum()), int(side.sizes.sum())
     if len(side.sizes) == 2:
         first = np.arange(max(0, hits - side.sizes[1]), min(hits, side.sizes[0]) + 1)
@@ -346,11 +357,10 @@ def _gaps_by_chance(
 
 
 def _mean_of_largest(parts: list[tuple[NDArray[np.float64], NDArray[np.float64]]]) -> float:
-    """Mean of the largest of independent numbers."""
+    """Return the mean of the largest of independent random numbers (values, probabilities)."""
     support = np.unique(np.concatenate([gaps for gaps, _ in parts]))
     below = np.ones(len(support))
     for gaps, chances in parts:
-        below *= np.concatenate([[0.0], np.cumsum(chances)])[
-            np.searchsorted(gaps, support, side="right")
-        ]
+        cumulative = np.concatenate([[0.0], np.cumsum(chances)])
+        below *= cumulative[np.searchsorted(gaps, support, side="right")]
     return float((support * np.diff(below, prepend=0.0)).sum())

@@ -1,4 +1,4 @@
-"""Labels and predictions of every task on its labeled rows, whatever layout they come in."""
+"""Labels and predictions of every task on its labeled rows, from wide or long form."""
 
 from __future__ import annotations
 
@@ -47,7 +47,8 @@ def score_tasks(
 ) -> Score:
     """Return the score of every task, or the mean of the scores.
 
-    It is NaN for a task with too few labels, or with a reason that ``undefined`` gives.
+    The score is NaN for a task with fewer than ``at_least`` labels, and for a task for which
+    ``undefined`` returns a reason, which becomes a warning.
     """
     if average not in ("macro", None):
         raise ValueError(f"average must be 'macro' or None. Got {average!r}.")
@@ -76,7 +77,7 @@ def labeled_tasks(
 ) -> list[LabeledTask]:
     """Split labels and predictions into tasks.
 
-    In wide form a task is a column of ``Y_true``, in long form a distinct id of ``task``.
+    In wide form a task is a column of ``Y_true``; in long form it is a distinct value of ``task``.
     """
     names, columns = wide_columns(Y_true, "Y_true")
     n = len(columns[0])
@@ -86,7 +87,7 @@ def labeled_tasks(
             raise ValueError(f"With task, Y_true must have shape (n,). Got {len(columns)} columns.")
         if len(predictions) != 1:
             raise ValueError(
-                "With task, Y_pred must hold one prediction per row. Got "
+                "With task, Y_pred must have one prediction per row. Got "
                 f"{len(predictions)} columns."
             )
         names, codes = encode_task_ids(task, "task")
@@ -140,9 +141,9 @@ def in_order_of(Y_true: Any, Y_pred: Any, task: Any = None) -> Any:
 
 
 def classes_of_tasks(labels: Any, n_tasks: int, *, shared: bool) -> list[Sequence[Any] | None]:
-    """Return the classes of every task from ``labels``.
+    """Return the classes of every task, given ``labels`` as a list, or as one list per task.
 
-    It is one list for all tasks in long form, a list of lists for wide targets.
+    In long form all tasks share one list.
     """
     if labels is None:
         return [None] * n_tasks

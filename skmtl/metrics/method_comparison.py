@@ -1,4 +1,4 @@
-"""Methods compared over several metrics."""
+"""Comparisons of methods over several metrics."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from skmtl.metrics.by_name import in_order_of_index
 def delta_m(
     scores: ArrayLike, baseline: ArrayLike, higher_is_better: ArrayLike
 ) -> float | NDArray[np.float64]:
-    r"""Mean relative change against a baseline, in percent; negative is better.
+    r"""Mean relative change of the metrics from a baseline, in percent; negative is better.
 
-    .. math:: \Delta m\% = \frac{100}{K} \sum_{k=1}^K (-1)^{\delta_k} \frac{M_{m,k} -
-        M_{b,k}}{|M_{b,k}|}
+    .. math:: \Delta m\% = \frac{100}{K} \sum_{k=1}^K (-1)^{\delta_k}
+        \frac{M_{m,k} - M_{b,k}}{|M_{b,k}|}
 
-    with :math:`\delta_k = 1` where a higher value of metric k is better.
+    with :math:`\delta_k = 1` if a higher value of metric k is better, and 0 otherwise.
 
     Parameters
     ----------
     scores : array-like of shape (K,) or (methods, K)
-        Scores of the method, one per metric, or of several methods.
+        Scores of a method, one per metric, or of several methods (one row per method).
     baseline : array-like of shape (K,)
-        Scores of the baseline, most often of single-task networks.
+        Scores of the baseline, usually single-task networks.
     higher_is_better : bool or array-like of bool of shape (K,)
-        Whether a higher value of the metric is better.
+        Whether higher values are better, for all metrics or per metric.
 
     Returns
     -------
     float or ndarray of shape (methods,)
-        Percent; 0 for the baseline itself.
+        In percent; 0 for the baseline itself.
 
     Raises
     ------
@@ -44,9 +44,9 @@ def delta_m(
 
     Notes
     -----
-    Equation 4 of [1]_ divides by the baseline itself. Its absolute value gives the same for
-    positive metrics and keeps "negative is better" true for the others, such as a coefficient of
-    determination below zero.
+    Equation 4 of [1]_ divides by the baseline itself. Dividing by its absolute value gives the same
+    result for positive metrics, and keeps "negative is better" true for metrics that can be
+    negative, such as the coefficient of determination.
 
     References
     ----------
@@ -54,6 +54,8 @@ def delta_m(
 
     Examples
     --------
+    Both metrics improve by 10 %, one by rising and one by falling:
+
     >>> from skmtl.metrics import delta_m
     >>> delta_m([0.55, 9.0], [0.5, 10.0], higher_is_better=[True, False])
     -10.0
@@ -69,8 +71,8 @@ def delta_m(
         )
     if (base == 0).any():
         raise ValueError(
-            f"baseline is zero for metric {names[int(np.argmax(base == 0))]!r}: the change "
-            "relative to it is not defined. Leave this metric out."
+            f"baseline is zero for metric {names[int(np.argmax(base == 0))]!r}, so the relative "
+            "change is undefined. Leave this metric out."
         )
     sign = np.where(_directions(higher_is_better, len(base)), -1.0, 1.0)
     with np.errstate(over="ignore"):
@@ -79,18 +81,18 @@ def delta_m(
 
 
 def mean_rank(table: ArrayLike, higher_is_better: ArrayLike) -> NDArray[np.float64]:
-    r"""Mean rank of every method over the metrics; 1 is best everywhere.
+    r"""Mean rank of every method over the metrics; 1 means best in every metric.
 
     .. math:: \mathrm{MR}_m = \frac{1}{K} \sum_{k=1}^K \operatorname{rank}_k(m)
 
-    Methods that are equal in a metric share the mean of their ranks.
+    Methods that tie in a metric share the mean of their ranks.
 
     Parameters
     ----------
     table : array-like or DataFrame of shape (methods, K)
-        Scores of every method in every metric.
+        Scores, one row per method and one column per metric.
     higher_is_better : bool or array-like of bool of shape (K,)
-        Whether a higher value of the metric is better.
+        Whether higher values are better, for all metrics or per metric.
 
     Returns
     -------
@@ -104,6 +106,8 @@ def mean_rank(table: ArrayLike, higher_is_better: ArrayLike) -> NDArray[np.float
 
     Examples
     --------
+    The second and third method tie in the first metric and share rank 2.5:
+
     >>> from skmtl.metrics import mean_rank
     >>> mean_rank([[0.9, 3.0], [0.8, 2.0], [0.8, 4.0]], higher_is_better=[True, False]).tolist()
     [1.5, 1.75, 2.75]
@@ -121,7 +125,7 @@ def mean_rank(table: ArrayLike, higher_is_better: ArrayLike) -> NDArray[np.float
 
 # ---------------------------------------------------------------------- helpers
 def _numbers(values: Any, what: str) -> tuple[NDArray[np.float64], list[Any]]:
-    """Finite values, and the names of their metrics: positions unless pandas has others."""
+    """Return finite values, and the names of their metrics: positions unless pandas names them."""
     values = as_pandas(values)
     array = np.asarray(values, dtype=float)
     metrics: list[Any] = list(range(array.shape[-1] if array.ndim else 0))
@@ -136,8 +140,8 @@ def _numbers(values: Any, what: str) -> tuple[NDArray[np.float64], list[Any]]:
         where = f"metric {metrics[place[-1]]!r}" if array.ndim else "its only value"
         where += f" of method {methods[place[0]]!r}" if array.ndim == 2 else ""
         raise ValueError(
-            f"{what} is {array[tuple(place)]} for {where}: all values must be finite. Fill the "
-            "gap, or leave the method or the metric out."
+            f"{what} is {array[tuple(place)]} for {where}; all values must be finite. Fill in the "
+            "value, or leave the method or the metric out."
         )
     return array, metrics
 

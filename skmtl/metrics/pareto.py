@@ -1,4 +1,4 @@
-"""Runs that no other run beats, and one number for them."""
+"""Pareto fronts of runs: their points, the point to report, and their hypervolume."""
 
 from __future__ import annotations
 
@@ -9,20 +9,22 @@ from skmtl.data import as_pandas
 
 
 def pareto_mask(points: ArrayLike) -> NDArray[np.bool_]:
-    """Tell which points no other point dominates; smaller is better in every coordinate.
+    """Mask of the Pareto-optimal points; smaller is better in every coordinate.
 
-    One point dominates another if it is smaller or equal in all coordinates and smaller in one.
-    Equal points do not dominate each other.
+    A point dominates another if it is smaller or equal in all coordinates and smaller in at least
+    one. Points that no other point dominates are Pareto-optimal. Equal points do not dominate each
+    other.
 
     Parameters
     ----------
     points : array-like of shape (n, k)
-        One row a run, one column a measure.
+        One row per run, one column per objective.
 
     Returns
     -------
     ndarray of bool of shape (n,)
-        True on the front. A point with a NaN is never on it and dominates nothing.
+        True for points on the Pareto front. A point with a NaN is not on the front and dominates
+        no other point.
 
     Raises
     ------
@@ -31,6 +33,8 @@ def pareto_mask(points: ArrayLike) -> NDArray[np.bool_]:
 
     Examples
     --------
+    The third point is worse than the second in both objectives:
+
     >>> from skmtl.metrics import pareto_mask
     >>> pareto_mask([[1, 3], [2, 2], [3, 3], [3, 1]]).tolist()
     [True, True, False, True]
@@ -48,29 +52,27 @@ def pareto_mask(points: ArrayLike) -> NDArray[np.bool_]:
 
 
 def reported_point(points: ArrayLike) -> int:
-    """Return the point of the front that is nearest the middle of all points.
+    r"""Index of the Pareto-optimal point nearest to the midrange of the first coordinate.
 
-    Nearness and middle are those of the first coordinate; the middle is that of its range.
+    .. math:: \arg\min_{i \in \text{front}} \Big| x_i - \frac{\min_j x_j + \max_j x_j}{2} \Big|
 
-    It is the rule by which MTA-F's paper reports one run: the first coordinate is the average
-    relative error, the second the average relative fairness gap.
+    The paper of MTA-F [1]_ reports the run that this rule selects. There, the first coordinate is
+    the average relative error, and the second is the average relative fairness gap.
 
     Parameters
     ----------
     points : array-like of shape (n, 2)
-        One row a run; smaller is better. Rows with NaN or infinite values are left out of
-        everything.
+        One row per run; smaller is better. Rows with NaN or infinite values are ignored.
 
     Returns
     -------
     int
-        Index into `points`. Of two that are equally near, the one with the smaller second
-        coordinate; of equal points the first.
+        Index into `points`. A tie goes to the smaller second coordinate, then to the first row.
 
     Raises
     ------
     ValueError
-        If `points` does not have two columns or no finite row.
+        If `points` does not have two columns, or has no finite row.
 
     References
     ----------
@@ -79,14 +81,16 @@ def reported_point(points: ArrayLike) -> int:
 
     Examples
     --------
+    The first coordinate ranges from 0.8 to 1.4, and its midrange is 1.1:
+
     >>> from skmtl.metrics import reported_point
-    >>> reported_point([[0.8, 0.9], [1.0, 0.3], [1.1, 0.1], [1.4, 0.5]])  # the midpoint is 1.1
+    >>> reported_point([[0.8, 0.9], [1.0, 0.3], [1.1, 0.1], [1.4, 0.5]])
     2
     """
     values = _table(points, 2)
     finite = np.flatnonzero(np.isfinite(values).all(axis=1))
     if not len(finite):
-        raise ValueError("points has no finite row: there is nothing to report.")
+        raise ValueError("points has no row of finite values, so there is no point to report.")
     own = values[finite]
     front = np.flatnonzero(pareto_mask(own))
     distance = np.abs(own[front, 0] - (own[:, 0].min() + own[:, 0].max()) / 2)
@@ -94,24 +98,26 @@ def reported_point(points: ArrayLike) -> int:
 
 
 def hypervolume(points: ArrayLike, reference: ArrayLike) -> float:
-    r"""Area between the front of the points and a reference point; larger is better.
+    r"""Hypervolume: area that the points dominate below a reference point; larger is better.
 
     .. math:: \Big| \bigcup_i \, [x_i, r_1] \times [y_i, r_2] \Big|
 
-    over the points below the reference in both coordinates.
+    over the points that are below the reference in both coordinates.
 
     Parameters
     ----------
     points : array-like of shape (n, 2)
-        One row a run; smaller is better in both coordinates. Rows with NaN or infinite values are
-        left out.
+        One row per run; smaller is better in both coordinates. Rows with NaN or infinite values
+        are ignored.
     reference : array-like of shape (2,)
-        A point that is worse than those of interest. Only areas of one reference compare.
+        A point that is worse than all points of interest. Hypervolumes can be compared only if
+        they have the same reference.
 
     Returns
     -------
     float
-        At least 0; 0 where no point is below the reference.
+        In the product of the units of both coordinates, at least 0; 0 if no point is below the
+        reference.
 
     Raises
     ------
@@ -120,17 +126,20 @@ def hypervolume(points: ArrayLike, reference: ArrayLike) -> float:
 
     Examples
     --------
+    The dominated point (3, 3) adds nothing:
+
     >>> from skmtl.metrics import hypervolume
     >>> hypervolume([[1, 3], [2, 2], [3, 3], [3, 1]], [4, 4])
+    6.0
+    >>> hypervolume([[1, 3], [2, 2], [3, 1]], [4, 4])
     6.0
     """
     values, corner = _table(points, 2), np.asarray(as_pandas(reference), dtype=float)
     if corner.shape != (2,) or not np.isfinite(corner).all():
         raise ValueError(f"reference must be two finite numbers. Got {reference!r}.")
     inside = values[(np.isfinite(values) & (values < corner)).all(axis=1)]
-    front = np.unique(
-        inside[pareto_mask(inside)], axis=0
-    )  # from left to right, and so from top to bottom
+    # np.unique sorts the front from left to right, and so from top to bottom.
+    front = np.unique(inside[pareto_mask(inside)], axis=0)
     heights = -np.diff(front[:, 1], prepend=corner[1])
     with np.errstate(over="ignore"):
         return float(((corner[0] - front[:, 0]) * heights).sum())

@@ -1,4 +1,4 @@
-"""Scores of numeric predictions."""
+"""Coefficient of determination and mean squared error per task."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from skmtl.metrics.labeled_tasks import (
     score_tasks,
 )
 
-# Numbers beyond this have squares, or sums of squares, beyond the range of float64.
+# Squares of larger numbers, or sums of such squares, exceed the range of float64.
 _SQUARES_OVERFLOW = 1e150
 
 
@@ -28,10 +28,10 @@ def multitask_r2(
     sample_weight: Any = None,
     average: Average = "macro",
 ) -> Score:
-    r"""Coefficient of determination, per task or as their mean.
+    r"""Coefficient of determination (R2) per task, or its mean over tasks.
 
-    .. math:: \frac{1}{T} \sum_t \Bigl(1 - \frac{\sum_i (y_{it} - \hat y_{it})^2}{\sum_i (y_{it} -
-        \bar y_t)^2}\Bigr)
+    .. math:: \frac{1}{T} \sum_t \Bigl(1 -
+        \frac{\sum_i (y_{it} - \hat y_{it})^2}{\sum_i (y_{it} - \bar y_t)^2}\Bigr)
 
     Parameters
     ----------
@@ -47,15 +47,18 @@ def multitask_r2(
     Returns
     -------
     float or ndarray of shape (T,)
-        At most 1; NaN for a task with fewer than two labels, which the mean leaves out.
+        At most 1; 0 for a prediction of the mean. NaN for a task with fewer than two labels, which
+        the mean leaves out.
 
     Raises
     ------
     ValueError
-        If shapes differ or no task has two labels.
+        If shapes differ, or no task has two labels.
 
     Examples
     --------
+    The first task is predicted exactly, and the second by the mean of its two labels:
+
     >>> import numpy as np
     >>> from skmtl.metrics import multitask_r2
     >>> Y = np.array([[0.0, 1.0], [1.0, np.nan], [2.0, 3.0]])
@@ -63,12 +66,7 @@ def multitask_r2(
     [1.0, 0.0]
     """
     tasks = labeled_tasks(Y_true, predicted_columns(Y_true, Y_pred, task), task, sample_weight)
-    return score_tasks(
-        tasks,
-        _r2,
-        average,
-        at_least=2,
-    )
+    return score_tasks(tasks, _r2, average, at_least=2)
 
 
 def multitask_mse(
@@ -79,7 +77,7 @@ def multitask_mse(
     sample_weight: Any = None,
     average: Average = "macro",
 ) -> Score:
-    r"""Mean squared error, per task or as their mean.
+    r"""Mean squared error (MSE) per task, or its mean over tasks.
 
     .. math:: \frac{1}{T} \sum_t \frac{1}{n_t} \sum_i (y_{it} - \hat y_{it})^2
 
@@ -97,31 +95,32 @@ def multitask_mse(
     Returns
     -------
     float or ndarray of shape (T,)
-        In squared units of the target; NaN for a task without a label, which the mean leaves out.
+        In squared units of the target, at least 0. NaN for a task without labels, which the mean
+        leaves out.
 
     Raises
     ------
     ValueError
-        If shapes differ or no task has a label.
+        If shapes differ, or no task has a label.
 
     Examples
     --------
-    >>> import numpy as np
+    In long form every task counts equally in the mean, whatever its number of rows:
+
     >>> from skmtl.metrics import multitask_mse
-    >>> float(multitask_mse([1.0, 2.0, 5.0], [1.0, 4.0, 4.0], task=["a", "a", "b"]))
+    >>> y_true, y_pred, task = [1.0, 2.0, 5.0], [1.0, 4.0, 4.0], ["a", "a", "b"]
+    >>> multitask_mse(y_true, y_pred, task=task, average=None).tolist()
+    [2.0, 1.0]
+    >>> float(multitask_mse(y_true, y_pred, task=task))
     1.5
     """
     tasks = labeled_tasks(Y_true, predicted_columns(Y_true, Y_pred, task), task, sample_weight)
-    return score_tasks(
-        tasks,
-        _mse,
-        average,
-    )
+    return score_tasks(tasks, _mse, average)
 
 
 # ---------------------------------------------------------------------- one task
 def _mse(task: LabeledTask) -> float:
-    with np.errstate(over="ignore"):  # beyond the range of float64 it is infinite
+    with np.errstate(over="ignore"):  # an error beyond the range of float64 is infinite
         return float(mean_squared_error(task.y, task.prediction, sample_weight=task.sample_weight))
 
 

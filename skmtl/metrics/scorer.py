@@ -1,4 +1,4 @@
-"""Scorers: a metric of many tasks in the form that cross-validation and searches call."""
+"""Scorers: multi-task metrics in the form that cross-validation and searches call."""
 
 from __future__ import annotations
 
@@ -41,55 +41,56 @@ def make_multitask_scorer(
     needs: tuple[str, ...] | list[str] = (),
     **arguments: Any,
 ) -> MultiTaskScorer:
-    """Make a scorer of a metric of many tasks, for ``scoring=`` of searches and cross-validation.
+    """Make a scorer from a multi-task metric, for ``scoring=`` of searches and cross-validation.
 
-    The scorer calls ``metric(y, predictions, ...)`` with labels that may hold NaN. In long form
-    (the estimator, or the last step of a pipeline, has a ``task_column``) it adds ``task=``, the
-    task of every row; to a metric that takes ``labels`` it gives the estimator's classes along with
-    probabilities. Values of several tasks are averaged, those that are NaN left out.
+    The scorer calls ``metric(y, predictions, ...)``; y may contain NaN. In long form (the
+    estimator, or the last step of a pipeline, has a ``task_column``) it passes ``task=``, the task
+    of every row. If the metric takes ``labels``, it passes the estimator's classes along with
+    probabilities. The score is the mean over tasks; NaN values are left out.
 
-    The scorer carries its own metadata request: with
-    ``sklearn.set_config(enable_metadata_routing=True)``, what it ``needs`` reaches it without
-    ``set_score_request``.
+    The scorer has its own metadata request: with
+    ``sklearn.set_config(enable_metadata_routing=True)``, the metadata named in ``needs`` reach it
+    without a call of ``set_score_request``.
 
     Parameters
     ----------
     metric : callable
         Function of labels and predictions that returns a number or one number per task.
     response_method : str or list of str, default="predict"
-        Method that gives the predictions; of a list, the first that the estimator has.
+        Method of the estimator that predicts; of a list, the first that the estimator has.
     greater_is_better : bool, default=True
-        Whether larger values are better; else the scorer returns the negative value.
+        Whether larger values of the metric are better. If False, the scorer negates them.
     per_task : bool, default=False
         Return a dict with one value per task and their "mean" (in ``cv_results_`` the columns
         ``mean_test_<task>`` and ``mean_test_mean``; a search then takes ``refit="mean"``).
     needs : tuple of str, default=()
         Metadata that the metric takes, such as ``("sensitive_features",)`` or
-        ``("sample_weight",)``. Instead of the values, the name of a column of X, or a list of
-        names, may be given.
+        ``("sample_weight",)``. They can be passed as values, or as the name of a column of X, or
+        as a list of names.
     **arguments : dict
-        What the metric is called with besides, such as ``rate="tpr"``.
+        Further arguments of the metric, such as ``rate="tpr"``.
 
     Returns
     -------
     MultiTaskScorer
-        Callable as ``scorer(estimator, X, y, **metadata)``; it can be pickled if the metric can.
+        Call it as ``scorer(estimator, X, y, **metadata)``. It can be pickled if the metric can.
 
     Raises
     ------
     TypeError
-        If ``metric`` is not callable, names are not strings, or the metric does not take one of the
-        arguments.
+        If ``metric`` is not callable, names are not strings, or the metric does not take one of
+        the arguments.
 
     Notes
     -----
-    ``skmtl.metrics.multitask_scorers`` has ready scorers: "accuracy", "roc_auc", "neg_log_loss",
-    "r2" and "neg_mse", and those of the gap between groups, which need ``sensitive_features``:
-    "neg_fpr_gap", "neg_tpr_gap" and "neg_equalized_odds_gap". While routing is off, searches pass
-    ``sample_weight`` to a scorer whose metric takes it, as they do with those of scikit-learn.
+    The mapping ``skmtl.metrics.multitask_scorers`` has ready-made scorers: "accuracy", "roc_auc",
+    "neg_log_loss", "r2" and "neg_mse", and for rate gaps "neg_fpr_gap", "neg_tpr_gap" and
+    "neg_equalized_odds_gap", which need ``sensitive_features``. While metadata routing is off,
+    searches pass ``sample_weight`` to a scorer whose metric takes it, as with the scorers of
+    scikit-learn.
 
-    Where a metric is NaN for every task (one group only among the test rows of a fold), so is the
-    score, with a warning.
+    If a metric is NaN for every task (for example if the test rows of a fold have one sensitive
+    group only), the score is NaN, with a warning.
 
     Examples
     --------
@@ -118,7 +119,7 @@ def make_multitask_scorer(
     )
     if not methods or not all(isinstance(name, str) for name in methods):
         raise TypeError(
-            "response_method must be the name of a method, or a list of names. Got "
+            "response_method must be the name of a method or a list of names. Got "
             f"{response_method!r}."
         )
     if isinstance(needs, str) or not all(isinstance(name, str) for name in needs):
@@ -134,7 +135,7 @@ def make_multitask_scorer(
 
 
 class MultiTaskScorer:
-    """What :func:`make_multitask_scorer` returns."""
+    """Scorer that :func:`make_multitask_scorer` returns."""
 
     def __init__(
         self,
@@ -145,17 +146,11 @@ class MultiTaskScorer:
         needs: tuple[str, ...],
         arguments: Mapping[str, Any],
     ):
-        self._metric, self._methods, self._sign, self._per_task, self._needs = (
-            metric,
-            methods,
-            sign,
-            per_task,
-            needs,
-        )
-        self._fixed = dict(arguments)
+        self._metric, self._methods, self._sign = metric, methods, sign
+        self._per_task, self._needs, self._fixed = per_task, needs, dict(arguments)
 
     def __call__(self, estimator: Any, X: Any, y: Any, **metadata: Any) -> float | dict[str, float]:
-        """Score a fitted estimator.
+        """Return the score of a fitted estimator.
 
         Parameters
         ----------
@@ -166,12 +161,12 @@ class MultiTaskScorer:
         y : array-like of shape (n,) or (n, T)
             True labels, NaN where unknown.
         **metadata : array-like, or column name(s) of X
-            What the scorer needs.
+            Metadata that the scorer needs.
 
         Returns
         -------
         float or dict of str to float
-            The mean over tasks; with ``per_task`` also every task's value.
+            Mean over tasks; with ``per_task`` a dict with every task's value and the mean.
         """
         X, y = as_pandas(X), as_pandas(y)
         arguments = self._arguments(X, metadata)
@@ -181,7 +176,7 @@ class MultiTaskScorer:
         if task is not None:
             if not _takes(self._metric, "task"):
                 raise ValueError(
-                    f"{last_step(estimator)!r} works on long form, but the metric "
+                    f"{last_step(estimator)!r} was fitted in long form, but the metric "
                     f"{_name(self._metric)} takes no argument 'task'."
                 )
             arguments["task"] = task
@@ -191,7 +186,7 @@ class MultiTaskScorer:
             _takes(self._metric, "labels")
             and labels is not None
             and "labels" not in arguments
-            and _one_column_a_class(y, predictions, labels)
+            and _one_column_per_class(y, predictions, labels)
         ):
             arguments["labels"] = labels
         if self._per_task and _takes(self._metric, "average"):
@@ -201,7 +196,7 @@ class MultiTaskScorer:
         return self._by_name(estimator, values, mean, y, task) if self._per_task else mean
 
     def get_metadata_routing(self) -> MetadataRequest:
-        """Return what the scorer asks for, as scikit-learn's metadata routing reads it."""
+        """Return the scorer's metadata request, as scikit-learn's metadata routing reads it."""
         request = MetadataRequest(owner=repr(self))
         for name in self._needs:
             request.score.add_request(param=name, alias=True)
@@ -232,8 +227,8 @@ class MultiTaskScorer:
         return self
 
     def _accept_sample_weight(self) -> bool:
-        # Asked by searches while metadata routing is off; they warn that a score ignores the
-        # weights where it says no.
+        # Searches call this while metadata routing is off; if it is False, they warn that the
+        # score ignores the sample weights.
         return _takes(self._metric, "sample_weight")
 
     # ------------------------------------------------------------------ helpers
@@ -247,8 +242,8 @@ class MultiTaskScorer:
             ):
                 raise ValueError(
                     f"{self!r} needs {name}. Call sklearn.set_config(enable_metadata_routing=True) "
-                    f"and pass {name} to the search or, in params, to "
-                    f"cross_validate; or call scorer(estimator, X, y, {name}=...)."
+                    f"and pass {name} to the search or, in params, to cross_validate; or call "
+                    f"scorer(estimator, X, y, {name}=...)."
                 )
         return {**self._fixed, **given}
 
@@ -283,7 +278,7 @@ class MultiTaskScorer:
         found = target_names(y) if task is None else encode_task_ids(task, "task_column")[0]
         names = list(getattr(last_step(estimator), "task_names_", found))
         if task is None and len(names) == len(found):
-            found = names  # the columns of y may have lost their names on the way here
+            found = names  # cross-validation may have dropped the column names of y
         if len(found) != values.size:
             raise ValueError(
                 f"per_task=True needs one value per task: {_name(self._metric)} returned "
@@ -323,8 +318,8 @@ def _has_default(function: Callable[..., Any], name: str) -> bool:
     return parameter is None or parameter.default is not Parameter.empty
 
 
-def _one_column_a_class(y: Any, predictions: Any, classes: Any) -> bool:
-    """Whether the predictions are probabilities whose columns ``classes_`` describes."""
+def _one_column_per_class(y: Any, predictions: Any, classes: Any) -> bool:
+    """Return whether predictions are probabilities with one column per class of ``classes_``."""
     if isinstance(predictions, list):
         return isinstance(classes, list)
     one_task = np.ndim(y) == 1 or np.shape(y)[1] == 1
@@ -337,14 +332,14 @@ def _one_column_a_class(y: Any, predictions: Any, classes: Any) -> bool:
 
 
 def _values(X: Any, value: Any) -> Any:
-    """Values given, or the columns of X that are named instead."""
+    """Return metadata values, or the columns of X that are named instead."""
     names = named_columns(X, value)
     if isinstance(X, pd.DataFrame) and set(names) & set(X.columns):
         columns = [take_column(X, name, "The scorer's metadata")[0] for name in names]
         return columns[0] if isinstance(value, str) else pd.concat(columns, axis=1)
     if isinstance(value, str):
         raise ValueError(
-            f"{value!r} is not a column of the X that reached the scorer; give the values "
+            f"{value!r} is not a column of the X that reached the scorer; pass the values "
             "themselves."
         )
     return value

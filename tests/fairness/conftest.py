@@ -1,6 +1,4 @@
-"""Batches of a fleet for fairness terms, and terms computed one member, one task, one set of rows
-at a time.
-"""
+"""Batches of networks for fairness terms, and terms computed one network, task and set at a time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Penalties as objects, as names, and as a user's own functions and classes."""
+"""Penalties as objects, as names, and as functions and classes of users."""
 
 import pickle
 
@@ -140,7 +140,9 @@ def test_a_penalty_that_cannot_be_used_raises_and_is_named(term, penalty, messag
     "ignored", [{"length": 0.2}, {"temperature": 0.1}, {"threshold": [0.2, 0.5]}, {"pairs": "mean"}]
 )
 def test_a_parameter_that_an_object_would_ignore_raises(term, ignored):
-    with pytest.raises(ValueError, match=f"The '{next(iter(ignored))}' parameter of .* is read"):
+    with pytest.raises(
+        ValueError, match=f"The '{next(iter(ignored))}' parameter of .* is used only"
+    ):
         term(MMD(), **ignored).for_tasks(["bar", "grade"])
     term(["gap", MMD()], **ignored).for_tasks(["bar", "grade"])
 

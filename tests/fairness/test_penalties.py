@@ -190,7 +190,7 @@ def test_values_and_gradients_are_finite_at_bad_scales(rng, penalty, scale, dtyp
         (
             lambda s, g: mmd_penalty(s, g[:2]),
             ValueError,
-            r"one shape \(n,\). Got \(3,\) and \(2,\)",
+            r"the same shape \(n,\). Got \(3,\) and \(2,\)",
         ),
         (lambda s, g: gap_penalty(s.long(), g), TypeError, "floating point"),
         (lambda s, g: gap_penalty(s.numpy(), g), TypeError, "takes tensors"),

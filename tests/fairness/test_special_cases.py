@@ -1,6 +1,4 @@
-"""Fairness terms where they must come down to something simpler: one task, no trunk, weight 0,
-labels apart.
-"""
+"""Fairness terms in special cases: one task, no trunk, weight 0, tasks with separate labels."""
 
 from dataclasses import replace
 
@@ -97,7 +95,7 @@ def test_the_head_of_a_task_of_weight_zero_takes_a_plain_step(people, term):
         trained(people, [term("gap", weight=[2.0, 0.0])])[N_TRUNK:],
         trained(people, [])[N_TRUNK:],
     )
-    for own, vanilla in zip(one_sided, plain, strict=True):  # one row a task
+    for own, vanilla in zip(one_sided, plain, strict=True):  # one row per task
         np.testing.assert_allclose(own[1], vanilla[1], rtol=1e-12, atol=1e-15)
         assert not np.allclose(own[0], vanilla[0])
 

@@ -363,5 +363,7 @@ def test_parameters_of_mtaf_alone_are_checked_too(random_batch):
         "'1'",
     ):
         MTAF(head_ratio=[1, -1]).values(*random_batch().arguments)
-    with pytest.raises(ValueError, match="positive_class is 3, but tasks have at most 2 classes"):
+    with pytest.raises(
+        ValueError, match="positive_class is 3, but the tasks have at most 2 classes"
+    ):
         MTAF(positive_class=3).values(*random_batch().arguments)

@@ -1,6 +1,4 @@
-"""Scorers of the gap between groups: in searches and cross-validation, on labels with gaps, in both
-layouts.
-"""
+"""Scorers of the rate gap in searches and cross-validation, with missing labels, wide and long."""
 
 from __future__ import annotations
 
@@ -41,7 +39,7 @@ def routing():
 
 @pytest.fixture
 def people(rng):
-    """Inputs, labels of two tasks with gaps, and two sensitive columns of which the first moves
+    """Inputs, incomplete labels of two tasks, and two sensitive columns, of which the first moves
     inputs and labels.
     """
     groups = pd.DataFrame({"sex": rng.choice(["f", "m"], 360), "old": rng.random(360) < 0.5})
@@ -53,7 +51,7 @@ def people(rng):
 
 
 def by_hand(model, X, Y, groups, fit_groups, **options):
-    """The metric of every fold, one row a fold."""
+    """The metric of every fold, one row per fold."""
     values = []
     for train, test in CV.split(X):
         fitted = sklearn.clone(model).fit(
@@ -192,8 +190,8 @@ def test_labels_other_than_0_and_1_need_a_positive_class(people):
     model = MultiTaskClassifier(**TINY).fit(X, Y.replace({0.0: "bad", 1.0: "good"}))
     with pytest.raises(
         ValueError,
-        match="y_true of task 'loan' holds 'bad', 'good': without pos_label .* Set pos_label to "
-        "the positive class",
+        match="y_true of task 'loan' contains 'bad', 'good': without pos_label, .* Set pos_label "
+        "to the positive class",
     ):
         multitask_scorers["neg_fpr_gap"](
             model, X, Y.replace({0.0: "bad", 1.0: "good"}), sensitive_features=groups
@@ -207,7 +205,8 @@ def test_labels_other_than_0_and_1_need_a_positive_class(people):
 def test_a_positive_class_that_no_row_has_is_named():
     with pytest.warns(
         UndefinedMetricWarning,
-        match="task '0' is of the class pos_label='Yes'; its labels in y_true are 'no', 'yes'",
+        match="Task '0' has no label and no prediction of the class pos_label='Yes'; its labels in "
+        "y_true are 'no', 'yes'",
     ):
         assert (
             group_rate_gap(
@@ -237,7 +236,7 @@ def test_a_fold_without_one_of_two_groups_scores_nan_and_says_why(people):
     messages = [
         str(warning.message) for warning in caught if warning.category is UndefinedMetricWarning
     ]
-    assert "The gap of task 'loan' is not defined: only group 'f' has negative rows." in messages
+    assert "The rate gap of task 'loan' is undefined: only group 'f' has negative rows." in messages
     assert "group_rate_gap is NaN for every task, and so is the score." in messages
 
 
@@ -247,7 +246,7 @@ def test_a_task_without_a_gap_is_left_out_of_the_mean(people):
     model = MultiTaskClassifier(**TINY).fit(X, Y)
     with pytest.warns(
         UndefinedMetricWarning,
-        match="gap of task 'card' is not defined: only group 'f' has negative rows",
+        match="gap of task 'card' is undefined: only group 'f' has negative rows",
     ):
         scores = PER_TASK(model, X, Y, sensitive_features=groups["sex"])
     assert np.isnan(scores["card"])

@@ -186,7 +186,7 @@ def test_the_chance_gap_shrinks_with_the_root_of_the_number_of_rows():
 def test_a_group_without_such_rows_is_named_and_left_out():
     with pytest.warns(
         UndefinedMetricWarning,
-        match="Groups without negative rows are left out of the gap of task '0': 'c'",
+        match="Groups without negative rows are left out of the rate gap of task '0': 'c'",
     ):
         assert group_rate_gap([0, 0, 1], [1, 0, 1], ["a", "b", "c"]) == 1
 
@@ -232,13 +232,17 @@ def test_it_serves_as_a_scorer_that_asks_for_the_groups():
         ),
         (([0, 1], [0, 1], [0, 1, 1]), {}, "one entry per row of X: 2 are needed. Got 3"),
         (([0, 1], [0, 1], 1), {}, "sensitive_features must have shape"),
-        (([1, 2], [1, 2], [0, 1]), {}, "y_true of task '0' holds 1, 2: without pos_label"),
+        (([1, 2], [1, 2], [0, 1]), {}, "y_true of task '0' contains 1, 2: without pos_label"),
         (
             ([0, 1], [0, 1], [0, 1]),
             {"pos_label": {"b": 1}},
             "no positive class for task '0'; it has 'b'",
         ),
-        (([0, 1], [0.2, 0.9], [0, 1]), {}, "y_pred of task '0' holds 0.2, 0.9: without pos_label"),
+        (
+            ([0, 1], [0.2, 0.9], [0, 1]),
+            {},
+            "y_pred of task '0' contains 0.2, 0.9: without pos_label",
+        ),
         (([0, 1], [0, 1, 1], [0, 1]), {}, "2 rows; Y_pred has 1 tasks and 3 rows"),
     ],
 )

@@ -69,7 +69,7 @@ def test_a_hypervolume_is_not_changed_by_points_that_do_not_count():
     [
         (lambda: pareto_mask([1.0, 2.0]), r"points must have shape \(n, k\)"),
         (lambda: reported_point([[1.0, 2.0, 3.0]]), r"points must have shape \(n, 2\)"),
-        (lambda: reported_point([[np.nan, 1.0]]), "no finite row"),
+        (lambda: reported_point([[np.nan, 1.0]]), "no row of finite values"),
         (lambda: hypervolume([[1.0, 2.0]], 3.0), "reference must be two finite numbers"),
     ],
 )

@@ -135,7 +135,7 @@ def test_log_loss_of_labels_that_are_all_one_reads_the_column_of_one(rng):
 
 def test_log_loss_refuses_probabilities_whose_classes_cannot_be_known():
     Y = np.array([[0, 1], [1, 1], [2, 1]])
-    with pytest.raises(ValueError, match="which stands for which class"):
+    with pytest.raises(ValueError, match="so the class of each column is unknown"):
         multitask_log_loss(Y, [np.full((3, 3), 1 / 3), np.full((3, 2), 0.5)])
 
 

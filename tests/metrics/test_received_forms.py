@@ -1,4 +1,4 @@
-"""What estimators and scikit-learn's scorers really hand to the metrics."""
+"""Metrics on the forms of labels and predictions that estimators and scikit-learn pass to them."""
 
 import numpy as np
 import pandas as pd

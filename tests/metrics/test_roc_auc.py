@@ -67,7 +67,7 @@ def test_second_class_probabilities_scores_and_lists_agree_on_binary_tasks(rng):
         np.testing.assert_allclose(multitask_roc_auc(Y, form, average=None), expected)
 
 
-def test_one_task_takes_scores_two_columns_or_one_column_a_class(rng):
+def test_one_task_takes_scores_two_columns_or_one_column_per_class(rng):
     y, p = labels(rng, 30, [2])[:, 0], rng.random(30)
     three, P = labels(rng, 30, [3])[:, 0], simplex(rng, 30, 3)
     expected = roc_auc_score(y, p)
@@ -146,7 +146,7 @@ def test_labels_tell_the_columns_where_the_true_labels_cannot(rng):
         [simplex(rng, 10, 3), simplex(rng, 10, 2)],
     )
     P[0][:, 1] = 0
-    with pytest.raises(ValueError, match="which stands for which class"):
+    with pytest.raises(ValueError, match="so the class of each column is unknown"):
         multitask_roc_auc(np.where(Y == 2, 5, Y), [simplex(rng, 10, 4), P[1]])
     each = multitask_roc_auc(Y, P, labels=[[0, 1, 2], [0, 1]], average=None)
     np.testing.assert_allclose(

@@ -52,9 +52,7 @@ def long(rng):
 
 
 def gap(y, prediction, sensitive_features):
-    """A metric that needs metadata: difference of the mean prediction between two groups, one value
-    a task.
-    """
+    """A metric that needs metadata: difference of mean predictions of two groups, per task."""
     a = np.asarray(sensitive_features) == 1
     return np.atleast_1d(
         np.asarray(prediction, dtype=float)[a].mean(axis=0)
