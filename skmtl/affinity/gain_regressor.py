@@ -9,13 +9,13 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.utils import check_array
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits
 
 from skmtl.affinity.gain_terms import GainTerms, finite, linear_columns
 from skmtl.affinity.penalty_choice import choose_penalty
 from skmtl.affinity.variance_components import column_blocks, fit_components
+from skmtl.data import checked_weight
 from skmtl.support import DocLinks, VersionedState
 
 Array = NDArray[np.float64]
@@ -156,7 +156,7 @@ class PairwiseGainRegressor(VersionedState, DocLinks, RegressorMixin, BaseEstima
         """
         self._check_parameters()
         features, gains = _as_float(*validate_data(self, X, y, dtype=np.float64, y_numeric=True))
-        weight = _checked_weight(sample_weight, len(gains))
+        weight = checked_weight(sample_weight, len(gains))
         blocks = np.arange(len(gains)) if groups is None else _checked_groups(groups, len(gains))
         used = weight > 0
         features, gains, weight, blocks = features[used], gains[used], weight[used], blocks[used]
@@ -291,21 +291,6 @@ class PairwiseGainRegressor(VersionedState, DocLinks, RegressorMixin, BaseEstima
 
 def _as_float(*arrays: ArrayLike) -> tuple[Array, ...]:
     return tuple(np.asarray(array, dtype=np.float64) for array in arrays)
-
-
-def _checked_weight(sample_weight: ArrayLike | None, n_rows: int) -> Array:
-    if sample_weight is None:
-        return np.ones(n_rows)
-    weight: Array = check_array(
-        sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
-    )
-    if weight.shape != (n_rows,):
-        raise ValueError(f"sample_weight.shape == {weight.shape}, expected {(n_rows,)}.")
-    if (weight < 0).any():
-        raise ValueError("Negative values in data passed to `sample_weight`.")
-    if not (weight > 0).any():
-        raise ValueError("Sample weights must contain at least one non-zero number.")
-    return weight
 
 
 def _checked_groups(groups: ArrayLike, n_rows: int) -> NDArray[np.intp]:

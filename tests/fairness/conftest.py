@@ -1,4 +1,4 @@
-"""Batches of networks for fairness terms, and terms computed one network, task and set at a time."""
+"""Stacked scores, labels and sensitive groups for fairness terms, and a plain reference."""
 
 from __future__ import annotations
 
