@@ -1,4 +1,4 @@
-"""Names of the aggregators, as estimators take them."""
+"""Names of the aggregators, as the ``aggregator`` parameter of estimators accepts them."""
 
 from __future__ import annotations
 
@@ -67,12 +67,12 @@ AGGREGATORS: dict[str, type[Aggregator]] = {
 
 
 def resolve_aggregator(value: object) -> Aggregator:
-    """Return the aggregator that a parameter stands for.
+    """Return the aggregator for a value of the ``aggregator`` parameter.
 
     Parameters
     ----------
     value : str, Aggregator, or aggregator or weighting of TorchJD
-        What the ``aggregator`` parameter of an estimator holds.
+        Value of the ``aggregator`` parameter of an estimator.
 
     Returns
     -------
@@ -82,7 +82,7 @@ def resolve_aggregator(value: object) -> Aggregator:
     Raises
     ------
     ValueError
-        If the name is unknown, or the value is nothing that aggregates.
+        If the name is unknown, or the value is not an aggregator.
 
     Examples
     --------
@@ -95,14 +95,14 @@ def resolve_aggregator(value: object) -> Aggregator:
     if isinstance(value, Aggregator) and type(value).step is not Aggregator.step:
         if value.kind not in get_args(AggregatorKind):
             raise ValueError(
-                f"{type(value).__name__}.kind must be one of {', '.join(get_args(AggregatorKind))}. Got "
-                f"{value.kind!r}."
+                f"{type(value).__name__}.kind must be one of "
+                f"{', '.join(get_args(AggregatorKind))}. Got {value.kind!r}."
             )
         return value
     if is_torchjd(value):
         return from_torchjd(value)
     raise ValueError(
         f"The 'aggregator' parameter must be one of {', '.join(AGGREGATORS)}, an aggregator object "
-        "of skmtl.aggregation, a subclass of skmtl.base.Aggregator with a step, or an Aggregator "
-        f"or Weighting of torchjd. Got {shown_value(value)} instead."
+        "of skmtl.aggregation, a subclass of skmtl.base.Aggregator with a step method, or an "
+        f"Aggregator or Weighting of torchjd. Got {shown_value(value)} instead."
     )

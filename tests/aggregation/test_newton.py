@@ -1,4 +1,4 @@
-"""The equation of Nash-MTL, FairGrad, PIVRG and SVFair, solved to rounding where it has a solution."""
+"""The equation of Nash-MTL, FairGrad, PIVRG and SVFair, solved up to rounding."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batches of networks for fairness terms, and terms computed one network, task and set at a time."""
+"""Batches of networks for fairness terms, and terms computed one network and task at a time."""
 
 from __future__ import annotations
 
