@@ -1,4 +1,4 @@
-"""How the gradients or losses of T tasks become one step; one method a file."""
+"""Aggregators, which turn the losses or gradients of T tasks into one step; one method per file."""
 
 from skmtl.aggregation.alignedmtl import AlignedMTL
 from skmtl.aggregation.cagrad import CAGrad
@@ -70,5 +70,5 @@ __all__ = [
     "voldetpro",
 ]
 
-# What other packages of skmtl use; no promise to users.
+# Names that other packages of skmtl use; they may change without notice.
 __shared__ = ["resolve_aggregator"]

@@ -14,22 +14,22 @@ SCALES = ("min", "median", "rmse")
 
 
 class AlignedMTL(GradientWeighting):
-    r"""Average the nearest gradients that are orthogonal and equally long.
+    r"""Aligned-MTL: average the nearest gradients that are orthogonal and equally long.
 
     .. math:: G = V \Lambda V^\top, \qquad w = \sqrt{\lambda} \, V \Lambda^{-1/2} V^\top 1 / T
 
-    over the eigenvalues that are not zero, with :math:`\lambda` the smallest of them.
+    over the nonzero eigenvalues; :math:`\lambda` is the smallest of them by default.
 
     Parameters
     ----------
     scale_mode : {"min", "median", "rmse"}, default="min"
-        What :math:`\lambda` is: the smallest eigenvalue, the (lower) median, or the mean.
+        Choice of :math:`\lambda`: the smallest eigenvalue, the (lower) median, or the mean.
 
     Notes
     -----
-    With "min" the direction shrinks with the gradient of a task that is nearly solved. Eigenvalues
-    count as zero below the rounding of the dtype that the Gramian comes in. The weights are those
-    of the mean; the paper's code adds up, which is T times as long.
+    With "min", the direction shrinks with the gradient of a task that is nearly solved. Eigenvalues
+    below the rounding error of the Gramian's dtype count as zero. The result is the mean of the
+    aligned gradients; the published code takes the sum, which is T times as long.
 
     References
     ----------
@@ -37,6 +37,8 @@ class AlignedMTL(GradientWeighting):
 
     Examples
     --------
+    The longer gradient is shortened to the length of the other one:
+
     >>> import torch
     >>> from skmtl.aggregation import AlignedMTL
     >>> AlignedMTL().weights(torch.tensor([[1.0, 0.0], [0.0, 4.0]]))
@@ -47,7 +49,7 @@ class AlignedMTL(GradientWeighting):
         self.scale_mode = scale_mode
 
     def check(self, n_tasks: int) -> None:
-        """Raise ValueError where a parameter cannot be used."""
+        """Raise ValueError if a parameter is out of range."""
         checked_choice(self, "scale_mode", self.scale_mode, SCALES)
 
     def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
@@ -57,17 +59,13 @@ class AlignedMTL(GradientWeighting):
         largest = gramian.diagonal(dim1=-2, dim2=-1).amax(-1)
         usable = largest > 0
         eye = torch.eye(n_tasks, dtype=gramian.dtype, device=gramian.device)
-        scaled = torch.where(
-            usable[..., None, None],
-            gramian / torch.where(usable, largest, 1.0)[..., None, None],
-            eye,
-        )
+        level = torch.where(usable, largest, 1.0)[..., None, None]
+        scaled = torch.where(usable[..., None, None], gramian / level, eye)
         values, vectors = torch.linalg.eigh(scaled)
         kept = values > rank_tolerance(signals.gramian) * values[..., -1:]
         scale = self._scale(values, kept)
-        parts = torch.where(
-            kept, (scale / torch.where(kept, values, 1.0)).sqrt() * vectors.sum(-2), 0.0
-        )
+        inverse_root = (scale / torch.where(kept, values, 1.0)).sqrt()
+        parts = torch.where(kept, inverse_root * vectors.sum(-2), 0.0)
         return nan_unless(finite, (vectors @ parts[..., None])[..., 0] / n_tasks), state
 
     def _scale(self, values: Tensor, kept: Tensor) -> Tensor:

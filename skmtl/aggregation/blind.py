@@ -1,7 +1,4 @@
-"""Loss weightings that read nothing but the number of tasks.
-
-They can therefore also be asked for weights by a Gramian.
-"""
+"""Weightings that depend on the number of tasks only, and accept losses or a Gramian."""
 
 from __future__ import annotations
 
@@ -14,19 +11,19 @@ from skmtl.base import Aggregator, Signals
 
 
 class BlindWeighting(Aggregator):
-    """A loss weighting whose weights do not depend on losses."""
+    """A loss weighting whose weights do not depend on the losses."""
 
     sees_absent_tasks = True
 
     def weights(self, gramian: Tensor, *, generator: Generators = None) -> Tensor:
-        """Weigh the task gradients, whatever they are.
+        """Return the task weights, which do not depend on the gradients.
 
         Parameters
         ----------
         gramian : Tensor of shape (..., T, T)
             Only the shape is used.
         generator : torch.Generator, sequence of torch.Generator or None, default=None
-            For methods that draw; None = the mean of the draws.
+            Source of random weights; None = their mean.
 
         Returns
         -------
@@ -43,7 +40,7 @@ class BlindWeighting(Aggregator):
         jacobian : Tensor of shape (..., T, P)
             One row per task, one column per parameter.
         generator : torch.Generator, sequence of torch.Generator or None, default=None
-            Passed to `weights`.
+            As for `weights`.
 
         Returns
         -------
@@ -56,6 +53,6 @@ class BlindWeighting(Aggregator):
 
 
 def _blind(method: Aggregator, like: Tensor, generator: Generators) -> Tensor:
-    """Return the weights of tasks, (..., T), whose losses do not matter."""
+    """Return the weights, (..., T), computed from losses of 1."""
     ones = torch.ones_like(like, dtype=torch.float64)
     return method.step(Signals(losses=ones, generators=generator), {})[0]

@@ -13,7 +13,7 @@ from skmtl.base import Signals
 
 
 class CAGrad(GradientWeighting):
-    r"""Look around the mean gradient for the direction that helps the worst-off task most.
+    r"""CAGrad: the direction near the mean gradient that improves the worst-off task most.
 
     .. math:: \max_d \min_i \langle g_i, d \rangle \quad\text{s.t. } \|d - g_0\| \le c \|g_0\|,
         \qquad g_0 = \frac1T \sum_i g_i
@@ -21,17 +21,17 @@ class CAGrad(GradientWeighting):
     Parameters
     ----------
     c : float, default=0.5
-        Radius of the search relative to the mean gradient: 0 is the mean; with 1 or more no task's
-        loss rises. The paper uses 0.4 and 0.5.
+        Radius of the search, relative to the length of the mean gradient. 0 gives the mean; with 1
+        or more, no task's loss rises. The paper uses 0.4 and 0.5.
 
     Notes
     -----
-    The dual problem, :math:`\min_w \langle g_w, g_0 \rangle + c \|g_0\| \|g_w\|` over averages
-    :math:`g_w` of the gradients, is solved exactly. With :math:`\kappa = \|g_w\| / (c \|g_0\|)`,
-    its solution is the shortest average of the shifted gradients
-    :math:`g_i + \kappa g_0` (a problem of `MGDA`), and the direction is that average divided by
-    :math:`\kappa`; :math:`\kappa` is found by a bracketed secant. No rescaling by :math:`1 + c^2`,
-    which some codes apply.
+    The dual problem, :math:`\min_w \langle g_w, g_0 \rangle + c \|g_0\| \|g_w\|` over convex
+    combinations :math:`g_w` of the gradients, is solved exactly. Let
+    :math:`\kappa = \|g_w\| / (c \|g_0\|)` at its solution. The solution is the shortest convex
+    combination of the shifted gradients :math:`g_i + \kappa g_0` (the problem of `MGDA`), and the
+    direction is that combination divided by :math:`\kappa`. A bracketed secant method finds
+    :math:`\kappa`. The direction is not rescaled by :math:`1 + c^2`, as in some implementations.
 
     References
     ----------
@@ -39,17 +39,22 @@ class CAGrad(GradientWeighting):
 
     Examples
     --------
+    A larger radius gives the task with the short gradient a larger weight:
+
     >>> import torch
     >>> from skmtl.aggregation import CAGrad
-    >>> CAGrad(c=0.5).weights(torch.tensor([[4.0, 0.0], [0.0, 4.0]]))
-    tensor([0.7500, 0.7500], dtype=torch.float64)
+    >>> gramian = torch.tensor([[1.0, 0.0], [0.0, 4.0]])
+    >>> CAGrad(c=0.0).weights(gramian)
+    tensor([0.5000, 0.5000], dtype=torch.float64)
+    >>> CAGrad(c=0.5).weights(gramian)
+    tensor([1.0590, 0.5000], dtype=torch.float64)
     """
 
     def __init__(self, c: float = 0.5) -> None:
         self.c = c
 
     def check(self, n_tasks: int) -> None:
-        """Raise ValueError where a parameter cannot be used."""
+        """Raise ValueError if a parameter is out of range."""
         checked_number(self, "c", self.c, 0.0)
 
     def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
@@ -58,7 +63,7 @@ class CAGrad(GradientWeighting):
         return nan_unless(finite, conflict_averse(gramian, float(self.c))), state
 
 
-# Lengths below this share of the longest gradient are rounding.
+# Lengths below this share of the longest gradient are rounding errors.
 RESOLUTION = 1e-7
 
 
@@ -80,29 +85,24 @@ def conflict_averse(gramian: Tensor, c: float) -> Tensor:
 
 
 def _shift(gramian: Tensor, products: Tensor, radius: Tensor) -> tuple[Tensor, Tensor]:
-    """Find the shift kappa, (...), of the gradients, and the weights of their shortest average.
+    """Return the shift kappa, (...), of the gradients, and the weights of their shortest average.
 
-    The shortest average g_w of the gradients shifted by kappa g_0 has length kappa times the
-    radius.
+    At kappa, the shortest average g_w of the gradients shifted by kappa g_0 has the length kappa
+    times the radius.
     """
     high = -radius.log()  # no average is longer than the longest gradient, which has length 1 here
     low = high + torch.log(torch.full_like(high, RESOLUTION))
-    (above, _), (below, weights) = (
-        _excess(gramian, products, radius, low),
-        _excess(gramian, products, radius, high),
-    )
+    above, _ = _excess(gramian, products, radius, low)
+    below, weights = _excess(gramian, products, radius, high)
     found, side, done = low, torch.zeros_like(high), torch.zeros_like(high, dtype=torch.bool)
     for _ in range(80):
         secant = high - below * (high - low) / torch.where(below == above, 1.0, below - above)
         point = torch.where((secant > low) & (secant < high), secant, 0.5 * (low + high))
-        point = torch.where(
-            above <= 0, low, point
-        )  # Pareto-stationary: the direction is short, and lies inside the ball
+        # Pareto-stationary: the direction is short, and lies inside the ball.
+        point = torch.where(above <= 0, low, point)
         value, trial = _excess(gramian, products, radius, point)
-        found, weights = (
-            torch.where(done, found, point),
-            torch.where(done[..., None], weights, trial),
-        )
+        found = torch.where(done, found, point)
+        weights = torch.where(done[..., None], weights, trial)
         done = (
             done
             | (value.abs() < 1e-10)
@@ -111,15 +111,13 @@ def _shift(gramian: Tensor, products: Tensor, radius: Tensor) -> tuple[Tensor, T
         )
         if bool(done.all()):
             break
-        # Illinois: an end that stays for a second time has its value halved, so that both ends
-        # move.
+        # Illinois method: the value at an end that stays a second time is halved, so that both
+        # ends move.
         previous, side = side, value.sign()
         halved = torch.where(side == previous, 0.5, 1.0)
         up = value > 0
-        above, below = (
-            torch.where(up, value, halved * above),
-            torch.where(up, halved * below, value),
-        )
+        above = torch.where(up, value, halved * above)
+        below = torch.where(up, halved * below, value)
         low, high = torch.where(up, point, low), torch.where(up, high, point)
     return found.exp(), weights
 
@@ -127,7 +125,7 @@ def _shift(gramian: Tensor, products: Tensor, radius: Tensor) -> tuple[Tensor, T
 def _excess(
     gramian: Tensor, products: Tensor, radius: Tensor, log_kappa: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Return log(|g_w| / (kappa radius)), which falls in kappa, and w."""
+    """Return log(|g_w| / (kappa radius)), which decreases in kappa, and w."""
     kappa = log_kappa.exp()[..., None]
     shift = kappa * products
     shifted = (
@@ -137,7 +135,6 @@ def _excess(
         + (kappa**2 * products.mean(-1, keepdim=True))[..., None]
     )
     weights = shortest_average(shifted)
-    length = (
-        (weights * (gramian @ weights[..., None])[..., 0]).sum(-1).clamp(min=RESOLUTION**4).sqrt()
-    )
+    squared_length = (weights * (gramian @ weights[..., None])[..., 0]).sum(-1)
+    length = squared_length.clamp(min=RESOLUTION**4).sqrt()
     return length.log() - log_kappa - radius.log(), weights

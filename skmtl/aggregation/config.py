@@ -11,20 +11,19 @@ from skmtl.base import Signals
 
 
 class ConFIG(GradientWeighting):
-    r"""Take the direction that makes the same angle with every task gradient.
-
-    It is as long as the gradients reach along it.
+    r"""ConFIG: the direction that makes the same angle with every task gradient.
 
     .. math:: u = \frac{U^+ 1}{\|U^+ 1\|}, \qquad d = \Big(\sum_i \langle g_i, u \rangle\Big) u
 
-    with the gradients scaled to length one in the rows of U. Where they are linearly independent,
+    where the rows of U are the task gradients scaled to length one. The length of the direction is
+    the sum of the projections of the gradients onto it. If the gradients are linearly independent,
     no task's loss rises.
 
     Notes
     -----
-    The pseudo-inverse is that of the T x T matrix of cosines, whatever the number of parameters.
-    Where no direction makes the same angle with all gradients, it is the least-squares one; where
-    that is zero, as for two opposite gradients, so is the result.
+    Only the T x T matrix of cosines is inverted, whatever the number of parameters. If no direction
+    makes the same angle with all gradients, the least-squares solution is taken. If that is zero,
+    as for two opposite gradients, the direction is zero.
 
     References
     ----------
@@ -33,6 +32,8 @@ class ConFIG(GradientWeighting):
 
     Examples
     --------
+    The weighted gradients of two orthogonal tasks, of lengths 1 and 2, both have length 1.5:
+
     >>> import torch
     >>> from skmtl.aggregation import ConFIG
     >>> ConFIG().weights(torch.tensor([[1.0, 0.0], [0.0, 4.0]]))
@@ -46,9 +47,8 @@ class ConFIG(GradientWeighting):
         solution = equal_angles(cosines, rank_tolerance(signals.gramian))
         angles = (cosines @ solution[..., None])[..., 0]
         squared_length = (solution * angles).sum(-1, keepdim=True)
-        reach = (torch.where(gramian.diagonal(dim1=-2, dim2=-1) > 0, norms, 0.0) * angles).sum(
-            -1, keepdim=True
-        )
+        lengths = torch.where(gramian.diagonal(dim1=-2, dim2=-1) > 0, norms, 0.0)
+        reach = (lengths * angles).sum(-1, keepdim=True)
         length = torch.where(squared_length > 0, reach / squared_length, 0.0)
         return nan_unless(finite, length * solution / norms), state
 
@@ -56,12 +56,12 @@ class ConFIG(GradientWeighting):
 def equal_angles(cosines: Tensor, tolerance: float) -> Tensor:
     """Return the shortest least-squares solution of ``cosines @ v = 1``, (..., T).
 
-    Entries that are rounding become zero.
+    Entries that are rounding errors become zero.
     """
     values, vectors = torch.linalg.eigh(cosines)
     kept = values > tolerance * values[..., -1:]
     sums = vectors.sum(-2)
-    # An eigenvector that is orthogonal to 1 up to rounding adds nothing; divided by a small
-    # eigenvalue, its rounding would.
+    # An eigenvector that is orthogonal to 1 up to rounding adds nothing, but its rounding error
+    # divided by a small eigenvalue would.
     parts = torch.where(kept & (sums.abs() > tolerance), sums / torch.where(kept, values, 1.0), 0.0)
     return (vectors @ parts[..., None])[..., 0]

@@ -1,4 +1,4 @@
-"""Random numbers of networks that train side by side."""
+"""Random numbers for networks that train in one batch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def draws(
     *,
     normal: bool,
 ) -> Tensor:
-    """Draw standard normal or uniform numbers, networks first.
+    """Draw standard normal or uniform numbers; the first axis is that of the networks.
 
     They come from one generator, or from one generator per network.
     """
@@ -30,7 +30,7 @@ def draws(
     if len(generator) != shape[0]:
         raise ValueError(
             f"generator must be one torch.Generator, or one for each of the {shape[0]} networks. "
-            f"Got {len(generator)}."
+            f"Got {len(generator)} generators."
         )
     return torch.stack(
         [

@@ -1,4 +1,4 @@
-"""DualProj: the mean gradient, made to conflict with no task."""
+"""DualProj: the mean gradient, projected so that it conflicts with no task."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from skmtl.base import Signals
 
 
 class DualProj(GradientWeighting):
-    r"""Project the mean of the task gradients onto the directions that conflict with no task.
+    r"""DualProj: the mean task gradient, projected onto the directions that conflict with no task.
 
     .. math:: w = \arg\min_{v \ge 1/T} v^\top G v
 
-    It is the projection of gradient episodic memory, with all tasks as constraints. Where nothing
-    conflicts, it is the mean.
+    This is the projection of gradient episodic memory (GEM) with all tasks as constraints. If no
+    gradients conflict, it is the mean.
 
     Notes
     -----
-    One quadratic program, solved exactly and without regularization on gradients scaled to length
-    one; the direction conflicts with no task, however short its gradient is.
+    The quadratic program is solved exactly and without regularization, on gradients scaled to
+    length one. The direction therefore conflicts with no task, however short its gradient is.
 
     References
     ----------
@@ -29,6 +29,8 @@ class DualProj(GradientWeighting):
 
     Examples
     --------
+    The mean conflicts with the first gradient, whose weight rises until they are orthogonal:
+
     >>> import torch
     >>> from skmtl.aggregation import DualProj
     >>> DualProj().weights(torch.tensor([[1.0, -2.0], [-2.0, 9.0]]))

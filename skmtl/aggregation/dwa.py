@@ -1,4 +1,4 @@
-"""DWA: tasks whose losses fall slowest get more."""
+"""DWA: tasks whose losses decrease slowest get the largest weights."""
 
 from __future__ import annotations
 
@@ -11,23 +11,24 @@ from skmtl.base import Signals
 
 
 class DWA(LossWeighting):
-    r"""Weigh tasks by how little their losses fell over the last two epochs.
+    r"""Dynamic weight average (DWA): larger weights for tasks whose losses decrease slowly.
 
-    .. math:: w = T \operatorname{softmax}(r / \tau), \qquad r_i = \bar L_i^{(p - 1)} / \bar L_i^{(p
-        - 2)}
+    .. math:: w = T \operatorname{softmax}(r / \tau), \qquad
+        r_i = \bar L_i^{(p - 1)} / \bar L_i^{(p - 2)}
 
-    with the mean losses of epoch p, and w = 1 in the first two epochs.
+    where :math:`\bar L^{(p)}` are the mean losses of epoch p; w = 1 in the first two epochs.
 
     Parameters
     ----------
     temperature : float, default=2.0
-        Small values favor slow tasks, large ones make all alike.
+        Temperature :math:`\tau`. Small values favor slow tasks; large values make all weights
+        alike.
 
     Notes
     -----
-    Dynamic weight average [1]_. Only relative changes count: multiplying a loss by a constant
-    changes nothing, so that tasks of different scale stay so. A task that was absent in an
-    epoch keeps the losses of the epochs before.
+    Only relative changes of the losses count [1]_: multiplying a loss by a constant leaves the
+    weights as they are, so DWA does not balance tasks of different scales. A task without labels in
+    an epoch keeps the losses of the epochs before.
 
     References
     ----------
@@ -35,6 +36,8 @@ class DWA(LossWeighting):
 
     Examples
     --------
+    The loss of the first task fell to a quarter, and that of the second did not fall:
+
     >>> import torch
     >>> from skmtl.aggregation import DWA
     >>> from skmtl.base import Signals
@@ -50,11 +53,11 @@ class DWA(LossWeighting):
         self.temperature = temperature
 
     def check(self, n_tasks: int) -> None:
-        """Raise ValueError where a parameter cannot be used."""
+        """Raise ValueError if a parameter is out of range."""
         checked_number(self, "temperature", self.temperature, 0.0, strict=True)
 
     def init(self, n_networks: int, n_tasks: int, *, device: Device = None) -> State:
-        """Return the state before the first step, see the base class."""
+        """Return the state before the first step."""
         shape = n_networks, n_tasks, device
         return {"last": unknown(*shape), "before_last": unknown(*shape)}
 

@@ -1,7 +1,4 @@
-"""The equation that Nash-MTL, FairGrad, PIVRG and SVFair share.
-
-A step solves it from the solution of the last step.
-"""
+"""Base class of Nash-MTL, FairGrad, PIVRG and SVFair, whose weights solve the same equation."""
 
 from __future__ import annotations
 
@@ -18,31 +15,31 @@ from skmtl.aggregation.kinds import Device, GradientWeighting, State
 from skmtl.aggregation.newton import solve_equation
 
 Array: TypeAlias = NDArray[np.float64]
-# From Gramian, cosines and norms of the task gradients to the priorities of the tasks, (..., T).
+# Maps the Gramian, cosines and norms of the task gradients to the task priorities, (..., T).
 Priorities: TypeAlias = Callable[[Tensor, Array, Array], Array]
 
 
 class EquationWeighting(GradientWeighting):
     """Gradient weighting whose weights solve :math:`(G w)^{power} = p / w`.
 
-    Each step starts from the weights of the step before.
+    The solver of each step starts from the weights of the step before.
     """
 
     def init(self, n_networks: int, n_tasks: int, *, device: Device = None) -> State:
-        """Return weights that are not known yet.
+        """Return the state before the first step, without known weights.
 
         Parameters
         ----------
         n_networks, n_tasks : int
             Numbers E and T.
         device : torch.device or str, default=None
-            Where the tensors lie; None = the CPU.
+            Device of the tensors; None = the CPU.
 
         Returns
         -------
         dict of str to Tensor
-            "start", of shape (E, T), and "unsolved", (E,): whether the last equation had no
-            solution.
+            "start", of shape (E, T): the last weights, NaN before the first step; "unsolved", of
+            shape (E,): whether the last equation had no solution.
         """
         start = torch.full((n_networks, n_tasks), torch.nan, dtype=torch.float64, device=device)
         return {"start": start, "unsolved": torch.zeros_like(start[:, 0])}
@@ -51,7 +48,7 @@ class EquationWeighting(GradientWeighting):
 def solve_step(
     gramian: Tensor, state: State, priorities: Priorities, power: float
 ) -> tuple[Tensor, State]:
-    """Return the weights, (..., T), and the state that the next step starts from."""
+    """Return the weights, (..., T), and the state from which the next step starts."""
     matrix, finite = settled(gramian)
     cosines, norms = cosines_and_norms(matrix.cpu().numpy())
     solution, solved = solve_equation(

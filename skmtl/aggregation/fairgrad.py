@@ -1,4 +1,4 @@
-"""FairGrad: alpha-fair improvements."""
+"""FairGrad: alpha-fair improvements of the tasks."""
 
 from __future__ import annotations
 
@@ -11,22 +11,27 @@ from skmtl.base import Signals, TrunkStep
 
 
 class FairGrad(EquationWeighting):
-    r"""Share the improvement among the tasks in the alpha-fair way.
+    r"""FairGrad: alpha-fair allocation of the improvement among the tasks.
 
     .. math:: (G w)^\alpha = 1 / w, \qquad w > 0
 
     Parameters
     ----------
     alpha : float, default=2.0
-        How much the worst-off task counts: 0 is the sum of the gradients, 1 is `NashMTL`, 2 the
-        minimum potential delay (all of the paper's runs), large values approach max-min fairness.
+        Degree of fairness; a larger value favors the worst-off task. 0 is the sum of the gradients,
+        1 is `NashMTL`, and 2 is minimum potential delay fairness (all experiments of the paper).
+        Large values approach max-min fairness.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If the gradients are Pareto-stationary: the equation then has no solution, and the losses of
+        the tasks that oppose each other hardly change.
 
     Notes
     -----
-    Solved to rounding by damped Newton steps on gradients scaled to length one. A network
-    multiplies the direction by T and clips it to length 1, as in the authors' program. At a
-    Pareto-stationary point there is no solution: a ConvergenceWarning says so, and the tasks that
-    oppose each other hardly move.
+    Damped Newton steps solve the equation up to rounding, on gradients scaled to length one. In
+    training, the direction is multiplied by T and clipped to length 1, as in the published code.
 
     References
     ----------
@@ -34,6 +39,8 @@ class FairGrad(EquationWeighting):
 
     Examples
     --------
+    The task with the longer gradient gets the smaller weight:
+
     >>> import torch
     >>> from skmtl.aggregation import FairGrad
     >>> FairGrad(alpha=2.0).weights(torch.tensor([[1.0, 0.0], [0.0, 8.0]]))
@@ -46,7 +53,7 @@ class FairGrad(EquationWeighting):
         self.alpha = alpha
 
     def check(self, n_tasks: int) -> None:
-        """Raise ValueError where a parameter cannot be used."""
+        """Raise ValueError if a parameter is out of range."""
         checked_number(self, "alpha", self.alpha, 0.0)
 
     def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:

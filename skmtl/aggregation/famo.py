@@ -1,4 +1,4 @@
-"""FAMO: all losses fall at the same rate."""
+"""FAMO: all losses decrease at the same relative rate."""
 
 from __future__ import annotations
 
@@ -19,32 +19,31 @@ from skmtl.base import Signals
 
 
 class FAMO(LossWeighting):
-    r"""Let the losses fall at the same relative rate, judged by the losses after the step.
+    r"""Fast adaptive multitask optimization (FAMO): the losses decrease at the same relative rate.
 
     .. math:: w_i = \frac{z_i / D_i}{\sum_j z_j / D_j}, \qquad z = \operatorname{softmax}(\xi),
         \qquad D_i = L_i - b_i
 
-    After the step, :math:`\xi` takes a step of Adam along
-    :math:`\sum_j \frac{\partial z_j}{\partial \xi} (\log D_j - \log D_j^{\text{after}}) + \gamma
-    \xi`, which takes weight from the tasks that improved most.
+    After each step of the network, :math:`\xi` takes an Adam step with the gradient
+    :math:`\sum_j \frac{\partial z_j}{\partial \xi} (\log D_j - \log D_j^{\text{after}}) +
+    \gamma \xi`, which reduces the weights of the tasks that improved most.
 
     Parameters
     ----------
     min_losses : float or array-like of shape (T,), default=0.0
-        Smallest value b that a loss can have.
+        Lower bound b of the losses, in units of the losses.
     learning_rate : float, default=0.025
-        Of the logits.
+        Learning rate of the logits :math:`\xi`.
     weight_decay : float, default=1e-3
-        :math:`\gamma`; pulls the logits back to equal weights.
+        Weight decay :math:`\gamma` of the logits; a larger value keeps the weights more equal.
 
     Notes
     -----
-    Fast adaptive multitask optimization [1]_: O(1) gradients a step, for one more evaluation of the
-    losses on the same batch, after the step. Multiplying all losses by a constant leaves the
-    weights as they are; they sum to 1. The authors' programs also clip the gradient of the trunk to
-    length 1. Where they add 1e-8 to D, a task at or below its `min_losses` is left out here: it
-    gets weight 0, and the others train on; its logit moves again once it has a loss before and
-    after a step.
+    A step needs one gradient [1]_, whatever the number of tasks, and evaluates the losses on the
+    same batch once more after the step. The weights sum to 1; multiplying all losses by a constant
+    leaves them as they are. The published code also clips the gradient of the trunk to length 1,
+    and adds 1e-8 to D. Here a task at or below its `min_losses` gets weight 0, and the others
+    continue to train; its logit moves again once its losses before and after a step are positive.
 
     References
     ----------
@@ -75,13 +74,13 @@ class FAMO(LossWeighting):
         self.weight_decay = weight_decay
 
     def check(self, n_tasks: int) -> None:
-        """Raise ValueError where a parameter cannot be used."""
+        """Raise ValueError if a parameter is out of range."""
         checked_per_task(self, "min_losses", self.min_losses, n_tasks)
         checked_number(self, "learning_rate", self.learning_rate, 0.0)
         checked_number(self, "weight_decay", self.weight_decay, 0.0)
 
     def init(self, n_networks: int, n_tasks: int, *, device: Device = None) -> State:
-        """Return the state before the first step, see the base class."""
+        """Return the state before the first step."""
         return learned(n_networks, n_tasks, device)
 
     def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:

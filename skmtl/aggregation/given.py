@@ -1,4 +1,4 @@
-"""Checks of the Gramians and Jacobians that users pass; training skips them."""
+"""Checks of Gramians and Jacobians that users pass. Training skips these checks."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from torch import Tensor
 
 from skmtl.data import as_pandas
 
-# Asymmetry and negative eigenvalues below this share of the largest entry count as rounding, or the
-# square root of the precision where that is coarser.
+# Asymmetry and negative eigenvalues below this share of the largest entry count as rounding errors
+# (or below the square root of the precision, if that is larger).
 ROUNDING = 1e-6
 
 
 def as_real_tensor(given: Tensor | ArrayLike, owner: str) -> Tensor:
-    """Return numbers that a user passed as a detached tensor, masked ones as NaN.
+    """Return numbers that a user passed as a detached tensor; missing values become NaN.
 
     Raises
     ------
     TypeError
-        If they are no numbers.
+        If they are not numbers.
     ValueError
         If they are complex.
     """
     values = as_pandas(given)
-    if hasattr(values, "to_numpy"):  # a frame
-        values = values.to_numpy(copy=True)  # pandas may give a view that cannot be written to
+    if hasattr(values, "to_numpy"):  # a pandas object, which may return a read-only view
+        values = values.to_numpy(copy=True)
     try:
         if isinstance(values, np.ndarray) and values.dtype.kind == "O":
             values = values.astype(np.float64)
@@ -39,42 +39,40 @@ def as_real_tensor(given: Tensor | ArrayLike, owner: str) -> Tensor:
 
 
 def checked_shape(gramian: Tensor | ArrayLike, owner: str) -> Tensor:
-    """Return the Gramian detached; raise ValueError where it is not square."""
+    """Return the Gramian, detached; raise ValueError if it is not square."""
     matrix = as_real_tensor(gramian, owner)
     if matrix.ndim < 2 or matrix.shape[-1] != matrix.shape[-2] or matrix.shape[-1] == 0:
         raise ValueError(
-            f"{owner} needs a Gramian of shape (..., T, T), inner products of the T task "
+            f"{owner} needs a Gramian of shape (..., T, T), the inner products of the T task "
             f"gradients. Got shape {tuple(matrix.shape)}."
         )
     return matrix
 
 
 def checked_gramian(gramian: Tensor | ArrayLike, owner: str) -> Tensor:
-    """Return a Gramian of the user, detached and checked.
+    """Return a Gramian that a user passed, detached and checked.
 
     Raises ValueError unless it is finite, symmetric and positive semidefinite up to rounding.
     """
     matrix = checked_shape(gramian, owner)
     precision = torch.finfo(matrix.dtype).eps if matrix.is_floating_point() else 0.0
     exact = matrix.to(torch.float64)
-    _refuse(owner, exact, ~exact.isfinite().all(-1).all(-1), "has NaN or infinite entries")
+    _reject_where(owner, exact, ~exact.isfinite().all(-1).all(-1), "has NaN or infinite entries")
     level = exact.abs().amax((-2, -1))
     scaled = exact / torch.where(level > 0, level, 1.0)[..., None, None]
     tolerance = max(ROUNDING, precision**0.5)
     asymmetry = (scaled - scaled.mT).abs().amax((-2, -1))
-    _refuse(owner, exact, asymmetry > tolerance, "is not symmetric")
-    shifted = scaled + tolerance * torch.eye(
-        matrix.shape[-1], dtype=torch.float64, device=matrix.device
-    )
-    indefinite = torch.linalg.cholesky_ex(shifted).info > 0
-    _refuse(owner, exact, indefinite, "has a negative eigenvalue")
+    _reject_where(owner, exact, asymmetry > tolerance, "is not symmetric")
+    eye = torch.eye(matrix.shape[-1], dtype=torch.float64, device=matrix.device)
+    indefinite = torch.linalg.cholesky_ex(scaled + tolerance * eye).info > 0
+    _reject_where(owner, exact, indefinite, "has a negative eigenvalue")
     return matrix
 
 
 def checked_jacobian(jacobian: Tensor | ArrayLike, owner: str) -> Tensor:
-    """Return a Jacobian of the user, (..., T, P), detached and checked.
+    """Return a Jacobian that a user passed, (..., T, P), detached and checked.
 
-    It keeps its floating dtype. Raises ValueError where it has no rows, or entries that are not
+    It keeps its floating dtype. Raises ValueError if it has no rows, or entries that are not
     finite.
     """
     matrix = as_real_tensor(jacobian, owner)
@@ -84,13 +82,11 @@ def checked_jacobian(jacobian: Tensor | ArrayLike, owner: str) -> Tensor:
             f"{tuple(matrix.shape)}."
         )
     if not bool(matrix.isfinite().all()):
-        raise ValueError(
-            f"{owner} needs a finite Jacobian. Got one that has NaN or infinite entries."
-        )
+        raise ValueError(f"{owner} needs a finite Jacobian. Got one with NaN or infinite entries.")
     return matrix if matrix.is_floating_point() else matrix.to(torch.float64)
 
 
-def _refuse(owner: str, matrices: Tensor, wrong: Tensor, what: str) -> None:
+def _reject_where(owner: str, matrices: Tensor, wrong: Tensor, what: str) -> None:
     if not bool(wrong.any()):
         return
     where = "" if wrong.ndim == 0 else f" at index {tuple(torch.nonzero(wrong)[0].tolist())}"

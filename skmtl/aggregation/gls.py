@@ -1,4 +1,4 @@
-"""GLS: the geometric mean of the losses."""
+"""GLS: geometric mean of the losses."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from skmtl.base import Signals
 
 
 class GLS(LossWeighting):
-    r"""Minimize the geometric mean of the losses.
+    r"""Geometric loss strategy (GLS): minimize the geometric mean of the losses.
 
     .. math:: \min L = \Big(\prod_i L_i\Big)^{1/T}, \qquad w_i = \frac{L}{T L_i}
 
     See Also
     --------
-    SI : The same direction; its step does not shrink with the losses.
+    SI : The same direction, whose length does not shrink with the losses.
 
     Notes
     -----
-    Geometric loss strategy [1]_. Multiplying all losses by a constant leaves the weights as they
-    are; the weighted losses are all equal. The product is taken over logarithms, so that it neither
-    vanishes nor overflows. A task whose loss is zero would stop the training of all others: it is
-    left out, with weight 0.
+    The weighted losses are all equal [1]_. Multiplying all losses by a constant leaves the weights
+    as they are. The product is computed from logarithms, so that it neither underflows nor
+    overflows. A task whose loss is zero would stop the training of all others; it gets weight 0,
+    and the mean is taken over the others.
 
     References
     ----------

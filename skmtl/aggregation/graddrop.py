@@ -1,4 +1,4 @@
-"""GradDrop: one sign for every parameter."""
+"""GradDrop: one gradient sign per parameter, drawn at random."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from skmtl.base import Aggregator, Signals
 
 
 class GradDrop(Aggregator):
-    r"""Choose per parameter the tasks that want it larger or those that want it smaller.
+    r"""GradDrop: keep, per parameter, either the positive or the negative task gradients.
 
     .. math:: P = \tfrac12 \Big(1 + \frac{\sum_i g_i}{\sum_i |g_i|}\Big), \qquad
         d = \sum_i \big(\ell_i + (1 - \ell_i) [\, g_i > 0 \text{ and } P > U \text{, or } g_i < 0
         \text{ and } P < U \,]\big) g_i
 
-    entry by entry, with U uniform between 0 and 1: positive entries are kept with probability P,
-    else the negative ones.
+    entry by entry, with U uniform on [0, 1]: the positive entries are kept with probability P, and
+    the negative ones otherwise.
 
     Parameters
     ----------
@@ -31,8 +31,8 @@ class GradDrop(Aggregator):
 
     Notes
     -----
-    It sees the entries of the Jacobian, not only inner products. Applied to the gradients of the
-    trunk's parameters; the paper applies it to those of a layer's outputs.
+    The method needs the entries of the Jacobian, not only inner products. Here it is applied to the
+    gradients of the trunk's parameters; the paper [1]_ applies it to those of a layer's outputs.
 
     References
     ----------
@@ -41,22 +41,23 @@ class GradDrop(Aggregator):
 
     Examples
     --------
+    The gradients agree on the first parameter; on the second, the positive one is drawn:
+
     >>> import torch
     >>> from skmtl.aggregation import GradDrop
-    >>> GradDrop().aggregate(
-    ...     torch.tensor([[1.0, 3.0], [2.0, -1.0]]), generator=torch.Generator().manual_seed(0)
-    ... )
+    >>> jacobian = torch.tensor([[1.0, 3.0], [2.0, -1.0]])
+    >>> GradDrop().aggregate(jacobian, generator=torch.Generator().manual_seed(0))
     tensor([3., 3.])
     """
 
     kind = "direction"
-    sees_absent_tasks = True  # their rows are zero, and drop out of all sums
+    sees_absent_tasks = True  # their rows are zero, which leaves all sums unchanged
 
     def __init__(self, leak: PerTask = 0.0) -> None:
         self.leak = leak
 
     def check(self, n_tasks: int) -> None:
-        """Raise ValueError where a parameter cannot be used."""
+        """Raise ValueError if a parameter is out of range."""
         checked_per_task(self, "leak", self.leak, n_tasks, 0.0, 1.0)
 
     def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
@@ -94,8 +95,8 @@ class GradDrop(Aggregator):
             Always.
         """
         raise TypeError(
-            "GradDrop is a Jacobian method: it chooses among the entries of the gradients and has "
-            "no weights. Call aggregate(jacobian)."
+            "GradDrop has no weights: it chooses among the entries of the Jacobian. Call "
+            "aggregate(jacobian)."
         )
 
     def aggregate(self, jacobian: Tensor, *, generator: Generators = None) -> Tensor:
@@ -106,8 +107,8 @@ class GradDrop(Aggregator):
         jacobian : Tensor of shape (..., T, P)
             One row per task, one column per parameter; leading axes are networks. Never changed.
         generator : torch.Generator or sequence of torch.Generator, default=None
-            Draws U, one number per network and parameter, for all networks or each for one of
-            the first axis; None = U is 1/2, which follows the larger side.
+            Source of U, one number per network and parameter: one generator for all networks, or
+            one per network (first axis). None = U is 1/2, which keeps the sign with the larger sum.
 
         Returns
         -------

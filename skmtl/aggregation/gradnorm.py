@@ -1,4 +1,4 @@
-"""GradNorm: gradients of one length, longer for tasks that lag behind."""
+"""GradNorm: task gradients of equal length, longer for tasks that learn slowly."""
 
 from __future__ import annotations
 
@@ -22,30 +22,29 @@ from skmtl.base import Signals
 
 
 class GradNorm(LossWeighting):
-    r"""Bring the weighted task gradients to a common length.
-
-    The length of a task is multiplied by a power of how slowly the task trains.
+    r"""GradNorm: weighted task gradients of equal length, longer for tasks that learn slowly.
 
     .. math:: w = T \operatorname{softmax}(s), \qquad
         \min_s \sum_i \Big| w_i \|g_i\| - \bar N \rho_i^{\alpha} \Big|, \qquad
         \rho_i = \frac{L_i / L_i^{(0)}}{\operatorname{mean}_j L_j / L_j^{(0)}}
 
-    with :math:`\bar N` the mean of the weighted lengths; :math:`\bar N \rho^\alpha` is held
-    constant. s takes a step of Adam after every step of the network.
+    where :math:`\bar N` is the mean of the weighted lengths. The target :math:`\bar N \rho^\alpha`
+    is treated as a constant, and s takes an Adam step after every step of the network.
 
     Parameters
     ----------
     alpha : float, default=1.5
-        How much longer the gradients of lagging tasks should be; 0 = all alike.
+        Exponent of the relative training speed; a larger value gives slow tasks longer gradients. 0
+        makes all gradients equally long.
     learning_rate : float, default=0.025
-        Of the logits s.
+        Learning rate of the logits s.
 
     Notes
     -----
     The lengths are those of the gradients of the whole trunk; the paper [1]_ takes its last layer.
-    The softmax keeps the weights positive and their sum at T, where the paper rescales after each
-    step. The objective is divided by :math:`\bar N`, so that no scale of losses or gradients
-    matters. Losses are compared with those of the first step in which the task had a label.
+    The softmax keeps the weights positive with the sum T; the paper rescales them after each step.
+    The objective is divided by :math:`\bar N`, so that the scales of losses and gradients do not
+    matter. :math:`L^{(0)}` is the loss in the first step in which the task has labels.
 
     References
     ----------
@@ -54,13 +53,15 @@ class GradNorm(LossWeighting):
 
     Examples
     --------
+    The second gradient is shorter, and its weight rises:
+
     >>> import torch
     >>> from skmtl.aggregation import GradNorm
     >>> from skmtl.base import Signals
     >>> method, losses = GradNorm(), torch.tensor([[1.0, 1.0]])
     >>> signals = Signals(losses=losses, gradient_norms=torch.tensor([[10.0, 0.1]]))
     >>> _, state = method.step(signals, method.init(1, 2))
-    >>> method.step(signals, state)[0]  # the second gradient is shorter
+    >>> method.step(signals, state)[0]
     tensor([[0.9750, 1.0250]], dtype=torch.float64)
     """
 
@@ -69,12 +70,12 @@ class GradNorm(LossWeighting):
         self.learning_rate = learning_rate
 
     def check(self, n_tasks: int) -> None:
-        """Raise ValueError where a parameter cannot be used."""
+        """Raise ValueError if a parameter is out of range."""
         checked_number(self, "alpha", self.alpha, 0.0)
         checked_number(self, "learning_rate", self.learning_rate, 0.0)
 
     def init(self, n_networks: int, n_tasks: int, *, device: Device = None) -> State:
-        """Return the state before the first step, see the base class."""
+        """Return the state before the first step."""
         shape = n_networks, n_tasks, device
         return {**learned(*shape), "first": unknown(*shape)}
 

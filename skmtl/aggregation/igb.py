@@ -1,4 +1,4 @@
-"""IGB: tasks with the most left to gain get more."""
+"""IGB: tasks that can improve most get the largest weights."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from skmtl.base import Signals
 
 
 class IGB(LossWeighting):
-    r"""Weigh the logarithms of the losses by how much of the loss of an early epoch is still there.
+    r"""Improvable gap balancing (IGB): larger weights for tasks that have improved least so far.
 
     .. math:: \min \sum_i v_i \log L_i, \qquad v = T \operatorname{softmax}(L_i / \bar L_i^{(1)}),
         \qquad w_i = v_i / L_i
 
-    with :math:`\bar L^{(1)}` the mean losses of the second epoch; v = 1 up to its end,
-    and is constant.
+    where :math:`\bar L^{(1)}` are the mean losses of the second epoch; v = 1 until it ends. No
+    gradient flows through v.
 
     See Also
     --------
@@ -33,9 +33,10 @@ class IGB(LossWeighting):
 
     Notes
     -----
-    Improvable gap balancing, the first of the two methods of [1]_; the other learns weights by
-    reinforcement. Multiplying a loss by a constant changes nothing. A task whose loss is zero is
-    left out, with weight 0; one that the second epoch lacks is compared with its first later epoch.
+    This is the first of the two methods of [1]_; the second learns the weights by reinforcement
+    learning. Multiplying a loss by a constant does not change the direction. A task whose loss is
+    zero gets weight 0. A task without labels in the second epoch is compared with its first later
+    epoch.
 
     References
     ----------
@@ -43,6 +44,8 @@ class IGB(LossWeighting):
 
     Examples
     --------
+    Since the second epoch the first loss has halved, and the second has not changed:
+
     >>> import torch
     >>> from skmtl.aggregation import IGB
     >>> from skmtl.base import Signals
@@ -55,7 +58,7 @@ class IGB(LossWeighting):
     """
 
     def init(self, n_networks: int, n_tasks: int, *, device: Device = None) -> State:
-        """Return the state before the first step, see the base class."""
+        """Return the state before the first step."""
         base = unknown(n_networks, n_tasks, device)
         return {"base": base, "epochs": torch.zeros_like(base[:, 0])}
 

@@ -1,4 +1,4 @@
-"""IMTL-G: the direction with equal projections on all task gradients."""
+"""IMTL-G: the direction with equal projections onto all task gradients."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from skmtl.base import Signals
 
 
 class IMTLG(GradientWeighting):
-    r"""Weigh the tasks so that the direction projects equally on all task gradients.
+    r"""IMTL-G: the direction with equal projections onto all task gradients.
 
-    .. math:: \langle d, g_i / \|g_i\| \rangle = \text{the same for all } i, \qquad \sum_i w_i = 1
+    .. math:: \langle d, g_i / \|g_i\| \rangle = \text{const.}, \qquad \sum_i w_i = 1
 
-    Weights may be negative. The direction is that of `ConFIG`; its length follows the shortest
-    gradients, so that it shrinks with that of a task that is nearly solved.
+    Weights may be negative. The direction is that of `ConFIG`, but the shortest gradients determine
+    its length: it shrinks with the gradient of a task that is nearly solved.
 
     Notes
     -----
-    Where no direction projects equally on all gradients, it is the least-squares one; where that is
-    zero, or the weights sum to zero, the weights are 1/T.
+    If no direction has equal projections onto all gradients, the least-squares solution is taken.
+    If that is zero, or its weights sum to zero, the weights are 1/T.
 
     References
     ----------
@@ -30,6 +30,8 @@ class IMTLG(GradientWeighting):
 
     Examples
     --------
+    The weighted gradients of two orthogonal tasks, of lengths 1 and 2, are equally long:
+
     >>> import torch
     >>> from skmtl.aggregation import IMTLG
     >>> IMTLG().weights(torch.tensor([[1.0, 0.0], [0.0, 4.0]]))

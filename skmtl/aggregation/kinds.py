@@ -1,4 +1,4 @@
-"""What gradient weightings and loss weightings have in common."""
+"""Base classes of gradient weightings and loss weightings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Device: TypeAlias = torch.device | str | None
 
 
 class GradientWeighting(Aggregator):
-    """Aggregator that weighs the task gradients by their Gramian.
+    """Aggregator that computes task weights from the Gramian of the task gradients.
 
     Its ``step`` reads the Gramian, of shape (..., T, T) and in any floating dtype, and returns
     weights, (..., T).
@@ -28,15 +28,15 @@ class GradientWeighting(Aggregator):
     kind = "gradient_weights"
 
     def weights(self, gramian: Tensor, *, generator: Generators = None) -> Tensor:
-        """Weigh the task gradients by their inner products.
+        """Return the task weights for a Gramian of the task gradients.
 
         Parameters
         ----------
         gramian : Tensor of shape (..., T, T)
             Inner products of the task gradients; leading axes are networks. Never changed.
         generator : torch.Generator, sequence of torch.Generator or None, default=None
-            Where random methods draw from: one for all networks, or one for each of the first axis.
-            None = nothing is drawn, and the result depends on `gramian` alone.
+            Source of random numbers: one generator for all networks, or one per network (first
+            axis). None = nothing is drawn, and the result depends on `gramian` alone.
 
         Returns
         -------
@@ -63,7 +63,7 @@ class GradientWeighting(Aggregator):
         return weighted_rows(self, jacobian, generator)
 
     def diagnostics(self, gramian: Tensor) -> State:
-        """Return how far the task gradients are in conflict.
+        """Return measures of the conflict between the task gradients.
 
         Parameters
         ----------
@@ -73,7 +73,7 @@ class GradientWeighting(Aggregator):
         Returns
         -------
         dict of str to Tensor
-            "negative_cosine_fraction" and "voldet", of shape (...).
+            "negative_cosine_fraction" and "voldet", both of shape (...).
         """
         return gradient_conflict(gramian)
 
@@ -91,9 +91,9 @@ def weigh(
     fresh = method.init(math.prod(leading), n_tasks, device=gramian.device)
     state = {name: values.reshape((*leading, *values.shape[1:])) for name, values in fresh.items()}
     signals = Signals(generators=generator, gramian=gramian)
-    weights, state = method.step(
-        signals if scores is None else signals.replaced(scores=scores), state
-    )
+    if scores is not None:
+        signals = signals.replaced(scores=scores)
+    weights, state = method.step(signals, state)
     if "unsolved" in state:
         warn_of_unsolved(state["unsolved"])
     return weights
@@ -112,15 +112,15 @@ def weighted_rows(
     gramian = exact @ exact.mT
     if not bool(gramian.isfinite().all()):
         raise ValueError(
-            f"{type(method).__name__}: inner products of the rows are not finite. Divide the "
-            "Jacobian by its largest entry."
+            f"{type(method).__name__} needs a Jacobian whose inner products of rows are finite; "
+            "they overflow. Divide the Jacobian by its largest entry."
         )
     weights = weigh(method, gramian, generator, scores=scores)
     return (weights[..., None, :] @ exact)[..., 0, :].to(rows.dtype)
 
 
 class LossWeighting(Aggregator):
-    """An aggregator whose ``step`` reads losses, (..., T), and returns weights, (..., T)."""
+    """Aggregator whose ``step`` reads losses, (..., T), and returns weights, (..., T)."""
 
     sees_absent_tasks = True
 
@@ -144,7 +144,7 @@ class LossWeighting(Aggregator):
         TypeError
             Always.
         """
-        refuse_gradients(self)
+        reject_gradients(self)
 
     def aggregate(self, jacobian: Tensor, *, generator: Generators = None) -> Tensor:
         """Raise TypeError, as `weights` does.
@@ -161,14 +161,13 @@ class LossWeighting(Aggregator):
         Tensor of shape (..., P)
             Nothing: it always raises.
         """
-        refuse_gradients(self)
+        reject_gradients(self)
 
 
-def refuse_gradients(method: Aggregator) -> NoReturn:
+def reject_gradients(method: Aggregator) -> NoReturn:
     """Raise TypeError: a loss weighting cannot weigh gradients alone."""
     raise TypeError(
-        f"{type(method).__name__} is a loss weighting: it weighs tasks by their losses and "
-        "history, which a Gramian does not hold. Call step(Signals(losses=...), state), or give it "
-        "to an estimator as aggregator=. Of gradients alone, take a gradient weighting such as "
-        "UPGrad()."
+        f"{type(method).__name__} is a loss weighting: it needs the losses and their history, "
+        "which a Gramian does not contain. Call step(Signals(losses=...), state), or pass it to an "
+        "estimator as aggregator=. For gradients alone, use a gradient weighting such as UPGrad()."
     )

@@ -1,4 +1,4 @@
-"""Losses of a step as loss weightings see them: absent tasks and diverged networks set aside."""
+"""Losses of a step as loss weightings read them, with absent tasks and diverged networks masked."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from torch import Tensor
 from skmtl.aggregation.kinds import Device, State
 from skmtl.base import Aggregator, Signals
 
-SOLVED = 1e-30  # a loss below this share of the network's largest is zero
-LARGEST_RATIO = 1e30  # losses that grew more than that would overflow
+SOLVED = 1e-30  # a loss below this share of the network's largest loss counts as zero
+LARGEST_RATIO = 1e30  # larger ratios of losses are clipped, because they would overflow
 
 
 class LossBatch:
-    """Losses as rows, (E, T), in which those of absent tasks and diverged networks are 1.
+    """Losses of shape (E, T), in which those of absent tasks and diverged networks are 1.
 
     Parameters
     ----------
     owner : Aggregator
-        Whom messages name.
+        The method, which messages name.
     signals : Signals
-        What the losses, (..., T), are read from; all tasks are present where it does not say.
+        Source of the losses, (..., T), and of the tasks that are present; by default all are.
     state : dict of str to Tensor
-        The history, of tensors (E, T) or (E,).
+        State of the method, tensors of shape (E, T) or (E,).
     nonnegative : bool, default=True
         Whether a negative loss is an error.
 
@@ -60,24 +60,23 @@ class LossBatch:
             if tensor.shape not in (rows.shape, rows.shape[:1]):
                 raise ValueError(
                     f"The state of {type(owner).__name__} must be of {rows.shape[0]} networks and "
-                    f"{rows.shape[1]} tasks, as the losses are. "
-                    f"Got {name!r} of shape {tuple(tensor.shape)}."
+                    f"{rows.shape[1]} tasks, like the losses. Got {name!r} of shape "
+                    f"{tuple(tensor.shape)}."
                 )
 
     def rows(self, name: str, signal: Tensor) -> Tensor:
-        """Return a signal as rows, and count networks where it is not finite as diverged."""
+        """Return a signal of shape (E, T); networks in which it is not finite count as diverged."""
         values = self._rows(name, signal).to(self.losses)
         self.finite = self.finite & (values.isfinite() | ~self.present).all(-1)
         return torch.where(self.present & self.finite[:, None], values, 1.0)
 
     def weights(self, values: Tensor) -> Tensor:
         """Return weights like the losses: 0 for absent tasks, NaN for diverged networks."""
-        return torch.where(
-            self.finite[:, None], torch.where(self.present, values, 0.0), torch.nan
-        ).reshape(self.shape)
+        weights = torch.where(self.present, values, 0.0)
+        return torch.where(self.finite[:, None], weights, torch.nan).reshape(self.shape)
 
     def advanced(self, state: State, new: State) -> State:
-        """Return the next state, in which absent tasks and diverged networks keep what they had."""
+        """Return the next state; absent tasks and diverged networks keep their entries."""
         shown = self.present & self.finite[:, None]
         return {
             name: torch.where(self.finite if old.ndim == 1 else shown, new.get(name, old), old)
@@ -88,7 +87,7 @@ class LossBatch:
         tensor = values.detach()
         if tensor.shape != self.shape:
             raise ValueError(
-                f"{name} must have the shape of losses, {tuple(self.shape)}. Got "
+                f"{name} must have the shape of the losses, {tuple(self.shape)}. Got "
                 f"{tuple(tensor.shape)}."
             )
         return tensor.reshape(-1, self.shape[-1])
@@ -100,27 +99,26 @@ def zeros(n_networks: int, n_tasks: int, device: Device = None) -> Tensor:
 
 
 def unknown(n_networks: int, n_tasks: int, device: Device = None) -> Tensor:
-    """Return NaN of shape (E, T) in float64: what has not been seen yet."""
+    """Return NaN of shape (E, T) in float64, for values that are not known yet."""
     return torch.full((n_networks, n_tasks), torch.nan, dtype=torch.float64, device=device)
 
 
-# ---------------------------------------------------------------------- what several methods
-# compute
+# ---------------------------------------------------------------------- shared formulas
 def task_softmax(values: Tensor, present: Tensor) -> Tensor:
-    """Return the softmax over the tasks that are present, 0 for others."""
+    """Return the softmax over the tasks that are present, and 0 for the others."""
     shares = values.masked_fill(~present, -torch.inf).softmax(-1)
     return torch.where(present, shares, 0.0)
 
 
 def balanced(values: Tensor, present: Tensor) -> Tensor:
-    """Return the softmax over the tasks that are present times their number: 1 on average."""
+    """Return the softmax over the tasks that are present, times their number: 1 on average."""
     return present.sum(-1, keepdim=True) * task_softmax(values, present)
 
 
 def unsolved(losses: Tensor, present: Tensor) -> Tensor:
-    """Return whether a task is present and has a loss, relative to the largest of its network.
+    """Return whether a task is present and its loss is positive relative to its network's largest.
 
-    A task without a loss has no gradient and no logarithm.
+    A loss of zero has no gradient and no logarithm.
     """
     largest = losses.masked_fill(~present, 0.0).amax(-1, keepdim=True)
     return present & (losses > 0) & (losses >= SOLVED * largest)
@@ -132,40 +130,32 @@ def inverse(losses: Tensor, active: Tensor) -> Tensor:
 
 
 def ratio(losses: Tensor, reference: Tensor) -> Tensor:
-    """Return losses / reference.
-
-    It is 1 where the reference is unknown (NaN) or zero, and therefore tells nothing.
-    """
+    """Return losses / reference, and 1 where the reference is unknown (NaN) or zero."""
     known = reference > 0
-    return torch.where(known, losses / torch.where(known, reference, 1.0), 1.0).clamp(
-        max=LARGEST_RATIO
-    )
+    ratios = torch.where(known, losses / torch.where(known, reference, 1.0), 1.0)
+    return ratios.clamp(max=LARGEST_RATIO)
 
 
 def filled(reference: Tensor, losses: Tensor) -> Tensor:
-    """Return the reference, and the losses where it is unknown (NaN)."""
+    """Return the reference, with the losses where it is unknown (NaN)."""
     return torch.where(reference.isnan(), losses, reference)
 
 
 def mean_over(values: Tensor, present: Tensor) -> Tensor:
-    """Return the mean over the tasks that are present, (E, 1); 0 where none is."""
-    return torch.where(present, values, 0.0).sum(-1, keepdim=True) / present.sum(
-        -1, keepdim=True
-    ).clamp(min=1)
+    """Return the mean over the tasks that are present, (E, 1); 0 if none is."""
+    sums = torch.where(present, values, 0.0).sum(-1, keepdim=True)
+    return sums / present.sum(-1, keepdim=True).clamp(min=1)
 
 
-# ---------------------------------------------------------------------- learned entries
+# ---------------------------------------------------------------------- learned parameters
 def learned(n_networks: int, n_tasks: int, device: Device = None) -> State:
-    """Return the entries of a parameter for each task, "value", and of its Adam optimizer."""
+    """Return state entries of one parameter per task, "value", and of its Adam optimizer."""
     names = ("value", "momentum", "square", "steps")
     return {name: zeros(n_networks, n_tasks, device) for name in names}
 
 
 def adam_step(state: State, gradient: Tensor, learning_rate: float) -> State:
-    """Return the entries of `learned` after a step of Adam.
-
-    Constants are the usual ones (0.9, 0.999, 1e-8).
-    """
+    """Return the entries of `learned` after an Adam step with betas 0.9, 0.999 and epsilon 1e-8."""
     steps = state["steps"] + 1
     momentum = 0.9 * state["momentum"] + 0.1 * gradient
     square = 0.999 * state["square"] + 0.001 * gradient**2

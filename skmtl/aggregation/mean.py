@@ -1,4 +1,4 @@
-"""The mean of the task losses, which is the mean of the task gradients."""
+"""Mean of the task losses, which is the mean of the task gradients."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from skmtl.base import Signals
 
 
 class Mean(BlindWeighting):
-    r"""Weigh all tasks alike.
+    r"""Equal weights: minimize the mean of the task losses.
 
     .. math:: w_i = 1 / T
 
     Notes
     -----
-    Also called linear scalarization or equal weighting. It needs neither losses nor gradients, so
-    it can be asked for weights by either. A task without a label in a batch does not raise the
-    weights of the others.
+    Also called linear scalarization or equal weighting. The weights depend neither on losses nor on
+    gradients, so `weights` accepts a Gramian as well. A task without labels in a batch does not
+    change the weights of the others.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Multiple-gradient descent: the shortest average of the task gradients."""
+"""MGDA: the shortest convex combination of the task gradients."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from skmtl.base import Signals
 
 
 class MGDA(GradientWeighting):
-    r"""Take the average of the task gradients that is shortest.
+    r"""Multiple-gradient descent (MGDA): the shortest convex combination of the task gradients.
 
     .. math:: \min_{w \ge 0,\ \sum_i w_i = 1} w^\top G w
 
-    The direction has the same inner product with every gradient in its support and a larger one
-    with all others, so that no task's loss rises; it is zero exactly at a Pareto-stationary point.
+    The direction has the same inner product with every gradient whose weight is positive, and a
+    larger one with all others, so that no task's loss rises. It is zero exactly at a
+    Pareto-stationary point.
 
     Notes
     -----
-    The quadratic program is solved exactly, not by a fixed number of Frank-Wolfe steps: where
-    gradients differ in length by two orders of magnitude, 100 such steps end far from the minimum,
-    in a direction that conflicts with tasks. As its definition says, the direction follows the
-    shortest gradients: it shrinks with the gradient of a task that is nearly solved, and a task
-    whose gradient is zero gets all the weight. Where several weights give the same direction
-    (repeated gradients), one of them is returned.
+    The quadratic program is solved exactly. A fixed number of Frank-Wolfe steps does not suffice:
+    if gradients differ in length by two orders of magnitude, 100 steps end far from the minimum, in
+    a direction that conflicts with some tasks. By definition, the shortest gradients determine the
+    direction: it shrinks with the gradient of a task that is nearly solved, and a task whose
+    gradient is zero gets all the weight. If several weights give the same direction (repeated
+    gradients), one of them is returned.
 
     References
     ----------
@@ -36,6 +37,8 @@ class MGDA(GradientWeighting):
 
     Examples
     --------
+    The shorter gradient gets the larger weight:
+
     >>> import torch
     >>> from skmtl.aggregation import MGDA
     >>> MGDA().weights(torch.tensor([[1.0, 0.0], [0.0, 4.0]]))
@@ -49,11 +52,11 @@ class MGDA(GradientWeighting):
 
 
 def shortest_average(gramian: Tensor) -> Tensor:
-    """Return the weights of the shortest convex combination, (..., T); a float64 Gramian.
+    """Return the weights of the shortest convex combination, (..., T), for a float64 Gramian.
 
-    With the shortest squared norm m, ``z = argmin z' (G + m 1 1') z / 2 - m 1' z`` over z >= 0 is a
-    multiple of the weights, whether or not the combination is zero; gradients are scaled to length
-    one first.
+    Let m be the smallest squared norm of a gradient. Then ``z = argmin z' (G + m 1 1') z / 2 - m 1'
+    z`` over z >= 0 is a multiple of the weights, whether or not the combination is zero. Gradients
+    are scaled to length one first.
     """
     squares = squared_norms(gramian)
     zero = squares <= 0

@@ -1,4 +1,4 @@
-"""MinMax: the worst task counts."""
+"""MinMax: minimize the largest task loss."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from skmtl.base import Signals
 
 
 class MinMax(LossWeighting):
-    r"""Minimize the largest loss.
+    r"""MinMax: minimize the largest task loss.
 
     .. math:: \min \max_i L_i = \min \max_{q \in \Delta} \sum_i q_i L_i, \qquad w = q
 
     Parameters
     ----------
     step_size : float or None, default=None
-        None puts all weight on the task whose loss is largest in the batch. A number :math:`\eta`
-        plays the game between network and weights online, :math:`q_i \propto q_i e^{\eta L_i}` in
-        every step, which follows losses summed over time instead of the last batch.
+        None puts all weight on the task with the largest loss in the batch. A number :math:`\eta`
+        updates the weights by :math:`q_i \propto q_i e^{\eta L_i}` in every step, so that they
+        depend on losses summed over time; a larger value reacts faster.
 
     See Also
     --------
-    STCH : A smooth maximum, without a history.
+    STCH : A smooth maximum of the losses of one step.
 
     Notes
     -----
-    The online form is that of group DRO [1]_. Losses are compared as they are: bring them to one
-    scale first. Tasks that share the largest loss share the weight.
+    The online update is that of group DRO [1]_. Losses are compared as they are, so they should be
+    on one scale. Tasks that share the largest loss share the weight.
 
     References
     ----------
@@ -50,12 +50,12 @@ class MinMax(LossWeighting):
         self.step_size = step_size
 
     def check(self, n_tasks: int) -> None:
-        """Raise ValueError where a parameter cannot be used."""
+        """Raise ValueError if a parameter is out of range."""
         if self.step_size is not None:
             checked_number(self, "step_size", self.step_size, 0.0)
 
     def init(self, n_networks: int, n_tasks: int, *, device: Device = None) -> State:
-        """Return the state before the first step, see the base class."""
+        """Return the state before the first step."""
         return {} if self.step_size is None else {"exponent": zeros(n_networks, n_tasks, device)}
 
     def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:

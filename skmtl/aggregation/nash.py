@@ -1,4 +1,4 @@
-"""Nash-MTL: the tasks bargain for a direction."""
+"""Nash-MTL: the Nash bargaining solution of the tasks."""
 
 from __future__ import annotations
 
@@ -10,21 +10,24 @@ from skmtl.base import Signals, TrunkStep
 
 
 class NashMTL(EquationWeighting):
-    r"""Take the Nash bargaining solution.
-
-    It is the direction with the largest product of the improvements of the tasks.
+    r"""Nash-MTL: the direction with the largest product of the tasks' improvements.
 
     .. math:: G w = 1 / w, \qquad w > 0
 
-    Every task improves by the same share of what it could, whatever the scale of its loss: the
-    direction does not change when one task's loss is multiplied by a number.
+    This is the Nash bargaining solution. It does not depend on the scales of the losses:
+    multiplying the loss of one task by a constant leaves the direction as it is.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If the gradients are Pareto-stationary: the equation then has no solution, and the losses of
+        the tasks that oppose each other hardly change.
 
     Notes
     -----
-    Solved to rounding by damped Newton steps; the published code stops a sequence of convex
-    programs after at most 20 rounds. The direction always has length :math:`\sqrt T`, however short
-    the gradients are; a network clips it to 1. At a Pareto-stationary point there is no solution: a
-    ConvergenceWarning says so, and the tasks that oppose each other hardly move.
+    Damped Newton steps solve the equation up to rounding; the published code of [1]_ stops a
+    sequence of convex programs after at most 20 rounds. The direction always has the length
+    :math:`\sqrt T`, however short the gradients are. In training it is clipped to length 1.
 
     References
     ----------
@@ -32,6 +35,8 @@ class NashMTL(EquationWeighting):
 
     Examples
     --------
+    Both weighted gradients have length 1, whatever the scales of the losses:
+
     >>> import torch
     >>> from skmtl.aggregation import NashMTL
     >>> NashMTL().weights(torch.tensor([[1.0, 0.0], [0.0, 4.0]]))

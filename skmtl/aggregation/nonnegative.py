@@ -1,7 +1,4 @@
-"""An exact solver for many small quadratic programs over nonnegative numbers.
-
-MGDA, CAGrad, UPGrad and DualProj are such programs.
-"""
+"""Exact solver of many small nonnegative quadratic programs (MGDA, CAGrad, UPGrad, DualProj)."""
 
 from __future__ import annotations
 
@@ -9,23 +6,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# What counts as negative, relative to the size of what is summed up.
+# Numbers below minus this count as negative, relative to the size of the terms of their sum.
 TOLERANCE = 1e-11
 PIVOTS, PATIENCE = 30, 3
-# Keeps the systems of dependent gradients regular; far below what counts as negative.
+# Keeps the systems of linearly dependent gradients regular; far below TOLERANCE.
 RIDGE = 1e-12
 
 
 def nonnegative_minimum(matrix: Tensor, linear: Tensor) -> Tensor:
     """Minimize ``z' K z / 2 - p' z`` over z >= 0; return z, (..., T).
 
-    There is one program per K, (..., T, T), and p, (..., T); their leading axes broadcast.
+    There is one program per K, (..., T, T), and p, (..., T); their leading axes broadcast. K is
+    positive semidefinite with a diagonal near one, and p is in its range.
 
-    K is positive semidefinite with a diagonal near one, and p lies in its range. Block principal
-    pivoting swaps all wrong signs at once and settles most problems within a few factorisations of
-    the whole batch; what it does not settle, because it cycles or because K is singular, is solved
-    one index at a time by Lawson and Hanson's method, whose systems stay regular. Every answer is
-    checked against the optimality conditions before it is accepted.
+    Block principal pivoting swaps all indices with a wrong sign at once, and solves most programs
+    with a few factorizations of the whole batch. The others, because it cycles or K is singular,
+    are solved one index at a time by the method of Lawson and Hanson, whose systems stay regular.
+    A solution is accepted only if it meets the optimality conditions.
     """
     shape = np.broadcast_shapes(matrix.shape[:-2], linear.shape[:-1])
     n = linear.shape[-1]
@@ -42,10 +39,8 @@ def nonnegative_minimum(matrix: Tensor, linear: Tensor) -> Tensor:
 def _block_pivoting(matrix: Tensor, linear: Tensor) -> tuple[Tensor, Tensor]:
     count, n = linear.shape
     passive = linear > 0
-    solution, solved = (
-        torch.zeros_like(linear),
-        torch.zeros(count, dtype=torch.bool, device=linear.device),
-    )
+    solution = torch.zeros_like(linear)
+    solved = torch.zeros(count, dtype=torch.bool, device=linear.device)
     fewest = torch.full((count,), n + 1, device=linear.device)
     patience = torch.full((count,), PATIENCE, device=linear.device)
     active = torch.arange(count, device=linear.device)
@@ -65,8 +60,7 @@ def _block_pivoting(matrix: Tensor, linear: Tensor) -> tuple[Tensor, Tensor]:
         better = n_wrong < fewest[active]
         fewest[active] = torch.where(better, n_wrong, fewest[active])
         patience[active] = torch.where(better, PATIENCE, patience[active] - 1)
-        # With the patience gone only the last wrong index moves, which ends the search where K is
-        # regular.
+        # Without patience left, only the last wrong index moves, which terminates if K is regular.
         only = last == torch.where(wrong, last, -1).amax(-1, keepdim=True)
         moved = torch.where((patience[active] >= 0)[:, None], wrong, wrong & only)
         passive[active] = chosen ^ moved
@@ -92,12 +86,11 @@ def _lawson_hanson(matrix: Tensor, linear: Tensor) -> Tensor:
         enters = entering & ~finished
         passive[everyone[enters], index[enters]] = True
         trial = torch.where(finished[:, None], solution, _solve_on(matrix, linear, passive))
-        # An index whose entry cannot be solved for, or that leaves at once, depends on the others
-        # within rounding: it is left out.
+        # An index that cannot be solved for, or would leave at once, depends on the others up to
+        # rounding: it is left out.
         stuck = enters & ~(trial[everyone, index] > 0)
-        trial = torch.where(
-            stuck[:, None] | ~trial.isfinite().all(-1, keepdim=True), solution, trial
-        )
+        failed = stuck[:, None] | ~trial.isfinite().all(-1, keepdim=True)
+        trial = torch.where(failed, solution, trial)
         passive[everyone[stuck], index[stuck]] = False
         barred[everyone[stuck], index[stuck]] = True
         negative = passive & (trial <= 0)
@@ -114,27 +107,25 @@ def _lawson_hanson(matrix: Tensor, linear: Tensor) -> Tensor:
 def _solve_on(matrix: Tensor, linear: Tensor, chosen: Tensor) -> Tensor:
     """Solve K z = p on the chosen indices, zero elsewhere.
 
-    A ridge comes first, then one step of refinement without it.
+    The system is solved with a ridge, followed by one step of refinement without it.
     """
     size = max(int(chosen.sum(-1).max()), 1)
     index = chosen.to(torch.int8).argsort(dim=-1, descending=True, stable=True)[:, :size]
     kept = chosen.gather(1, index)
-    block = matrix.gather(1, index[:, :, None].expand(-1, -1, matrix.shape[-1])).gather(
-        2, index[:, None, :].expand(-1, size, -1)
-    )
+    block = matrix.gather(1, index[:, :, None].expand(-1, -1, matrix.shape[-1]))
+    block = block.gather(2, index[:, None, :].expand(-1, size, -1))
     block = torch.where(kept[:, :, None] & kept[:, None, :], block, 0.0)
     block.diagonal(dim1=-2, dim2=-1).add_((~kept).to(block.dtype))
     right = torch.where(kept, linear.gather(1, index), 0.0)[..., None]
-    factor, pivots, _ = torch.linalg.lu_factor_ex(
-        block + RIDGE * torch.eye(size, dtype=block.dtype, device=block.device)
-    )
+    ridge = RIDGE * torch.eye(size, dtype=block.dtype, device=block.device)
+    factor, pivots, _ = torch.linalg.lu_factor_ex(block + ridge)
     solution = torch.linalg.lu_solve(factor, pivots, right)
     solution = solution + torch.linalg.lu_solve(factor, pivots, right - block @ solution)
     return torch.zeros_like(linear).scatter(1, index, solution[..., 0])
 
 
 def _slope(matrix: Tensor, linear: Tensor, solution: Tensor) -> tuple[Tensor, Tensor]:
-    """Return K z - p and what of it is rounding."""
+    """Return K z - p, and a bound on its rounding error."""
     slope = (matrix @ solution[..., None])[..., 0] - linear
     size = (matrix.abs() @ solution.abs()[..., None])[..., 0] + linear.abs()
     return slope, TOLERANCE * size.clamp(min=1e-3)

@@ -1,4 +1,4 @@
-"""Checks of the parameters of aggregators, in scikit-learn's words."""
+"""Checks of the parameters of aggregators, with messages worded as in scikit-learn."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def checked_number(
 ) -> float:
     """Return a parameter as a float.
 
-    Raises ValueError where it is no finite number from `low` (or, strict, above it) to `high`.
+    Raises ValueError unless it is a finite number from `low` (strict: above `low`) to `high`.
     """
     number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else None
     if (
@@ -52,14 +52,14 @@ def checked_count(owner: Aggregator, name: str, value: object, low: int) -> int:
 
 
 def checked_choice(owner: Aggregator, name: str, value: object, allowed: tuple[str, ...]) -> str:
-    """Return a parameter; raise ValueError where it is none of the strings allowed."""
+    """Return a parameter; raise ValueError unless it is one of the allowed strings."""
     if not isinstance(value, str) or value not in allowed:
         raise ValueError(_message(owner, name, f"one of {allowed}", value))
     return value
 
 
 def checked_max_norm(owner: Aggregator, value: object) -> float | None:
-    """Return the parameter max_norm; raise ValueError where it is no length."""
+    """Return the parameter max_norm; raise ValueError unless it is None or a number > 0."""
     return None if value is None else checked_number(owner, "max_norm", value, 0.0, strict=True)
 
 
@@ -73,9 +73,9 @@ def checked_per_task(
     *,
     strict: bool = False,
 ) -> Tensor:
-    """Return a finite number, or one for each task, in float64, () or (T,).
+    """Return a finite number, or one per task, as a float64 tensor of shape () or (T,).
 
-    A single task takes any number of entries: it is not aggregated.
+    With a single task, which is not aggregated, any number of entries is accepted.
     """
     what = "a finite number"
     if high < float("inf"):

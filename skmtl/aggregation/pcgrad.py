@@ -1,4 +1,4 @@
-"""PCGrad: projecting conflicting gradients."""
+"""PCGrad: projection of conflicting task gradients."""
 
 from __future__ import annotations
 
@@ -12,21 +12,20 @@ from skmtl.base import Signals
 
 
 class PCGrad(GradientWeighting):
-    r"""Take out of each task gradient what conflicts with the other tasks, and add up the rest.
+    r"""PCGrad: remove from each task gradient the components that conflict with other tasks.
 
-    The other tasks are visited one after the other.
+    For each task i, start from :math:`c = g_i`. For the other tasks j in random order,
 
-    For each task i, starting from :math:`c = g_i`, for the other tasks j in random order:
+    .. math:: c \leftarrow c - \frac{\langle c, g_j \rangle}{\|g_j\|^2} g_j
+        \quad\text{if } \langle c, g_j \rangle < 0.
 
-    .. math:: c \leftarrow c - \frac{\langle c, g_j \rangle}{\|g_j\|^2} g_j \quad\text{if } \langle
-        c, g_j \rangle < 0
+    The direction is the sum of the results.
 
     Notes
     -----
-    With three tasks or more the result depends on the order and may still conflict. The order is
-    drawn from `generator`, one for each task and fleet member; without a generator the tasks are
-    visited as they are numbered, so that the method stays a function of its input. All tasks are
-    projected at once.
+    With three or more tasks, the result depends on the order and may still conflict with a task.
+    Every task and network draws its own order from the generator. Without a generator, tasks are
+    visited in their order, so that the result depends on the Gramian alone.
 
     References
     ----------
@@ -34,6 +33,8 @@ class PCGrad(GradientWeighting):
 
     Examples
     --------
+    Each of two conflicting gradients of length 1 loses its component along the other:
+
     >>> import torch
     >>> from skmtl.aggregation import PCGrad
     >>> PCGrad().weights(torch.tensor([[1.0, -0.5], [-0.5, 1.0]]))
@@ -60,12 +61,9 @@ def random_order(gramian: Tensor, generator: Generators) -> Tensor:
 def project_conflicts(gramian: Tensor, order: Tensor) -> Tensor:
     """Return the weights of the sum of the projected gradients, (..., T), for a given order."""
     cosines, norms = unit_diagonal(gramian)
-    # Row i holds the coefficients of task i's projected gradient, in gradients of length one.
-    rows = (
-        torch.eye(gramian.shape[-1], dtype=gramian.dtype, device=gramian.device)
-        .expand(gramian.shape)
-        .clone()
-    )
+    # Row i holds the coefficients of task i's projected gradient in the gradients of length one.
+    eye = torch.eye(gramian.shape[-1], dtype=gramian.dtype, device=gramian.device)
+    rows = eye.expand(gramian.shape).clone()
     own = torch.arange(gramian.shape[-1], device=gramian.device)[:, None]
     for visited in order[..., None].unbind(-2):
         others = cosines.gather(-2, visited.expand(gramian.shape))

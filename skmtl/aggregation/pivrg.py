@@ -1,4 +1,4 @@
-"""PIVRG: tasks that lag behind their baseline come first."""
+"""PIVRG: tasks that are behind their single-task baseline get higher priorities."""
 
 from __future__ import annotations
 
@@ -17,24 +17,25 @@ from skmtl.base import Signals, TrunkStep
 
 
 class PIVRG(EquationWeighting):
-    r"""Share the improvement fairly, more of it for tasks that are behind what they reach alone.
+    r"""PIVRG: fair improvements, with priority for tasks that are behind their baseline.
 
     .. math:: (G w)^2 = p / w, \qquad w > 0, \qquad p = T \operatorname{softmax}(s / \tau), \qquad
         \tau = \max\big((\max s - \min s) / \log b,\ \tau_{\min}\big)
 
+    The scores s are the performance drops relative to the single-task baselines, in percent:
+    positive means worse than the baseline. Compute them on validation rows.
+
     Parameters
     ----------
     bound : float, default=2.0
-        Largest ratio b between two tasks' priorities, above 1.
+        Largest ratio b between the priorities of two tasks, above 1.
     min_temperature : float, default=10.0
-        Smallest temperature, in the unit of the scores; larger values make priorities more alike.
-        With `bound`, the paper's setting for two of its four data sets; 20 and 100 for the others.
+        Smallest temperature, in units of the scores; a larger value makes priorities more equal.
+        The paper uses 10 for two of its four data sets, and 20 and 100 for the others.
 
     Notes
     -----
-    Scores are each task's loss of performance against its single-task baseline, in percent,
-    positive = worse; take them from validation rows. Without scores, or with equal ones, it is
-    `FairGrad` with alpha 2.
+    Without scores, or if all scores are equal, the weights are those of `FairGrad` with alpha=2.
 
     References
     ----------
@@ -43,6 +44,8 @@ class PIVRG(EquationWeighting):
 
     Examples
     --------
+    However far a task is behind, its priority is at most `bound` times that of another:
+
     >>> import torch
     >>> from skmtl.aggregation import PIVRG
     >>> PIVRG().priorities(torch.tensor([0.0, 1000.0]))
@@ -57,7 +60,7 @@ class PIVRG(EquationWeighting):
         self.min_temperature = min_temperature
 
     def check(self, n_tasks: int) -> None:
-        """Raise ValueError where a parameter cannot be used."""
+        """Raise ValueError if a parameter is out of range."""
         checked_number(self, "bound", self.bound, 1.0, strict=True)
         checked_number(self, "min_temperature", self.min_temperature, 0.0, strict=True)
 
@@ -76,7 +79,7 @@ class PIVRG(EquationWeighting):
         Parameters
         ----------
         scores : Tensor of shape (..., T)
-            Loss of performance against the baseline, in percent; positive = worse.
+            Performance drop relative to the baseline, in percent; positive means worse.
 
         Returns
         -------
@@ -91,9 +94,8 @@ class PIVRG(EquationWeighting):
                 "scores must be finite for every task. Use 0 for a task without a baseline."
             )
         spread = values.amax(-1, keepdim=True) - values.amin(-1, keepdim=True)
-        return values.shape[-1] * (values / (spread / math.log(bound)).clamp(min=smallest)).softmax(
-            -1
-        )
+        temperature = (spread / math.log(bound)).clamp(min=smallest)
+        return values.shape[-1] * (values / temperature).softmax(-1)
 
     def weights(
         self,
@@ -102,14 +104,14 @@ class PIVRG(EquationWeighting):
         scores: Tensor | None = None,
         generator: Generators = None,
     ) -> Tensor:
-        """Weigh the task gradients by their inner products.
+        """Return the task weights for a Gramian of the task gradients.
 
         Parameters
         ----------
         gramian : Tensor of shape (..., T, T)
             Inner products of the task gradients; leading axes are networks. Never changed.
         scores : Tensor of shape (..., T), default=None
-            Loss of performance against the baseline, in percent; None = equal priorities.
+            Performance drop relative to the baseline, in percent; None = equal priorities.
         generator : torch.Generator, default=None
             Not used: the method draws nothing.
 
@@ -135,9 +137,9 @@ class PIVRG(EquationWeighting):
         jacobian : Tensor of shape (..., T, P)
             One row per task, one column per parameter; leading axes are networks. Never changed.
         scores : Tensor of shape (..., T), default=None
-            Passed to `weights`.
+            As for `weights`.
         generator : torch.Generator, default=None
-            Passed to `weights`.
+            Not used: the method draws nothing.
 
         Returns
         -------
@@ -149,7 +151,7 @@ class PIVRG(EquationWeighting):
 
 
 def _known(scores: Tensor | None, like: Tensor) -> Tensor:
-    """Return scores, which are 0 where there are none, (..., T)."""
-    return (
-        torch.zeros(like.shape, dtype=torch.float64) if scores is None else torch.as_tensor(scores)
-    )
+    """Return the scores, (..., T); None = zeros."""
+    if scores is None:
+        return torch.zeros(like.shape, dtype=torch.float64)
+    return torch.as_tensor(scores)

@@ -1,4 +1,4 @@
-"""ReLoBRaLo: tasks whose losses fell least since a step before get more."""
+"""ReLoBRaLo: larger weights for tasks whose losses decreased least since an earlier step."""
 
 from __future__ import annotations
 
@@ -13,32 +13,34 @@ from skmtl.base import Signals
 
 
 class ReLoBRaLo(LossWeighting):
-    r"""Weigh tasks by how little their losses fell since the last step.
+    r"""Relative loss balancing with random lookback (ReLoBRaLo).
 
-    The weights are averaged over time, with a random look back at the first step.
+    Tasks whose losses decreased least get the largest weights. The weights are averaged over time,
+    and the decrease is sometimes measured from the first step instead of the last one.
 
     .. math:: b(t, t') = T \operatorname{softmax}\!\Big(\frac{L_i(t)}{\tau L_i(t')}\Big), \qquad
         w(t) = \alpha \big(\rho_t w(t - 1) + (1 - \rho_t) b(t, 0)\big) + (1 - \alpha) b(t, t - 1)
 
-    with :math:`\rho_t` 1 with probability `rho` and else 0. The first step has w = 1, the second
-    b(1, 0).
+    where :math:`\rho_t` is 1 with probability `rho`, and 0 otherwise. The weights of the first step
+    are 1, and those of the second are b(1, 0).
 
     Parameters
     ----------
     alpha : float, default=0.999
-        Weight of the past, between 0 and 1.
+        Weight of the past, between 0 and 1; a larger value averages over more steps.
     temperature : float, default=1.0
-        Small values favor slow tasks, large ones make all alike.
+        Temperature :math:`\tau`. Small values favor slow tasks; large values make all weights
+        alike.
     rho : float, default=1.0
-        Probability to go on from the last weights, instead of from what the first step's losses
-        say; 1 draws nothing.
+        Probability of keeping the last weights as the past, instead of looking back at the first
+        step. With 1, nothing is drawn.
 
     Notes
     -----
-    Relative loss balancing with random lookback [1]_, made for physics-informed networks.
-    Multiplying a loss by a constant changes nothing. Without a generator, :math:`\rho_t` is its
-    mean, `rho`. The published program adds 1e-12 to :math:`\tau L_i(t')`; here a loss of zero in
-    the past counts as no change.
+    The method was proposed for physics-informed networks [1]_. Multiplying a loss by a constant
+    leaves the weights as they are. Without a generator, :math:`\rho_t` is its mean, `rho`. The
+    published code adds 1e-12 to :math:`\tau L_i(t')`; here a loss of zero in an earlier step counts
+    as unchanged.
 
     References
     ----------
@@ -47,6 +49,8 @@ class ReLoBRaLo(LossWeighting):
 
     Examples
     --------
+    The first loss has halved, and the second has not changed:
+
     >>> import torch
     >>> from skmtl.aggregation import ReLoBRaLo
     >>> from skmtl.base import Signals
@@ -64,13 +68,13 @@ class ReLoBRaLo(LossWeighting):
         self.rho = rho
 
     def check(self, n_tasks: int) -> None:
-        """Raise ValueError where a parameter cannot be used."""
+        """Raise ValueError if a parameter is out of range."""
         checked_number(self, "alpha", self.alpha, 0.0, 1.0)
         checked_number(self, "temperature", self.temperature, 0.0, strict=True)
         checked_number(self, "rho", self.rho, 0.0, 1.0)
 
     def init(self, n_networks: int, n_tasks: int, *, device: Device = None) -> State:
-        """Return the state before the first step, see the base class."""
+        """Return the state before the first step."""
         shape = n_networks, n_tasks, device
         start = zeros(*shape)
         first, last = unknown(*shape), unknown(*shape)
@@ -88,9 +92,8 @@ class ReLoBRaLo(LossWeighting):
         since_last = balanced(ratio(losses, state["last"]) / self.temperature, present)
         past = keep * state["weights"] + (1.0 - keep) * since_first
         weights = self.alpha * past + (1.0 - self.alpha) * since_last
-        weights = torch.where(
-            state["steps"] == 0, 1.0, torch.where(state["steps"] == 1, since_last, weights)
-        )
+        weights = torch.where(state["steps"] == 1, since_last, weights)
+        weights = torch.where(state["steps"] == 0, 1.0, weights)
         new = {
             "weights": weights,
             "first": filled(state["first"], losses),

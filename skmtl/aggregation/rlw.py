@@ -1,4 +1,4 @@
-"""RLW: random weights."""
+"""RLW: random task weights."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ from skmtl.base import Signals
 
 
 class RLW(BlindWeighting):
-    r"""Draw the weights anew in every step.
+    r"""Random loss weighting (RLW): draw new task weights in every step.
 
     .. math:: w = \operatorname{softmax}(z), \qquad z \sim N(0, I)
 
     Notes
     -----
-    Random loss weighting [1]_: the baseline that other weightings have to beat. Reads no losses, so
-    it can be asked for weights by a Gramian as well. Without a generator the weights are the mean
-    of the draws, 1/T.
+    A baseline that other weightings should beat [1]_. The weights do not depend on the losses, so
+    `weights` accepts a Gramian as well. Without a generator they are their mean, 1/T.
 
     References
     ----------
@@ -34,9 +33,10 @@ class RLW(BlindWeighting):
     >>> from skmtl.aggregation import RLW
     >>> from skmtl.base import Signals
     >>> generator = torch.Generator().manual_seed(0)
-    >>> weights, _ = RLW().step(Signals(losses=torch.ones(3), generators=generator), {})
-    >>> weights.sum()
-    tensor(1., dtype=torch.float64)
+    >>> RLW().step(Signals(losses=torch.ones(3), generators=generator), {})[0]
+    tensor([0.8446, 0.1349, 0.0205], dtype=torch.float64)
+    >>> RLW().step(Signals(losses=torch.ones(3)), {})[0]
+    tensor([0.3333, 0.3333, 0.3333], dtype=torch.float64)
     """
 
     def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:

@@ -1,4 +1,4 @@
-"""A loss weighting in which tasks whose gradients deviate from the others count for more."""
+"""Loss weightings combined with the priorities of SVFair."""
 
 from __future__ import annotations
 
@@ -20,24 +20,26 @@ METHODS: dict[str, type[Method]] = {"rlw": RLW, "dwa": DWA, "uw": UW}
 
 
 class ShapleyWeighted(LossWeighting):
-    r"""Multiply the losses by SVFair's priorities before a loss weighting sees them.
+    r"""Loss weighting of losses that are multiplied by the priorities of SVFair.
 
-    .. math:: L_i' = \omega_i L_i, \qquad \omega = \operatorname{softmax}(\phi / \tau), \qquad w_i =
-        \omega_i w_i'
+    .. math:: L_i' = \omega_i L_i, \qquad \omega = \operatorname{softmax}(\phi / \tau), \qquad
+        w_i = \omega_i w_i'
 
-    with :math:`\phi` the Shapley values of the conflict between the task gradients of the trunk and
-    :math:`w'` the weights for L'.
+    where :math:`\phi` are the Shapley values of the tasks in the conflict between the task
+    gradients of the trunk, and :math:`w'` are the weights that the loss weighting gives to L'.
 
     Parameters
     ----------
     method : {"rlw", "dwa", "uw"} or object, default="rlw"
-        The loss weighting, or a configured :class:`RLW`, :class:`DWA` or :class:`UW`.
+        Loss weighting, by name or as an :class:`RLW`, :class:`DWA` or :class:`UW` object.
     utility : {"voldet", "voldetpro"}, default="voldet"
-        What conflict is, see :func:`voldet` and :func:`voldetpro`.
+        Measure of conflict, see :func:`voldet` and :func:`voldetpro`.
     tau : float or "auto", default=1.0
-        Temperature, see :class:`SVFair`.
+        Temperature of the priorities, see :class:`SVFair`. Small values favor tasks whose gradients
+        deviate; large values make all priorities alike.
     n_permutations : int, default=1000
-        Orders drawn where Shapley values have to be sampled: VolDetPro with more than 12 tasks.
+        Number of random orders if the Shapley values are sampled (VolDetPro with more than 12
+        tasks).
 
     See Also
     --------
@@ -45,9 +47,10 @@ class ShapleyWeighted(LossWeighting):
 
     Notes
     -----
-    The variants of table 6 of [1]_. Weights need the Gramian of the unweighted task gradients. UW
-    learns from L'; DWA compares the plain mean losses of epochs. The priorities
-    sum to 1, so that steps are about T times shorter than those of the method alone.
+    These are the variants of table 6 of [1]_. The priorities are those of the Gramian of the
+    unweighted task gradients. UW learns from L', whereas DWA compares the unweighted mean losses of
+    the epochs. The priorities sum to 1, so that steps are about T times shorter than those of the
+    loss weighting alone.
 
     References
     ----------
@@ -56,14 +59,14 @@ class ShapleyWeighted(LossWeighting):
 
     Examples
     --------
+    The third gradient deviates from the other two:
+
     >>> import torch
     >>> from skmtl.aggregation import ShapleyWeighted
     >>> from skmtl.base import Signals
     >>> gramian = torch.tensor([[1.0, 0.8, 0.0], [0.8, 1.0, 0.0], [0.0, 0.0, 1.0]])
-    >>> method, signals = (
-    ...     ShapleyWeighted("dwa", tau=0.2),
-    ...     Signals(losses=torch.ones(1, 3), gramian=gramian[None]),
-    ... )
+    >>> method = ShapleyWeighted("dwa", tau=0.2)
+    >>> signals = Signals(losses=torch.ones(1, 3), gramian=gramian[None])
     >>> method.step(signals, method.init(1, 3))[0]
     tensor([[0.1438, 0.1438, 0.7124]], dtype=torch.float64)
     """
@@ -82,21 +85,21 @@ class ShapleyWeighted(LossWeighting):
         self.n_permutations = n_permutations
 
     def check(self, n_tasks: int) -> None:
-        """Raise ValueError where a parameter cannot be used."""
+        """Raise ValueError if a parameter is out of range."""
         self._method().check(n_tasks)
         checked_choice(self, "utility", self.utility, UTILITIES)
         check_shapley(self, self.tau, self.n_permutations)
 
     def init(self, n_networks: int, n_tasks: int, *, device: Device = None) -> State:
-        """Return the state of the method."""
+        """Return the state of the loss weighting."""
         return self._method().init(n_networks, n_tasks, device=device)
 
     def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
-        """Return the weights, (..., T), and the state of the method, which sees L'."""
+        """Return the weights, (..., T), and the state of the loss weighting, which reads L'."""
         losses, gramian = signals.losses, signals.gramian.detach().to(torch.float64)
         if gramian.shape[:-1] != losses.shape:
             raise ValueError(
-                f"gramian must be of shape {(*losses.shape, losses.shape[-1])} for losses of shape "
+                f"gramian must have shape {(*losses.shape, losses.shape[-1])} for losses of shape "
                 f"{tuple(losses.shape)}. Got {tuple(gramian.shape)}."
             )
         if "present" in signals.sources:
@@ -107,7 +110,7 @@ class ShapleyWeighted(LossWeighting):
         return omega * weights, state
 
     def end_epoch(self, signals: Signals, state: State) -> State:
-        """Return the next state of the method, from the plain mean losses of the epoch."""
+        """Return the next state of the loss weighting, from the mean losses of the epoch."""
         return self._method().end_epoch(signals, state)
 
     def _priorities(self, gramian: Tensor) -> Tensor:
@@ -128,5 +131,5 @@ class ShapleyWeighted(LossWeighting):
             return self.method
         raise ValueError(
             f"The 'method' parameter of ShapleyWeighted must be one of {tuple(METHODS)}, or an "
-            f"RLW, DWA or UW. Got {self.method!r} instead."
+            f"RLW, DWA or UW object. Got {self.method!r} instead."
         )

@@ -1,4 +1,4 @@
-"""SI: the sum of the logarithms of the losses."""
+"""SI: sum of the logarithms of the losses."""
 
 from __future__ import annotations
 
@@ -10,21 +10,23 @@ from skmtl.base import Signals
 
 
 class SI(LossWeighting):
-    r"""Add up the logarithms of the losses, so that no unit of a loss matters.
+    r"""Scale-invariant scalarization (SI): minimize the sum of the logarithms of the losses.
 
     .. math:: \min \sum_i \log L_i, \qquad w_i = 1 / L_i
 
     See Also
     --------
-    GLS : The same direction, of another length.
+    GLS : The same direction, whose length shrinks with the losses.
 
     Notes
     -----
-    Scale-invariant linear scalarization. Multiplying a loss by a constant changes nothing. A task
-    whose loss is zero has a zero gradient: it gets weight 0.
+    Multiplying a loss by a constant does not change the direction, so the units of the losses do
+    not matter. A task whose loss is zero gets weight 0.
 
     Examples
     --------
+    All weighted losses are 1:
+
     >>> import torch
     >>> from skmtl.aggregation import SI
     >>> from skmtl.base import Signals

@@ -1,4 +1,4 @@
-"""STCH: a smooth maximum of the losses."""
+"""STCH: smooth maximum of the losses."""
 
 from __future__ import annotations
 
@@ -27,33 +27,33 @@ from skmtl.base import Signals
 
 
 class STCH(LossWeighting):
-    r"""Minimize a smooth maximum of the losses (smooth Tchebycheff scalarization).
+    r"""Smooth Tchebycheff scalarization (STCH): minimize a smooth maximum of the losses.
 
-    With ``form="log"``, from the epoch after the warm-up on,
+    With ``form="log"``, after the warm-up,
 
     .. math:: \min T \mu \log \sum_i \exp\!\Big(\frac1\mu \log \frac{L_i}{n_i}\Big), \qquad
         w_i = \frac{T}{L_i} \operatorname{softmax}\!\Big(\frac1\mu \log \frac{L_j}{n_j}\Big)_i
 
-    where :math:`n_i` is the mean loss of the last epoch of the warm-up. Up to its end the sum
-    of the logarithms counts, as in :class:`SI`. With ``form="raw"``
+    where :math:`n_i` is the mean loss in the last epoch of the warm-up. During the warm-up, the sum
+    of the logarithms is minimized, as in :class:`SI`. With ``form="raw"``,
 
-    .. math:: \min \mu \log \sum_i \exp(p_i (L_i - z_i) / \mu), \qquad w_i = p_i
-        \operatorname{softmax}(p_j (L_j - z_j) / \mu)_i
+    .. math:: \min \mu \log \sum_i \exp(p_i (L_i - z_i) / \mu), \qquad
+        w_i = p_i \operatorname{softmax}(p_j (L_j - z_j) / \mu)_i
 
     Parameters
     ----------
     mu : float, default=1.0
-        Smoothness; towards 0 the step follows the worst task alone. In the unit of the losses where
-        ``form="raw"``.
+        Smoothness; as it approaches 0, the step follows the worst task alone. In units of the
+        losses if ``form="raw"``.
     form : {"log", "raw"}, default="log"
-        "log" is the form of the authors' multi-task experiments, in which no scale of a loss
-        matters; "raw" that of the paper's theory.
+        "log" is the form of the paper's multi-task experiments, which does not depend on the scales
+        of the losses. "raw" is the form of its theory.
     warmup : int, default=4
-        With "log": n is taken from the epoch of this index, counted from 0.
+        With "log": index, counted from 0, of the epoch whose mean losses are n.
     preferences : float or array-like of shape (T,), default=1.0
-        With "raw": positive factors p of the tasks.
+        With "raw": positive factors p of the tasks; a larger factor favors the task.
     ideal : float or array-like of shape (T,), default=0.0
-        With "raw": losses z that cannot be reached.
+        With "raw": ideal losses z, which are lower bounds of the losses.
 
     See Also
     --------
@@ -61,9 +61,9 @@ class STCH(LossWeighting):
 
     Notes
     -----
-    Both forms are those of [1]_ and its programs. A task without a loss in the last epoch of
-    the warm-up is compared with its first later epoch. In the "log" form, a task whose loss is
-    zero is left out, with weight 0.
+    Both forms follow [1]_ and its published code. A task without labels in the last epoch of the
+    warm-up is compared with its first later epoch. In the "log" form, a task whose loss is zero
+    gets weight 0.
 
     References
     ----------
@@ -72,6 +72,8 @@ class STCH(LossWeighting):
 
     Examples
     --------
+    "raw" compares the losses, and "log" compares each loss with that after the warm-up:
+
     >>> import torch
     >>> from skmtl.aggregation import STCH
     >>> from skmtl.base import Signals
@@ -100,7 +102,7 @@ class STCH(LossWeighting):
         self.ideal = ideal
 
     def check(self, n_tasks: int) -> None:
-        """Raise ValueError where a parameter cannot be used."""
+        """Raise ValueError if a parameter is out of range."""
         checked_choice(self, "form", self.form, ("log", "raw"))
         checked_number(self, "mu", self.mu, 0.0, strict=True)
         checked_count(self, "warmup", self.warmup, 0)
@@ -108,7 +110,7 @@ class STCH(LossWeighting):
         checked_per_task(self, "ideal", self.ideal, n_tasks)
 
     def init(self, n_networks: int, n_tasks: int, *, device: Device = None) -> State:
-        """Return the state before the first step, see the base class."""
+        """Return the state before the first step."""
         if self.form == "raw":
             return {}
         nadir = unknown(n_networks, n_tasks, device)
@@ -125,7 +127,7 @@ class STCH(LossWeighting):
             shares = task_softmax(preferences * gaps / self.mu, present)
             return batch.weights(preferences * shares), state
         active = unsolved(losses, present)
-        # Up to the end of the warm-up the nadir is unknown, and all shares are 1.
+        # Until the end of the warm-up the nadir is unknown, and all shares are 1.
         relative = ratio(losses, state["nadir"])
         shares = balanced(torch.where(active, relative, 1.0).log() / self.mu, active)
         return batch.weights(shares * inverse(losses, active)), state

@@ -1,4 +1,4 @@
-"""The sum of the task losses, which is the sum of the task gradients."""
+"""Sum of the task losses, which is the sum of the task gradients."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from skmtl.base import Signals
 
 
 class Sum(BlindWeighting):
-    r"""Add the tasks up.
+    r"""Unit weights: minimize the sum of the task losses.
 
     .. math:: w_i = 1
 
     Notes
     -----
-    The direction of `Mean`, T times as long: with Adam nearly the same training, with plain
-    gradient descent T times the learning rate.
+    The direction is that of `Mean`, T times as long. With Adam, training is nearly the same; with
+    plain gradient descent, it is that of T times the learning rate.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""SVFair: tasks whose gradients deviate from the others get a larger share of the step."""
+"""SVFair: tasks whose gradients deviate from the others get a larger share of the improvement."""
 
 from __future__ import annotations
 
@@ -19,68 +19,70 @@ from skmtl.aggregation.shapley import UTILITIES, shapley_shares, volume_shares
 from skmtl.aggregation.voldet import normalized, share_in_conflict
 from skmtl.base import Aggregator, Signals, TrunkStep
 
-# share of negative cosines above which utility="auto" takes VolDetPro: section 5.5 of the paper
+# Share of negative cosines above which utility="auto" takes VolDetPro, section 5.5 of the paper.
 CONFLICT = 0.25
-LARGEST_RATIO = (
-    2.0  # kappa_max of appendix H.1: the largest priority is at most this many times the mean
-)
-# where priorities differ less than that at any temperature, "auto" stops here instead of blowing up
-# rounding noise
+# kappa_max of appendix H.1: the largest priority is at most this many times the mean.
+LARGEST_RATIO = 2.0
+# Smallest temperature of "auto". If the priorities still differ less than LARGEST_RATIO allows, a
+# smaller one would amplify rounding errors.
 SMALLEST_TAU = 0.1
 SMALLEST_PRIORITY = 1e-12  # a priority of 0 would have no solution
 
 
 class SVFair(EquationWeighting):
-    r"""Weights that give every task a gain in proportion to the deviation of its gradient.
+    r"""SVFair: weighted fair improvements, with priority for tasks whose gradients deviate.
 
-    The deviation is from the gradients of the other tasks.
+    With the task gradients :math:`g_i`, their Gramian :math:`G`, and the Shapley values
+    :math:`\phi` of the tasks in the conflict between the gradients,
 
-    With the task gradients :math:`g_i`, their Gramian :math:`G` and the Shapley values :math:`\phi`
-    of their conflict,
+    .. math:: \omega = \operatorname{softmax}(\phi / \tau), \qquad
+        (G \alpha)_i^2 = \omega_i / \alpha_i, \qquad d = \sum_i \alpha_i g_i.
 
-    .. math:: \omega = \operatorname{softmax}(\phi / \tau), \qquad (G \alpha)_i^2 = \omega_i /
-        \alpha_i, \qquad
-              d = \sum_i \alpha_i g_i.
-
-    The step :math:`d` minimizes :math:`\sum_i \omega_i / \langle g_i, d \rangle` among the steps of
-    its length.
+    The direction :math:`d` minimizes :math:`\sum_i \omega_i / \langle g_i, d \rangle` among all
+    directions of its length.
 
     Parameters
     ----------
     utility : {"voldet", "voldetpro", "auto"}, default="voldet"
-        What conflict is, see :func:`voldet` and :func:`voldetpro`. "auto" takes VolDetPro where
-        more than a quarter of the task pairs have a negative cosine, anew in every call.
+        Measure of conflict, see :func:`voldet` and :func:`voldetpro`. "auto" uses VolDetPro in
+        steps in which more than a quarter of the task pairs have a negative cosine.
     tau : float or "auto", default=1.0
-        Temperature: small values favor deviating tasks, large ones make all alike. "auto" takes
-        the smallest temperature from 0.1 up at which no task has more than twice the mean priority
-        :math:`1 / T`, anew in every call.
+        Temperature. Small values favor tasks whose gradients deviate from the others; large values
+        make all priorities alike. "auto" takes in every step the smallest temperature, but at
+        least 0.1, at which no task has more than twice the mean priority :math:`1 / T`.
     n_permutations : int, default=1000
-        Orders drawn where Shapley values have to be sampled: VolDetPro with more than 12 tasks,
-        where 100 already bring the error below 1 % of the spread between tasks. VolDet is always
-        exact.
+        Number of random orders if the Shapley values are sampled (VolDetPro with more than 12
+        tasks). 100 orders already reduce the error below 1 % of the spread between tasks. VolDet is
+        always exact.
     max_norm : float or None, default=1.0
-        Length to which a network clips the step of the trunk.
+        Length to which the step of the trunk is clipped in training; None = no limit.
     head_gradient : {"own", "weighted"}, default="own"
-        What a network's heads follow: the loss of their task, or that loss times
+        Loss that trains a task head: the loss of its task, or that loss times
         :math:`T \alpha_i`.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If the gradients are Pareto-stationary: the equation then has no solution, and the losses of
+        the tasks that oppose each other hardly change.
 
     See Also
     --------
-    shapley_values : The values, without sampling.
+    shapley_values : The Shapley values.
 
     Notes
     -----
-    Softmax, equation and heads are those of [1]_, the equation is solved to 1e-10 by Newton's
+    Softmax, equation and heads are those of [1]_; the equation is solved to 1e-12 by Newton's
     method. The paper samples the Shapley values of more than a few tasks; here those of VolDet have
-    a closed form. With two tasks both have the same Shapley value, so that all settings give the
+    a closed form. Two tasks always have the same Shapley value, so that all settings give the
     weights of FairGrad(alpha=2) times a constant.
 
-    Appendix H.1 chooses the temperature once, after a warm-up, and leaves its bounds open: "auto"
-    follows its rule in every call, with the bounds above.
+    Appendix H.1 of the paper chooses the temperature once, after a warm-up, and does not state the
+    bounds. "auto" applies its rule in every step, with the bounds above.
 
-    A task whose gradient is zero is left out: the others get the direction that they would get
-    without it. Its own weight is finite, as if it were orthogonal to the others, of mean priority
-    and of their mean norm. Priorities below 1e-12 are raised to that.
+    A task whose gradient is zero does not change the direction of the others. Its weight is finite:
+    it counts as orthogonal to the others, with mean priority and their mean norm. Priorities below
+    1e-12 are raised to 1e-12.
 
     References
     ----------
@@ -89,12 +91,12 @@ class SVFair(EquationWeighting):
 
     Examples
     --------
+    The third gradient deviates from the other two:
+
     >>> import torch
     >>> from skmtl.aggregation import SVFair
-    >>> jacobian = torch.tensor(
-    ...     [[1.0, 0.0, 0.0], [1.0, 0.5, 0.0], [0.0, 0.0, 1.0]], dtype=torch.float64
-    ... )
-    >>> SVFair(tau=0.1).weights(jacobian @ jacobian.T)
+    >>> gramian = torch.tensor([[1.0, 1.0, 0.0], [1.0, 1.25, 0.0], [0.0, 0.0, 1.0]])
+    >>> SVFair(tau=0.1).weights(gramian)
     tensor([0.1754, 0.1419, 0.9881], dtype=torch.float64)
     """
 
@@ -114,7 +116,7 @@ class SVFair(EquationWeighting):
         self.head_gradient = head_gradient
 
     def check(self, n_tasks: int) -> None:
-        """Raise ValueError where a parameter cannot be used."""
+        """Raise ValueError if a parameter is out of range."""
         check_shapley(self, self.tau, self.n_permutations)
         checked_choice(self, "utility", self.utility, (*UTILITIES, "auto"))
         checked_choice(self, "head_gradient", self.head_gradient, ("own", "weighted"))
@@ -127,8 +129,8 @@ class SVFair(EquationWeighting):
 
     def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
         """Return the weights, (..., T)."""
-        # All networks see the same orders, so that none depends on the others: generators of single
-        # networks are not used.
+        # All networks use the same orders, so that no network depends on the others. Generators of
+        # single networks are not used.
         generator = signals.generators
         random_state = generator if isinstance(generator, torch.Generator) else 0
 
@@ -158,44 +160,41 @@ class SVFair(EquationWeighting):
 
 
 def check_shapley(owner: Aggregator, tau: object, n_permutations: object) -> None:
-    """Raise ValueError where a temperature or number of permutations cannot be used."""
+    """Raise ValueError if a temperature or a number of permutations is out of range."""
     if tau != "auto":
         checked_number(owner, "tau", tau, 0.0, strict=True)
     checked_count(owner, "n_permutations", n_permutations, 1)
 
 
 def priorities(shares: Array, present: NDArray[np.bool_], tau: float | None) -> Array:
-    """Return softmax(shares / tau) over the tasks that have a gradient.
+    """Return softmax(shares / tau) over the tasks with a nonzero gradient; tau None = "auto".
 
-    Tasks without one get 1 / the number of those that have one; tau None = "auto".
+    The other tasks get the mean priority.
     """
     n_present = np.maximum(present.sum(-1, keepdims=True), 1)
     with np.errstate(invalid="ignore"):
-        gaps = np.where(
-            present, np.where(present, shares, -np.inf).max(-1, keepdims=True) - shares, np.inf
-        )
-        relative = np.exp(
-            -(_largest_inverse_temperature(gaps, n_present) if tau is None else 1 / tau) * gaps
-        )
+        largest = np.where(present, shares, -np.inf).max(-1, keepdims=True)
+        gaps = np.where(present, largest - shares, np.inf)
+        inverse = _largest_inverse_temperature(gaps, n_present) if tau is None else 1 / tau
+        relative = np.exp(-inverse * gaps)
         omega = np.maximum(relative / relative.sum(-1, keepdims=True), SMALLEST_PRIORITY)
     weights: Array = np.where(present, omega, 1 / n_present)
     return weights
 
 
 def _largest_inverse_temperature(gaps: Array, n_present: NDArray[np.int64]) -> Array:
-    """Return the largest 1 / tau at which no priority is too large: appendix H.1, by bisection.
+    """Return the largest 1 / tau at which no priority exceeds LARGEST_RATIO times the mean.
 
-    No priority exceeds LARGEST_RATIO times the mean.
+    This is the rule of appendix H.1, by bisection.
     """
 
     def allowed(inverse: Array) -> NDArray[np.bool_]:
-        fits: NDArray[np.bool_] = n_present <= LARGEST_RATIO * np.exp(-inverse * gaps).sum(
-            -1, keepdims=True
-        )
+        total = np.exp(-inverse * gaps).sum(-1, keepdims=True)
+        fits: NDArray[np.bool_] = n_present <= LARGEST_RATIO * total
         return fits
 
     high = np.full(n_present.shape, 1 / SMALLEST_TAU)
-    low = np.where(allowed(high), high, 1e-300)  # not 0, which times an infinite gap is no number
+    low = np.where(allowed(high), high, 1e-300)  # not 0, which times an infinite gap is NaN
     for _ in range(50):
         middle = (low + high) / 2
         fits = allowed(middle)

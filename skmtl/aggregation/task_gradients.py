@@ -1,7 +1,4 @@
-"""How a network takes the gradients that a weighting weighs.
-
-Of what, how often, and clipped to what length.
-"""
+"""Options of gradient weightings: gradients of what, how often, and how they are clipped."""
 
 from __future__ import annotations
 
@@ -24,37 +21,44 @@ GRADIENT_METHODS: dict[str, Callable[[], Aggregator]] = {
     name: kind for name, kind in AGGREGATORS.items() if kind.kind == "gradient_weights"
 }
 AT, HEADS = ("parameters", "representation"), ("own", "weighted")
-# Entries of the state: weights that are kept, and the step in which they are asked for anew.
+# Entries of the state: the weights that are kept, and the step in which they are computed again.
 KEPT, DUE = "kept", "due"
 
 
 class TaskGradients(Aggregator):
-    r"""Gradient weighting with other gradients, at other steps, or with another length.
+    r"""Gradient weighting with cheaper gradients, less frequent updates, or other clipping.
 
     Parameters
     ----------
     method : str or object
         The gradient weighting: a name, or an object such as :class:`UPGrad` or :class:`SVFair`.
     at : {"parameters", "representation"}, default="parameters"
-        What the gradients are of. "parameters": the trunk's parameters, exact, one reverse pass of
-        the trunk for each task. "representation": the outputs of the trunk for the rows of the
-        batch, for little more than the price of the mean; an approximation that needs tasks that
-        share rows.
+        Variables of the gradients. "parameters": the parameters of the trunk, which is exact and
+        takes one backward computation through the trunk per task. "representation": the outputs of
+        the trunk for the rows of the batch, an approximation that costs little more than `Mean`. It
+        needs tasks that share rows.
     every : int, default=1
-        Steps for which weights are kept: in between, a step costs as much as that of the mean.
+        Number of steps for which weights are kept. A larger value is faster: steps in between cost
+        as much as those of `Mean`.
     max_norm : float, None or "method", default="method"
-        Length to which the trunk's gradient is clipped; None = no limit, "method" = as the method
-        has it.
+        Length to which the gradient of the trunk is clipped; None = no limit, "method" = that of
+        the method.
     head_gradient : {"own", "weighted", "method"}, default="method"
-        What a head follows: the loss of its task, or that loss times the task's weight.
+        Loss that trains a task head: the loss of its task, that loss times the task weight, or that
+        of the method.
+
+    Raises
+    ------
+    ValueError
+        In ``fit``, if a parameter is out of range or `method` is not a gradient weighting.
 
     Notes
     -----
-    With Z the outputs of the trunk and :math:`\theta` its parameters,
-    :math:`g_i = (\partial Z / \partial \theta)^\top \partial L_i / \partial Z`: "representation"
-    weighs :math:`\partial L_i / \partial Z`, an upper bound of what the weights promise at the
-    parameters [1]_. That two tasks do not conflict at Z does not say that they do not conflict at
-    :math:`\theta`.
+    Let Z be the outputs of the trunk and :math:`\theta` its parameters. Then
+    :math:`g_i = (\partial Z / \partial \theta)^\top \partial L_i / \partial Z`, and
+    "representation" uses the gradients :math:`\partial L_i / \partial Z`. For MGDA, this minimizes
+    an upper bound of the objective [1]_. Tasks whose gradients do not conflict at Z can still
+    conflict at :math:`\theta`.
 
     References
     ----------
@@ -63,14 +67,15 @@ class TaskGradients(Aggregator):
 
     Examples
     --------
+    Mean weights of three tasks in each of five epochs:
+
     >>> from sklearn.datasets import make_regression
     >>> from skmtl import MultiTaskRegressor
     >>> from skmtl.aggregation import TaskGradients
     >>> X, Y = make_regression(n_targets=3, n_features=5, random_state=0)
     >>> aggregator = TaskGradients("svfair", at="representation", every=4)
-    >>> MultiTaskRegressor(aggregator=aggregator, max_iter=5, random_state=0).fit(
-    ...     X, Y
-    ... ).aggregation_weights_.shape
+    >>> model = MultiTaskRegressor(aggregator=aggregator, max_iter=5, random_state=0).fit(X, Y)
+    >>> model.aggregation_weights_.shape
     (5, 3)
     """
 
@@ -98,7 +103,7 @@ class TaskGradients(Aggregator):
 
     @property
     def trunk_step(self) -> TrunkStep:  # type: ignore[override]
-        """How a network applies the weights: as the method has it, with what is set here."""
+        """How a network applies the weights: as the method does, with the parameters set here."""
         rule = self._method().trunk_step
         if self.max_norm != "method":
             rule = replace(rule, max_norm=checked_max_norm(self, self.max_norm))
@@ -107,7 +112,7 @@ class TaskGradients(Aggregator):
         return rule
 
     def check(self, n_tasks: int) -> None:
-        """Raise ValueError where a parameter cannot be used."""
+        """Raise ValueError if a parameter is out of range."""
         checked_choice(self, "at", self.at, AT)
         checked_count(self, "every", self.every, 1)
         if self.max_norm != "method":
@@ -116,7 +121,7 @@ class TaskGradients(Aggregator):
         self._method().check(n_tasks)
 
     def init(self, n_networks: int, n_tasks: int, *, device: Device = None) -> State:
-        """Return the state of the method and, where weights are kept, these and when they end."""
+        """Return the state of the method, and the weights that are kept with their due steps."""
         state = self._method().init(n_networks, n_tasks, device=device)
         if self.every == 1:
             return state
@@ -133,7 +138,7 @@ class TaskGradients(Aggregator):
         state = {name: _copy(values) for name, values in state.items()}
         due = np.flatnonzero((source.steps >= state[DUE]).cpu().numpy())
         if "unsolved" in state:
-            state["unsolved"][:] = torch.nan  # nothing is asked of networks that are not due
+            state["unsolved"][:] = torch.nan  # unknown for networks that are not due
         if len(due):
             own = {name: values[due] for name, values in state.items() if name not in (KEPT, DUE)}
             state[KEPT][due], new = _as_float64(method.step(signals.part(due), own))
@@ -152,19 +157,19 @@ class TaskGradients(Aggregator):
         gramian : Tensor of shape (..., T, T)
             Inner products of the task gradients; leading axes are networks.
         generator : torch.Generator, sequence of torch.Generator or None, default=None
-            For methods that draw.
+            Source of random numbers, for methods that draw.
         **options : Tensor
-            What else the ``weights`` of the method takes.
+            Further arguments of the method's ``weights``.
 
         Returns
         -------
         Tensor of shape (..., T)
-            One weight per task.
+            One weight per task, float64.
         """
         method = self._method()
         self.check(checked_shape(gramian, type(self).__name__).shape[-1])
         if not isinstance(method, GradientWeighting):
-            raise TypeError(f"{method!r} has no weights(gramian): use it in training.")
+            raise TypeError(f"{method!r} has no method weights(gramian). Use it in training.")
         return method.weights(gramian, generator=generator, **options)
 
     def aggregate(self, jacobian: Tensor, *, generator: Generators = None) -> Tensor:
@@ -175,16 +180,16 @@ class TaskGradients(Aggregator):
         jacobian : Tensor of shape (..., T, P)
             One row per task, one column per parameter; leading axes are networks.
         generator : torch.Generator, sequence of torch.Generator or None, default=None
-            For methods that draw.
+            Source of random numbers, for methods that draw.
 
         Returns
         -------
         Tensor of shape (..., P)
-            The direction.
+            The direction, in the dtype of `jacobian`.
         """
         method = self._method()
         if not isinstance(method, GradientWeighting):
-            raise TypeError(f"{method!r} has no aggregate(jacobian): use it in training.")
+            raise TypeError(f"{method!r} has no method aggregate(jacobian). Use it in training.")
         return method.aggregate(jacobian, generator=generator)
 
     def diagnostics(self, gramian: Tensor) -> dict[str, Tensor]:
@@ -215,5 +220,5 @@ def _as_float64(result: tuple[Tensor, State]) -> tuple[Tensor, State]:
 
 
 def _copy(values: Tensor) -> Tensor:
-    """Return a copy; TorchJD's states are arrays of modules."""
+    """Return a copy of a tensor, or of an array (the state of a TorchJD object)."""
     return values.clone() if isinstance(values, Tensor) else values.copy()

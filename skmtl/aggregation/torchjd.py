@@ -1,4 +1,4 @@
-"""Aggregators and weightings of TorchJD, as plug-ins of the training loop."""
+"""Aggregators and weightings of TorchJD as aggregators of the training loop."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from skmtl.base import Aggregator, Signals
 
 
 class Module(Protocol):
-    """What a matrix is given to."""
+    """A module of TorchJD, which maps a matrix to weights or a direction."""
 
     def __call__(self, matrix: Tensor, /) -> Tensor:
         """Return weights or a direction."""
 
 
-# TorchJD's modules keep their history themselves: the state holds one of them for each network.
+# TorchJD's modules keep their own history, so the state has one module per network.
 Copies: TypeAlias = NDArray[np.object_]
 
 
 def is_torchjd(value: object) -> bool:
-    """Whether a value is an aggregator or a weighting of TorchJD; without importing it."""
+    """Return whether a value is an aggregator or a weighting of TorchJD, without importing it."""
     return any(
         kind.__module__.split(".")[0] == "torchjd" and kind.__name__ in ("Aggregator", "Weighting")
         for kind in type(value).__mro__
@@ -36,13 +36,13 @@ def is_torchjd(value: object) -> bool:
 
 
 def from_torchjd(module: object) -> Aggregator:
-    """Return the plug-in of a TorchJD object.
+    """Return the aggregator for a TorchJD object.
 
-    It reads Gramians where it needs no more, else Jacobians.
+    It reads the Gramian if the object needs nothing else, and the Jacobian otherwise.
     """
     try:
         from torchjd.aggregation import Weighting
-    except ImportError as error:  # unpickled where it is not installed
+    except ImportError as error:  # an object unpickled where TorchJD is not installed
         raise ImportError(
             "TorchJD objects as aggregator= need the torchjd package: pip install 'skmtl[torchjd]'."
         ) from error
@@ -59,10 +59,7 @@ def from_torchjd(module: object) -> Aggregator:
 
 
 def _reads_jacobian(weighting: object) -> bool:
-    """Return whether a weighting is declared to read the Jacobian, not the Gramian.
-
-    The weighting that it wraps counts, too.
-    """
+    """Return whether a weighting, or one that it wraps, reads the Jacobian and not the Gramian."""
     kinds = {kind.__name__ for kind in type(weighting).__mro__}
     if "_MatrixWeighting" in kinds or "_GramianWeighting" in kinds:
         return "_MatrixWeighting" in kinds
@@ -70,7 +67,7 @@ def _reads_jacobian(weighting: object) -> bool:
 
 
 class _Weighed:
-    """A weighting of Jacobians as what turns a Jacobian into a direction."""
+    """Maps a Jacobian to a direction, with a weighting that reads the Jacobian."""
 
     def __init__(self, weighting: Module):
         self.weighting = weighting
@@ -79,13 +76,13 @@ class _Weighed:
         return self.weighting(jacobian) @ jacobian
 
     def reset(self) -> None:
-        """Forget what the weighting remembers."""
+        """Reset the history of the weighting."""
         if hasattr(self.weighting, "reset"):
             self.weighting.reset()
 
 
 class TorchJDWeighting(Aggregator):
-    """A weighting of TorchJD that reads a Gramian; every network has its copy."""
+    """A weighting of TorchJD that reads the Gramian; every network has its copy."""
 
     kind = "gradient_weights"
 
@@ -93,7 +90,7 @@ class TorchJDWeighting(Aggregator):
         self.module = module
 
     def init(self, n_networks: int, n_tasks: int, *, device: Device = None) -> State:
-        """Return a copy for each network."""
+        """Return a copy of the module per network."""
         return _copies(self.module, n_networks)
 
     def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
@@ -102,7 +99,7 @@ class TorchJDWeighting(Aggregator):
 
 
 class TorchJDAggregator(Aggregator):
-    """An aggregator of TorchJD that reads a Jacobian; every network has its copy."""
+    """An aggregator of TorchJD that reads the Jacobian; every network has its copy."""
 
     kind = "direction"
 
@@ -110,7 +107,7 @@ class TorchJDAggregator(Aggregator):
         self.module = module
 
     def init(self, n_networks: int, n_tasks: int, *, device: Device = None) -> State:
-        """Return a copy for each network."""
+        """Return a copy of the module per network."""
         return _copies(self.module, n_networks)
 
     def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
@@ -134,14 +131,14 @@ def _each(
     *,
     columns: bool = False,
 ) -> Tensor:
-    """Call every network's module: weights, or with ``columns`` directions.
+    """Call every network's module, and return weights, or with ``columns`` directions.
 
-    What a module draws from the global generator is drawn from the network's own, and nothing is
-    left behind. A module whose history is of another number of tasks (one was absent) forgets it; a
-    matrix that is not finite gives NaN.
+    Modules that draw from torch's global generator draw from that of their network instead; the
+    global state is restored. If the number of tasks has changed since the last call (a task was
+    absent), the module is reset. A matrix that is not finite gives NaN.
     """
     if not isinstance(generators, Sequence):
-        raise TypeError("TorchJD objects need a sequence of generators, one for each network.")
+        raise TypeError("TorchJD objects need a sequence of generators, one per network.")
     results = []
     n_tasks = matrices.shape[1]
     before = torch.random.get_rng_state()

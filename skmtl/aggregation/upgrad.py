@@ -1,4 +1,4 @@
-"""UPGrad: unconflicting projection of gradients."""
+"""UPGrad: mean of the task gradients, each projected so that it conflicts with no task."""
 
 from __future__ import annotations
 
@@ -12,21 +12,20 @@ from skmtl.base import Signals
 
 
 class UPGrad(GradientWeighting):
-    r"""Average the projections of the task gradients onto directions that harm no task.
-
-    A direction harms a task if it conflicts with the gradient of the task.
+    r"""UPGrad: mean of the task gradients, each projected so that it conflicts with no task.
 
     .. math:: w = \frac1T \sum_{i=1}^T v_i, \qquad v_i = \arg\min_{v \ge e_i} v^\top G v
 
-    The directions along which no loss rises form the dual cone of the gradients; so does every
-    average of them. Where nothing conflicts, it is the mean.
+    The gradients are projected onto their dual cone, which contains the directions along which no
+    loss rises. The cone is convex, so their mean is one of these directions, too. If no gradients
+    conflict, it is the mean of the gradients.
 
     Notes
     -----
     The T quadratic programs are solved exactly and without regularization, on gradients scaled to
-    length one, so that the direction conflicts with no task however short its gradient is. The
-    published code adds 1e-4 to the diagonal of the Gramian, divided by its trace, and takes the
-    mean where the trace is below 1e-4.
+    length one. The direction therefore conflicts with no task, however short its gradient is. The
+    published code of [1]_ divides the Gramian by its trace and adds 1e-4 to the diagonal, and takes
+    the mean if the trace is below 1e-4.
 
     References
     ----------
@@ -34,6 +33,8 @@ class UPGrad(GradientWeighting):
 
     Examples
     --------
+    Each of two conflicting gradients is projected onto the directions orthogonal to the other:
+
     >>> import torch
     >>> from skmtl.aggregation import UPGrad
     >>> UPGrad().weights(torch.tensor([[1.0, -0.5], [-0.5, 1.0]]))
@@ -52,7 +53,7 @@ class UPGrad(GradientWeighting):
 def project_on_dual_cone(gramian: Tensor, preferences: Tensor) -> Tensor:
     """Return the weights v >= u, (..., T), of the projection of J'u onto {d : J d >= 0}.
 
-    Preferences u are >= 0 and have shape (..., T).
+    The preferences u >= 0 have shape (..., T).
     """
     cosines, norms = unit_diagonal(gramian)
     wanted = preferences * norms

@@ -1,4 +1,4 @@
-"""UW: weights by a learned noise of each task."""
+"""UW: uncertainty weighting with a learned noise variance per task."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from skmtl.base import Signals
 
 
 class UW(LossWeighting):
-    r"""Learn the variance of each task's noise along with the network.
+    r"""Uncertainty weighting (UW): learn the noise variance of each task along with the network.
 
-    .. math:: \min_{\theta, s} \sum_i \tfrac12 e^{-s_i} L_i + \tfrac12 s_i, \qquad w_i = \tfrac12
-        e^{-s_i}
+    .. math:: \min_{\theta, s} \sum_i \tfrac12 e^{-s_i} L_i + \tfrac12 s_i, \qquad
+        w_i = \tfrac12 e^{-s_i}
 
     Parameters
     ----------
     learning_rate : float, default=1e-3
-        Of the log variances s, which take a step of Adam after every step of the network.
+        Learning rate of the log variances s, which take an Adam step after every step of the
+        network.
     initial : float or array-like of shape (T,), default=0.0
-        Log variances before the first step.
+        Log variances s before the first step.
 
     Notes
     -----
-    Uncertainty weighting [1]_ in its usual form, which takes the same formula for regression and
-    classification. At rest
-    :math:`s_i = \log L_i`, where the direction is that of :class:`SI`. Adam moves s by about the
-    learning rate a step, so that losses of very different size need many steps, or another
-    `initial`.
+    This is the common form of [1]_, with the same formula for regression and classification. The
+    stationary point is :math:`s_i = \log L_i`, where the direction is that of :class:`SI`. Adam
+    changes s by about the learning rate per step, so losses of very different sizes need many
+    steps, or another `initial`.
 
     References
     ----------
@@ -38,6 +38,8 @@ class UW(LossWeighting):
 
     Examples
     --------
+    The weight of the smaller loss rises from 1/2, and that of the larger loss falls:
+
     >>> import torch
     >>> from skmtl.aggregation import UW
     >>> from skmtl.base import Signals
@@ -52,12 +54,12 @@ class UW(LossWeighting):
         self.initial = initial
 
     def check(self, n_tasks: int) -> None:
-        """Raise ValueError where a parameter cannot be used."""
+        """Raise ValueError if a parameter is out of range."""
         checked_number(self, "learning_rate", self.learning_rate, 0.0)
         checked_per_task(self, "initial", self.initial, n_tasks)
 
     def init(self, n_networks: int, n_tasks: int, *, device: Device = None) -> State:
-        """Return the state before the first step, see the base class."""
+        """Return the state before the first step."""
         initial = checked_per_task(self, "initial", self.initial, n_tasks).to(device)
         state = learned(n_networks, n_tasks, device)
         return {**state, "value": state["value"] + initial}

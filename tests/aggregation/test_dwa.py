@@ -1,4 +1,4 @@
-"""DWA against a plain loop over passes."""
+"""DWA compared with a plain loop over epochs."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from tests.aggregation.conftest import advance, loss_weights, tensor
 @pytest.mark.parametrize("temperature", [0.5, 2.0])
 def test_six_passes_are_those_of_a_plain_loop(rng, temperature):
     method, state = DWA(temperature), None
-    passes = rng.uniform(0.1, 5.0, size=(6, 4))
-    for p, losses in enumerate(passes):
+    epochs = rng.uniform(0.1, 5.0, size=(6, 4))
+    for p, losses in enumerate(epochs):
         expected = np.ones(4)
         if p >= 2:
-            expected = np.exp(passes[p - 1] / passes[p - 2] / temperature)
+            expected = np.exp(epochs[p - 1] / epochs[p - 2] / temperature)
             expected *= 4 / expected.sum()
         assert torch.allclose(
             loss_weights(method, torch.ones(4), state), tensor(expected), rtol=1e-12

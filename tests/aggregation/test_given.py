@@ -1,4 +1,4 @@
-"""Gramians and Jacobians that users pass: what is no set of inner products is refused."""
+"""Gramians and Jacobians that users pass are rejected unless they are valid."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_products_rounded_to_single_precision_are_taken_in_double_precision(rng)
 def test_a_jacobian_that_is_not_finite_is_refused(method, broken, rng):
     jacobian = gaussian(rng)
     jacobian[1, 2] = broken
-    with pytest.raises(ValueError, match="needs a finite Jacobian. Got one that has NaN or infin"):
+    with pytest.raises(ValueError, match="needs a finite Jacobian. Got one with NaN or infin"):
         method.aggregate(jacobian)
 
 
@@ -83,5 +83,5 @@ def test_a_jacobian_that_is_not_finite_is_refused(method, broken, rng):
 def test_gradients_too_long_for_inner_products_are_refused(method):
     if type(method).__name__ in ("Mean", "Sum", "RLW"):
         pytest.skip("needs no inner products")
-    with pytest.raises(ValueError, match="inner products of the rows are not finite"):
+    with pytest.raises(ValueError, match="inner products of rows are finite; they overflow"):
         method.aggregate(1e200 * torch.eye(2, dtype=torch.float64))

@@ -61,7 +61,7 @@ def test_without_a_generator_the_larger_side_is_followed():
 
 def test_asking_for_weights_names_the_kind():
     assert GradDrop().kind == "direction"
-    with pytest.raises(TypeError, match="GradDrop is a Jacobian method"):
+    with pytest.raises(TypeError, match="GradDrop has no weights: it chooses among the entries"):
         GradDrop().weights(torch.eye(2))
 
 

@@ -82,5 +82,5 @@ def test_a_wrong_beta_is_refused(beta):
 
 
 def test_targets_for_another_number_of_tasks_are_refused():
-    with pytest.raises(ValueError, match="targets must hold a cosine for every pair of tasks"):
+    with pytest.raises(ValueError, match="targets must have a cosine for every pair of tasks"):
         GradVac().weights(torch.eye(3), targets=torch.zeros(2, 2))

@@ -1,4 +1,4 @@
-"""IGB against autograd of its objective, pass by pass."""
+"""IGB compared with autograd of its objective, epoch by epoch."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from tests.aggregation.conftest import advance, loss_weights, tensor
 
 def test_five_passes_follow_the_published_objective(rng):
     method, state = IGB(), None
-    passes = tensor(rng.uniform(0.5, 3.0, size=(5, 4)))
-    for p, means in enumerate(passes):
+    epochs = tensor(rng.uniform(0.5, 3.0, size=(5, 4)))
+    for p, means in enumerate(epochs):
         losses = tensor(rng.uniform(0.5, 3.0, size=4)).requires_grad_()
-        factors = torch.ones(4) if p < 2 else 4 * torch.softmax(losses.detach() / passes[1], -1)
+        factors = torch.ones(4) if p < 2 else 4 * torch.softmax(losses.detach() / epochs[1], -1)
         (expected,) = torch.autograd.grad((factors * losses.log()).sum(), losses)
         assert torch.allclose(loss_weights(method, losses, state), expected, rtol=1e-12)
         state = advance(method, means, state)

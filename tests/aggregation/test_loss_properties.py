@@ -1,6 +1,4 @@
-"""What all loss weightings have in common: pure, batched, indifferent to neighbours, and safe for
-the losses that training produces.
-"""
+"""Properties of all loss weightings: pure, batched, and safe for losses that occur in training."""
 
 from __future__ import annotations
 
@@ -424,7 +422,7 @@ def test_a_negative_loss_is_refused_where_logarithms_or_ratios_are_taken():
 def test_a_state_or_mask_of_another_shape_is_refused():
     with pytest.raises(
         ValueError,
-        match=r"state of UW must be of 1 networks and 2 tasks, as the losses are. Got 'value' of "
+        match=r"state of UW must be of 1 networks and 2 tasks, like the losses. Got 'value' of "
         r"shape \(2, 2\)",
     ):
         loss_weights(UW(), torch.ones(2), UW().init(2, 2))

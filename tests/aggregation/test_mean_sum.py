@@ -1,4 +1,4 @@
-"""Mean and Sum need nothing but the number of tasks."""
+"""Mean and Sum depend on the number of tasks only."""
 
 from __future__ import annotations
 

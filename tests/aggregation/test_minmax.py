@@ -1,4 +1,4 @@
-"""MinMax by hand, and online on a problem whose solution is known."""
+"""MinMax on worked examples, and online on a problem whose solution is known."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every parameter of every aggregator at values that it cannot have."""
+"""Every parameter of every aggregator with values that it cannot have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all aggregators have in common, and what groups of them promise."""
+"""Properties of all aggregators, and of families of aggregators."""
 
 from __future__ import annotations
 

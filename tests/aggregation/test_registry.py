@@ -1,4 +1,4 @@
-"""Names and objects that estimators take as aggregator=."""
+"""Names and objects that estimators accept as aggregator=."""
 
 from __future__ import annotations
 

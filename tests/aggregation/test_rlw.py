@@ -1,4 +1,4 @@
-"""RLW against draws made by hand."""
+"""RLW compared with the softmax of the same draws."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_without_a_generator_the_weights_are_the_mean_of_the_draws():
     assert torch.allclose(mean, tensor([0.25] * 4), atol=0.01)
 
 
-def test_members_with_generators_of_their_own_do_not_depend_on_their_neighbours():
+def test_networks_with_separate_generators_do_not_depend_on_each_other():
     together = loss_weights(RLW(), torch.ones(3, 4), generator=[seeded(7), seeded(8), seeded(9)])
     assert torch.equal(together[1], loss_weights(RLW(), torch.ones(1, 4), generator=[seeded(8)])[0])
 

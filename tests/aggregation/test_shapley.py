@@ -330,5 +330,5 @@ def test_an_unknown_choice_is_refused(arguments, message):
     [("voldet", "enumerate"), ("voldetpro", "enumerate"), ("voldetpro", "exact")],
 )
 def test_the_subsets_of_too_many_tasks_are_refused(utility, method):
-    with pytest.raises(ValueError, match=r"the limit is 16 tasks"):
+    with pytest.raises(ValueError, match=r"at most 16 tasks are supported"):
         shapley_values(torch.eye(17), utility, method=method)

@@ -1,4 +1,4 @@
-"""ShapleyWeighted against priorities made by hand."""
+"""ShapleyWeighted compared with priorities computed step by step."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_what_it_needs_is_said_where_it_is_missing():
         loss_weights(ShapleyWeighted("uw"), torch.ones(3))
     with pytest.raises(
         ValueError,
-        match=r"gramian must be of shape \(3, 3\) for losses of shape \(3,\). Got \(2, 2\)",
+        match=r"gramian must have shape \(3, 3\) for losses of shape \(3,\). Got \(2, 2\)",
     ):
         loss_weights(ShapleyWeighted("uw"), torch.ones(3), gramian=torch.eye(2))
     for unknown in ("mgda", MGDA()):

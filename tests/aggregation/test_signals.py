@@ -1,4 +1,4 @@
-"""What aggregators read is computed, once, and nothing else; and aggregators of users."""
+"""Signals are computed once and only if an aggregator reads them; user-defined aggregators."""
 
 from __future__ import annotations
 

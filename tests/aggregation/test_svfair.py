@@ -117,7 +117,7 @@ def test_the_weight_of_a_single_task_is_its_squared_length_to_the_power_of_minus
 
 # ---------------------------------------------------------------------- utility and temperature
 def test_auto_takes_voldetpro_only_where_more_than_a_quarter_of_the_pairs_conflict(rng):
-    """Three of the six pairs of the first member are negative, one of six of the second."""
+    """Three of the six pairs of the first network are negative, one of six of the second."""
     signs = [
         torch.tensor([[1.0, -1, 1, 1], [-1, 1, -1, 1], [1, -1, 1, -1], [1, 1, -1, 1]]),
         torch.tensor([[1.0, -1, 1, 1], [-1, 1, 1, 1], [1, 1, 1, 1], [1, 1, 1, 1]]),

@@ -1,4 +1,4 @@
-"""TaskGradients: other gradients, at other steps, of another length than the method's own."""
+"""TaskGradients: gradients at the representation, weights kept for several steps, clipping."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_parameters_of_the_method_can_be_set_through_it():
 @pytest.mark.parametrize("every", [1, 2, 3, 5, 100])
 def test_weights_are_asked_for_every_so_many_steps(rng, every):
     spied = Spied()
-    train_fleet(*problem(rng), aggregator=TaskGradients(spied, every=every))  # 3 passes of 4 steps
+    train_fleet(*problem(rng), aggregator=TaskGradients(spied, every=every))  # 3 epochs of 4 steps
     assert len(spied.shown) == -(-12 // every)
 
 

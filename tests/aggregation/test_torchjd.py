@@ -1,6 +1,4 @@
-"""Objects of TorchJD in the training loop: the same as our methods where definitions agree, and
-free of side effects.
-"""
+"""TorchJD objects in training: equal to our methods of the same definition, no side effects."""
 
 from __future__ import annotations
 
