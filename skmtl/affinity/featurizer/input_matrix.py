@@ -113,12 +113,17 @@ def impute(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray
 
 
 def zscore(X: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Standardize each column; columns that are constant up to rounding become 0."""
+    """Standardize each column; what is the mean, or constant, up to rounding becomes 0.
+
+    A row that is missing throughout then has no direction, whatever the order of the sums.
+    """
+    rounding = 10 * np.finfo(float).eps
     largest = np.abs(X).max(axis=0)
     X = X / np.where(largest > 0, largest, 1.0)  # so that no square overflows or vanishes
     centered = X - np.average(X, axis=0, weights=weights)
     deviation = np.sqrt(np.average(centered**2, axis=0, weights=weights))
-    constant = (np.ptp(X, axis=0) == 0) | (deviation <= 10 * np.finfo(float).eps)
+    constant = (np.ptp(X, axis=0) == 0) | (deviation <= rounding)
     centered[:, constant] = 0.0
+    centered[np.abs(centered) <= rounding] = 0.0
     scaled: NDArray[np.float64] = centered / np.where(constant, 1.0, deviation)
     return scaled
