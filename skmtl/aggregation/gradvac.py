@@ -36,7 +36,7 @@ class GradVac(GradientWeighting):
 
     Notes
     -----
-    The object has no state of its own: `weights_and_targets` takes the targets of a step and
+    The object holds no state: `weights_and_targets` takes the targets of a step and
     returns those of the next one. In training, the state of the network holds them.
 
     References

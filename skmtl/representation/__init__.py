@@ -1,4 +1,4 @@
-"""Low-rank linear models, and what a shared representation costs a task in the minority."""
+"""Low-rank linear multi-task models, and the risk of minority tasks in a shared representation."""
 
 from skmtl.representation.low_rank import LowRankMultiTaskRegressor
 from skmtl.representation.path import RepresentationPath, representation_path

@@ -1,7 +1,4 @@
-"""One fold of a representation path.
-
-It holds the shared model at every rank, single-task models, and their errors on test rows.
-"""
+"""One fold of a representation path: test errors of the shared and the single-task models."""
 
 from __future__ import annotations
 
@@ -44,7 +41,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """All known labels, one entry each.
+    """All known labels, one entry per label.
 
     Attributes
     ----------
@@ -53,11 +50,11 @@ class Labels:
     rows : ndarray of shape (m,)
         Row of every label.
     tasks : ndarray of shape (m,)
-        Position of its task in ``names``.
+        Position of the task of every label in ``names``.
     values : ndarray of shape (m,)
         The labels.
     wide : bool
-        Whether a row may have labels of several tasks.
+        Whether a row can have labels of several tasks.
     """
 
     names: list[str]
@@ -68,7 +65,7 @@ class Labels:
 
     @classmethod
     def of(cls, model: Any, X: Any, y: Any) -> Labels:
-        """Read the labels of a target in the layout that the model is set to."""
+        """Read the labels of y in the form (wide or long) that the model is set to."""
         if model.task_column is not None:
             names, codes = encode_task_ids(
                 take_column(X, model.task_column, "task_column")[0], "task_column"
@@ -86,7 +83,7 @@ class Labels:
         return cls(names, rows, tasks, table[rows, tasks], wide=True)
 
     def among(self, rows: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp], Array]:
-        """Return position among these rows, task and value of their labels."""
+        """Return the labels of these rows: position among the rows, task, and value."""
         place = np.full(max(int(self.rows.max()), int(rows.max())) + 1, -1)
         place[rows] = np.arange(len(rows))
         known = place[self.rows] >= 0
@@ -102,25 +99,25 @@ def fold_errors(
     test: NDArray[np.intp],
     ranks: list[int],
 ) -> tuple[Array, NDArray[np.intp]]:
-    """Return the squared errors of the test labels, and the task of every label.
+    """Return the squared errors of the test labels, (2 + ranks, labels), and the task of each.
 
-    Errors are those of the training mean, the single-task model and every rank.
+    The errors are those of the training mean, the single-task model, and every rank.
     """
     X_train, y_train, X_test = take_rows(X, train), take_rows(y, train), take_rows(X, test)
     _, seen, known = labels.among(train)
     counts = np.bincount(seen, minlength=len(labels.names))
     if not counts.all():
         raise ValueError(
-            f"Task {labels.names[int(counts.argmin())]!r} has no labeled row in the training part "
-            "of a fold. Drop it, or give another cv."
+            f"Task {labels.names[int(counts.argmin())]!r} has no labeled row in the training rows "
+            "of a fold. Drop the task, or use another cv."
         )
     place, tasks, values = labels.among(test)
     linear = isinstance(model, LowRankMultiTaskRegressor)
+    alone = _linear_alone if linear else _networks_alone
+    path = _linear_path if linear else _network_path
     tables = [
-        (_linear_alone if linear else _networks_alone)(
-            model, X_train, y_train, X_test, labels.names
-        ),
-        *(_linear_path if linear else _network_path)(model, X_train, y_train, X_test, ranks),
+        alone(model, X_train, y_train, X_test, labels.names),
+        *path(model, X_train, y_train, X_test, ranks),
     ]
     mean = (np.bincount(seen, known, minlength=len(labels.names)) / counts)[tasks]
     predicted = [
@@ -133,9 +130,9 @@ def fold_errors(
 def _linear_path(
     model: LowRankMultiTaskRegressor, X: Any, y: Any, X_test: Any, ranks: list[int]
 ) -> list[Array]:
-    """Return predictions of all ranks from one set of moments.
+    """Return the predictions of all ranks from one set of moments.
 
-    Each rank is solved from the subspace of the rank before.
+    The solver of each rank starts from the subspace of the rank before.
     """
     settings = read_low_rank_settings(model)
     rows = read_linear_rows(settings.owner, model.task_column, X, y)
@@ -158,7 +155,7 @@ def _network_path(model: Any, X: Any, y: Any, X_test: Any, ranks: list[int]) -> 
 def _linear_alone(
     model: LowRankMultiTaskRegressor, X: Any, y: Any, X_test: Any, names: list[str]
 ) -> Array:
-    """Return predictions of ridge regression task by task, each penalty chosen by leave-one-out."""
+    """Return the predictions of ridge regression per task, with leave-one-out penalties."""
     rows = read_linear_rows(type(model).__name__, model.task_column, X, y)
     lines = [
         leave_one_out_ridge(task.X, task.y, fit_intercept=model.fit_intercept)
@@ -176,7 +173,7 @@ def _linear_alone(
 def _networks_alone(
     model: MultiTaskRegressor, X: Any, y: Any, X_test: Any, names: list[str]
 ) -> Array:
-    """Return predictions of one network per task, trained at once."""
+    """Return the predictions of one network per task; all networks train in one batch."""
     network = clone(model).set_params(task_weights=None)
     rows = read_training_rows(read_settings(network), X, y)
     seed = int(check_random_state(model.random_state).randint(np.iinfo(np.int32).max))

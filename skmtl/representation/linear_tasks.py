@@ -1,4 +1,4 @@
-"""Linear models of many tasks: the rows they are fitted on, and their predictions."""
+"""Linear models of many tasks: their training rows and their predictions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class LinearRows:
-    """Checked training rows: numbers only, none missing.
+    """Checked training rows; all inputs are numeric and none is missing.
 
     Attributes
     ----------
@@ -35,7 +35,7 @@ class LinearRows:
     tasks : TaskSet
         The tasks.
     sample_weight : ndarray of shape (n,) or None
-        Weights of the rows of ``tasks.X``, some of every task positive.
+        Weights of the rows of ``tasks.X``; every task has a row of positive weight.
     """
 
     layout: Layout
@@ -45,14 +45,14 @@ class LinearRows:
 
 @dataclass(frozen=True, eq=False)
 class LinearTasks:
-    """One line per task.
+    """One linear model per task.
 
     Attributes
     ----------
     layout : Layout
         Columns of X.
     task_names : list of str
-        The tasks.
+        Names of the tasks.
     coef : ndarray of shape (T, p)
         Coefficients.
     intercept : ndarray of shape (T,)
@@ -90,16 +90,16 @@ def read_linear_rows(
     Parameters
     ----------
     owner : str
-        Class of the estimator, for messages.
+        Class name of the estimator, for messages.
     task_column : str, int or None
         Column of task ids; None = wide form.
     X, y, sample_weight : object
-        What ``fit`` was given.
+        Arguments of ``fit``.
 
     Returns
     -------
     LinearRows
-        Tasks and weights.
+        Layout, tasks and weights.
     """
     if y is None:
         raise ValueError(
@@ -115,7 +115,7 @@ def read_linear_rows(
     weight = None
     if sample_weight is not None:
         weight = checked_weight(sample_weight, len(tasks.X))
-        weighted_rows(tasks, weight)  # for what it raises: moments take rows of weight zero
+        weighted_rows(tasks, weight)  # only for its errors: moments accept rows of weight zero
     layout = Layout(
         owner,
         task_column,

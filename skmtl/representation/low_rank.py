@@ -1,4 +1,4 @@
-"""Linear regression of many tasks whose coefficients lie in one small subspace."""
+"""Linear multi-task regression whose coefficients share a low-dimensional subspace."""
 
 from __future__ import annotations
 
@@ -28,43 +28,41 @@ Array = NDArray[np.float64]
 class LowRankMultiTaskRegressor(
     RegressionOutputs, VersionedState, DocLinks, RegressorMixin, MultiOutputMixin, BaseEstimator
 ):
-    r"""Linear regression of many tasks with one shared linear representation.
+    r"""Linear regression of many tasks with one shared low-rank representation.
 
-    .. math:: \min_{B,\, h_1, \dots, h_T} \frac{1}{\sum_t w_t} \sum_t w_t \Bigl( \frac{1}{N_t}
-        \lVert y_t - X_t B^\top h_t \rVert^2
-              + \alpha \lVert h_t \rVert^2 \Bigr), \qquad B \in \mathbb{R}^{rank \times p}, \quad B
-              B^\top = I
+    .. math:: \min_{B,\, h_1, \dots, h_T} \frac{1}{\sum_t w_t} \sum_t w_t \Bigl(
+        \frac{1}{N_t} \lVert y_t - X_t B^\top h_t \rVert^2 + \alpha \lVert h_t \rVert^2 \Bigr),
+        \qquad B \in \mathbb{R}^{rank \times p}, \quad B B^\top = I
 
     Parameters
     ----------
     rank : int, default=1
-        Dimension of the representation, at most the number of inputs. More dimensions than tasks
-        change nothing.
+        Dimension of the representation, at most the number of inputs. A larger rank is more
+        flexible; beyond the number of tasks it changes nothing.
     task_column : str, int or None, default=None
-        Column of X, by name or position, that holds each row's task (long form); None = y has one
-        column per task.
+        Column of X, by name or position, with the task of every row (long form). None = wide form:
+        y has one column per task.
     alpha : float, default=0.0
-        Ridge penalty of the heads; B has orthonormal rows, so it is that of the coefficients too.
-        In squared units of the inputs.
+        Ridge penalty of the heads, in squared units of the inputs. The rows of B are orthonormal,
+        so it is the ridge penalty of the coefficients, too.
     max_iter : int, default=500
-        Largest number of steps.
+        Largest number of Newton steps.
     tol : float, default=1e-8
-        The solver stops when a step lowers the objective by no more than this times the (weighted)
+        The solver stops when a step lowers the objective by no more than `tol` times the (weighted)
         mean square of the targets.
     fit_intercept : bool, default=False
-        Whether every task has an intercept; inputs and targets are then centered task by
-        task.
+        Whether every task has an intercept; inputs and targets are then centered per task.
     random_state : int, RandomState or None, default=None
-        Seed of directions that stand in where the tasks determine fewer than `rank`.
+        Seed of the remaining directions if the tasks determine fewer than `rank`.
     task_weights : array-like of shape (T,), dict or None, default=None
-        Weights :math:`w_t` of the tasks, in the order of ``task_names_`` or by name; larger ones
-        for a minority that should be heard.
+        Weights :math:`w_t` of the tasks, in the order of ``task_names_`` or by name. Larger weights
+        give minority tasks more influence on the representation.
 
     Attributes
     ----------
     components_ : ndarray of shape (rank, p)
-        Orthonormal rows that span the representation, turned so that the heads are uncorrelated;
-        those that carry most come first.
+        Orthonormal rows that span the representation, rotated so that the heads are uncorrelated,
+        by decreasing size of the heads.
     heads_ : ndarray of shape (T, rank)
         Coefficients of every task in the representation.
     coef_ : ndarray of shape (T, p)
@@ -74,7 +72,7 @@ class LowRankMultiTaskRegressor(
     model_ : LinearTasks
         The fitted coefficients, as `predict` reads them.
     n_iter_ : int
-        Steps taken.
+        Number of steps taken.
     task_names_ : list of str
         Names of the tasks: the columns of y, or the ids in the task column in order of first
         appearance.
@@ -87,27 +85,27 @@ class LowRankMultiTaskRegressor(
     ------
     ValueError
         In ``fit``, if a parameter is out of range, an input is missing or infinite, or a task has
-        no label; in ``predict``, for a task that was not in fit.
+        no labels; in ``predict``, if a task was not in ``fit``.
 
     Warns
     -----
     ConvergenceWarning
-        If `max_iter` steps were not enough.
+        If the solver did not converge in `max_iter` steps.
 
     See Also
     --------
     skmtl.representation.representation_path : Risk of every task over ranks.
-    skmtl.representation.population_minimum : What this model tends to as rows are added.
+    skmtl.representation.population_minimum : Limit of this model as the number of rows grows.
 
     Notes
     -----
-    This is problem (1) of [1]_, which does not say how it was solved. Only moments of the rows
-    enter, gathered once; heads are eliminated, as in alternating least squares, and B takes damped
-    Newton steps on what is left. The start is the closed-form solution for tasks of equal second
-    moments; where all tasks have the same rows it is the exact solution. The problem is not convex:
-    the result is a stationary point, not always the global minimum. Where a task has hardly more
-    rows than `rank`, its head fits noise and may be huge; `alpha` bounds it. The paper bounds the
-    length of the heads instead.
+    This is problem (1) of [1]_, which does not state how it was solved. The solver uses the second
+    moments of the rows, computed once. The heads are eliminated, as in alternating least squares,
+    and B takes damped Newton steps on the remaining objective. The starting point is the
+    closed-form solution for tasks with equal second moments, which is exact if all tasks have the
+    same rows. The problem is not convex: the result is a stationary point, and not always the
+    global minimum. If a task has hardly more rows than `rank`, its head fits noise and can be very
+    large. A positive `alpha` prevents this; the paper bounds the length of the heads instead.
 
     References
     ----------
@@ -115,11 +113,14 @@ class LowRankMultiTaskRegressor(
 
     Examples
     --------
+    The coefficients of 20 tasks span a plane. Every task has 6 rows, fewer than its 10 inputs, but
+    the shared representation recovers all coefficients:
+
     >>> import numpy as np
     >>> from skmtl.representation import LowRankMultiTaskRegressor
     >>> rng = np.random.default_rng(0)
-    >>> coef = rng.normal(size=(20, 2)) @ rng.normal(size=(2, 10))  # 20 tasks in a plane
-    >>> task = np.repeat(np.arange(20), 6)  # with 6 rows each, fewer than the 10 inputs
+    >>> coef = rng.normal(size=(20, 2)) @ rng.normal(size=(2, 10))
+    >>> task = np.repeat(np.arange(20), 6)
     >>> X = rng.normal(size=(120, 10))
     >>> y = (X * coef[task]).sum(1)
     >>> model = LowRankMultiTaskRegressor(rank=2, task_column=-1).fit(np.column_stack([X, task]), y)
@@ -174,9 +175,9 @@ class LowRankMultiTaskRegressor(
         X : array-like of shape (n, p)
             Inputs, in long form with the task column.
         y : array-like of shape (n,) or (n, T)
-            Targets; NaN where a row has no label for a task (wide form).
+            Targets; NaN if a row has no label for a task (wide form).
         sample_weight : array-like of shape (n,), optional
-            Weights of the rows in each task's mean.
+            Sample weights, relative to the other rows of a task.
 
         Returns
         -------
@@ -200,7 +201,7 @@ class LowRankMultiTaskRegressor(
 
 @dataclass(frozen=True, eq=False)
 class LowRankSettings:
-    """Parameters of a LowRankMultiTaskRegressor, checked."""
+    """Checked parameters of a LowRankMultiTaskRegressor."""
 
     owner: str
     rank: int
@@ -230,23 +231,22 @@ def read_low_rank_settings(estimator: LowRankMultiTaskRegressor) -> LowRankSetti
 def moments_of(settings: LowRankSettings, rows: LinearRows) -> Moments:
     """Return the moments of the tasks."""
     tasks = rows.tasks
-    # Threads that wait for each other cost more than these small products.
+    if settings.task_weights is None:
+        weight = np.ones(len(tasks))
+    else:
+        weight = read_task_weights(settings.task_weights, tasks.names)
+    # The products are small: synchronizing BLAS threads would take longer than computing them.
     with (
         threadpool_limits(limits=1, user_api="blas"),
         np.errstate(over="ignore", invalid="ignore"),
     ):
         moments = Moments.of(
-            tasks,
-            np.ones(len(tasks))
-            if settings.task_weights is None
-            else read_task_weights(settings.task_weights, tasks.names),
-            row_weight=rows.sample_weight,
-            center=settings.fit_intercept,
+            tasks, weight, row_weight=rows.sample_weight, center=settings.fit_intercept
         )
     if not moments.finite:
         raise ValueError(
-            f"{settings.owner} needs squares of X and y within the range of float64; here they "
-            "overflow. Scale the columns first."
+            f"{settings.owner} needs X and y whose squares are within the range of float64; they "
+            "overflow. Scale the columns of X and y."
         )
     return moments
 
@@ -258,8 +258,7 @@ def solution_of(
     p = moments.cross.shape[1]
     if rank > p:
         raise ValueError(
-            f"rank={rank} is larger than the number of inputs, {p}; a representation has at "
-            "most as many dimensions. Lower rank."
+            f"rank={rank} is larger than the number of inputs, {p}. Set rank to at most {p}."
         )
     rng = check_random_state(settings.random_state)
     with threadpool_limits(limits=1, user_api="blas"):
@@ -273,8 +272,8 @@ def solution_of(
         )
     if not found.converged:
         warnings.warn(
-            f"{settings.owner} did not converge in max_iter={settings.max_iter} steps; raise "
-            "max_iter or tol, or give alpha a positive value.",
+            f"{settings.owner} did not converge in max_iter={settings.max_iter} steps. Increase "
+            "max_iter or tol, or set alpha to a positive value.",
             ConvergenceWarning,
             stacklevel=3,
         )
@@ -282,7 +281,7 @@ def solution_of(
 
 
 def linear_tasks(rows: LinearRows, moments: Moments, found: Solution) -> LinearTasks:
-    """Return the lines of a solution."""
+    """Return the linear models of a solution."""
     coef = found.heads @ found.components
     intercept = moments.target_mean - np.einsum("tp,tp->t", moments.input_mean, coef)
     return LinearTasks(rows.layout, list(rows.tasks.names), coef, intercept)

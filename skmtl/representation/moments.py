@@ -1,4 +1,4 @@
-"""What a linear model needs to know of every task: second moments, gathered once."""
+"""Second moments of every task, from which linear models are fitted."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from numpy.typing import NDArray
 from skmtl.data import TaskSet
 
 Array = NDArray[np.float64]
-# Numbers beyond it are refused: their squares, or sums of a few of them, overflow.
+# Larger numbers are rejected: their squares, or sums of a few squares, overflow.
 LARGEST_SQUARED = 1e150
 
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """Second moments of T tasks, means over each task's rows.
+    """Second moments of T tasks, as means over the rows of each task.
 
     Attributes
     ----------
-    second : ndarray of shape (T, p, p), or (1, p, p) where all tasks have the same rows
-        Of the inputs.
+    second : ndarray of shape (T, p, p), or (1, p, p) if all tasks have the same rows
+        Second moments of the inputs.
     cross : ndarray of shape (T, p)
-        Of inputs and target.
+        Mixed moments of inputs and target.
     power : ndarray of shape (T,)
-        Of the target.
+        Mean squares of the targets.
     weight : ndarray of shape (T,)
-        Weights of the tasks, summing to one.
+        Weights of the tasks, which sum to 1.
     input_mean : ndarray of shape (T, p)
-        What was taken off the inputs; zeros without an intercept.
+        Means subtracted from the inputs; zeros without an intercept.
     target_mean : ndarray of shape (T,)
-        What was taken off the target.
+        Means subtracted from the targets; zeros without an intercept.
     """
 
     second: Array
@@ -45,23 +45,20 @@ class Moments:
     def of(
         cls, tasks: TaskSet, weight: Array, *, row_weight: Array | None = None, center: bool = False
     ) -> Moments:
-        """Gather the moments of regression tasks whose table is an array.
+        """Compute the moments of regression tasks whose inputs ``tasks.X`` are an array.
 
-        ``row_weight`` holds the weights of the rows of the table.
+        ``row_weight`` are the weights of the rows of ``tasks.X``.
         """
         X, names, p = tasks.X, tasks.names, tasks.n_features_in_
         shared = len(tasks) > 1 and bool((tasks.sizes == len(X)).all())
-        second, cross, power = (
-            np.empty((1 if shared else len(tasks), p, p)),
-            np.empty((len(tasks), p)),
-            np.empty(len(tasks)),
-        )
+        second = np.empty((1 if shared else len(tasks), p, p))
+        cross, power = np.empty((len(tasks), p)), np.empty(len(tasks))
         input_mean, target_mean = np.zeros((len(tasks), p)), np.zeros(len(tasks))
         if np.abs(X).max(initial=0.0) > LARGEST_SQUARED:
             _, column = np.unravel_index(np.abs(X).argmax(), X.shape)
             raise ValueError(
-                f"Column {column} of X holds {np.abs(X).max():.3g}, whose square overflows. Scale "
-                "the column."
+                f"Column {column} of X contains {np.abs(X).max():.3g}, whose square overflows. "
+                "Scale the column."
             )
         for t, name in enumerate(names):
             if np.abs(tasks.targets(name)).max(initial=0.0) > LARGEST_SQUARED:
@@ -87,12 +84,7 @@ class Moments:
         return all(np.isfinite(part).all() for part in (self.second, self.cross, self.power))
 
     def ridged(self, alpha: float) -> Moments:
-        """Return the moments of a squared error with a ridge penalty.
-
-        The error contains ``alpha`` times the squared length of the coefficients.
-        """
-        return (
-            self
-            if alpha == 0
-            else replace(self, second=self.second + alpha * np.eye(self.second.shape[-1]))
-        )
+        """Return the moments of a squared error with a ridge penalty ``alpha``."""
+        if alpha == 0:
+            return self
+        return replace(self, second=self.second + alpha * np.eye(self.second.shape[-1]))

@@ -21,37 +21,44 @@ from skmtl.splitting import MultiTaskKFold
 
 Array = NDArray[np.float64]
 
-# A task is starved where it keeps less than this share of what its own model explains,
+# A task is starved if the shared model explains less than this share of what its single-task model
+# explains,
 _STARVED_BELOW = 0.5
-# and the rows say so by this many standard errors of the mean difference of squared errors.
+# and the mean difference of squared errors is larger than this many of its standard errors.
 _STANDARD_ERRORS = 2.0
 
 
 @dataclass(frozen=True, eq=False)
 class RepresentationPath:
-    """Held-out risks of T tasks for several sizes of the representation they share.
+    """Test risks of T tasks over the size of their shared representation.
 
-    Made by :func:`representation_path`.
+    Result of :func:`representation_path`.
 
     Attributes
     ----------
     ranks : tuple of int
-        Sizes of the representation, in the order in which they were given.
+        Sizes of the representation, in the order given.
     task_names : tuple of str
         Names of the tasks.
     risks : ndarray of shape (ranks, T)
-        Mean squared error on held-out rows.
+        Mean squared error of the shared model on test rows, in squared units of the targets.
     single_task_risks : ndarray of shape (T,)
-        That of each task's own model.
+        Mean squared error of the single-task models.
     trivial_risks : ndarray of shape (T,)
-        That of the mean of the training targets.
+        Mean squared error of predicting the mean of the training targets.
     starved : ndarray of bool of shape (ranks, T)
-        Where the shared model explains far less than the task's own.
+        Whether the shared model explains far less than the single-task model.
     smallest_rank_ : int or None
-        Smallest size that starves no task; None where all do.
+        Smallest size that starves no task; None if every size starves a task.
+
+    See Also
+    --------
+    representation_path : Computes the risks.
 
     Examples
     --------
+    With rank 1, the task "south" has ten times the risk of its single-task model:
+
     >>> import numpy as np
     >>> from skmtl.representation import RepresentationPath
     >>> starved = np.array([[False, True], [False, False]])
@@ -81,20 +88,23 @@ class RepresentationPath:
 
     @property
     def explained(self) -> Array:
-        """Share of each task's trivial risk that the shared model takes away, (ranks, T).
+        """Share of each task's trivial risk that the shared model explains, (ranks, T).
 
-        It is NaN where the trivial risk is zero.
+        It is NaN if the trivial risk is zero.
         """
         return _explained(self.risks, self.trivial_risks)
 
     @property
     def single_task_explained(self) -> Array:
-        """Share of each task's trivial risk that its own model takes away, (T,)."""
+        """Share of each task's trivial risk that its single-task model explains, (T,)."""
         return _explained(self.single_task_risks, self.trivial_risks)
 
     @property
     def table(self) -> pd.DataFrame:
-        """One row a rank and task: rank, task, risk, explained, single_task_explained, starved."""
+        """DataFrame with one row per rank and task.
+
+        Its columns are rank, task, risk, explained, single_task_explained and starved.
+        """
         n = len(self.ranks)
         return pd.DataFrame(
             {
@@ -108,7 +118,7 @@ class RepresentationPath:
         )
 
     def starved_tasks(self, rank: int) -> list[str]:
-        """Return the names of the tasks that a rank starves.
+        """Return the names of the tasks that are starved at a rank.
 
         Parameters
         ----------
@@ -143,33 +153,33 @@ def representation_path(
     n_jobs: int | None = None,
     task_weights: Any = None,
 ) -> RepresentationPath:
-    r"""Measure every task's risk on held-out rows over the size of the shared representation.
+    r"""Cross-validated risk of every task over the size of the shared representation.
 
-    With :math:`e = 1 - \text{risk} / \text{trivial risk}`, the explained share, a task is starved
-    at a rank where
-    :math:`e < e_{own} / 2`, :math:`e_{own} > 0` is that of the task's own single-task model, and
-    the held-out rows' squared errors under the two models differ by more than two standard errors.
+    A task is *starved* at a rank if a small representation does not serve it: with the explained
+    share :math:`e = 1 - \text{risk} / \text{trivial risk}`, if :math:`e < e_{single} / 2`, where
+    :math:`e_{single} > 0` is that of its single-task model, and the mean difference between the
+    squared errors of the two models on test rows is larger than two of its standard errors.
 
     Parameters
     ----------
     estimator : LowRankMultiTaskRegressor or MultiTaskRegressor
-        Neither fitted nor changed. The size is its ``rank``, or the width of its last shared layer.
-        A task's own model is ridge regression with a penalty chosen by leave-one-out, or a network
-        per task with the widths that `estimator` has.
+        The shared model; it is cloned. The size of the representation is its ``rank``, or the width
+        of its last shared layer. The single-task models are ridge regressions with a penalty chosen
+        by leave-one-out, or one network per task with the layer widths of `estimator`.
     X : array-like of shape (n, p)
         Inputs, in long form with the task column.
     y : array-like of shape (n,) or (n, T)
-        Targets, NaN where a row has no label for a task (wide form).
+        Targets; NaN if a row has no label for a task (wide form).
     ranks : iterable of int
-        Sizes to try.
+        Sizes of the representation to evaluate.
     cv : int or splitter, default=5
         Number of folds of a shuffled :class:`skmtl.model_selection.MultiTaskKFold` with a fixed
         seed, or a splitter.
     n_jobs : int, optional
-        Folds that are fitted at once.
+        Number of folds that are fitted in parallel.
     task_weights : array-like of shape (T,), dict or None, default=None
-        Weights of the tasks in the shared model's loss, in place of the estimator's own: larger
-        ones for tasks that should be heard.
+        Weights of the tasks in the loss of the shared model; None = those of the estimator. Larger
+        weights give a task more influence on the representation.
 
     Returns
     -------
@@ -179,16 +189,16 @@ def representation_path(
     Raises
     ------
     TypeError
-        If `estimator` is of another kind.
+        If `estimator` is neither of the two classes.
     ValueError
-        If `ranks` is empty or out of range, or a task has no row in the training or in no test part
-        of the folds.
+        If `ranks` is empty or out of range, if a task has no labeled row among the training rows of
+        a fold, or if it has none among the test rows of all folds.
 
     Notes
     -----
-    A linear model starts at each rank from the subspace of the rank before, so training losses fall
-    along the path. A small representation serves the tasks of a majority; that minority tasks then
-    lose what they could explain alone is the finding of [1]_.
+    The solver of a linear model starts at each rank from the subspace of the rank before, so the
+    training loss decreases along the path. A small representation serves the majority of the tasks;
+    minority tasks then lose what they could explain alone, which is the finding of [1]_.
 
     References
     ----------
@@ -196,6 +206,8 @@ def representation_path(
 
     Examples
     --------
+    Two directions serve the majority of the tasks only; four serve all tasks:
+
     >>> from skmtl.datasets import make_majority_minority_tasks
     >>> from skmtl.representation import LowRankMultiTaskRegressor, representation_path
     >>> planted = make_majority_minority_tasks(
@@ -226,10 +238,8 @@ def representation_path(
         weights is not None
         and not isinstance(weights, dict)
         and np.shape(weights) == (len(labels.names),)
-    ):
-        model.set_params(
-            task_weights=dict(zip(labels.names, weights, strict=True))
-        )  # a fold may meet the tasks in another order
+    ):  # by name, because tasks can appear in another order in a fold
+        model.set_params(task_weights=dict(zip(labels.names, weights, strict=True)))
     splitter = (
         MultiTaskKFold(int(cv), task_column=model.task_column, random_state=0)
         if isinstance(cv, Integral)
@@ -244,18 +254,17 @@ def representation_path(
     tasks: NDArray[np.intp] = np.concatenate([tasks for _, tasks in folds])
     if lacking := [name for t, name in enumerate(labels.names) if not (tasks == t).any()]:
         raise ValueError(
-            f"Task {lacking[0]!r} has no labeled row in any test part; its risk cannot be "
-            "measured. Drop it, or give another cv."
+            f"Task {lacking[0]!r} has no labeled row among the test rows of any fold, so its risk "
+            "cannot be measured. Drop the task, or use another cv."
         )
-    return _path(
-        wanted, labels.names, errors[[0, 1, *(2 + sizes.index(rank) for rank in wanted)]], tasks
-    )
+    order = [0, 1, *(2 + sizes.index(rank) for rank in wanted)]
+    return _path(wanted, labels.names, errors[order], tasks)
 
 
 def _path(
     ranks: tuple[int, ...], names: Sequence[str], errors: Array, tasks: NDArray[np.intp]
 ) -> RepresentationPath:
-    """From squared errors of held-out rows, (trivial, own, *ranks) by rows, to the path."""
+    """Return the path for squared errors of test labels: trivial, single-task, and every rank."""
     counts = np.bincount(tasks, minlength=len(names))
     means: Array = np.stack(
         [np.bincount(tasks, row, minlength=len(names)) / counts for row in errors]

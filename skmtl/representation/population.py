@@ -1,7 +1,4 @@
-"""What becomes of majority and minority tasks as rows are added.
-
-This is the population side of the theory.
-"""
+"""Population minimum of the low-rank model, and risks of majority and minority tasks in it."""
 
 from __future__ import annotations
 
@@ -18,12 +15,14 @@ Array = NDArray[np.float64]
 
 
 def population_minimum(coefs: ArrayLike, rank: int) -> tuple[Array, Array]:
-    r"""Return the best shared subspace for known coefficients, and what every task loses in it.
+    r"""Best shared subspace for known coefficients, and the excess risk of every task in it.
 
-    For inputs with identity covariance the mean excess risk
-    :math:`\frac1T \sum_t \min_h \lVert B^\top h - \beta_t \rVert^2` is smallest for the leading
-    eigenvectors of :math:`\sum_t \beta_t \beta_t^\top`; it is then the sum of the other
-    eigenvalues, over T.
+    For inputs with identity covariance, the mean excess risk
+
+    .. math:: \frac1T \sum_t \min_h \lVert B^\top h - \beta_t \rVert^2
+
+    is minimal if the rows of B are the leading eigenvectors of :math:`\sum_t \beta_t \beta_t^\top`.
+    The minimum is the sum of the other eigenvalues, divided by T.
 
     Parameters
     ----------
@@ -35,8 +34,8 @@ def population_minimum(coefs: ArrayLike, rank: int) -> tuple[Array, Array]:
     Returns
     -------
     components : ndarray of shape (rank, p)
-        Orthonormal rows that span the subspace, by falling eigenvalue; where two eigenvalues tie,
-        any choice is as good on average, though not for every task.
+        Orthonormal rows that span the subspace, by decreasing eigenvalue. If eigenvalues tie, all
+        choices have the same mean risk, but not the same risk for every task.
     risks : ndarray of shape (T,)
         Excess risk of every task, :math:`\lVert \beta_t \rVert^2 - \lVert B \beta_t \rVert^2`.
 
@@ -52,8 +51,8 @@ def population_minimum(coefs: ArrayLike, rank: int) -> tuple[Array, Array]:
 
     Examples
     --------
-    Four tasks along one axis and one along another: a single direction serves the majority and
-    nothing of the minority.
+    The coefficients of four tasks are on one axis, and those of one task on another. A single
+    direction serves the majority only:
 
     >>> from skmtl.representation import population_minimum
     >>> components, risks = population_minimum([[1, 0, 0]] * 4 + [[0, 1, 0]], rank=1)
@@ -75,48 +74,48 @@ def population_minimum(coefs: ArrayLike, rank: int) -> tuple[Array, Array]:
 def minority_risk_bounds(
     heads_majority: ArrayLike, heads_minority: ArrayLike
 ) -> tuple[float, float]:
-    r"""Bound the risks of majority and minority tasks (Theorem 1).
+    r"""Bounds on the risks of majority and minority tasks in a representation for the majority.
 
-    The representation has room for the majority only.
+    The coefficients of the majority and the minority tasks are in orthogonal subspaces of
+    :math:`r_0` and :math:`r_1` dimensions, and the shared representation has :math:`r_0`
+    dimensions. With :math:`H = \frac1T \sum_t h_t h_t^\top` of either kind of task, at the
+    population minimum (Theorem 1 of [1]_)
 
-    The coefficients of the two groups lie in orthogonal subspaces of :math:`r_0` and :math:`r_1`
-    dimensions, and the shared representation has :math:`r_0`. With
-    :math:`H = \frac1T \sum_t h_t h_t^\top` of either group, at the population minimum
-
-    .. math:: R_{maj} \le \kappa_0 \frac{T_{min}}{T_{maj}} m, \quad R_{min} \ge m \Bigl(1 - \kappa_1
-        \frac{T_{min}}{T_{maj}}\Bigr), \quad
-              \kappa_0 = \frac{\lambda_{max}(H_{maj})}{\lambda_{min}(H_{maj})}, \quad \kappa_1 =
-              \frac{\lambda_{max}(H_{min})}{\lambda_{min}(H_{maj})},
+    .. math:: R_{maj} \le \kappa_0 \frac{T_{min}}{T_{maj}} m, \quad
+        R_{min} \ge m \Bigl(1 - \kappa_1 \frac{T_{min}}{T_{maj}}\Bigr), \quad
+        \kappa_0 = \frac{\lambda_{max}(H_{maj})}{\lambda_{min}(H_{maj})}, \quad
+        \kappa_1 = \frac{\lambda_{max}(H_{min})}{\lambda_{min}(H_{maj})},
 
     where m is the mean squared length of the minority's heads.
 
     Parameters
     ----------
     heads_majority : array-like of shape (T_maj, r0)
-        True heads of the majority within its own subspace.
+        True heads of the majority tasks, in coordinates of their subspace.
     heads_minority : array-like of shape (T_min, r1)
-        True heads of the minority within its own subspace.
+        True heads of the minority tasks, in coordinates of their subspace.
 
     Returns
     -------
     majority : float
-        Upper bound on the majority's mean excess risk.
+        Upper bound on the mean excess risk of the majority tasks.
     minority : float
-        Lower bound on the minority's; below 0 it says nothing.
+        Lower bound on the mean excess risk of the minority tasks; not informative if negative.
 
     Raises
     ------
     ValueError
-        If the majority's heads do not span all of its dimensions, so that no bound holds.
+        If the heads of the majority do not span all of its dimensions, so that no bound holds.
 
     Notes
     -----
-    The theorem is printed for heads of length one, where m is 1. For other lengths it fails as
-    printed; with the factor m it holds: either the subspace is the majority's, and the risks are 0
-    and m, or it has given up a direction of the majority, which is worth it only if
-    :math:`\kappa_1 T_{min} / T_{maj} \ge 1`, and then costs the majority at most what it gives the
-    minority. The same argument shows that :math:`R_{maj} \le m T_{min} / T_{maj}` holds without
-    :math:`\kappa_0`; what is returned is the published form.
+    The theorem is printed for heads of length one, for which m is 1. For other lengths it does not
+    hold without the factor m. With m it holds: either the representation is the subspace of the
+    majority, and the risks are 0 and m, or it has given up a direction of the majority. That lowers
+    the total risk only if :math:`\kappa_1 T_{min} / T_{maj} \ge 1`, and then costs the majority at
+    most what the minority gains. The same argument shows that
+    :math:`R_{maj} \le m T_{min} / T_{maj}` holds without :math:`\kappa_0`; the function returns the
+    published form.
 
     References
     ----------
@@ -125,32 +124,32 @@ def minority_risk_bounds(
 
     Examples
     --------
+    With 20 majority tasks and 2 minority tasks, the minority loses at least 90 % of its signal:
+
     >>> import numpy as np
     >>> from skmtl.representation import minority_risk_bounds
-    >>> minority_risk_bounds(np.repeat(np.eye(2), 10, axis=0), np.eye(2))  # 20 tasks against 2
+    >>> minority_risk_bounds(np.repeat(np.eye(2), 10, axis=0), np.eye(2))
     (0.1, 0.9)
     """
-    majority, minority = (
-        _heads(heads_majority, "heads_majority"),
-        _heads(heads_minority, "heads_minority"),
-    )
+    majority = _heads(heads_majority, "heads_majority")
+    minority = _heads(heads_minority, "heads_minority")
     spread_majority = np.linalg.eigvalsh(majority.T @ majority / len(majority))
     spread_minority = np.linalg.eigvalsh(minority.T @ minority / len(minority))
     least, most = float(spread_majority[0]), float(spread_majority[-1])
     if least <= 1e-12 * most:
         raise ValueError(
             f"heads_majority has {len(majority)} heads that do not span its {majority.shape[1]} "
-            "dimensions; the theorem needs a majority that does. "
-            "Give heads in coordinates of the subspace that they span."
+            "dimensions, which the theorem requires. Pass heads in coordinates of the subspace "
+            "that they span."
         )
     ratio, length = len(minority) / len(majority), float((minority**2).sum(1).mean())
     return most / least * ratio * length, length * (1 - float(spread_minority[-1]) / least * ratio)
 
 
 def task_risks(coef: ArrayLike, true_coef: ArrayLike) -> Array:
-    r"""Return the excess risk of every task, :math:`\lVert \hat\beta_t - \beta_t \rVert^2`.
+    r"""Excess risk of every task for inputs with identity covariance.
 
-    Inputs have identity covariance.
+    .. math:: R_t = \lVert \hat\beta_t - \beta_t \rVert^2
 
     Parameters
     ----------
@@ -162,7 +161,7 @@ def task_risks(coef: ArrayLike, true_coef: ArrayLike) -> Array:
     Returns
     -------
     ndarray of shape (T,)
-        Risks; a prediction of 0 has the squared length of the true coefficients.
+        Risks, at least 0. Coefficients of 0 have the squared length of the true coefficients.
 
     Raises
     ------
@@ -171,6 +170,8 @@ def task_risks(coef: ArrayLike, true_coef: ArrayLike) -> Array:
 
     Examples
     --------
+    The first task is not learned at all, and the second is wrong in one coefficient:
+
     >>> from skmtl.representation import task_risks
     >>> task_risks([[0.0, 0.0], [0.5, 1.0]], [[0.6, 0.8], [0.5, 0.5]])
     array([1.  , 0.25])
@@ -178,7 +179,7 @@ def task_risks(coef: ArrayLike, true_coef: ArrayLike) -> Array:
     estimated, true = _checked(coef, "coef"), _checked(true_coef, "true_coef")
     if estimated.shape != true.shape:
         raise ValueError(
-            f"coef and true_coef must have one shape, (T, p). Got {estimated.shape} and "
+            f"coef and true_coef must have the same shape (T, p). Got {estimated.shape} and "
             f"{true.shape}."
         )
     risks: Array = ((estimated - true) ** 2).sum(1)
@@ -186,11 +187,11 @@ def task_risks(coef: ArrayLike, true_coef: ArrayLike) -> Array:
 
 
 def _checked(values: Any, what: str) -> Array:
-    """Return a matrix of float64; raise where squares of its numbers overflow."""
+    """Return a float64 matrix; raise ValueError if squares of its numbers overflow."""
     checked: Array = check_array(values, dtype=np.float64, input_name=what)
     if np.abs(checked).max() > LARGEST_SQUARED:
         raise ValueError(
-            f"{what} holds {shown_value(float(checked.flat[np.abs(checked).argmax()]))}, whose "
+            f"{what} contains {shown_value(float(checked.flat[np.abs(checked).argmax()]))}, whose "
             "square overflows. Scale the numbers."
         )
     return checked
@@ -199,5 +200,5 @@ def _checked(values: Any, what: str) -> Array:
 def _heads(heads: Any, what: str) -> Array:
     checked = _checked(heads, what)
     if not checked.any():
-        raise ValueError(f"{what} holds only zeros: such tasks have no function to learn.")
+        raise ValueError(f"{what} contains only zeros. Pass heads of tasks that can be learned.")
     return checked

@@ -1,4 +1,4 @@
-"""Single-task ridge regression: what a task could explain with its rows alone."""
+"""Single-task ridge regression with a penalty chosen by leave-one-out."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-# Penalties that are tried, in units of the mean of the squared singular values.
+# Candidate penalties, in units of the mean squared singular value.
 PENALTIES = np.logspace(-8, 3, 34)
 
 
 def leave_one_out_ridge(X: Array, y: Array, *, fit_intercept: bool) -> tuple[Array, float]:
-    """Return coefficients and intercept under the penalty with the smallest leave-one-out error.
+    """Return coefficients and intercept for the penalty with the smallest leave-one-out error.
 
     Parameters
     ----------
@@ -21,7 +21,7 @@ def leave_one_out_ridge(X: Array, y: Array, *, fit_intercept: bool) -> tuple[Arr
     y : ndarray of shape (n,)
         Targets.
     fit_intercept : bool
-        Whether there is an intercept.
+        Whether to fit an intercept.
 
     Returns
     -------

@@ -2,10 +2,10 @@ r"""Least squares of many tasks whose coefficients share a subspace, by variable
 
 The objective is
 :math:`F(B) = \sum_t w_t \min_h (c_t - 2 b_t^\top B^\top h + h^\top B A_t B^\top h)`. The heads are
-solved for exactly at every B, as in alternating least squares; B itself takes damped Newton steps
-on what is left. A step costs two or three times as much as one of alternating least squares (one
-linear system of size rank * (p - rank), whose matrix is a few products over tasks), but where
-alternation creeps it converges in a few steps.
+solved for exactly at every B, as in alternating least squares, and B takes damped Newton steps on
+the remaining objective. A step costs two or three times as much as one of alternating least squares
+(it solves a linear system of size rank * (p - rank), whose matrix is a few products over tasks),
+but it converges in a few steps where alternating least squares takes many.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ from skmtl.representation.moments import Moments
 
 Array = NDArray[np.float64]
 
-# Unknowns of B up to which the system is written out; beyond it is solved by conjugate gradients.
+# Largest number of unknowns for which the matrix is formed; larger systems are solved by conjugate
+# gradients.
 _WRITTEN_OUT = 2500
-# Numbers that one product over tasks may hold, 64 MB.
+# Largest number of entries of a product over tasks, 64 MB.
 _NUMBERS_AT_ONCE = 8_000_000
 # Relative size below which an eigenvalue of second moments counts as zero.
 _RANK_CUTOFF = 1e-12
@@ -34,20 +35,20 @@ _FIRST_DAMPING, _LEAST_DAMPING, _MOST_DAMPING = 1e-3, 1e-10, 1e8
 
 @dataclass(frozen=True, eq=False)
 class Solution:
-    """A subspace, the heads that are best in it, and how it was found.
+    """A subspace, the best heads in it, and the convergence of the solver.
 
     Attributes
     ----------
     components : ndarray of shape (rank, p)
-        Orthonormal rows, those that carry most of the heads first.
+        Orthonormal rows, by decreasing size of the heads.
     heads : ndarray of shape (T, rank)
         Coefficients within the subspace.
     value : float
-        Objective.
+        Value of the objective.
     n_iter : int
-        Steps taken.
+        Number of steps taken.
     converged : bool
-        Whether the last step gained no more than the tolerance.
+        Whether the last step lowered the objective by no more than the tolerance.
     """
 
     components: Array
@@ -66,22 +67,20 @@ def solve(
     rng: np.random.RandomState | np.random.Generator,
     start: Array | None = None,
 ) -> Solution:
-    """Return a subspace of dimension ``rank`` that no step improves.
+    """Return the solution of dimension ``rank``.
 
-    A step must improve the objective by more than ``tol`` times the mean power of the targets.
-
-    Where all tasks have the same rows the moment start is the exact solution. ``start`` holds
-    directions to go on from, of shape (k, p) with k at most rank; those that lack are the best ones
-    for what the first k leave.
+    The solver stops when a step lowers the objective by no more than ``tol`` times the mean square
+    of the targets. It starts from the directions ``start``, of shape (k, p) with k at most rank;
+    the remaining ones are the best for the residuals of the first k. None = the moment start, which
+    is the exact solution if all tasks have the same rows.
     """
     if len(moments.second) == 1:
-        return _tidy(
-            moments, _Projected(moments, moment_start(moments, rank, rng)), n_iter=1, converged=True
-        )
-    fit = _Projected(
-        moments,
-        moment_start(moments, rank, rng) if start is None else extended(moments, start, rank, rng),
+        exact = _Projected(moments, moment_start(moments, rank, rng))
+        return _tidy(moments, exact, n_iter=1, converged=True)
+    first = (
+        moment_start(moments, rank, rng) if start is None else extended(moments, start, rank, rng)
     )
+    fit = _Projected(moments, first)
     scale = float(moments.weight @ moments.power)
     damping, converged, n_iter = _FIRST_DAMPING, False, 0
     while not converged and n_iter < max_iter:
@@ -93,37 +92,35 @@ def solve(
 def moment_start(
     moments: Moments, rank: int, rng: np.random.RandomState | np.random.Generator
 ) -> Array:
-    """Return the best subspace under the mean second moments of the tasks.
+    """Return the best subspace if all tasks had the mean second moments.
 
     This is reduced-rank regression in closed form.
     """
-    mean = (
-        moments.second[0]
-        if len(moments.second) == 1
-        else np.tensordot(moments.weight, moments.second, 1)
-    )
-    return _best_directions(
-        mean, moments.cross, moments.weight, rank, np.empty((0, mean.shape[0])), rng
-    )
+    mean = _mean_second(moments)
+    nothing = np.empty((0, mean.shape[0]))
+    return _best_directions(mean, moments.cross, moments.weight, rank, nothing, rng)
 
 
 def extended(
     moments: Moments, start: Array, rank: int, rng: np.random.RandomState | np.random.Generator
 ) -> Array:
-    """Add to a subspace the best directions for what the tasks leave there.
+    """Extend a subspace by the best directions for the residuals of the tasks in it.
 
-    Best is meant under the mean second moments.
+    They are the best ones if all tasks had the mean second moments.
     """
     start = _orthonormal(start)
     if len(start) >= rank:
         return start[:rank]
     residual = _Projected(moments, start).residual
-    mean = (
-        moments.second[0]
-        if len(moments.second) == 1
-        else np.tensordot(moments.weight, moments.second, 1)
-    )
-    return _best_directions(mean, residual, moments.weight, rank, start, rng)
+    return _best_directions(_mean_second(moments), residual, moments.weight, rank, start, rng)
+
+
+def _mean_second(moments: Moments) -> Array:
+    """Return the weighted mean of the second moments of the tasks, (p, p)."""
+    if len(moments.second) == 1:
+        mean: Array = moments.second[0]
+        return mean
+    return np.tensordot(moments.weight, moments.second, 1)
 
 
 def _best_directions(
@@ -137,21 +134,19 @@ def _best_directions(
     size, vectors = np.linalg.eigh(mean)
     kept = size > _RANK_CUTOFF * max(size[-1], 0.0)
     root = vectors[:, kept] / np.sqrt(size[kept])
-    left, strength, _ = np.linalg.svd(
-        root.T @ (cross * np.sqrt(weight)[:, None]).T, full_matrices=False
-    )
+    whitened = root.T @ (cross * np.sqrt(weight)[:, None]).T
+    left, strength, _ = np.linalg.svd(whitened, full_matrices=False)
     strong = int((strength > 1e-10 * strength[0]).sum()) if len(strength) and strength[0] > 0 else 0
     found = (root @ left[:, :strong]).T[: rank - len(start)]
-    # Random directions stand in where the tasks do not say which; they come last, and QR leaves the
-    # earlier ones as they are.
+    # Random directions complete the subspace if the tasks determine fewer; they come last, so that
+    # QR does not change the others.
     lacking = rng.standard_normal(size=(rank - len(start) - len(found), len(mean)))
-    return _orthonormal(
-        np.concatenate([start, found / np.linalg.norm(found, axis=1, keepdims=True), lacking])
-    )
+    found = found / np.linalg.norm(found, axis=1, keepdims=True)
+    return _orthonormal(np.concatenate([start, found, lacking]))
 
 
 class _Projected:
-    """The objective at a subspace, with the heads projected out."""
+    """The objective at a subspace, with the heads at their optimum."""
 
     def __init__(self, moments: Moments, components: Array):
         self.moments, self.components = moments, components
@@ -175,15 +170,14 @@ class _Projected:
         self.residual = moments.cross - np.matmul(self.seen, self.heads[:, :, None])[:, :, 0]
 
     def gradient(self) -> Array:
-        """Half the direction of steepest descent, (rank, p)."""
+        """Return half the negative gradient of the projected objective, (rank, p)."""
         return (self.heads * self.moments.weight[:, None]).T @ self.residual
 
     def curvature(self) -> Array:
-        """Half the second derivatives of the projected objective, (rank * p, rank * p).
+        """Return half the Hessian of the projected objective, (rank * p, rank * p).
 
-        With left-over moments S = A - K G^+ K', K = A B', G = B A B', residual moments r = b - K h
-        and M = K G^+, it is the sum over tasks of h_i h_j S_ab + h_i M_aj r_b + r_a M_bi h_j -
-        G^+_ij r_a r_b.
+        With K = A B', G = B A B', M = K G^+, residual moments S = A - K G^+ K' and r = b - K h, it
+        is the sum over tasks of h_i h_j S_ab + h_i M_aj r_b + r_a M_bi h_j - G^+_ij r_a r_b.
         """
         n, (rank, p) = len(self.heads), self.components.shape
         at_once = max(1, _NUMBERS_AT_ONCE // (rank * rank * p + 2 * p * p))
@@ -191,9 +185,8 @@ class _Projected:
         for first in range(0, n, at_once):
             of_block = self._curvature_terms(slice(first, first + at_once))
             same, crossed = same + of_block[0], crossed + of_block[1]
-        matrix = crossed.reshape(rank, p, rank, p) + crossed.reshape(rank, p, rank, p).transpose(
-            2, 3, 0, 1
-        )
+        half = crossed.reshape(rank, p, rank, p)
+        matrix = half + half.transpose(2, 3, 0, 1)
         upper = np.triu_indices(rank)
         strict = upper[0] < upper[1]
         matrix[upper[0], :, upper[1], :] += same.reshape(-1, p, p)
@@ -203,39 +196,31 @@ class _Projected:
     def _curvature_terms(self, block: slice) -> tuple[Array, Array]:
         """Return two sums over a block of tasks.
 
-        The first holds the first and last term for i <= j, the second the second term; the third is
-        the second turned over.
+        The first has the first and the last term for i <= j, and the second has the second term.
+        The third term is the transpose of the second.
         """
         every, rank = len(self.heads), len(self.components)
         second, seen, whitener = (
             np.broadcast_to(part, (every, *part.shape[1:]))[block]
             for part in (self.moments.second, self.seen, self.whitener)
         )
-        heads, residual, weight = (
-            self.heads[block],
-            self.residual[block],
-            self.moments.weight[block, None],
-        )
+        heads, residual = self.heads[block], self.residual[block]
+        weight, n = self.moments.weight[block, None], len(heads)
         white = np.matmul(seen, whitener)
         left = second - np.matmul(white, white.transpose(0, 2, 1))
-        inverse, back = (
-            np.matmul(whitener, whitener.transpose(0, 2, 1)),
-            np.matmul(white, whitener.transpose(0, 2, 1)),
-        )
+        inverse = np.matmul(whitener, whitener.transpose(0, 2, 1))
+        back = np.matmul(white, whitener.transpose(0, 2, 1))
         i, j = np.triu_indices(rank)
         outer = residual[:, :, None] * residual[:, None, :]
-        same = (weight * heads[:, i] * heads[:, j]).T @ left.reshape(len(heads), -1) - (
-            weight * inverse[:, i, j]
-        ).T @ outer.reshape(len(heads), -1)
-        crossed = ((weight * heads)[:, :, None, None] * back[:, None]).reshape(
-            len(heads), -1
-        ).T @ residual
-        return same, crossed
+        first_term = (weight * heads[:, i] * heads[:, j]).T @ left.reshape(n, -1)
+        last_term = (weight * inverse[:, i, j]).T @ outer.reshape(n, -1)
+        crossed = ((weight * heads)[:, :, None, None] * back[:, None]).reshape(n, -1).T @ residual
+        return first_term - last_term, crossed
 
     def times_curvature(self, direction: Array) -> Array:
-        """Return the product of the Gauss-Newton term with a direction, (rank, p).
+        """Return the product of the Gauss-Newton matrix with a direction, (rank, p).
 
-        The term is not written out.
+        The matrix itself is not formed.
         """
         change = (self.heads @ direction)[:, :, None]
         white = np.matmul(self.seen, self.whitener)
@@ -245,22 +230,20 @@ class _Projected:
         return (self.heads * self.moments.weight[:, None]).T @ left[:, :, 0]
 
     def mean_curvature(self) -> float:
-        """Mean of the diagonal of A weighed by the heads, in whose unit the damping is."""
+        """Return the mean diagonal of A weighted by the heads, which is the unit of the damping."""
         trace = np.trace(self.moments.second, axis1=1, axis2=2)
-        return float(
-            (self.moments.weight * (self.heads**2).sum(1) * trace).sum() / self.components.size
-        )
+        total = (self.moments.weight * (self.heads**2).sum(1) * trace).sum()
+        return float(total / self.components.size)
 
 
 def _step(fit: _Projected, damping: float) -> tuple[_Projected, float, float]:
-    """Take a step that does not raise the objective.
+    """Take a step that does not increase the objective.
 
-    Returns where it leads, the next damping and the gain.
+    Returns the objective at the new subspace, the next damping, and the decrease.
     """
     unit, gradient = fit.mean_curvature(), fit.gradient()
-    if (
-        unit <= 0 or len(gradient) == gradient.shape[1]
-    ):  # nothing is learned, or the subspace is the whole space
+    whole_space = len(gradient) == gradient.shape[1]
+    if unit <= 0 or whole_space:  # all heads are zero, or there is no other subspace
         return fit, damping, 0.0
     steps = (
         _newton_steps(fit, gradient)
@@ -277,18 +260,15 @@ def _step(fit: _Projected, damping: float) -> tuple[_Projected, float, float]:
 
 
 def _newton_steps(fit: _Projected, gradient: Array) -> Callable[[float], Array]:
-    """Return steps as a function of the damping, at a right angle to the subspace.
+    """Return the Newton step, orthogonal to the subspace, as a function of the damping.
 
-    Negative curvature counts as positive.
+    Negative curvature is replaced by its absolute value.
     """
     rank, p = gradient.shape
     across = np.linalg.qr(fit.components.T, mode="complete")[0][:, rank:]
     full = fit.curvature().reshape(rank, p, rank, p)
-    matrix = (
-        np.tensordot(np.tensordot(full, across, (1, 0)), across, (2, 0))
-        .transpose(0, 2, 1, 3)
-        .reshape((rank * (p - rank),) * 2)
-    )
+    projected = np.tensordot(np.tensordot(full, across, (1, 0)), across, (2, 0))
+    matrix = projected.transpose(0, 2, 1, 3).reshape((rank * (p - rank),) * 2)
     slope = (gradient @ across).ravel()
     decomposed: list[Any] = []
 
@@ -297,32 +277,24 @@ def _newton_steps(fit: _Projected, gradient: Array) -> Callable[[float], Array]:
             damped = matrix.copy()
             damped.flat[:: len(damped) + 1] += ridge
             try:
-                return (
-                    np.reshape(
-                        cho_solve(cho_factor(damped, lower=True, overwrite_a=True), slope),
-                        (rank, -1),
-                    )
-                    @ across.T
-                )
+                found = cho_solve(cho_factor(damped, lower=True, overwrite_a=True), slope)
+                return np.reshape(found, (rank, -1)) @ across.T
             except LinAlgError:
                 decomposed.extend(eigh(matrix))
         size, vectors = decomposed
-        return (
-            np.reshape(vectors @ (vectors.T @ slope / (np.abs(size) + ridge)), (rank, -1))
-            @ across.T
-        )
+        found = vectors @ (vectors.T @ slope / (np.abs(size) + ridge))
+        return np.reshape(found, (rank, -1)) @ across.T
 
     return step
 
 
 def _gauss_newton_steps(fit: _Projected, gradient: Array) -> Callable[[float], Array]:
-    """Return steps as a function of the damping, by conjugate gradients."""
+    """Return the Gauss-Newton step as a function of the damping, by conjugate gradients."""
 
     def step(ridge: float) -> Array:
         def product(v: Array) -> Array:
-            return (
-                fit.times_curvature(v.reshape(gradient.shape)) + ridge * v.reshape(gradient.shape)
-            ).ravel()
+            direction = v.reshape(gradient.shape)
+            return (fit.times_curvature(direction) + ridge * direction).ravel()
 
         found, _ = cg(
             LinearOperator((gradient.size,) * 2, matvec=product, dtype=np.float64),
@@ -336,9 +308,9 @@ def _gauss_newton_steps(fit: _Projected, gradient: Array) -> Callable[[float], A
 
 
 def _tidy(moments: Moments, fit: _Projected, *, n_iter: int, converged: bool) -> Solution:
-    """Turn the basis so that it does not depend on how the subspace was found.
+    """Rotate the basis so that it does not depend on the path of the solver.
 
-    Heads are uncorrelated, the strongest comes first, and signs are fixed.
+    Heads are uncorrelated and ordered by decreasing size, and signs are fixed.
     """
     weighted = fit.heads * np.sqrt(moments.weight)[:, None]
     _, _, turn = np.linalg.svd(weighted, full_matrices=True)

@@ -1,4 +1,4 @@
-"""Spurious correlations between tasks, and task heads that do not rely on them."""
+"""Detection of spurious correlations between tasks, and task heads that do not rely on them."""
 
 from skmtl.spurious.debiased import DebiasedClassifier
 from skmtl.spurious.detector import SpuriousTaskDetector

@@ -1,4 +1,4 @@
-"""An adversary that predicts the labels of other tasks from the scores of a task's head."""
+"""Adversary that predicts the labels of other tasks from the scores of a task head."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from torch.nn import functional
 
 from skmtl.base import FairnessTerm
 
-# Ridge of the adversary, relative to the mean variance of its inputs: the scores of all classes of
-# a task are redundant.
+# Ridge of the adversary relative to the mean variance of its inputs, because the scores of the
+# classes of a task are linearly dependent.
 _RIDGE = 1e-6
 _TINY = 1e-30
-# Share of a label's variance, above chance, that an adversary must explain now and then, and the
-# steps in which it must.
+# The adversary is beaten if it explains less than this share of a label's variance above chance,
+# in this many consecutive steps.
 _BEATEN, _STEPS_IN_VAIN = 0.01, 5
 
 
 @dataclass(frozen=True)
 class LabelAdversary:
-    r"""Variance of the labels of other tasks that an adversary explains from the scores of a head.
+    r"""Penalty on the variance of other tasks' labels that an adversary explains from a head.
 
-    The adversary of task i and its spurious task j sees the scores :math:`s_i` of head i and the
-    label of task i, and predicts the label of task j by least squares, with coefficients for
-    every class of task i. The term of task i is
+    The adversary of task i and its spurious task j has the scores :math:`s_i` of head i and the
+    label of task i as inputs, and predicts the label of task j by least squares, with separate
+    coefficients per class of task i. The term of task i is
 
     .. math:: \mu \sum_{j \in S_i} R^2_{ij}, \qquad
-              R^2_{ij} = 1 - \min_{a, B} \frac{E \lVert y_j - a_{y_i} - B_{y_i}^\top s_i \rVert^2}{E
-              \lVert y_j - E[y_j | y_i] \rVert^2}
+        R^2_{ij} = 1 - \min_{a, B}
+        \frac{E \lVert y_j - a_{y_i} - B_{y_i}^\top s_i \rVert^2}
+        {E \lVert y_j - E[y_j | y_i] \rVert^2}
 
-    with labels :math:`y_j` as indicators of classes. It is 0 where, among the rows of each class of
-    task i, the scores are uncorrelated with the label of task j. In every step the adversary is at
-    its best response, which least squares gives exactly, and the scores follow its gradient
-    reversed.
+    where labels :math:`y_j` are indicators of classes. It is 0 if, within each class of task i, the
+    scores are uncorrelated with the label of task j. In every step the adversary is at its optimum,
+    which least squares gives exactly, and the scores follow its reversed gradient.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ class LabelAdversary:
     strength: float = 1.0
 
     def rows(self, labels: Tensor, weights: Tensor) -> AdversaryRows:
-        """Return what depends on the labels of a mini-batch alone."""
+        """Return the quantities that depend only on the labels of a mini-batch."""
         strength = self.strength * torch.as_tensor(self.spurious, device=labels.device)
         return AdversaryRows(labels, weights, self.n_classes, strength)
 
@@ -69,14 +69,15 @@ class LabelAdversary:
 
 
 class AdversarialTraining(FairnessTerm):
-    """The term of an adversary in one training run, and whether the adversary is beaten.
+    """Fairness term of an adversary in one training run, which ends once the adversary is beaten.
 
-    It notes what the adversary explained in the last steps: every run needs a new object.
+    The object records the shares that the adversary explained in the last steps, so every run needs
+    a new one.
 
     Parameters
     ----------
     adversary : LabelAdversary
-        What is added to the loss.
+        Penalty that is added to the loss.
     """
 
     per_task = True
@@ -97,16 +98,16 @@ class AdversarialTraining(FairnessTerm):
         return term, term
 
     def is_beaten(self) -> bool:
-        """Return whether no adversary explained more than one percent above chance lately."""
+        """Return whether no adversary explained more than 1 % above chance in the last steps."""
         if self.rows is None or len(self.explained) < _STEPS_IN_VAIN:
             return False
         return bool(torch.stack(list(self.explained)).max() < _BEATEN + self.rows.chance)
 
 
 class AdversaryRows:
-    """Labels of a mini-batch as adversaries see them, and their moments.
+    """Labels of a mini-batch as targets of the adversaries, and their moments.
 
-    Axes are E networks, T tasks, C classes, L = C - 1 classes that imply the last one, B rows.
+    Axes: E networks, T tasks, C classes, L = C - 1 classes (all but one), B rows.
     """
 
     def __init__(self, labels: Tensor, weights: Tensor, n_classes: int, strength: Tensor):
@@ -123,22 +124,21 @@ class AdversaryRows:
         counts = moments[:, :, t:].reshape(e, t, c, t, c - 1)
         self.mean = (counts / self.n.squeeze(3).unsqueeze(4)).unsqueeze(3)  # (E, T, C, 1, T, L)
         variance = (counts * (1 - self.mean.squeeze(3))).sum((2, 4))
-        # What a pair counts per unit of explained variance; twice that stands in the derivative.
-        self.value = (
-            torch.where(variance > 0, strength / variance.clamp_min(_TINY), 0.0).to(weights)
-        )[:, :, None, None, :, None]
+        # Penalty of a pair per unit of explained variance, and twice that for the derivative.
+        value = torch.where(variance > 0, strength / variance.clamp_min(_TINY), 0.0).to(weights)
+        self.value = value[:, :, None, None, :, None]
         self.slope = 2 * self.value
         self.chance = n_classes * (1 if n_classes == 2 else n_classes) / b
 
     def belong_to(self, labels: Tensor, weights: Tensor) -> bool:
-        """Return whether these are the rows of the same mini-batch, the very same tensors."""
+        """Return whether these are the labels and weights of the same mini-batch (by identity)."""
         return self.labels is labels and self.weights is weights
 
 
 def _best_response(scores: Tensor, rows: AdversaryRows) -> tuple[Tensor, Tensor]:
-    """Return the weighted shares that adversaries explain, (E, T, T), and their sum's derivative.
+    """Return the weighted shares that adversaries explain, (E, T, T), and a derivative.
 
-    The derivative in the scores has shape (E, T, k, B).
+    It is the derivative of their sum with respect to the scores, (E, T, k, B).
     """
     e, t, k, b = scores.shape
     c = rows.own.shape[2]
@@ -149,17 +149,15 @@ def _best_response(scores: Tensor, rows: AdversaryRows) -> tuple[Tensor, Tensor]
     cross = torch.addcmul(
         moments[:, :, t:].reshape(e, t, c, k, t, c - 1), sums.unsqueeze(5), rows.mean, value=-1
     )
-    squares = (weighted.unsqueeze(4) * scores[:, :, None, None]).reshape(
-        e, t * c * k * k, b
-    ) @ rows.known.mT
+    products = (weighted.unsqueeze(4) * scores[:, :, None, None]).reshape(e, t * c * k * k, b)
+    squares = products @ rows.known.mT
     square = torch.addcmul(
         squares.reshape(e, t, c, k, k, t), sums.unsqueeze(4), mean.unsqueeze(3), value=-1
     )
     slopes = _solve(square, cross)  # (E, T, C, k, T, L), as cross
     explained = (cross * slopes * rows.value).sum((2, 3, 5))
 
-    # The derivative is 2 B (y_j - a - B' s): the error of the adversary, seen through its
-    # coefficients.
+    # The derivative is 2 B (y_j - a - B' s), the error of the adversary times its coefficients.
     steep = rows.slope * slopes
     if k == 1:
         of_scores = (steep * slopes).sum(5)
@@ -181,9 +179,9 @@ def _best_response(scores: Tensor, rows: AdversaryRows) -> tuple[Tensor, Tensor]
 
 
 def _solve(square: Tensor, cross: Tensor) -> Tensor:
-    """Return least-squares coefficients for squares (E, T, C, k, k, T) and products.
+    """Return the least-squares coefficients for the moments of inputs and targets.
 
-    Products have shape (E, T, C, k, T, L). The ridge is far below what matters.
+    The moments have shapes (E, T, C, k, k, T) and (E, T, C, k, T, L). The ridge is negligible.
     """
     if square.shape[3] == 1:
         return cross / square.squeeze(3).unsqueeze(5).mul(1 + _RIDGE).add_(_TINY)
@@ -194,7 +192,7 @@ def _solve(square: Tensor, cross: Tensor) -> Tensor:
 
 
 def centered(scores: Tensor) -> Tensor:
-    """Return scores minus their mean over the classes of the task; 0 for classes of other tasks.
+    """Return scores minus their mean over the classes of the task; 0 for classes it does not have.
 
     Probabilities do not depend on that mean.
     """

@@ -1,4 +1,4 @@
-"""Task heads that do not rely on spurious correlations with the labels of other tasks."""
+"""Classifier whose task heads do not rely on spurious correlations with other tasks' labels."""
 
 from __future__ import annotations
 
@@ -24,66 +24,66 @@ from skmtl.spurious.reweighting import independence_weights
 from skmtl.support import DocLinks, VersionedState
 
 _LARGEST_SEED = np.iinfo(np.int32).max
-# strength=1: one percent of the variance of a label that the adversary explains costs as much as
-# one nat.
+# With strength=1, 1 % of a label's variance that the adversary explains costs as much as one nat.
 _NATS = 100.0
 
 
 class DebiasedClassifier(
     VersionedState, DocLinks, ClassifierMixin, MultiOutputMixin, BaseEstimator
 ):
-    r"""Retrain task heads so that they do not rely on spurious correlations between tasks.
+    r"""Classifier with task heads retrained not to rely on spurious correlations between tasks.
 
     If the labels of two tasks are correlated in the training data, the head of one task may rely on
-    inputs that belong to the other [1]_. Predictions are then worse where the labels are no longer
-    correlated. A detector finds the tasks :math:`S_i` that are spurious for task i. The shared
-    layers are kept, and the heads of tasks with spurious tasks are trained further. The other heads
-    stay as they are.
+    inputs that belong to the other [1]_. Its predictions are then worse on data in which the labels
+    are no longer correlated. A detector finds the tasks :math:`S_i` that are spurious for task i.
+    The shared layers are kept, and the heads of tasks with spurious tasks are retrained. All other
+    heads stay as they are.
 
-    "adversarial": for each spurious task j an adversary sees the scores of head i and the label of
-    task i, and predicts the label of task j. The heads minimize
+    method="adversarial": for each spurious task j, an adversary predicts the label of task j from
+    the scores of head i and the label of task i. The heads minimize
 
     .. math:: \frac1T \sum_i \Bigl( L_i + 100 \, \text{strength} \sum_{j \in S_i} R^2_{ij} \Bigr)
 
-    with the log loss :math:`L_i`, and with :math:`R^2_{ij}` the share of the variance of label j,
+    where :math:`L_i` is the log loss, and :math:`R^2_{ij}` is the share of the variance of label j,
     within the classes of task i, that the adversary explains. The adversary is a least-squares
-    model for each class of task i, which is at its best response in every step; heads follow its
-    gradient reversed.
+    model per class of task i. It is at its optimum in every step, and the heads follow its reversed
+    gradient.
 
-    "reweight": the rows of task i are weighted so that label i is independent of each label j,
+    method="reweight": the rows of task i are weighted so that label i is independent of each label
+    j,
 
     .. math:: w = \Bigl( \frac{P(y_i) P(y_j)}{P(y_i, y_j)} \Bigr)^{\text{strength}}
 
-    for one spurious task, by iterative proportional fitting for several. Weights are cut at 10
-    times their mean.
+    for one spurious task, and by iterative proportional fitting for several. Weights are clipped at
+    10 times their mean.
 
     Parameters
     ----------
     estimator : MultiTaskClassifier or FrozenEstimator
-        Network for wide targets; it is cloned and fitted. ``FrozenEstimator(network)`` keeps a
-        trained one.
+        Network for wide targets; it is cloned and fitted. A ``FrozenEstimator(network)`` is used as
+        it is fitted.
     detector : SpuriousTaskDetector or None, default=None
         Finds the tasks that are spurious for each task: any estimator whose ``fit(Y)`` sets
-        ``spurious_``, (T, T) bool. A FrozenEstimator keeps the result of a fitted one. None =
-        ``SpuriousTaskDetector()``.
+        ``spurious_``, a bool array of shape (T, T). A FrozenEstimator is used as it is fitted.
+        None = ``SpuriousTaskDetector()``.
     method : {"adversarial", "reweight"}, default="adversarial"
-        How heads are retrained.
+        Method of retraining the heads.
     strength : float, default=1.0
-        Factor or exponent in the formulas above; larger values remove more of the correlation and
-        may cost accuracy. 0 trains the heads further and does not debias them.
+        Factor or exponent in the formulas above. A larger value removes more of the correlation and
+        may cost accuracy. 0 retrains the heads without debiasing them.
     max_iter : int, default=50
-        Most steps of training for the heads, on all rows or on at most 1,024 of them at a time.
-        Adversarial training ends earlier, once for five steps no adversary has explained more than
-        one percent of the variance of a label above chance.
+        Largest number of training steps of the heads. A step uses all rows, or at most 1,024 of
+        them. Adversarial training ends earlier if, for five steps, no adversary explains more than
+        1 % of the variance of a label above chance.
     random_state : int, RandomState or None, default=None
-        Seed of the order of rows, and of the estimator and the detector where their own is None.
+        Seed of the order of rows, and of the estimator and the detector if their own is None.
 
     Attributes
     ----------
     estimator_ : MultiTaskClassifier
-        The network with its first heads.
+        The network with its original heads.
     debiased_ : MultiTaskClassifier
-        The same trunk with the heads that predict; all methods of a fitted network work.
+        The network with the retrained heads, which predict; it has all methods of a fitted network.
     detector_ : SpuriousTaskDetector
         The fitted detector.
     spurious_ : ndarray of bool of shape (T, T)
@@ -91,7 +91,7 @@ class DebiasedClassifier(
     classes_ : ndarray or list of ndarray
         Sorted classes: a list with one array per task for 2-D y, else one array.
     n_iter_ : int
-        Steps of training that the heads took; 0 where no task is spurious for another.
+        Number of training steps of the heads; 0 if no task is spurious for another.
     task_names_ : list of str
         Names of the tasks.
     n_outputs_ : int
@@ -106,32 +106,33 @@ class DebiasedClassifier(
     TypeError
         If ``estimator`` is not a MultiTaskClassifier.
     ValueError
-        In ``fit``, if a parameter is out of range, the estimator is in long form, where no row has
-        two labels, or it has a fairness term, which new heads would not keep.
+        In ``fit``, if a parameter is out of range, if the estimator is in long form, in which no
+        row has labels for two tasks, or if it has a fairness term, which new heads would not keep.
 
     Warns
     -----
     UserWarning
-        With method="reweight", names the tasks some of whose combinations of labels have no row.
+        With method="reweight", if some combinations of labels have no rows; the warning names the
+        tasks.
 
     See Also
     --------
-    SpuriousTaskDetector : Says which tasks are spurious for which.
-    split_by_label_combination : Test sets on which labels do not go together.
+    SpuriousTaskDetector : Finds the tasks that are spurious for each task.
+    split_by_label_combination : Test sets in which the labels are not correlated.
 
     Notes
     -----
-    The detector cannot distinguish a spurious correlation from a real one (see there). Where the
-    correlation is real and persists, debiased heads are worse: compare on data in which you know
-    that it does not hold.
+    The detector cannot distinguish a spurious correlation from a real one (see its notes). If the
+    correlation is real and persists, debiased heads are worse. Evaluate them on data in which you
+    know that it does not persist.
 
-    The two methods have different goals. Weights remove the correlation of the *labels*. The
-    adversary also removes inputs that both tasks share, such as a common background, as far as they
-    predict label j. It does so given label i, because label i itself predicts label j, and head i
-    may know label i.
+    The two methods have different goals. Reweighting removes the correlation between the *labels*.
+    The adversary also removes the influence of inputs that both tasks share, such as a common
+    background, as far as they predict label j. It conditions on label i, because label i itself
+    predicts label j, and head i must predict label i.
 
-    Only the appendix of [1]_ was available. It says that per-task predictors are trained
-    adversarially on a fixed encoder; the form of the adversary and its strength are ours.
+    Only the appendix of [1]_ was available. It states that per-task predictors are trained
+    adversarially on a fixed encoder; the form of the adversary and its strength were chosen here.
 
     References
     ----------
@@ -140,13 +141,14 @@ class DebiasedClassifier(
 
     Examples
     --------
+    Labels that are correlated in training are not correlated in the test data:
+
     >>> from skmtl import MultiTaskClassifier
     >>> from skmtl.datasets import make_spurious_tasks
     >>> from skmtl.spurious import DebiasedClassifier
     >>> shifted = make_spurious_tasks(random_state=0)
-    >>> model = DebiasedClassifier(MultiTaskClassifier(n_members=2), random_state=0).fit(
-    ...     shifted.data, shifted.target
-    ... )
+    >>> model = DebiasedClassifier(MultiTaskClassifier(n_members=2), random_state=0)
+    >>> model = model.fit(shifted.data, shifted.target)
     >>> vanilla = model.estimator_.score(shifted.test_data, shifted.test_target)
     >>> bool(model.score(shifted.test_data, shifted.test_target) > vanilla)
     True
@@ -188,16 +190,16 @@ class DebiasedClassifier(
     # ------------------------------------------------------------------ fit
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: Any, y: Any, *, sample_weight: Any = None) -> DebiasedClassifier:
-        """Train the network, find spurious tasks, and retrain the heads that they mislead.
+        """Train the network, detect spurious tasks, and retrain the heads of the affected tasks.
 
         Parameters
         ----------
         X : array-like of shape (n, p)
             Inputs.
         y : array-like of shape (n, T) or (n,)
-            Labels; NaN or None where a row has no label for a task.
+            Labels; NaN or None if a row has no label for a task.
         sample_weight : array-like of shape (n,), optional
-            Weights of the rows, in the network, the detector and the heads.
+            Sample weights for the network, the detector and the heads.
 
         Returns
         -------
@@ -207,16 +209,12 @@ class DebiasedClassifier(
         y = as_pandas(y)
         seeds = check_random_state(self.random_state).randint(_LARGEST_SEED, size=3).tolist()
         self.estimator_ = self._trained(X, y, sample_weight, seeds[0])
-        self.n_features_in_, self.n_outputs_ = (
-            self.estimator_.n_features_in_,
-            self.estimator_.n_outputs_,
-        )
+        self.n_features_in_ = self.estimator_.n_features_in_
+        self.n_outputs_ = self.estimator_.n_outputs_
         if hasattr(self.estimator_, "feature_names_in_"):
             self.feature_names_in_ = self.estimator_.feature_names_in_
-        self.task_names_, self.classes_ = (
-            list(self.estimator_.task_names_),
-            self.estimator_.classes_,
-        )
+        self.task_names_ = list(self.estimator_.task_names_)
+        self.classes_ = self.estimator_.classes_
         codes = label_codes(self.estimator_, y)
         weight = checked_weight(sample_weight, len(codes))
         self.spurious_ = self._detected(codes, None if sample_weight is None else weight, seeds[1])
@@ -224,7 +222,7 @@ class DebiasedClassifier(
         return self
 
     def _trained(self, X: Any, y: Any, sample_weight: Any, seed: int) -> MultiTaskClassifier:
-        """Return the network with its first heads."""
+        """Return the fitted network with its original heads."""
         frozen = isinstance(self.estimator, FrozenEstimator)
         network = self.estimator.estimator if frozen else self.estimator
         if not isinstance(network, MultiTaskClassifier):
@@ -234,9 +232,9 @@ class DebiasedClassifier(
             )
         if network.task_column is not None:
             raise ValueError(
-                f"The estimator of a DebiasedClassifier has task_column={network.task_column!r}: "
-                "in long form no row has labels for two tasks, so nothing "
-                "can be said about how labels go together. Give y one column per task."
+                f"The estimator of a DebiasedClassifier has task_column={network.task_column!r}. "
+                "In long form no row has labels for two tasks, so the correlation of labels is "
+                "unknown. Use wide form, with one column of y per task."
             )
         if network.fairness is not None:
             raise ValueError(
@@ -254,7 +252,7 @@ class DebiasedClassifier(
     def _detected(
         self, codes: NDArray[np.float64], weight: NDArray[np.float64] | None, seed: int
     ) -> NDArray[np.bool_]:
-        """Fit the detector and return what it found."""
+        """Fit the detector and return its spurious tasks."""
         self.detector_ = SpuriousTaskDetector() if self.detector is None else clone(self.detector)
         if (
             self.random_state is not None
@@ -270,7 +268,7 @@ class DebiasedClassifier(
         if spurious.shape != 2 * (self.n_outputs_,):
             raise ValueError(
                 f"spurious_ of the detector must have shape ({self.n_outputs_}, "
-                f"{self.n_outputs_}), one row per task. Got {spurious.shape}."
+                f"{self.n_outputs_}), one row and column per task. Got {spurious.shape}."
             )
         np.fill_diagonal(spurious, False)
         return spurious
@@ -306,7 +304,7 @@ class DebiasedClassifier(
 
     # ------------------------------------------------------------------ predict
     def predict(self, X: Any) -> NDArray[Any]:
-        """Predict the most probable class.
+        """Predict the most probable class of every task.
 
         Parameters
         ----------
@@ -316,13 +314,13 @@ class DebiasedClassifier(
         Returns
         -------
         ndarray of shape (n, T) or (n,)
-            Labels in their own type.
+            Class labels, in the type of y.
         """
         check_is_fitted(self, "debiased_")
         return self.debiased_.predict(X)
 
     def predict_proba(self, X: Any) -> NDArray[np.float64] | list[NDArray[np.float64]]:
-        """Predict class probabilities.
+        """Predict class probabilities of every task.
 
         Parameters
         ----------
@@ -338,7 +336,7 @@ class DebiasedClassifier(
         return self.debiased_.predict_proba(X)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return the accuracy, mean over tasks; NaN labels are skipped.
+        """Return the mean accuracy over tasks, ignoring missing labels.
 
         Parameters
         ----------
@@ -347,7 +345,7 @@ class DebiasedClassifier(
         y : array-like of shape (n, T) or (n,)
             True labels, NaN where unknown.
         sample_weight : array-like of shape (n,), optional
-            Weights of the rows.
+            Sample weights.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""Finds spuriously correlated tasks from the labels alone."""
+"""Detector of spuriously correlated tasks, from the labels alone."""
 
 from __future__ import annotations
 
@@ -24,43 +24,44 @@ from skmtl.spurious.pair_names import shown_pairs
 from skmtl.spurious.prior_shift import Array, Indicators, correlation_and_shift
 from skmtl.support import DocLinks, VersionedState
 
-# Fewest rows with labels for both tasks of a pair that has a shift.
+# Smallest number of rows with labels for both tasks for which a shift is computed.
 MIN_COMMON_ROWS = 10
-# Level at which a corrected p-value counts.
+# Significance level of the corrected p-values.
 LEVEL = 0.05
-# More labels than this are no classes but numbers.
+# Tasks with more distinct labels are numeric.
 _MOST_CLASSES = 100
 
 
 class SpuriousTaskDetector(VersionedState, DocLinks, BaseEstimator):
-    r"""Find pairs of tasks whose correlation depends on the class frequencies of one of them.
+    r"""Detect pairs of tasks whose correlation depends on the class frequencies of one of them.
 
-    For tasks i and j the rows are resampled so that :math:`P(Y_i = 1) = p'`, together with their
-    labels of j. If the labels of the two tasks are independent, or identical, their correlation
-    does not change. Otherwise it changes in general, and a large change indicates a spurious
-    correlation [1]_. Nothing is drawn at random: the result of resampling follows from the table of
-    labels. With :math:`\beta_c = P(Y_j = 1 \mid Y_i = c)`, which resampling does not change,
+    For tasks i and j, the rows are resampled so that :math:`P(Y_i = 1) = p'`. If the labels of the
+    two tasks are independent, or identical, their correlation does not change. Otherwise it changes
+    in general, and a large change indicates a spurious correlation [1]_. No random numbers are
+    drawn: the result of resampling follows from the contingency table of the labels. With
+    :math:`\beta_c = P(Y_j = 1 \mid Y_i = c)`, which resampling does not change,
 
-    .. math:: \rho_{ij}(p) = (\beta_1 - \beta_0) \sqrt{\frac{p (1 - p)}{q (1 - q)}}, \quad q =
-        \beta_0 + (\beta_1 - \beta_0) p, \qquad
-              \text{shift}_{ij} = \max_{p'} \lvert \rho_{ij}(p') - \rho_{ij}(p_i) \rvert .
+    .. math:: \rho_{ij}(p) = (\beta_1 - \beta_0) \sqrt{\frac{p (1 - p)}{q (1 - q)}}, \quad
+        q = \beta_0 + (\beta_1 - \beta_0) p, \qquad
+        \text{shift}_{ij} = \max_{p'} \lvert \rho_{ij}(p') - \rho_{ij}(p_i) \rvert .
 
-    For tasks of more than two classes each class c of i is compared with the rest, and :math:`\rho`
-    is the multiple correlation of its indicator with the label of j,
+    If task i has more than two classes, each class c is compared with the rest, and :math:`\rho` is
+    the multiple correlation of its indicator with the label of j,
 
     .. math:: \rho_c(p)^2 = p (1 - p) \sum_d \frac{(\beta_{1d} - \beta_{0d})^2}{q_d},
 
-    which is the formula above where j has two classes, and the largest change over classes counts.
-    Missing labels are supported: a pair is evaluated on the rows that have both.
+    which is the formula above if j has two classes. The shift is the largest change over classes.
+    Missing labels are supported: a pair is evaluated on the rows with labels for both tasks.
 
     Parameters
     ----------
     priors : array-like of float, default=(0.1, 0.3, 0.5, 0.7, 0.9)
-        The values of p', for the second of two classes, or for every class of several.
+        Values p' of the share of the second class of a binary task, or of each class of others.
     threshold : float, default=0.1
-        Task j is spurious for task i where ``shift_[i, j]`` is larger.
+        Task j is spurious for task i if ``shift_[i, j]`` is larger. A larger threshold detects
+        fewer pairs.
     n_bootstrap : int, default=0
-        Bootstrap draws of the rows; 0 = none, no p-values.
+        Number of bootstrap samples of the rows; 0 = no p-values.
     random_state : int, RandomState or None, default=None
         Seed of the bootstrap.
 
@@ -68,22 +69,22 @@ class SpuriousTaskDetector(VersionedState, DocLinks, BaseEstimator):
     ----------
     shift_ : ndarray of shape (T, T)
         [i, j]: largest absolute change of the correlation of the labels of i and j when the classes
-        of i are resampled; not symmetric. 0 on the diagonal, NaN where the pair has fewer than 10
-        common rows or a task has one class only in them.
+        of i are resampled; not symmetric. 0 on the diagonal. NaN if the pair has fewer than 10
+        common rows, or a task has a single class in them.
     correlation_ : ndarray of shape (T, T)
-        Correlation of the labels as they are; where i or j has several classes, the strongest
+        Correlation of the observed labels; if i or j has more than two classes, the largest
         multiple correlation, without a sign.
     spurious_ : ndarray of bool of shape (T, T)
-        [i, j]: task j is spurious for task i. With a bootstrap, the corrected p-value must be below
-        0.05, too.
+        [i, j]: task j is spurious for task i. With a bootstrap, the corrected p-value must also be
+        below 0.05.
     p_values_ : ndarray of shape (T, T)
-        With a bootstrap: p-values of "the shift is at most ``threshold``", corrected for the number
-        of pairs.
+        With a bootstrap: p-values of the hypothesis that the shift is at most ``threshold``,
+        corrected for the number of pairs.
     n_common_ : ndarray of int of shape (T, T)
         Rows with labels for both tasks.
     table_ : DataFrame
-        One row per pair: task, other, n_rows, correlation, shift, p_value (with a bootstrap),
-        spurious; the largest shift first.
+        One row per ordered pair, the largest shift first, with the columns task, other, n_rows,
+        correlation, shift, p_value (with a bootstrap) and spurious.
     task_names_ : list of str
         Names of the tasks: the columns of Y.
     n_features_in_ : int
@@ -94,40 +95,42 @@ class SpuriousTaskDetector(VersionedState, DocLinks, BaseEstimator):
     Raises
     ------
     ValueError
-        In ``fit``, if a parameter is out of range, a task has no label, or its labels are no
+        In ``fit``, if a parameter is out of range, a task has no labels, or its labels are not
         classes.
 
     Warns
     -----
     UserWarning
-        Names pairs of tasks with too few common labels; their shift is NaN.
+        If pairs of tasks have too few common labels; the warning names them, and their shift is
+        NaN.
 
     See Also
     --------
-    DebiasedClassifier : Heads that do not rely on spurious tasks.
+    DebiasedClassifier : Classifier whose heads do not rely on spurious tasks.
 
     Notes
     -----
-    **Limits.** The detector sees labels, not causes. A real but imperfect relation (wet roads and
-    rain) shifts like an artifact of data collection. It separates "independent or identical" from
-    "partly related"; you have to know which partly related tasks keep their relation where the
-    model will be used. A relation that is the same in both directions,
+    **Limits.** The detector uses labels only, and cannot infer causes. A real but imperfect
+    relation (wet roads and rain) shifts like an artifact of data collection. The detector separates
+    "independent or identical" from "partly related"; you have to know which relations persist where
+    the model will be used. A relation that is the same in both directions,
     :math:`\beta_1 = 1 - \beta_0`, has no shift at :math:`p' = 1 - p`. The shift depends on which of
-    the two tasks is resampled and on class frequencies, so a threshold does not mean the same for
-    all data sets. A common cause that affects the inputs but leaves labels uncorrelated is not
-    found.
+    the two tasks is resampled and on the class frequencies, so a threshold does not have the same
+    meaning for all data sets. A common cause that affects the inputs, but leaves the labels
+    uncorrelated, is not detected.
 
-    **p-values.** With shifts S*, from rows drawn with replacement, and their standard deviations s
-    over draws, the p-value of a pair is the share of draws in which the largest of (S* - shift) / s
-    over all pairs reaches (shift - threshold) / s of this pair, the fit itself counted as a draw.
-    This single-step max-T correction (Westfall and Young) bounds the probability of any false
-    discovery and needs no more draws for more pairs; the smallest p-value is 1 / (n_bootstrap + 1).
+    **p-values.** Let S* be the shifts of a bootstrap sample, and s their standard deviations over
+    samples. The p-value of a pair is the share of samples in which the largest value of
+    (S* - shift) / s over all pairs is at least (shift - threshold) / s of this pair; the observed
+    data count as one sample. This single-step max-T correction (Westfall and Young) controls the
+    probability of any false discovery, and does not need more samples for more pairs. The smallest
+    possible p-value is 1 / (n_bootstrap + 1).
 
     **Corrections.** The appendix of [1]_ prints :math:`E[Y_i Y_j] = p_i / \hat\alpha_1`, which
-    should be :math:`p_i \hat\alpha_1`; here the right formula is used. The lower bound of its
-    Theorem 1 does not hold for all tables and is not used. The correlation of tasks with several
-    classes is not defined there. Comparing single classes of both tasks with the rest would make
-    identical labels of three classes shift; the multiple correlation does not.
+    should be :math:`p_i \hat\alpha_1`; the correct formula is used here. The lower bound of its
+    Theorem 1 does not hold for all tables and is not used. It does not define the correlation of
+    tasks with more than two classes. Comparing single classes of both tasks with the rest would
+    give identical labels of three classes a shift; the multiple correlation does not.
 
     References
     ----------
@@ -136,6 +139,9 @@ class SpuriousTaskDetector(VersionedState, DocLinks, BaseEstimator):
 
     Examples
     --------
+    The first two tasks are partly related; the third is the negation of the first, which is not
+    spurious:
+
     >>> import numpy as np
     >>> from skmtl.spurious import SpuriousTaskDetector
     >>> rng = np.random.default_rng(0)
@@ -179,16 +185,16 @@ class SpuriousTaskDetector(VersionedState, DocLinks, BaseEstimator):
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, Y: Any, y: Any = None, *, sample_weight: Any = None) -> SpuriousTaskDetector:
-        """Measure the shifts of all pairs of tasks.
+        """Compute the shifts of all pairs of tasks.
 
         Parameters
         ----------
         Y : array-like of shape (n, T)
-            Labels, one column per task; NaN or None where a row has no label.
+            Labels, one column per task; NaN or None if a row has no label.
         y : None
             Ignored.
         sample_weight : array-like of shape (n,), optional
-            Weights of the rows.
+            Sample weights.
 
         Returns
         -------
@@ -211,13 +217,12 @@ class SpuriousTaskDetector(VersionedState, DocLinks, BaseEstimator):
         indicators = Indicators.of(np.where(patterns < 0, np.nan, patterns), n_classes)
 
         def measured(row_weight: Array) -> tuple[Array, Array]:
-            counts = np.bincount(cell, weights=row_weight, minlength=len(patterns)).astype(
-                np.float64
+            counts = np.bincount(cell, weights=row_weight, minlength=len(patterns))
+            correlation, shift = correlation_and_shift(
+                indicators, counts.astype(np.float64), priors
             )
-            correlation, shift = correlation_and_shift(indicators, counts, priors)
-            shift[self.n_common_ < MIN_COMMON_ROWS] = correlation[
-                self.n_common_ < MIN_COMMON_ROWS
-            ] = np.nan
+            too_few = self.n_common_ < MIN_COMMON_ROWS
+            shift[too_few] = correlation[too_few] = np.nan
             np.fill_diagonal(shift, 0.0)
             return correlation, shift
 
@@ -239,8 +244,8 @@ class SpuriousTaskDetector(VersionedState, DocLinks, BaseEstimator):
         priors: Array = np.asarray(self.priors, dtype=np.float64)
         if priors.ndim != 1 or len(priors) == 0 or not ((priors > 0) & (priors < 1)).all():
             raise ValueError(
-                "The 'priors' parameter of SpuriousTaskDetector must hold at least one number, "
-                f"each between 0 and 1. Got {self.priors!r} instead."
+                "The 'priors' parameter of SpuriousTaskDetector must have at least one number, "
+                f"each between 0 and 1 (exclusive). Got {self.priors!r} instead."
             )
         return priors
 
@@ -252,8 +257,8 @@ class SpuriousTaskDetector(VersionedState, DocLinks, BaseEstimator):
                 [f"{self.n_common_[i, j]} common rows" for i, j in unknown],
             )
             warnings.warn(
-                f"Nothing can be said about {shown}: needed are {MIN_COMMON_ROWS} rows with labels "
-                "for both tasks and two classes of each. The shift of such pairs is NaN.",
+                f"The shift of a pair needs at least {MIN_COMMON_ROWS} rows with labels for both "
+                f"tasks, and two classes of each in these rows. It is NaN for {shown}.",
                 UserWarning,
                 stacklevel=4,
             )
@@ -276,7 +281,7 @@ class SpuriousTaskDetector(VersionedState, DocLinks, BaseEstimator):
 
 
 def _coded(Y: Any) -> tuple[list[str], Array, list[int]]:
-    """Return task names, class codes, (n, T), NaN if missing, and numbers of classes."""
+    """Return task names, class codes (n, T), NaN for missing labels, and numbers of classes."""
     if np.shape(Y)[:1] == (0,):
         raise ValueError(
             f"Found array with 0 sample(s) (shape={np.shape(Y)}) while a minimum of 1 is required "
@@ -294,13 +299,13 @@ def _coded(Y: Any) -> tuple[list[str], Array, list[int]]:
             other = labels[~np.isfinite(labels) | (labels != np.floor(labels))][0]
             raise ValueError(
                 f"Task {name!r} has the label {shown_value(other)} in Y; SpuriousTaskDetector "
-                "needs classes. Bin it first."
+                "needs classes. Bin the labels first."
             )
         classes, codes[known, t] = np.unique(labels, return_inverse=True)
         if len(classes) > _MOST_CLASSES:
             raise ValueError(
                 f"Task {name!r} has {len(classes)} different labels in Y; SpuriousTaskDetector "
-                f"takes classes, at most {_MOST_CLASSES}. Bin them first."
+                f"supports at most {_MOST_CLASSES} classes. Bin the labels first."
             )
         n_classes.append(len(classes))
     return names, codes, n_classes
@@ -314,12 +319,11 @@ def _draw(rng: np.random.RandomState, n: int) -> Array:
 def _corrected_p_values(shift: Array, draws: Array, threshold: float) -> Array:
     """Return single-step max-T p-values of "the shift is at most the threshold", (T, T).
 
-    They are NaN where the shift is.
+    They are NaN where the shift is NaN.
     """
     off = ~np.eye(len(shift), dtype=bool) & ~np.isnan(shift)
-    change = np.nan_to_num(
-        draws[:, off] - shift[off]
-    )  # a draw in which a task lost a class has no shift
+    # A sample in which a task lost a class has no shift, and counts as no change.
+    change = np.nan_to_num(draws[:, off] - shift[off])
     spread = change.std(0)
     moving = spread > 1e-12
     statistic = np.where(
@@ -327,11 +331,9 @@ def _corrected_p_values(shift: Array, draws: Array, threshold: float) -> Array:
         (shift[off] - threshold) / np.where(moving, spread, 1.0),
         np.where(shift[off] > threshold, np.inf, -np.inf),
     )
-    largest = (
-        (change[:, moving] / spread[moving]).max(1)
-        if moving.any()
-        else np.full(len(draws), -np.inf)
-    )
+    largest = np.full(len(draws), -np.inf)
+    if moving.any():
+        largest = (change[:, moving] / spread[moving]).max(1)
     p_values = np.full_like(shift, np.nan)
     p_values[off] = (1 + (largest[:, None] >= statistic).sum(0)) / (1 + len(draws))
     np.fill_diagonal(p_values, 1.0)

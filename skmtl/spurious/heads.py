@@ -1,4 +1,4 @@
-"""New heads on a trunk that stays as it is."""
+"""Training of new task heads on a fixed trunk."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from skmtl.spurious.adversary import AdversarialTraining
 
 Array = NDArray[np.float64]
 
-# Rows of a step, and the learning rate: heads start near their goal, on standardized inputs.
+# Rows per step, and the learning rate of heads that start near their optimum, on standardized
+# inputs.
 ROWS_PER_STEP, LEARNING_RATE = 1024, 0.03
 
 
 def label_codes(network: MultiTaskClassifier, y: Any) -> Array:
-    """Return the labels of a fitted network's tasks as class codes, (n, T), NaN where unknown.
+    """Return the labels of a fitted network's tasks as class codes, (n, T), NaN if missing.
 
-    A frame tells its tasks by name, an array by position.
+    Columns are matched to tasks by name for a DataFrame, by position for an array.
     """
     known = network.task_names_
     columns = wide_columns(in_task_order(y, known, "y", "the tasks of the frozen estimator"))[1]
@@ -54,34 +55,34 @@ def with_new_heads(
 ) -> tuple[MultiTaskClassifier, int]:
     """Return a copy of a fitted network in which the heads of some tasks are trained further.
 
-    The trunks see X once. Their outputs are standardized for the training of the heads, which are
-    then rewritten for the outputs as they are.
+    The outputs of the trunks for X are computed once and standardized to train the heads. The heads
+    are then rewritten for outputs that are not standardized.
 
     Parameters
     ----------
     network : MultiTaskClassifier
-        Fitted on wide targets; it is not changed.
+        Network fitted on wide targets; it is not changed.
     X : array-like of shape (n, p)
         Training inputs.
     codes : ndarray of shape (n, T)
-        Class codes, NaN where unknown.
+        Class codes, NaN for missing labels.
     chosen : ndarray of bool of shape (T,)
         Tasks whose heads are replaced.
     sample_weight : ndarray of shape (n,) or (n, T), or None
-        Weights of the rows, or of every label.
+        Weights of the rows, or of the labels.
     adversary : AdversarialTraining or None
-        What is added to the loss; training ends once it is beaten.
+        Term that is added to the loss; training ends once the adversary is beaten.
     n_steps : int
-        Most steps of training.
+        Largest number of training steps.
     seed : int
         Seed of the order of rows.
 
     Returns
     -------
     network : MultiTaskClassifier
-        With new heads.
+        Copy with the new heads.
     n_steps : int
-        Steps that were taken.
+        Number of steps taken.
     """
     model, settings = network.model_, read_settings(network)
     shape, n_members = model.architecture, len(model.members)
@@ -138,25 +139,21 @@ def with_new_heads(
     stop = None if adversary is None else lambda n_done, now: adversary.is_beaten()
     trained = train_job(job, on_epoch=stop)
     changed = copy.copy(network)
-    remember(
-        changed,
-        model.with_members(
-            [
-                [
-                    *own[:first],
-                    *_chosen(own[first:], _moved(new.parameters, -center[e], 1 / scale[e]), chosen),
-                ]
-                for e, (own, new) in enumerate(zip(model.members, trained, strict=True))
-            ]
-        ),
-    )
+    retrained = [
+        [
+            *own[:first],
+            *_chosen(own[first:], _moved(new.parameters, -center[e], 1 / scale[e]), chosen),
+        ]
+        for e, (own, new) in enumerate(zip(model.members, trained, strict=True))
+    ]
+    remember(changed, model.with_members(retrained))
     return changed, steps_per_epoch * max(member.n_iter for member in trained)
 
 
 def _moved(parameters: list[NDArray[Any]], center: Array, scale: Array) -> list[NDArray[Any]]:
     """Return heads whose scores for z are those of these heads for (z + center) * scale.
 
-    Only their first layer, (T, o, width), sees the inputs.
+    Only the first layer of the heads, (T, o, width), changes.
     """
     weight, bias = parameters[0].astype(np.float64) * scale, parameters[1].astype(np.float64)
     return [weight, bias + (weight @ center)[..., None], *parameters[2:]]

@@ -1,15 +1,15 @@
-"""Names of pairs of tasks in messages."""
+"""Pairs of tasks in messages."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-# Pairs that are named, and letters of a name that are shown.
+# Largest number of pairs that are named, and of letters of a name.
 _PAIRS, _LETTERS = 4, 24
 
 
 def shown_pairs(pairs: Sequence[tuple[str, str]], notes: Sequence[str] | None = None) -> str:
-    """Return the first pairs of tasks by name, each with its note, and how many more there are.
+    """Return the names of the first pairs of tasks with their notes, and the number of others.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What resampling one task's classes does to its correlation with another task, in closed form."""
+"""Change of the correlation of two tasks if the classes of one are resampled, in closed form."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Indicators:
     task : ndarray of int of shape (S,)
         Task of every indicator, ascending.
     resampled : ndarray of int of shape (R,)
-        Indicators of the classes whose share is changed: the second class of a binary task, all
-        classes of others.
+        Indicators of the classes that are resampled: the second class of a binary task, and all
+        classes of other tasks.
     """
 
     own: Array
@@ -35,7 +35,7 @@ class Indicators:
 
     @classmethod
     def of(cls, codes: Array, n_classes: Sequence[int]) -> Indicators:
-        """Return the indicators of class codes, (m, T), NaN where unknown."""
+        """Return the indicators of class codes, (m, T), NaN for missing labels."""
         sizes = [max(n, 2) for n in n_classes]
         task = np.repeat(np.arange(len(sizes)), sizes)
         label = np.concatenate([np.arange(size) for size in sizes])
@@ -58,11 +58,11 @@ def correlation_and_shift(
     :math:`\beta_{0d} = P(Y_j = d \mid Y_i \neq c)` do not depend on p, and the multiple correlation
     of the indicator of c with the label of j is
 
-    .. math:: \rho_c(p)^2 = p (1 - p) \sum_d \frac{(\beta_{1d} - \beta_{0d})^2}{\beta_{0d} +
-        (\beta_{1d} - \beta_{0d}) p}.
+    .. math:: \rho_c(p)^2 = p (1 - p) \sum_d
+        \frac{(\beta_{1d} - \beta_{0d})^2}{\beta_{0d} + (\beta_{1d} - \beta_{0d}) p}.
 
     The shift is the largest change over classes and priors. Moments are taken over the rows that
-    have labels for both tasks. NaN where a task has one class only in them.
+    have labels for both tasks; the result is NaN if a task has a single class in them.
 
     Parameters
     ----------
@@ -71,19 +71,17 @@ def correlation_and_shift(
     weight : ndarray of shape (m,)
         Weights of the rows.
     priors : ndarray of shape (g,)
-        Values that P(Y_i = c) is changed to.
+        Values of P(Y_i = c) after resampling.
 
     Returns
     -------
     correlation, shift : ndarray of shape (T, T)
-        The correlation is that of the class with the strongest; it has a sign where both tasks are
-        binary.
+        The correlation is the largest over classes; it has a sign if both tasks are binary.
     """
     task, chosen = indicators.task, indicators.resampled
     of_task = (task[:, None] == np.arange(indicators.known.shape[1])).astype(np.float64)
-    counts = (
-        indicators.own * weight[:, None]
-    ).T @ indicators.known  # rows of a class that have a label of a task
+    # Weight of the rows of each class that have a label for each task.
+    counts = (indicators.own * weight[:, None]).T @ indicators.known
     total = (indicators.known * weight[:, None]).T @ indicators.known
     both = indicators.own[:, chosen].T @ (indicators.own * weight[:, None])
     own, every = counts[chosen], total[task[chosen]]
@@ -97,20 +95,17 @@ def correlation_and_shift(
         result: Array = np.sqrt(p * (1 - p) * (_ratio(difference**2, q) @ of_task))
         return result
 
-    varies = (_ratio(counts.T[task[chosen]], every[:, task]) < 1).astype(
-        np.float64
-    ) @ of_task == of_task.sum(0)
+    below_one = (_ratio(counts.T[task[chosen]], every[:, task]) < 1).astype(np.float64)
+    varies = below_one @ of_task == of_task.sum(0)
     present = np.where((p > 0) & (p < 1) & varies, correlation(p), np.nan)
     shift = np.zeros_like(present)
     for prior in priors:
         shift = np.maximum(shift, np.abs(correlation(np.full_like(p, prior)) - present))
     strongest, largest = _largest(present, task[chosen]), _largest(shift, task[chosen])
     binary = of_task.sum(0) == 2
-    sign = np.sign(
-        difference[np.searchsorted(task[chosen], np.arange(len(binary)))][
-            :, np.searchsorted(task, np.arange(len(binary))) + 1
-        ]
-    )
+    tasks = np.arange(len(binary))
+    second_class = np.searchsorted(task, tasks) + 1
+    sign = np.sign(difference[np.searchsorted(task[chosen], tasks)][:, second_class])
     return np.where(np.outer(binary, binary), sign * strongest, strongest), largest
 
 
@@ -122,7 +117,7 @@ def _ratio(part: Array, whole: Array) -> Array:
 
 
 def _largest(values: Array, task: NDArray[np.intp]) -> Array:
-    """Return the largest value over the classes of a task, (T, T); NaN where all are NaN."""
+    """Return the largest value over the classes of each task, (T, T); NaN if all are NaN."""
     starts = np.flatnonzero(np.r_[True, np.diff(task) > 0])
     result: Array = np.fmax.reduceat(values, starts, axis=0)
     return result

@@ -1,4 +1,4 @@
-"""Weights under which a task's label is independent of the labels of its spurious tasks."""
+"""Sample weights that make a task's label independent of the labels of its spurious tasks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from skmtl.spurious.pair_names import shown_pairs
 
 Array = NDArray[np.float64]
 
-# Rounds over the tables of a task, and the change of a cell below which they agree.
+# Largest number of rounds over the tables of a task, and the tolerance of the changes of cells.
 _ROUNDS, _AGREED = 100, 1e-6
 # Largest weight of a row, relative to the mean.
 LARGEST_WEIGHT = 10.0
@@ -23,22 +23,23 @@ def independence_weights(
 ) -> Array:
     """Return weights of all labels, (n, T), that make tasks independent of their spurious tasks.
 
-    The rows' weights are multiplied by factors of the cells (label of i, label of j), in turn over
-    the spurious tasks j, until every such table is the product of its margins, which stay what they
-    are (iterative proportional fitting). For one spurious task the factor is P(y_i) P(y_j) / P(y_i,
-    y_j). Then the factors are raised to the power ``strength`` and cut at 10 times their mean.
+    For the spurious tasks j of a task i in turn, the weights of the rows are multiplied by a factor
+    per cell (label of i, label of j), until every such table is the product of its margins, which
+    do not change (iterative proportional fitting). For a single spurious task the factor is P(y_i)
+    P(y_j) / P(y_i, y_j). Finally, the factors are raised to the power ``strength`` and clipped at
+    10 times their mean.
 
     Parameters
     ----------
     codes : ndarray of shape (n, T)
-        Class codes, NaN where unknown. A row without a label for task j is left alone by the tables
-        of j.
+        Class codes, NaN for missing labels. The tables of task j do not change rows without a label
+        for j.
     spurious : ndarray of bool of shape (T, T)
         [i, j]: task j is spurious for task i.
     weight : ndarray of shape (n,)
-        Weights of the rows to start from.
+        Initial weights of the rows.
     strength : float
-        Power of the factors.
+        Exponent of the factors.
     names : sequence of str
         Names of the tasks, for messages.
     """
@@ -57,9 +58,9 @@ def independence_weights(
         weights[:, i] *= np.minimum(factor / mean, LARGEST_WEIGHT)
     if empty:
         warnings.warn(
-            "Some combinations of labels have no row, so no weights make these tasks independent: "
-            f"{shown_pairs(empty)}. The others are reweighted; method='adversarial' does not need "
-            "all combinations.",
+            "Some combinations of labels have no rows, so no weights make these tasks independent: "
+            f"{shown_pairs(empty)}. The other combinations are reweighted; method='adversarial' "
+            "does not need all combinations.",
             UserWarning,
             stacklevel=4,
         )
@@ -67,7 +68,7 @@ def independence_weights(
 
 
 class _Table:
-    """The table of the labels of two tasks, and what it should be."""
+    """Contingency table of the labels of two tasks, and its target."""
 
     def __init__(self, codes: Array, task: int, other: int, weight: Array):
         self.other = other
@@ -81,13 +82,12 @@ class _Table:
         self.has_empty_cell = bool(((counts == 0) & (expected > 0)).any())
 
     def _sums(self, weight: Array) -> Array:
-        sums: Array = np.bincount(
-            self.cells, weights=weight, minlength=self.shape[0] * self.shape[1]
-        ).astype(np.float64)
+        n_cells = self.shape[0] * self.shape[1]
+        sums: Array = np.bincount(self.cells, weights=weight, minlength=n_cells).astype(np.float64)
         return sums
 
     def adjust(self, factor: Array, weight: Array) -> float:
-        """Bring the table to its target, in place; return the largest change of a cell."""
+        """Scale the factors in place so that the table is its target; return the largest change."""
         present = self._sums(factor[self.rows] * weight[self.rows])
         change = np.divide(self.target, present, out=np.ones_like(present), where=present > 0)
         factor[self.rows] *= change[self.cells]

@@ -1,4 +1,4 @@
-"""Training and test rows that differ in the correlation of labels."""
+"""Splits into training and test rows that differ in the correlation of the labels."""
 
 from __future__ import annotations
 
@@ -26,53 +26,56 @@ def split_by_label_combination(
     exaggerate: float = 0.0,
     random_state: Any = None,
 ) -> list[Any]:
-    """Split rows so that labels that are correlated in training are not correlated in the test.
+    """Split rows so that labels correlated in training are not correlated in the test rows.
 
-    "balanced": the test has equally many rows of every combination of the labels of some tasks, as
-    far as combinations occur. The other rows are for training, where labels are correlated as in
-    the data, or slightly more. "unseen": whole combinations are test rows, those that are rarest
-    compared with independent labels; training has the others.
+    test="balanced": the test rows have every combination of labels equally often, as far as
+    combinations occur. The other rows are for training; there labels are correlated as in the data,
+    or slightly more. test="unseen": the test rows are all rows of some combinations, those that are
+    rarest relative to independent labels; the training rows have the other combinations.
 
     Parameters
     ----------
     X : array-like or DataFrame of shape (n, p)
         Inputs.
     Y : array-like or DataFrame of shape (n, T)
-        Labels, one column per task. Rows without a label for one of ``tasks`` are for training.
+        Labels, one column per task. Rows with a missing label for one of ``tasks`` are training
+        rows.
     *arrays : sequence of array-like
-        What else is split, such as weights, or ``np.arange(n)`` for the positions.
+        Further arrays to split, such as sample weights, or ``np.arange(n)`` for the positions.
     tasks : sequence of str or int, or None, default=None
-        Columns of Y, by name or position, at least two, whose labels are combined; None = all.
+        Columns of Y, by name or position, whose labels are combined: at least two. None = all.
     test : {"balanced", "unseen"}, default="balanced"
-        What the test consists of.
+        Composition of the test rows.
     test_size : float or None, default=None
-        Share of the rows, between 0 and 1. "balanced": None takes half of the rarest combination,
-        and as many of the others. "unseen": the largest share that is kept for the test, at least
-        one combination; None = 0.5.
+        Share of the rows, between 0 and 1. "balanced": share of test rows; None takes half of the
+        rarest combination, and as many rows of every other one. "unseen": upper bound of the share
+        of test rows, which are at least one combination; None = 0.5.
     exaggerate : float, default=0.0
-        Share of the training rows that is left out of combinations which are rarer than independent
-        labels would make them, between 0 and 1; they are in neither part.
+        Share, between 0 and 1, of the training rows that are dropped from combinations that are
+        rarer than with independent labels. A larger value increases the correlation in training.
     random_state : int, RandomState or None, default=None
         Seed of the choice of rows.
 
     Returns
     -------
     list
-        X_train, X_test, Y_train, Y_test, and both parts of every other array, rows in their former
+        X_train, X_test, Y_train, Y_test, and both parts of every other array. Rows keep their
         order.
 
     Raises
     ------
     ValueError
-        If a parameter is out of range, a combination has too few rows for ``test_size``, or no
-        combination can be kept from training without taking all rows of a label.
+        If a parameter is out of range, a combination has too few rows for ``test_size``, or every
+        combination that could be held out has all rows of some label.
 
     See Also
     --------
-    sklearn.model_selection.train_test_split : The same distribution in both parts.
+    sklearn.model_selection.train_test_split : Split with the same distribution in both parts.
 
     Examples
     --------
+    The labels of two tasks are correlated in training, and uncorrelated in the test rows:
+
     >>> import numpy as np
     >>> from skmtl.spurious import split_by_label_combination
     >>> rng = np.random.default_rng(0)
@@ -97,20 +100,14 @@ def split_by_label_combination(
     if len(of_combination) < 2:
         raise ValueError(
             f"Y has {len(of_combination)} combination of labels of the tasks {', '.join(names)}; "
-            "at least two are needed."
+            "a split needs at least two. Combine other tasks."
         )
     lift = _lift(combinations, np.array([len(rows) for rows in of_combination]))
     if test == "balanced":
         tested = _balanced(of_combination, test_size, len(codes), rng)
     else:
-        tested = _unseen(
-            combinations,
-            of_combination,
-            lift,
-            0.5 if test_size is None else float(test_size),
-            len(codes),
-            names,
-        )
+        largest = 0.5 if test_size is None else float(test_size)
+        tested = _unseen(combinations, of_combination, lift, largest, len(codes), names)
     in_test = np.zeros(len(codes), dtype=bool)
     in_test[tested] = True
     in_training = ~in_test
@@ -128,11 +125,11 @@ def _check(test: str, test_size: float | None, exaggerate: float) -> None:
     if test_size is not None and not (isinstance(test_size, Real) and 0 < test_size < 1):
         raise ValueError(f"test_size must be None or a number between 0 and 1. Got {test_size!r}.")
     if not (isinstance(exaggerate, Real) and 0 <= exaggerate <= 1):
-        raise ValueError(f"exaggerate must be a number from 0 to 1. Got {exaggerate!r}.")
+        raise ValueError(f"exaggerate must be a number between 0 and 1. Got {exaggerate!r}.")
 
 
 def _chosen(Y: Any, tasks: Sequence[Any] | None) -> tuple[list[str], NDArray[np.float64]]:
-    """Return the names of the combined tasks and their class codes, NaN where unknown."""
+    """Return the names of the combined tasks and their class codes, NaN for missing labels."""
     names, columns = wide_columns(Y)
     positions = list(range(len(names)))
     if tasks is not None:
@@ -147,13 +144,13 @@ def _chosen(Y: Any, tasks: Sequence[Any] | None) -> tuple[list[str], NDArray[np.
                 and 0 <= int(task) < len(names)
             ):
                 raise ValueError(
-                    f"tasks names {task!r}, which is no column of Y. Its columns: "
+                    f"tasks has {task!r}, which is not a column of Y. The columns are "
                     f"{shown_names(names)}."
                 )
         positions = [names.index(task) if task in names else int(task) for task in tasks]
     if len(set(positions)) < max(len(positions), 2):
         raise ValueError(
-            "tasks must hold at least two different columns of Y. Got "
+            "tasks must have at least two different columns of Y. Got "
             f"{[names[t] for t in positions]}."
         )
     codes = np.full((len(columns[0]), len(positions)), np.nan)
@@ -166,7 +163,7 @@ def _chosen(Y: Any, tasks: Sequence[Any] | None) -> tuple[list[str], NDArray[np.
 
 
 def _lift(combinations: NDArray[np.float64], counts: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Return how often every combination occurs, relative to independent labels."""
+    """Return the frequency of every combination relative to independent labels."""
     total = counts.sum()
     expected = np.full(len(counts), float(total))
     for column in combinations.T:
@@ -189,8 +186,8 @@ def _balanced(
         )
         raise ValueError(
             f"test_size={test_size} takes {each} rows of each of the {len(of_combination)} "
-            f"combinations of labels for a balanced test, but the rarest has {rarest}, "
-            f"and one of these must be left for training. {advice}"
+            f"combinations of labels for a balanced test, but the rarest combination has {rarest}, "
+            f"and one row must be left for training. {advice}"
         )
     return np.concatenate([rng.permutation(rows)[:each] for rows in of_combination])
 
@@ -203,9 +200,9 @@ def _unseen(
     n_rows: int,
     names: list[str],
 ) -> Rows:
-    """Return the rows of the combinations of labels that are kept for the test.
+    """Return the rows of the combinations of labels that are held out for the test.
 
-    The rarest come first, while every label stays in training.
+    The rarest combinations are taken first, as long as every label stays in training.
     """
     kept: list[int] = []
     size = 0
@@ -223,9 +220,9 @@ def _unseen(
             size += len(of_combination[k])
     if not kept:
         raise ValueError(
-            f"No combination of the labels of {', '.join(names)} can be kept for the test: each "
-            "that is rarer than with independent labels "
-            "has all rows of some label. Combine other tasks, or set test='balanced'."
+            f"No combination of the labels of {', '.join(names)} can be held out for the test: "
+            "each one that is rarer than with independent labels has all rows of some label. "
+            "Combine other tasks, or set test='balanced'."
         )
     return np.concatenate([of_combination[k] for k in kept])
 

@@ -427,7 +427,7 @@ def test_a_state_or_mask_of_another_shape_is_refused():
     ):
         loss_weights(UW(), torch.ones(2), UW().init(2, 2))
     with pytest.raises(
-        ValueError, match=r"present must have the shape of losses, \(2,\). Got \(3,\)"
+        ValueError, match=r"present must have the shape of the losses, \(2,\). Got \(3,\)"
     ):
         loss_weights(SI(), torch.ones(2), present=torch.ones(3, dtype=torch.bool))
     with pytest.raises(ValueError, match="SI needs losses of shape"):

@@ -1,6 +1,4 @@
-"""The low-rank regressor, against plain alternating least squares, closed forms, and planted
-subspaces.
-"""
+"""The low-rank regressor, compared with alternating least squares, closed forms, planted spaces."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""The generator of majority and minority tasks keeps what it says."""
+"""The generator of majority and minority tasks makes data with the properties it documents."""
 
 import numpy as np
 import pytest

@@ -1,6 +1,4 @@
-"""Paths over ranks: they name the planted minority, and what they report is what models of one's
-own fitting report.
-"""
+"""Paths over ranks name the planted minority, and their risks are those of separate fits."""
 
 import numpy as np
 import pandas as pd
@@ -173,7 +171,7 @@ def test_what_cannot_be_measured_is_refused(rng):
     Y[1:, 1] = np.nan
     with (
         pytest.warns(UserWarning, match="single row"),
-        pytest.raises(ValueError, match="Task '1' has no labeled row in the training part"),
+        pytest.raises(ValueError, match="Task '1' has no labeled row in the training rows"),
     ):
         representation_path(LowRankMultiTaskRegressor(), X, Y, ranks=[1], cv=2)
     with pytest.raises(ValueError, match="rank must be one of"):

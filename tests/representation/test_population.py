@@ -1,4 +1,4 @@
-"""Population minimum and bounds: worked values, and no subspace that is better."""
+"""Population minimum and bounds on worked examples; no other subspace is better."""
 
 import numpy as np
 import pytest
@@ -100,7 +100,7 @@ def test_task_risks_are_squared_distances(rng):
 def test_what_cannot_be_bounded_or_compared_is_refused():
     with pytest.raises(ValueError, match="do not span its 2 dimensions"):
         minority_risk_bounds([[1.0, 0.0]], [[1.0]])
-    with pytest.raises(ValueError, match="heads_minority holds only zeros"):
+    with pytest.raises(ValueError, match="heads_minority contains only zeros"):
         minority_risk_bounds([[1.0]], [[0.0]])
     with pytest.raises(ValueError, match="one shape"):
         task_risks([[1.0]], [[1.0, 2.0]])

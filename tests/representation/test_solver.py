@@ -1,4 +1,4 @@
-"""The projected objective and its derivatives, against differences."""
+"""The projected objective and its derivatives, compared with finite differences."""
 
 import numpy as np
 import pytest

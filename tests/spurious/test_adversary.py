@@ -1,4 +1,4 @@
-"""The adversary's term and its gradient, against explicit least squares and autograd."""
+"""The adversary's term and its gradient, compared with explicit least squares and autograd."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Heads that are retrained against spurious tasks."""
+"""Retrained heads that do not rely on spurious tasks."""
 
 import pickle
 

@@ -1,6 +1,4 @@
-"""Shifts of correlations under resampled class priors, against explicit resampling of tables and
-hand-worked values.
-"""
+"""Shifts of correlations under resampled priors: explicit resampling, and worked examples."""
 
 import itertools
 
@@ -213,7 +211,7 @@ def test_bootstrap_keeps_strong_pairs_and_drops_those_that_chance_explains():
     np.testing.assert_array_equal(detector.p_values_, again.p_values_)
 
 
-@pytest.mark.filterwarnings("ignore:Nothing can be said")
+@pytest.mark.filterwarnings("ignore:The shift of a pair needs")
 def test_false_discoveries_are_rare_where_all_labels_are_independent():
     hits = 0
     for seed in range(40):
@@ -260,7 +258,7 @@ def test_warnings_of_many_pairs_with_long_names_stay_short():
     Y = pd.DataFrame(np.full((40, 8), np.nan), columns=names)
     for t in range(8):
         Y.iloc[5 * t : 5 * t + 5, t] = [0.0, 1.0, 0.0, 1.0, 0.0]
-    with pytest.warns(UserWarning, match="Nothing can be said .* and 24 more pairs") as told:
+    with pytest.warns(UserWarning, match="The shift of a pair needs .* and 24 more pairs") as told:
         SpuriousTaskDetector().fit(Y)
     assert max(len(str(one.message)) for one in told) < 500
 

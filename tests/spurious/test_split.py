@@ -1,4 +1,4 @@
-"""Splits under which labels that go together in training do not do so in the test."""
+"""Splits in which labels correlated in training are not correlated in the test rows."""
 
 import numpy as np
 import pandas as pd
@@ -107,7 +107,7 @@ def test_a_seed_gives_one_split():
         ({"test_size": 1.5}, "test_size must be"),
         ({"test_size": 0.9}, "The largest test_size is"),
         ({"exaggerate": 2}, "exaggerate must be"),
-        ({"tasks": ["x", "y"]}, "'x', which is no column"),
+        ({"tasks": ["x", "y"]}, "'x', which is not a column"),
         ({"tasks": "01"}, "sequence of at least two"),
         ({"tasks": [0]}, "at least two different"),
         ({"tasks": [0, 0]}, "at least two different"),
@@ -123,7 +123,7 @@ def test_too_few_combinations_are_named():
     with pytest.raises(ValueError, match="1 combination"):
         split_by_label_combination(X, np.zeros_like(Y))
     Y[:, 0] = 0
-    with pytest.raises(ValueError, match="can be kept for the test"):
+    with pytest.raises(ValueError, match="can be held out for the test"):
         split_by_label_combination(X, Y, test="unseen")
     with pytest.raises(ValueError, match="inconsistent numbers"):
         split_by_label_combination(X, Y[:5])
