@@ -102,7 +102,7 @@ def test_what_cannot_be_bounded_or_compared_is_refused():
         minority_risk_bounds([[1.0, 0.0]], [[1.0]])
     with pytest.raises(ValueError, match="heads_minority contains only zeros"):
         minority_risk_bounds([[1.0]], [[0.0]])
-    with pytest.raises(ValueError, match="one shape"):
+    with pytest.raises(ValueError, match="same shape"):
         task_risks([[1.0]], [[1.0, 2.0]])
     with pytest.raises(ValueError, match="rank"):
         population_minimum([[1.0, 2.0]], 3)
