@@ -1,4 +1,4 @@
-"""Choosing models of many tasks."""
+"""Cross-validation, searches and fairness sweeps of multi-task models."""
 
 from skmtl.model_selection.fleet_search import FleetSearchCV
 from skmtl.model_selection.sweep import fairness_sweep

@@ -1,4 +1,4 @@
-"""Grid search whose networks train in batches."""
+"""Grid search that trains the networks of all candidates and folds in batches."""
 
 from __future__ import annotations
 
@@ -27,13 +27,14 @@ from skmtl.support import DocLinks, registered_callbacks
 
 
 class ScoreOfEstimator:
-    """The scorer of a search without ``scoring``: the estimator's ``score``.
+    """Scorer of a search without ``scoring``: the ``score`` method of the estimator.
 
-    scikit-learn's own one holds a copy of the estimator, and no store of models knows its class.
+    Unlike scikit-learn's own scorer, it does not contain a copy of the estimator, and its class can
+    be loaded by model stores such as skops.
     """
 
     def __call__(self, estimator: Any, *data: Any, **params: Any) -> Any:
-        """Return the score on some rows."""
+        """Return the score of an estimator on the data."""
         return estimator.score(*data, **params)
 
 
@@ -41,43 +42,42 @@ class FleetSearchCV(DocLinks, GridSearchCV):
     """Exhaustive grid search that trains the networks of all candidates and folds in batches.
 
     It has the parameters, attributes and scores of
-    :class:`sklearn.model_selection.GridSearchCV`, and takes less time. Networks of all candidates
-    and folds train as one batch if they have the same architecture, settings of the training loop
-    (solver, learning rate, batch size, epochs, patience, dropout, precision), aggregator, and
-    fairness term up to its weights. They may differ in ``alpha``, task weights, weights of the
-    fairness term, seeds, number of ensemble members, and treatment of the inputs. A grid over
-    another parameter trains one batch per value.
+    :class:`sklearn.model_selection.GridSearchCV`, but is faster. Networks train in one batch if
+    they have the same architecture, training settings (solver, learning rate, batch size, epochs,
+    patience, dropout, precision), aggregator, and fairness term up to its weights. They may differ
+    in ``alpha``, task weights, weights of the fairness term, seeds, number of ensemble members, and
+    preprocessing of the inputs. A grid over other parameters trains one batch per value.
 
-    In a pipeline that ends in a network the earlier steps are fitted once per fold and distinct
+    In a pipeline that ends in a network, the earlier steps are fitted once per fold and distinct
     setting of these steps; then all networks train. Other estimators are fitted one by one.
 
     Parameters
     ----------
     estimator : estimator
         A MultiTaskRegressor or MultiTaskClassifier, a Pipeline that ends in one, or any other
-        estimator, which is fitted in the ordinary way.
+        estimator, whose candidates are fitted one by one.
     param_grid : dict or list of dict
         Names of parameters and the values to try, as for GridSearchCV.
     scoring : str, callable, list, tuple, dict or None, default=None
         Scorer or scorers, such as those of :data:`skmtl.metrics.multitask_scorers`; None = the
-        estimator's ``score``.
+        ``score`` method of the estimator.
     cv : int, splitter, iterable or None, default=None
-        Folds; None = 5. Classifiers with missing labels need a
+        Number of folds, splitter, or splits; None = 5 folds. Classifiers with missing labels need a
         :class:`skmtl.model_selection.MultiTaskKFold`.
     refit : bool, str or callable, default=True
-        Whether to fit the best candidate on all rows; the name of the score that decides, where
-        there are several; or a function of ``cv_results_`` that returns the index of the best
-        candidate.
+        Whether to fit the best candidate on all rows. With several scores, the name of the one that
+        decides. A callable takes ``cv_results_`` and returns the index of the best candidate.
     n_jobs : int or None, default=None
-        Processes for fits one by one and for the steps before networks, and the most for a large
-        batch of networks (None: as many as torch may use threads). Networks are scored in this
-        process.
+        Number of processes for fits one by one and for the steps before networks, and the largest
+        number for a batch of networks (None = number of torch threads). Networks are scored in the
+        main process.
     pre_dispatch : int or str, default="2*n_jobs"
-        Ordinary fits that are dispatched at once.
+        Number of fits one by one that are dispatched at once.
     return_train_score : bool, default=False
-        Whether to score on training rows too.
+        Whether to compute the scores on training rows, too.
     error_score : "raise" or number, default=nan
-        Score of a candidate on a fold where its fit fails; the others are not affected.
+        Score of a candidate on a fold on which its fit fails. Other candidates and folds are not
+        affected.
     verbose : int, default=0
         Larger values print more, as in GridSearchCV; networks are reported when they are scored.
 
@@ -85,22 +85,22 @@ class FleetSearchCV(DocLinks, GridSearchCV):
     ----------
     cv_results_ : dict of ndarray
         One entry per candidate in every column, as in GridSearchCV. The fit time of a network is
-        its share of the time of its batch, by epochs; the time of earlier steps is divided equally
-        among the fits that use them.
+        its share of the time of its batch, in proportion to its epochs. The time of earlier steps
+        is divided equally among the fits that use them.
     best_estimator_ : estimator
-        The best candidate, fitted on all rows in the ordinary way. Only with ``refit``.
+        The best candidate, fitted on all rows. Only with ``refit``.
     best_score_ : float
-        Its mean score over folds. Not where ``refit`` is a function.
+        Mean score of the best candidate over folds. Not available if ``refit`` is a callable.
     best_params_ : dict
-        Its parameters.
+        Parameters of the best candidate.
     best_index_ : int
-        Its index in ``cv_results_``.
+        Index of the best candidate in ``cv_results_``.
     scorer_ : callable or dict
-        What candidates were scored by.
+        Scorer or scorers of the candidates.
     n_splits_ : int
         Number of folds.
     refit_time_ : float
-        Seconds of the fit on all rows. Only with ``refit``.
+        Time of the fit on all rows, in seconds. Only with ``refit``.
     multimetric_ : bool
         Whether there are several scores.
     feature_names_in_ : ndarray of str
@@ -115,12 +115,12 @@ class FleetSearchCV(DocLinks, GridSearchCV):
     Warns
     -----
     UserWarning
-        If callbacks are registered on the search itself: they are not called, because candidates
+        If callbacks are registered on the search itself; they are not called, because candidates
         do not train one by one.
     FitFailedWarning
         If some fits failed.
     ConvergenceWarning
-        Names candidates and folds whose training diverged.
+        If the training of candidates diverged; the warning names the candidates and folds.
 
     See Also
     --------
@@ -128,14 +128,16 @@ class FleetSearchCV(DocLinks, GridSearchCV):
 
     Notes
     -----
-    Scores differ from those of GridSearchCV by rounding, which training magnifies: by less than
-    1e-8 with ``dtype="float64"``. A network with callbacks in its parameter ``callbacks`` is fitted
-    by itself, because they may end its training.
+    Scores differ from those of GridSearchCV by rounding errors, which training amplifies: by less
+    than 1e-8 with ``dtype="float64"``. A network with callbacks in its ``callbacks`` parameter is
+    fitted alone, because callbacks can end its training.
 
-    All training rows of all folds and settings of earlier steps are held in memory at once.
+    The training rows of all folds and settings of earlier steps are in memory at the same time.
 
     Examples
     --------
+    Four candidates on three folds train in two batches, one per learning rate:
+
     >>> import numpy as np
     >>> from skmtl import MultiTaskRegressor
     >>> from skmtl.model_selection import FleetSearchCV, MultiTaskKFold
@@ -186,10 +188,10 @@ class FleetSearchCV(DocLinks, GridSearchCV):
         X : array-like of shape (n, p)
             Inputs, in long form with the task column.
         y : array-like of shape (n,) or (n, T)
-            Targets; NaN where a row has no label for a task.
+            Targets; NaN if a row has no label for a task.
         **params : dict
-            What estimator, scorers and splitter ask for, such as ``sample_weight``; entries with
-            one value per row are split with the folds.
+            Metadata for estimator, scorers and splitter, such as ``sample_weight``. Values with one
+            entry per row are split with the folds.
 
         Returns
         -------
@@ -198,9 +200,9 @@ class FleetSearchCV(DocLinks, GridSearchCV):
         """
         if registered_callbacks(self):
             warnings.warn(
-                "FleetSearchCV does not call the callbacks registered on it by set_callbacks: its "
-                "candidates train at once. "
-                "Use GridSearchCV to watch them one by one.",
+                "FleetSearchCV does not call the callbacks registered on it by set_callbacks, "
+                "because its candidates train in batches. Use GridSearchCV to monitor them one by "
+                "one.",
                 UserWarning,
                 stacklevel=3,
             )
@@ -246,7 +248,7 @@ class FleetSearchCV(DocLinks, GridSearchCV):
             )
         if not out:
             raise ValueError(
-                "No fits were performed: param_grid holds no candidate, or cv makes no split."
+                "No fits were performed: param_grid has no candidates, or cv has no splits."
             )
         warn_or_raise_about_fit_failures(out, self.error_score)
         if callable(self.scoring):
@@ -259,7 +261,7 @@ class FleetSearchCV(DocLinks, GridSearchCV):
         return self
 
     def _folds(self, y: Any) -> Any:
-        """Return the splitter; raise where it would have to stratify missing labels."""
+        """Return the splitter; raise ValueError if it would have to stratify missing labels."""
         classifier = is_classifier(self.estimator)
         if (
             classifier
@@ -268,14 +270,14 @@ class FleetSearchCV(DocLinks, GridSearchCV):
         ):
             raise ValueError(
                 f"cv={self.cv!r} cannot stratify y, which has missing labels. Set "
-                "cv=MultiTaskKFold(n_splits=5, random_state=0) of skmtl.model_selection."
+                "cv=MultiTaskKFold(n_splits=5, random_state=0) from skmtl.model_selection."
             )
         return check_cv(self.cv, y, classifier=classifier)
 
     def _choose(
         self, candidates: Sequence[dict[str, Any]], out: list[dict[str, Any]], refit_metric: str
     ) -> None:
-        """Lay out the results and choose the best candidate."""
+        """Set `cv_results_` and the attributes of the best candidate."""
         results = self._format_results(candidates, self.n_splits_, out)
         first = out[0]["test_scores"]
         self.multimetric_ = isinstance(first, dict)

@@ -1,4 +1,4 @@
-"""The fits of a search: which of them train in fleets, on what, and how all of them are scored."""
+"""Fits of a search: which of them train in fleets, on which rows, and their scores."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from skmtl._sklearn_compat import check_method_params, fit_and_score, safe_split
 from skmtl.estimators import fit_together, trains_in_fleets
 from skmtl.support import registered_callbacks
 
-# What else the networks of a fleet may be given to fit.
+# Arguments of fit, besides X and y, with which networks can train in a fleet.
 _KNOWN = {"sample_weight", "sensitive_features"}
 
 
 @dataclass
 class Rows:
-    """What a network is fitted on: rows of a fold, as the steps before the network leave them.
+    """Training rows of a fold, as transformed by the steps before the network.
 
     Attributes
     ----------
     X, y : array-like
         Training data.
     params : dict
-        What else ``fit`` is given.
+        Further arguments of ``fit``.
     pipeline : Pipeline or None
         The fitted steps before the network, with a placeholder in its position.
     error : Exception or None
-        What fitting these steps raised.
+        Exception that fitting these steps raised.
     seconds : float
-        Time that they took.
+        Time of fitting these steps.
     n_users : int
-        Number of fits that share them.
+        Number of fits that share these rows.
     """
 
     X: Any = None
@@ -61,7 +61,7 @@ class Job:
     estimator : estimator
         A clone with the candidate's parameters.
     rows : tuple
-        Key of the rows that the network is fitted on.
+        Key of the rows on which the network is fitted; empty if it does not train in a fleet.
     """
 
     candidate: tuple[int, dict[str, Any]]
@@ -71,26 +71,26 @@ class Job:
 
 
 class Placeholder(BaseEstimator):
-    """Last step of a pipeline that notes down what another would be fitted on."""
+    """Last step of a pipeline that records the data on which a network would be fitted."""
 
     def __init__(self, estimator: Any = None):
         self.estimator = estimator
 
     def fit(self, X: Any, y: Any = None, **params: Any) -> Placeholder:
-        """Note down what is given."""
+        """Record the arguments."""
         self.seen_ = (X, y, params)
         return self
 
     def get_metadata_routing(self) -> Any:
-        """Ask for the metadata that the other asks for."""
+        """Request the metadata that the network requests."""
         return self.estimator.get_metadata_routing()
 
 
 class Made:
-    """A fit that has been made, for scikit-learn to score.
+    """A finished fit, in a form that scikit-learn's ``_fit_and_score`` can score.
 
-    scikit-learn sets the parameters of what it is given, fits the result and scores it: here that
-    is the fitted estimator, frozen, or what raises the error that the fit raised.
+    scikit-learn sets the parameters of an estimator, fits it and scores it. Setting the parameters
+    of this object returns the fitted estimator, frozen, or one that raises the error of the fit.
     """
 
     def __init__(self, estimator: Any, error: Exception | None):
@@ -102,7 +102,7 @@ class Made:
 
 
 class FailedFit(BaseEstimator):
-    """An estimator that has failed to fit, and fails again."""
+    """An estimator whose fit failed; fitting it raises the same error."""
 
     def __init__(self, error: Exception):
         self.error = error
@@ -123,29 +123,29 @@ def evaluate(
     n_workers: int | None,
     settings: dict[str, Any],
 ) -> list[dict[str, Any]]:
-    """Fit and score every candidate on every fold, folds fastest.
+    """Fit and score every candidate on every fold.
 
     Parameters
     ----------
     base : estimator
-        What candidates are clones of.
+        Estimator of which the candidates are clones.
     candidates : sequence of dict
-        Their parameters.
+        Parameters of the candidates.
     splits : sequence of (ndarray, ndarray)
         Training and test rows of every fold.
     X, y : array-like
         All rows.
     parallel : Parallel
-        Runs steps before networks, and ordinary fits.
+        Runs the steps before networks, and fits one by one.
     n_workers : int or None
-        Most processes of a fleet.
+        Largest number of processes of a fleet.
     settings : dict
-        Arguments of scikit-learn's own function that fits and scores.
+        Arguments of scikit-learn's ``_fit_and_score``.
 
     Returns
     -------
     list of dict
-        What that function returns.
+        Results of ``_fit_and_score``, all folds of the first candidate first.
     """
     jobs = [
         Job((c, parameters), split, clone(base).set_params(**clone(parameters, safe=False)))
@@ -178,7 +178,7 @@ def evaluate(
 def _fit_and_score(
     estimator: Any, job: Job, X: Any, y: Any, seconds: float, **settings: Any
 ) -> dict[str, Any]:
-    """Let scikit-learn fit and score, and add the time that the fit took before."""
+    """Let scikit-learn fit and score, and add the time of a fit that is already done."""
     train, test = job.split[1]
     result: dict[str, Any] = fit_and_score(
         estimator, X, y, train=train, test=test, parameters=job.candidate[1], **settings
@@ -187,7 +187,7 @@ def _fit_and_score(
     return result
 
 
-# ---------------------------------------------------------------------- what networks are fitted on
+# ---------------------------------------------------------------------- training rows of networks
 def _rows_of_networks(
     jobs: Sequence[Job],
     base: Any,
@@ -196,7 +196,7 @@ def _rows_of_networks(
     parallel: Parallel,
     fit_params: Mapping[str, Any] | None,
 ) -> dict[tuple[Hashable, ...], Rows]:
-    """Return the rows of every network that can train in a fleet, and note their key in its job."""
+    """Return the rows of all networks that can train in a fleet; store their keys in the jobs."""
     folds: dict[int, Rows] = {}
     rows: dict[tuple[Hashable, ...], Rows] = {}
     pipelines: dict[tuple[Hashable, ...], tuple[Pipeline, Rows]] = {}
@@ -206,23 +206,17 @@ def _rows_of_networks(
         fold, (train, _) = job.split
         if fold not in folds:
             X_train, y_train = safe_split(base, X, y, train)
-            folds[fold] = Rows(
-                X_train, y_train, check_method_params(X, params=fit_params, indices=train)
-            )
+            params = check_method_params(X, params=fit_params, indices=train)
+            folds[fold] = Rows(X_train, y_train, params)
         job.rows = (fold, *_steps_before(job))
         if isinstance(job.estimator, Pipeline):
             pipelines.setdefault(job.rows, (job.estimator, folds[fold]))
         else:
             rows[job.rows] = folds[fold]
-    rows.update(
-        zip(
-            pipelines,
-            parallel(
-                delayed(_before_network)(pipeline, fold) for pipeline, fold in pipelines.values()
-            ),
-            strict=True,
-        )
+    transformed = parallel(
+        delayed(_before_network)(pipeline, fold) for pipeline, fold in pipelines.values()
     )
+    rows.update(zip(pipelines, transformed, strict=True))
     for job in jobs:
         if job.rows:
             rows[job.rows].n_users += 1
@@ -230,20 +224,14 @@ def _rows_of_networks(
 
 
 def _network(estimator: Any) -> Any:
-    """Return what would train in a fleet, or None.
-
-    It is the estimator, or the last step of a pipeline whose callbacks need not see it trained.
-    """
+    """Return the estimator, or the last step of a pipeline without callbacks; else None."""
     if isinstance(estimator, Pipeline):
         return None if registered_callbacks(estimator) else estimator.steps[-1][1]
     return estimator
 
 
 def _steps_before(job: Job) -> tuple[Hashable, ...]:
-    """Return the candidate's parameters that reach beyond the network.
-
-    They have a form that is equal for equal values.
-    """
+    """Return a hashable key of the candidate's parameters of the steps before the network."""
     if not isinstance(job.estimator, Pipeline):
         return ()
     last = job.estimator.steps[-1][0]
@@ -259,10 +247,7 @@ def _steps_before(job: Job) -> tuple[Hashable, ...]:
 
 
 def _before_network(pipeline: Pipeline, fold: Rows) -> Rows:
-    """Fit the steps before the network on a fold.
-
-    The pipeline itself fits them, with a placeholder for the network.
-    """
+    """Fit the steps before the network on a fold, as a pipeline with a placeholder for it."""
     start = time.perf_counter()
     pipeline = clone(pipeline)
     name, network = pipeline.steps[-1]
@@ -270,7 +255,7 @@ def _before_network(pipeline: Pipeline, fold: Rows) -> Rows:
     try:
         pipeline.fit(fold.X, fold.y, **fold.params)
         X, y, params = pipeline.steps[-1][1].seen_
-    except Exception as error:  # as in scikit-learn's searches: whatever a fit raises is that fit's
+    except Exception as error:  # as in scikit-learn's searches, only this fit fails
         return Rows(error=error, seconds=time.perf_counter() - start)
     return Rows(X, y, params, pipeline, seconds=time.perf_counter() - start)
 
@@ -279,21 +264,13 @@ def _before_network(pipeline: Pipeline, fold: Rows) -> Rows:
 def _made(
     jobs: Sequence[Job], rows: Mapping[tuple[Hashable, ...], Rows], n_workers: int | None
 ) -> dict[int, tuple[Made, float]]:
-    """Train the networks of jobs in fleets.
-
-    Returns the fits and their seconds, by the identities of the jobs.
-    """
+    """Train the networks of jobs in fleets; return the fits and their times, by job identity."""
     sound = [job for job in jobs if rows[job.rows].error is None]
     networks = [_network(job.estimator) for job in sound]
     data = [(own.X, own.y, own.params) for own in (rows[job.rows] for job in sound)]
     labels = [f"candidate {job.candidate[0]} on fold {job.split[0]}" for job in sound]
-    outcomes = dict(
-        zip(
-            map(id, sound),
-            fit_together(networks, data, labels=labels, n_workers=n_workers),
-            strict=True,
-        )
-    )
+    fits = fit_together(networks, data, labels=labels, n_workers=n_workers)
+    outcomes = dict(zip(map(id, sound), fits, strict=True))
     made = {}
     for job in jobs:
         own, outcome = rows[job.rows], outcomes.get(id(job))

@@ -1,4 +1,4 @@
-"""Many networks that differ in the weights of tasks and penalties: error against unfairness."""
+"""Fairness sweeps: error and unfairness over random weights of tasks and penalties."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ from skmtl.model_selection.sweep_runs import LARGEST_SEED, draw_runs
 from skmtl.model_selection.sweep_settings import Evaluation, SweepSettings
 from skmtl.support import Stage, progress_bar, read_memory, warn_of_seedless_memory
 
-# Runs that are trained, and kept, at once; seeds of the baseline.
+# Number of runs that train in one part, which is kept in the memory; seeds of the baseline.
 _AT_ONCE, _BASELINE_SEEDS = 100, 5
-# Trains runs (a network, their settings, names of tasks, rows) and returns errors and gaps.
+# Trains runs (a network, their settings, task names, rows) and returns errors and gaps.
 Measure = Callable[[MultiTaskClassifier, pd.DataFrame, Sequence[str], SweepParts], pd.DataFrame]
 
 
@@ -60,99 +60,105 @@ def fairness_sweep(
 ) -> pd.DataFrame:
     r"""Train many networks with random weights of tasks and penalties, and evaluate all of them.
 
-    Each run draws a weight of the fairness penalty for each task, the weights of the tasks in the
-    loss, and the seed of the network. It is trained on the rows that are not validation rows. Runs
-    that no other run beats in error and in fairness are the frontier between the two. Choose a run
-    by its figures on the validation rows: the best of a thousand runs on test rows owes much to
-    luck.
+    Each run draws the weights of the fairness penalty per task, the task weights of the loss, and
+    the seed of the network. It trains on the rows that are not validation rows. The runs that no
+    other run dominates in error and fairness are the Pareto front of the two. Choose a run by its
+    results on the validation rows: the best of a thousand runs on the test rows is best partly by
+    chance.
 
     Parameters
     ----------
     estimator : MultiTaskClassifier or Pipeline that ends in one
-        Settings of all runs, wide form. Its ``fairness`` is the term whose weights are drawn, also
-        one of the user's own with a parameter ``weight`` that takes a list with one number per
-        task; None = no term, only task weights are drawn.
+        Settings of all runs, in wide form. Its ``fairness`` is the term whose weights are drawn. A
+        user-defined term needs a parameter ``weight`` that takes a list with one number per task.
+        None = no term; only task weights are drawn.
     X : array-like of shape (n, p)
-        Inputs. Frames of other libraries are read as pandas frames.
+        Inputs. Data frames of other libraries are converted to pandas.
     Y : array-like of shape (n,) or (n, T)
-        Labels, two classes per task, NaN where unknown. The larger class is the positive one.
+        Labels with two classes per task; NaN for missing labels. The larger class is positive.
     sensitive_features : array-like of shape (n,) or (n, q), str or list of str
-        Groups, as in ``fit`` of the estimator. Rows with a missing value take no part in the term
-        and in gaps; they count in errors.
+        Sensitive groups, as in ``fit`` of the estimator. Rows with a missing value do not count in
+        the fairness term and in rate gaps, but count in errors.
     X_test : array-like of shape (m, p)
-        Inputs of the rows to evaluate the runs on.
+        Inputs of the test rows.
     Y_test : array-like of shape (m,) or (m, T)
-        Their labels. If both are frames, columns match those of Y by name.
+        Labels of the test rows. If both are DataFrames, columns are matched to Y by name.
     sensitive_features_test : array-like of shape (m,) or (m, q), str or list of str
-        Their groups.
+        Sensitive groups of the test rows.
     n_runs : int, default=1000
         Number of runs.
     weight : (low, high), array-like of shape (T, 2) or None, default=(0, 5)
-        Range of the weights of the penalties, drawn uniformly and independently. None = those of
-        the term.
+        Range of the weights of the penalties, which are drawn uniformly and independently. None =
+        weights of the term.
     task_weight : (low, high) or None, default=(0, 1)
-        Range of the task weights: they are drawn uniformly among those that sum to 1 and lie in the
-        range. None = those of the estimator.
+        Range of the task weights, which are drawn uniformly among those in the range that sum to 1.
+        None = task weights of the estimator.
     head_ratio : (low, high), array-like of shape (T, 2) or None, default=None
         Range of the ``head_ratio`` of :class:`skmtl.fairness.MTAF`. None = that of the term.
     validation_fraction : float, default=0.2
-        Fraction of validation rows, drawn by combinations of labels and groups.
+        Share of validation rows, stratified by combinations of labels and groups.
     threshold : "quantile", "validation" or float, default="quantile"
-        Probability from which a row is predicted positive. "quantile": such that the share of
-        positive predictions on the evaluated rows is that of positive labels in training; a rare
-        class, which is never predicted at 0.5 and then has a meaningless gap of 0, is evaluated as
-        well. "validation": where the error on the validation rows is least.
+        Probability from which a row is predicted positive. "quantile" predicts the same share of
+        positives on the evaluated rows as there are positive labels in training. It also evaluates
+        rare classes, which are never predicted at 0.5 and would have a meaningless gap of 0.
+        "validation" minimizes the error on the validation rows.
     rate : {"fpr", "tpr", "equalized_odds"}, default=None
-        Rate whose gap is measured. None = that of the fairness term's criterion, "fpr" where tasks
-        have several or there is no term.
+        Rate whose gap is measured. None = the criterion of the fairness term, or "fpr" if tasks
+        have different criteria or there is no term.
     baseline : mapping of str to float, default=None
-        Entries ``error_<task>`` and ``gap_<task>`` that errors and gaps are divided by, and the
-        same with the prefix ``val_`` for validation rows (else those of the test rows). None =
-        single-task networks of the same settings without a fairness term, mean of 5 seeds.
+        Entries ``error_<task>`` and ``gap_<task>`` by which errors and rate gaps are divided, and
+        the same with the prefix ``val_`` for validation rows (by default those of the test rows).
+        None = mean over 5 seeds of single-task networks with the same settings and no fairness
+        term.
     n_jobs : int or None, default=None
-        Most processes for training. None = as many as torch may use threads.
+        Largest number of processes for training. None = number of torch threads.
     memory : path, joblib.Memory or None, default=None
-        Where finished parts, of 100 runs, are kept: a repeated call continues where the last one
-        ended. A penalty of the user's own must then be importable, no lambda.
+        Where to keep finished parts of 100 runs, so that a repeated call continues where the last
+        one ended. A user-defined penalty must then be importable (no lambda).
     random_state : int, RandomState or None, default=None
-        Source of the draws and of the validation rows.
+        Seed of the draws and of the validation rows.
     verbose : int, default=0
         1 prints a line at the end, and shows a progress bar in a terminal if rich is installed.
 
     Returns
     -------
     DataFrame with n_runs rows
-        ``weight_<task>`` (and ``head_ratio_<task>``), ``task_weight_<task>`` and ``seed`` of every
-        run. On test rows ``error_<task>``, ``gap_<task>``, their means relative to the baseline
-        ``are`` and ``arfg``, and ``pareto``: no other run is at least as good in both and better in
-        one. The same on validation rows with the prefix ``val_``. ``attrs["baseline"]`` holds the
-        baseline.
+        Columns ``weight_<task>`` (and ``head_ratio_<task>``), ``task_weight_<task>`` and ``seed``:
+        the settings of every run. Columns ``error_<task>`` and ``gap_<task>``: error and rate gap
+        on test rows; ``are`` and ``arfg``: their means relative to the baseline; ``pareto``:
+        whether no other run dominates it in these two. The same columns with the prefix ``val_``
+        for validation rows. ``attrs["baseline"]`` has the baseline.
 
     Raises
     ------
     TypeError
         If the estimator is not a MultiTaskClassifier or a Pipeline that ends in one.
     ValueError
-        If it is in long form, labels are not binary, shapes differ, a range is impossible, the
-        fairness term lacks a parameter that is drawn, or every fit fails.
+        If the estimator is in long form, labels are not binary, shapes differ, a range is
+        impossible, the fairness term lacks a parameter that is drawn, or every fit fails.
 
     Warns
     -----
     FitFailedWarning
-        Says how many fits failed and the reason of the first; their rows are NaN.
+        If fits failed; the warning names their number and the reason of the first. Their rows are
+        NaN.
     UndefinedMetricWarning
-        Names tasks whose baseline is zero: their ratio is left out of the mean.
+        If the baseline of a task is zero, and its ratio is left out of the mean.
+
+    See Also
+    --------
+    skmtl.metrics.reported_point : Rule by which [1]_ selects a run.
 
     Notes
     -----
-    With two tasks and the default ranges this is the search of [1]_, section 6.3, which draws
-    20,000 runs. There the test rows are the validation rows, too. Errors and gaps at one threshold
-    are rates of decisions: chance alone makes a gap larger than 0, see
-    :func:`skmtl.metrics.chance_gap`.
+    With two tasks and the default ranges, this is the search of [1]_, section 6.3, which draws
+    20,000 runs and uses the test rows as validation rows. Rate gaps of decisions are larger than 0
+    by chance alone, see :func:`skmtl.metrics.chance_gap`.
 
-    Weights of :class:`skmtl.fairness.MTAF` and :class:`skmtl.fairness.PerTaskFairness` differ
-    within one batch of networks. Terms of the user's own do the same if they return multipliers in
-    :meth:`skmtl.base.FairnessTerm.for_tasks`; otherwise each run trains alone.
+    Networks with different weights of :class:`skmtl.fairness.MTAF` or
+    :class:`skmtl.fairness.PerTaskFairness` train in one batch. So do those with a user-defined term
+    that returns multipliers in :meth:`skmtl.base.FairnessTerm.for_tasks`; otherwise each run trains
+    alone.
 
     References
     ----------
@@ -161,6 +167,9 @@ def fairness_sweep(
 
     Examples
     --------
+    Choose the fairest run whose validation error is at most 10 % above the baseline. On test rows,
+    its rate gap is smaller than that of the baseline:
+
     >>> import numpy as np
     >>> from skmtl import MultiTaskClassifier
     >>> from skmtl.fairness import MTAF
@@ -218,12 +227,12 @@ def fairness_sweep(
             baseline = _single_task_baseline(measure, network, tasks.names, parts, baseline_seed)
     table = pd.concat([runs, pd.concat(measured, ignore_index=True)], axis=1)
     if table[f"error_{tasks.names[0]}"].isna().all():
-        raise ValueError("Every fit of the sweep failed; the warnings above say why.")
+        raise ValueError("Every fit of the sweep failed. See the warnings above for the reasons.")
     return with_ratios(table, tasks.names, checked_baseline(baseline, tasks.names))
 
 
 def _network(estimator: Any) -> MultiTaskClassifier:
-    """Return a clone of the network that an estimator is or ends in."""
+    """Return a clone of the estimator, or of the last step of a pipeline."""
     network = estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
     if not isinstance(network, MultiTaskClassifier):
         raise TypeError(
@@ -240,16 +249,16 @@ def _network(estimator: Any) -> MultiTaskClassifier:
 
 
 def _check_can_be_kept(memory: Memory, network: MultiTaskClassifier) -> None:
-    """Raise where results cannot be kept, because the network cannot be told from others."""
+    """Raise ValueError if the network cannot be hashed, so that results cannot be kept."""
     if memory.location is None:
         return
     try:
         joblib.hash(network)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise ValueError(
-            "memory needs an estimator that can be pickled, with functions that can be imported; a "
-            f"lambda or a function within another one cannot. Got fairness={network.fairness!r}. "
-            "Define the penalty in a module, or set memory=None."
+            "memory needs an estimator that can be pickled; lambdas and nested functions cannot. "
+            f"Got fairness={network.fairness!r}. Define the penalty in a module, or set "
+            "memory=None."
         ) from error
 
 
@@ -266,10 +275,9 @@ def _after_steps(pipeline: Pipeline, parts: SweepParts) -> SweepParts:
 
 
 def _measured_with(memory: Memory, evaluation: Evaluation, n_jobs: int | None) -> Measure:
-    """Return what trains and measures runs, or reads their results from the memory."""
-    return partial(
-        memory.cache(measure_runs, ignore=["n_jobs"]), evaluation=evaluation, n_jobs=n_jobs
-    )
+    """Return a function that trains and measures runs, or reads their results from the memory."""
+    cached = memory.cache(measure_runs, ignore=["n_jobs"])
+    return partial(cached, evaluation=evaluation, n_jobs=n_jobs)
 
 
 def _single_task_baseline(

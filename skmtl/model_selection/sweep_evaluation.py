@@ -1,4 +1,4 @@
-"""Trains some runs of a sweep and measures errors and rate gaps of their decisions."""
+"""Training of the runs of a sweep, and errors and rate gaps of their decisions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from skmtl.model_selection.sweep_runs import network_of_run
 from skmtl.model_selection.sweep_settings import SIDES, Evaluation
 from skmtl.model_selection.thresholds import least_error_threshold, quantile_threshold
 
-# Most letters of what a fit raised that a warning repeats.
+# Largest number of letters of an error that a warning repeats.
 _SHOWN = 300
 
 
@@ -80,7 +80,7 @@ def _warn_of_failures(errors: Sequence[Exception], n_runs: int) -> None:
     if errors:
         reason = f"{type(errors[0]).__name__}: {errors[0]}"
         warnings.warn(
-            f"{len(errors)} of {n_runs} fits failed, their rows are NaN: "
+            f"{len(errors)} of {n_runs} fits failed, and their rows are NaN. The first error is "
             f"{reason if len(reason) <= _SHOWN else reason[:_SHOWN] + ' ...'}",
             FitFailedWarning,
             stacklevel=4,
@@ -95,7 +95,7 @@ class Judge:
     rows : SweepRows
         Rows to evaluate on.
     rate : {"fpr", "tpr", "equalized_odds"}
-        Rate whose gap is taken.
+        Rate whose gap is measured.
     """
 
     def __init__(self, rows: SweepRows, rate: str):
@@ -114,7 +114,8 @@ class Judge:
     ) -> NDArray[np.float64]:
         """Return the thresholds of all tasks, (T,), for probabilities (n, T).
 
-        They are quantiles for the shares of positive labels, least in error here, or one number.
+        "quantile" uses the shares of positive labels, and "validation" minimizes the error on these
+        rows.
         """
         if not isinstance(threshold, str):
             return np.full(len(shares), float(threshold))
@@ -128,9 +129,9 @@ class Judge:
         return np.array([least_error_threshold(seen, positive) for seen, positive in own])
 
     def __call__(self, decided: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Return the errors, then the gaps, of all tasks, (2 T,), for decisions (n, T).
+        """Return the errors and then the rate gaps of all tasks, (2 T,), for decisions (n, T).
 
-        They are those of :mod:`skmtl.metrics`.
+        They are equal to those of :mod:`skmtl.metrics`.
         """
         wrong = (decided != (self.coded == 1)) & self.known
         return np.concatenate(

@@ -1,4 +1,4 @@
-"""The table of a sweep: errors and gaps relative to a baseline, and the frontiers."""
+"""Table of a sweep: errors and rate gaps relative to a baseline, and the Pareto fronts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from skmtl.metrics import average_relative_error, average_relative_fairness_gap,
 
 
 def checked_baseline(baseline: Mapping[str, float], names: Sequence[str]) -> dict[str, float]:
-    """Return errors and gaps of a baseline; validation rows have those of test rows if absent."""
+    """Return the checked baseline; missing entries of validation rows are those of test rows."""
     known = {str(key): float(value) for key, value in dict(baseline).items()}
     for what in ("error", "gap"):
         for name in names:
@@ -28,7 +28,7 @@ def checked_baseline(baseline: Mapping[str, float], names: Sequence[str]) -> dic
 def with_ratios(
     table: pd.DataFrame, names: Sequence[str], baseline: dict[str, float]
 ) -> pd.DataFrame:
-    """Add ratios to the baseline and the frontiers."""
+    """Add the mean ratios to the baseline, and the Pareto fronts."""
     for prefix in ("", "val_"):
         for ratio, mean_of, what in (
             ("are", average_relative_error, "error"),

@@ -1,4 +1,4 @@
-"""Rows of a sweep: inputs, coded labels and sensitive groups."""
+"""Rows of a sweep: inputs, encoded labels and sensitive groups."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Rows = NDArray[np.intp]
 
 @dataclass(frozen=True)
 class SweepRows:
-    """Rows that networks of a sweep are fitted or evaluated on.
+    """Rows on which the networks of a sweep are fitted or evaluated.
 
     Attributes
     ----------
@@ -39,11 +39,11 @@ class SweepRows:
     Y : ndarray, Series or DataFrame of shape (n,) or (n, T)
         Labels as given.
     coded : ndarray of shape (n, T)
-        1 for the larger of the two classes of a task, 0 for the other, NaN where unknown.
+        1 for the larger of the two classes of a task, 0 for the other, NaN for missing labels.
     sensitive : DataFrame of shape (n, q)
-        Values whose combinations are the groups.
+        Sensitive features, whose combinations are the groups.
     groups : ndarray of int of shape (n,)
-        Code of the group of every row, -1 where a value is missing.
+        Code of the sensitive group of every row, -1 if a value is missing.
     """
 
     X: Any
@@ -53,7 +53,7 @@ class SweepRows:
     groups: NDArray[np.int64]
 
     def take(self, rows: Rows) -> SweepRows:
-        """Return some of the rows."""
+        """Return a subset of the rows."""
         return SweepRows(
             take_rows(self.X, rows),
             take_rows(self.Y, rows),
@@ -91,7 +91,7 @@ class SweepParts:
         return SweepParts(self.train.of_task(t), self.validation.of_task(t), self.test.of_task(t))
 
     def with_inputs(self, inputs: Callable[[SweepRows], Any]) -> SweepParts:
-        """Return the rows with inputs that are computed from them, training rows first."""
+        """Return the rows with new inputs, computed from the rows, training rows first."""
         return SweepParts(
             *(replace(rows, X=inputs(rows)) for rows in (self.train, self.validation, self.test))
         )
@@ -110,7 +110,7 @@ def read_training_rows(
 ) -> tuple[SweepRows, SweepTasks]:
     """Check training rows; return them and the tasks.
 
-    With ``drop`` columns of X that are named as sensitive features are no inputs.
+    With ``drop``, columns of X that are named as sensitive features are dropped from the inputs.
     """
     X, Y = rows_as_given(X), rows_as_given(Y)
     names, columns = wide_columns(Y, "Y")
@@ -136,8 +136,8 @@ def read_test_rows(
     Y = _with_missing(Y, tasks.names, columns)
     if len(columns) != len(tasks.names):
         raise ValueError(
-            f"Y_test must have a column for every task: {len(tasks.names)} are needed. Got "
-            f"{len(columns)}."
+            f"Y_test must have one column per task of Y, {len(tasks.names)}. Got {len(columns)} "
+            "columns."
         )
     for name, column, expected in zip(tasks.names, columns, tasks.classes, strict=True):
         own = _classes(name, column).tolist()
@@ -162,9 +162,9 @@ def _read(X: Any, Y: Any, sensitive_features: Any, tasks: SweepTasks, *, drop: b
 
 
 def _with_missing(Y: Any, names: list[str], columns: Sequence[NDArray[Any]]) -> Any:
-    """Return labels with NaN where reading them found a text of a missing value.
+    """Return labels with NaN in place of strings that stand for missing values.
 
-    Else every fit would find it again, and say so.
+    Otherwise every fit would replace them again, and warn.
     """
     found = np.column_stack([pd.isna(column) for column in columns])
     if not (found & ~np.asarray(pd.isna(Y)).reshape(found.shape)).any():

@@ -1,4 +1,4 @@
-"""The plan of a sweep: settings drawn for every run, and networks with these settings."""
+"""Settings drawn for the runs of a sweep, and networks with these settings."""
 
 from __future__ import annotations
 
@@ -44,19 +44,19 @@ def draw_runs(
 
 
 def _check_parameter(term: Any, parameter: str) -> None:
-    """Raise where a fairness term does not have a parameter that is drawn."""
+    """Raise ValueError if a fairness term does not have a parameter that is drawn."""
     if parameter not in term.get_params(deep=False):
         raise ValueError(
             f"fairness_sweep draws the parameter {parameter!r} of the fairness term, which "
-            f"{type(term).__name__} does not have. Give the term such a parameter, which takes a "
-            f"list with one number per task, or set {parameter}=None."
+            f"{type(term).__name__} does not have. Add a parameter that takes a list with one "
+            f"number per task to the term, or set {parameter}=None."
         )
 
 
 def draw_shares(
     given: Any, n_runs: int, n_tasks: int, rng: np.random.RandomState
 ) -> NDArray[np.float64]:
-    """Draw task weights that sum to 1, (runs, T), uniformly among those within the range."""
+    """Draw task weights that sum to 1, (runs, T), uniformly among those in the range."""
     low, high = (float(limit[0]) for limit in limits(given, "task_weight", 1))
     if not n_tasks * low <= 1 <= n_tasks * high:
         raise ValueError(
@@ -78,7 +78,7 @@ def draw_shares(
 def network_of_run(
     network: MultiTaskClassifier, run: Mapping[Any, Any], names: Sequence[str]
 ) -> MultiTaskClassifier:
-    """Return a network, which has not been fitted, with the settings of a run."""
+    """Return an unfitted network with the settings of a run."""
     one = copy.copy(network)
     one.random_state = int(run["seed"])
     drawn = {

@@ -1,4 +1,4 @@
-"""What a sweep was asked for: the ranges that are drawn from, and how runs are evaluated."""
+"""Settings of a sweep: the ranges of the draws, and the evaluation of the runs."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from skmtl.data import check_fraction
 from skmtl.estimators import MultiTaskClassifier
 from skmtl.model_selection.thresholds import check_threshold
 
-# Labels of the rows that a rate is taken of.
+# True labels of the rows on which a rate is measured.
 SIDES = {"fpr": (0.0,), "tpr": (1.0,), "equalized_odds": (0.0, 1.0)}
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How probabilities become decisions, and which rate gap of them is measured.
+    """How probabilities become decisions, and which rate gap is measured.
 
     Attributes
     ----------
     threshold : "quantile", "validation" or float
-        How decisions are made.
+        Threshold of the decisions, as in :func:`fairness_sweep`.
     rate : {"fpr", "tpr", "equalized_odds"}
         Rate whose gap is measured.
     """
@@ -35,7 +35,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class SweepSettings:
-    """Parameters of :func:`fairness_sweep` about what is drawn and how runs are evaluated."""
+    """Parameters of :func:`fairness_sweep` for the draws and the evaluation of runs."""
 
     n_runs: int
     weight: Any
@@ -46,18 +46,17 @@ class SweepSettings:
     rate: str | None
 
     def check(self) -> None:
-        """Raise where a value needs no data to be known as wrong."""
+        """Raise ValueError for values that are wrong whatever the data."""
         check_threshold(self.threshold)
         check_fraction(self.validation_fraction, "validation_fraction")
-        if isinstance(self.n_runs, bool) or not isinstance(self.n_runs, Integral):
-            raise ValueError(f"n_runs must be an int >= 1. Got {self.n_runs!r}.")
-        if self.n_runs < 1:
+        integer = isinstance(self.n_runs, Integral) and not isinstance(self.n_runs, bool)
+        if not integer or self.n_runs < 1:
             raise ValueError(f"n_runs must be an int >= 1. Got {self.n_runs!r}.")
         if self.rate is not None and self.rate not in SIDES:
             raise ValueError(f"rate must be None or one of {', '.join(SIDES)}. Got {self.rate!r}.")
 
     def evaluation(self, network: MultiTaskClassifier) -> Evaluation:
-        """Return how runs are evaluated; the rate is that of the fairness term if not given."""
+        """Return the evaluation of the runs; rate=None is the criterion of the fairness term."""
         rate = self.rate
         if rate is None:
             criterion = getattr(network.fairness, "criterion", None)

@@ -1,4 +1,4 @@
-"""From probabilities to decisions: where the line between two classes is drawn."""
+"""Decision thresholds of predicted probabilities."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 def check_threshold(threshold: Any) -> None:
-    """Raise where ``threshold`` is not "quantile", "validation" or a number from 0 to 1."""
+    """Raise ValueError unless ``threshold`` is "quantile", "validation" or a number in [0, 1]."""
     number = (
         isinstance(threshold, Real)
         and not isinstance(threshold, bool)
@@ -24,9 +24,9 @@ def check_threshold(threshold: Any) -> None:
 
 
 def quantile_threshold(probabilities: NDArray[np.float64], share: float) -> float:
-    """Return the largest threshold that at least a share of the probabilities, (n,), reach.
+    """Return the largest threshold that at least this share of the probabilities, (n,), reaches.
 
-    For a share of 0 it is above all of them.
+    For a share of 0, it is infinite.
 
     Examples
     --------
@@ -43,7 +43,8 @@ def quantile_threshold(probabilities: NDArray[np.float64], share: float) -> floa
 def least_error_threshold(probabilities: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
     """Return the threshold with the fewest wrong decisions.
 
-    From the threshold on the class is positive; of several thresholds the one nearest 0.5 counts.
+    Probabilities from the threshold on are positive. Of several best thresholds, the one nearest to
+    0.5 is returned.
 
     Examples
     --------
@@ -54,12 +55,11 @@ def least_error_threshold(probabilities: NDArray[np.float64], positive: NDArray[
     values, position = np.unique(probabilities, return_inverse=True)
     positives = np.bincount(position, positive, minlength=len(values))
     negatives = np.bincount(position, ~positive, minlength=len(values))
-    # Between values k - 1 and k: positives below are missed, negatives from k on are taken.
-    wrong = (
-        np.concatenate([[0], np.cumsum(positives)])
-        + np.concatenate([[0], np.cumsum(negatives)])[-1]
-        - np.concatenate([[0], np.cumsum(negatives)])
-    )
+    # For a threshold between values k - 1 and k, positives below k and negatives from k on are
+    # wrong.
+    positives_below = np.concatenate([[0], np.cumsum(positives)])
+    negatives_below = np.concatenate([[0], np.cumsum(negatives)])
+    wrong = positives_below + negatives_below[-1] - negatives_below
     edges = np.concatenate([[0.0], (values[1:] + values[:-1]) / 2, [np.inf]])
     if len(values) and values[-1] < 1:
         edges[-1] = (values[-1] + 1) / 2

@@ -1,4 +1,4 @@
-"""Sweeps: each run is what an ordinary fit gives, judged by the public metrics."""
+"""Sweeps: each run equals a separate fit, evaluated by the public metrics."""
 
 import warnings
 

@@ -1,4 +1,4 @@
-"""Searches in fleets give what GridSearchCV gives, fit by fit."""
+"""FleetSearchCV gives the same results as GridSearchCV, fit by fit."""
 
 import warnings
 
@@ -62,9 +62,7 @@ def labels(wide):
 
 
 def fleets_of(monkeypatch):
-    """Numbers of members of the fleets that searches train from now on; fits by themselves train
-    fleets of their own elsewhere.
-    """
+    """Sizes of the fleets that searches train from now on; separate fits are not counted."""
     from skmtl.estimators import many_fits, train_jobs
 
     sizes, train, train_fleet = [], many_fits.train, train_jobs.train_fleet
@@ -170,7 +168,7 @@ def test_settings_that_cannot_share_a_fleet_train_several(wide, monkeypatch):
         "standardize": [True, False],
     }
     both(MultiTaskRegressor(**{**TINY, "batch_size": 16}), grid, *wide)
-    assert sizes == [8] * 4  # standardize needs no fleet of its own
+    assert sizes == [8] * 4  # standardize does not need a separate fleet
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,4 @@
-"""The splitter and the scorers inside scikit-learn's searches and cross-validation, on labels with
-gaps.
-"""
+"""Splitter and scorers in scikit-learn's searches and cross-validation, with missing labels."""
 
 import numpy as np
 import pandas as pd

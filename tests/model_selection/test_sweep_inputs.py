@@ -1,4 +1,4 @@
-"""What a sweep is given: groups that are missing, frames of other libraries, terms of one's own."""
+"""Inputs of a sweep: missing groups, data frames of other libraries, user-defined terms."""
 
 import numpy as np
 import pandas as pd
