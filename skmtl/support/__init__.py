@@ -5,8 +5,7 @@ from skmtl.support.callbacks import (
     fit_callbacks,
     registered_callbacks,
 )
-from skmtl.support.kept import warn_of_seedless_memory
-from skmtl.support.memory_folder import read_memory
+from skmtl.support.kept import read_memory, warn_of_seedless_memory
 from skmtl.support.progress import Stage, progress_to
 from skmtl.support.state import (
     DocLinks,
