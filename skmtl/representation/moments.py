@@ -78,11 +78,6 @@ class Moments:
             cross[t], power[t] = y @ weighted, w @ y**2
         return cls(second, cross, power, weight / weight.sum(), input_mean, target_mean)
 
-    @property
-    def finite(self) -> bool:
-        """Whether all moments are finite."""
-        return all(np.isfinite(part).all() for part in (self.second, self.cross, self.power))
-
     def ridged(self, alpha: float) -> Moments:
         """Return the moments of a squared error with a ridge penalty ``alpha``."""
         if alpha == 0:
